@@ -1,0 +1,181 @@
+/* The configuration as an immutable tree of plain structs. Loaded from one JSON text, checked
+ * completely, then shared read-only between threads and replaced whole at a reload. All strings and
+ * arrays belong to the `struct conf` and die with it. Addresses were parsed, names resolved to
+ * indexes, defaults filled in: nobody downstream checks again. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "daemon/base/addr.h"
+#include "daemon/base/err.h"
+#include "daemon/base/log.h"
+
+#define CONF_NAME_MAX      63 /* bytes of a name (node, virtual router, listener, pool) */
+#define CONF_NODES_MAX     2
+#define CONF_ROUTERS_MAX   32
+#define CONF_ADDRESSES_MAX 16 /* VIPs per virtual router */
+#define CONF_LISTENERS_MAX 256
+#define CONF_BINDS_MAX     16
+#define CONF_POOLS_MAX     1024
+#define CONF_TARGETS_MAX   1024 /* per pool */
+#define CONF_WORKERS_MAX   64
+#define CONF_KEY_LEN       32
+#define CONF_NONE          UINT32_MAX /* an index that points nowhere */
+
+struct conf_node {
+	const char *name;
+	struct addr address; /* no port: sync channel and unicast VRRP */
+	uint8_t priority;    /* 1..254 */
+};
+
+enum conf_failback { CONF_FAILBACK_NEVER, CONF_FAILBACK_MANUAL, CONF_FAILBACK_WHEN_WARM };
+enum conf_vrrp_mode { CONF_VRRP_MULTICAST, CONF_VRRP_UNICAST };
+enum conf_checksum { CONF_CHECKSUM_AUTO, CONF_CHECKSUM_RFC9568, CONF_CHECKSUM_RFC5798 };
+
+struct conf_vip {
+	struct addr addr;
+	uint8_t prefix; /* as written; the kernel gets /32 or /128 */
+};
+
+struct conf_router {
+	const char *name;
+	uint8_t vrid; /* 1..255 */
+	const char *interface;
+	struct conf_vip *addresses;
+	uint32_t n_addresses;
+	uint32_t advertise_us; /* 10 ms .. 40.95 s, a multiple of 10 ms */
+	enum conf_failback failback;
+	enum conf_vrrp_mode mode;
+	enum conf_checksum checksum;
+};
+
+enum conf_listener_mode { CONF_MODE_HTTP, CONF_MODE_TCP };
+
+struct conf_listener {
+	const char *name;
+	struct addr *binds;
+	uint32_t n_binds;
+	enum conf_listener_mode mode;
+	uint32_t pool;              /* index into conf.pools */
+	uint64_t header_timeout_us; /* from the first byte of a request head to its last */
+	uint64_t idle_timeout_us; /* http: no byte moved, also between requests; tcp: no byte either
+				     way */
+	uint32_t max_header_size; /* bytes of a request or response head */
+	uint64_t max_connections; /* 0: no limit but the process' file descriptors */
+};
+
+enum conf_balance {
+	CONF_BALANCE_ROUND_ROBIN,
+	CONF_BALANCE_LEAST_CONNECTIONS,
+	CONF_BALANCE_SOURCE_HASH
+};
+
+struct conf_target {
+	const char *text; /* the canonical "ADDRESS:PORT": its name in logs, API and metrics */
+	struct addr addr;
+	uint16_t weight; /* 1..256 */
+	bool backup;     /* used only when no target without `backup` is usable */
+};
+
+enum conf_health_kind { CONF_HEALTH_NONE, CONF_HEALTH_TCP, CONF_HEALTH_HTTP };
+
+struct conf_health {
+	enum conf_health_kind kind;
+	const char *path;                /* http */
+	const char *method;              /* http: GET or HEAD */
+	const char *host;                /* http: the Host header; NULL: the target's address */
+	uint16_t expect_min, expect_max; /* http: status range */
+	uint64_t interval_us, timeout_us;
+	uint16_t rise, fall;
+};
+
+enum conf_sticky_kind { CONF_STICKY_NONE, CONF_STICKY_COOKIE, CONF_STICKY_SOURCE };
+
+struct conf_sticky {
+	enum conf_sticky_kind kind;
+	const char *cookie_name;
+	uint8_t prefix4, prefix6; /* source: bits of the address that count; default 32 and 64 */
+	uint64_t ttl_us;
+	bool fail_when_down; /* when_down "fail": 503 instead of another target */
+};
+
+struct conf_pool {
+	const char *name;
+	enum conf_balance balance;
+	struct conf_target *targets;
+	uint32_t n_targets;
+	struct conf_health health;
+	struct conf_sticky sticky;
+	uint64_t connect_timeout_us;
+	uint64_t
+	    response_timeout_us; /* from the end of the request to the first byte of the response */
+	uint16_t retries;        /* on other targets, before a byte of the response, where safe */
+	bool fail_open;          /* all down: use all, instead of 503 */
+};
+
+enum conf_sync_sessions { CONF_SYNC_ASYNC, CONF_SYNC_ACKED };
+
+struct conf_sync {
+	uint16_t port;
+	const char *key_file; /* NULL: no pair */
+	enum conf_sync_sessions sessions;
+	uint64_t ack_timeout_us;
+	uint64_t max_sessions; /* entries of the session table; older ones make room */
+};
+
+struct conf {
+	const char *cluster;
+	struct conf_node *nodes;
+	uint32_t n_nodes;
+	uint32_t self, peer; /* indexes into nodes or CONF_NONE; set by conf_select_node */
+	struct conf_router *routers;
+	uint32_t n_routers;
+	struct conf_listener *listeners;
+	uint32_t n_listeners;
+	struct conf_pool *pools;
+	uint32_t n_pools;
+	struct conf_sync sync;
+	bool admin_tcp;
+	struct addr admin_listen;     /* when admin_tcp */
+	const char *admin_token_file; /* or NULL */
+	uint32_t workers;             /* 1..CONF_WORKERS_MAX; default: the number of CPUs */
+	const char *user; /* whom yoke-proxy becomes when yoked is root; default "yoke" */
+	bool user_given;  /* written in the file: then a missing user is an error */
+	uint64_t shutdown_timeout_us;
+	enum log_level log_level;
+	uint64_t hash; /* of the meaning: the same for files that differ in white space and comments
+			  only */
+};
+
+/* Where conf_load reports: each error is one line `FILE:LINE:COLUMN: PATH: message`, without
+ * newline. */
+typedef void conf_report_fn(void *arg, const char *line);
+
+/* Parses and checks `text` (`file` is its name in messages). On success stores a tree that the
+ * caller frees by conf_free and returns 0. On failure reports every error found and returns -EINVAL
+ * (-ENOMEM when out of memory); *out stays untouched. */
+int conf_load(const char *file, const char *text, size_t len, conf_report_fn *report, void *arg,
+    struct conf **out);
+/* Reads the file (at most 4 MiB) and loads it. -errno when it cannot be read, reported as well. */
+int conf_load_file(const char *file, conf_report_fn *report, void *arg, struct conf **out);
+void conf_free(struct conf *conf);
+
+/* Says which node we are. `name` NULL: the one whose address is configured on this host, as
+ * `is_local(addr)` tells; neither or both of them is an error. Without nodes: succeeds, self and
+ * peer stay CONF_NONE. -ENOENT with a text otherwise. */
+int conf_select_node(
+    struct conf *conf, const char *name, bool (*is_local)(const struct addr *), struct err *err);
+
+/* What can only change with a restart (workers, user, the node's own address, ...). 0, or -EINVAL
+ * with a text that names the key. */
+int conf_reload_allowed(const struct conf *from, const struct conf *to, struct err *err);
+
+/* Reads sync.key_file: 32 bytes in base64, mode 0600 or stricter, owned by us or root. -errno with
+ * a text that says how to make one. */
+int conf_key_load(const char *path, uint8_t key[CONF_KEY_LEN], struct err *err);
+
+/* Prints the JSON Schema (draft 2020-12) made from the schema table. */
+void conf_schema_print(FILE *out);

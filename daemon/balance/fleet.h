@@ -1,0 +1,107 @@
+/* Pools and targets at run time. A fleet is the immutable shape (which pools, which targets,
+ * weights) and is replaced whole at a reload; a target is the shared, living part (health, admin
+ * state, counters) and is carried over when the next fleet names the same pool and address.
+ *
+ * Threads: a fleet is read by all. Target state is written by the control thread only, read by all
+ * (atomics). `active`/`requests` are counted by the workers. */
+#pragma once
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "daemon/base/addr.h"
+
+#define TARGET_REASON_MAX 128
+
+enum target_health { TARGET_UNKNOWN, TARGET_UP, TARGET_DOWN };
+enum target_admin { TARGET_READY, TARGET_DRAIN, TARGET_DISABLED };
+
+struct target {
+	uint64_t id; /* hash_id2(pool name, address text): the same on both nodes */
+	char text[ADDR_TEXT_MAX];
+	struct addr addr;
+	uint32_t slot; /* small number, unique among living targets: index of per-worker arrays */
+	atomic_uint refs; /* one per fleet that names it */
+
+	_Atomic uint8_t health;    /* enum target_health */
+	_Atomic uint8_t admin;     /* enum target_admin */
+	atomic_uint active;        /* requests (http) or connections (tcp) in flight */
+	_Atomic uint64_t requests; /* since start */
+	_Atomic uint64_t failures; /* connects refused or timed out, responses broken */
+
+	/* The control thread's own: */
+	uint16_t rise_count, fall_count; /* successes or failures in a row */
+	uint64_t last_check_us;          /* 0: never */
+	uint64_t since_us;               /* of the present health */
+	char reason[TARGET_REASON_MAX];  /* of the present health */
+};
+
+struct pool_target {
+	struct target *target;
+	uint16_t weight;
+	bool backup;
+};
+
+enum balance_algorithm { BALANCE_ROUND_ROBIN, BALANCE_LEAST_CONNECTIONS, BALANCE_SOURCE_HASH };
+
+struct pool {
+	uint64_t id; /* hash_id(name) */
+	const char *name;
+	uint32_t index; /* in the fleet; the same as in struct conf */
+	enum balance_algorithm algorithm;
+	bool fail_open;
+	struct pool_target *targets;
+	uint32_t n_targets;
+	/* Shared with the same pool of earlier and later fleets: grows with each change of a
+	 * target's health or admin state. Pickers rebuild what they derived when it differs. */
+	_Atomic uint64_t *version;
+};
+
+struct fleet {
+	struct pool *pools;
+	uint32_t n_pools;
+	uint32_t n_slots; /* every target's slot is below */
+};
+
+struct fleet_target_spec {
+	const char *text;
+	struct addr addr;
+	uint16_t weight;
+	bool backup;
+};
+
+struct fleet_pool_spec {
+	const char *name;
+	enum balance_algorithm algorithm;
+	bool fail_open;
+	bool checked; /* has a health check; without one targets start UP, else UNKNOWN */
+	const struct fleet_target_spec *targets;
+	uint32_t n_targets;
+};
+
+/* Builds a fleet; targets and pool versions that `previous` (or NULL) has too are shared with it.
+ * NULL when out of memory. Control thread only, like fleet_free, which drops the references. A pool
+ * without check resets its targets to UP. */
+struct fleet *fleet_new(const struct fleet_pool_spec *specs, uint32_t n, struct fleet *previous);
+void fleet_free(struct fleet *fleet);
+
+struct pool *fleet_pool(const struct fleet *fleet, const char *name); /* NULL if none */
+/* By target id; *pool (if not NULL) gets its pool. NULL if none. */
+struct target *fleet_target(const struct fleet *fleet, uint64_t id, struct pool **pool);
+
+/* New traffic may go there (UNKNOWN counts as up: a new target is innocent until checked twice). */
+bool target_usable(const struct target *target);
+/* Sticky clients may stay (usable, or draining). */
+bool target_keeps_sticky(const struct target *target);
+
+/* Change state and bump the pool's version. Return true if it was another state before. */
+bool target_set_health(struct pool *pool, struct target *target, enum target_health health,
+    const char *reason, uint64_t now_us);
+bool target_set_admin(struct pool *pool, struct target *target, enum target_admin admin);
+
+const char *target_health_name(enum target_health health);
+/* What users see: "up" "down" "draining" "disabled" "unknown". */
+const char *target_state_name(const struct target *target);
+void pool_count(const struct pool *pool, uint32_t *up, uint32_t *total);

@@ -1,0 +1,102 @@
+#include "daemon/base/log.h"
+
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#define LOG_LINE_MAX 1024
+
+static const struct {
+	const char *name;
+	int syslog_priority;
+} levels[] = {
+    [LOG_LEVEL_ERROR] = {"error", 3},
+    [LOG_LEVEL_WARN] = {"warn", 4},
+    [LOG_LEVEL_NOTICE] = {"notice", 5},
+    [LOG_LEVEL_INFO] = {"info", 6},
+    [LOG_LEVEL_DEBUG] = {"debug", 7},
+};
+
+static struct {
+	const char *role;
+	_Atomic int level;
+	bool journal;
+} logger = {.role = "yoke", .level = LOG_LEVEL_INFO};
+
+void log_init(const char *role, enum log_level level)
+{
+	logger.role = role;
+	logger.journal = getenv("JOURNAL_STREAM") != NULL;
+	log_set_level(level);
+}
+
+void log_set_level(enum log_level level)
+{
+	atomic_store_explicit(&logger.level, (int)level, memory_order_relaxed);
+}
+
+bool log_level_parse(const char *name, enum log_level *out)
+{
+	for (size_t i = 0; i < sizeof(levels) / sizeof(levels[0]); i++) {
+		if (strcmp(levels[i].name, name) == 0) {
+			*out = (enum log_level)i;
+			return true;
+		}
+	}
+	return false;
+}
+
+static size_t line_prefix(char *line, size_t size, enum log_level level)
+{
+	int len;
+	if (logger.journal) {
+		len = snprintf(line, size, "<%d>%s: ", levels[level].syslog_priority, logger.role);
+	} else {
+		struct timespec now;
+		struct tm tm;
+		clock_gettime(CLOCK_REALTIME, &now);
+		gmtime_r(&now.tv_sec, &tm);
+		len = snprintf(line, size, "%02d:%02d:%02d.%03ld %-6s %s[%d]: ", tm.tm_hour,
+		    tm.tm_min, tm.tm_sec, now.tv_nsec / 1000000, levels[level].name, logger.role,
+		    (int)getpid());
+	}
+	return (size_t)len;
+}
+
+void log_at(enum log_level level, const char *fmt, ...)
+{
+	if ((int)level > atomic_load_explicit(&logger.level, memory_order_relaxed))
+		return;
+	char line[LOG_LINE_MAX];
+	size_t len = line_prefix(line, sizeof(line), level);
+	va_list args;
+	va_start(args, fmt);
+	int n = vsnprintf(line + len, sizeof(line) - len - 1, fmt, args);
+	va_end(args);
+	if (n < 0)
+		return;
+	len += (size_t)n;
+	if (len > sizeof(line) - 2)
+		len = sizeof(line) - 2;
+	line[len++] = '\n';
+	/* Nowhere to report that the log itself cannot be written. */
+	ssize_t written = write(STDERR_FILENO, line, len);
+	(void)written;
+}
+
+bool log_allowed(
+    struct log_limit *limit, uint64_t now_us, uint64_t interval_us, uint64_t *suppressed)
+{
+	if (now_us < limit->next_us) {
+		limit->suppressed++;
+		return false;
+	}
+	*suppressed = limit->suppressed;
+	limit->suppressed = 0;
+	limit->next_us = now_us + interval_us;
+	return true;
+}

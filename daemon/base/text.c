@@ -1,0 +1,93 @@
+#include "daemon/base/text.h"
+
+#include <string.h>
+#include <strings.h>
+
+static const char alphabet_std[] =
+    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+static const char alphabet_url[] =
+    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+
+bool slice_equal(struct slice a, struct slice b)
+{
+	return a.len == b.len && (a.len == 0 || memcmp(a.p, b.p, a.len) == 0);
+}
+
+bool slice_equal_nocase(struct slice a, struct slice b)
+{
+	return a.len == b.len && (a.len == 0 || strncasecmp(a.p, b.p, a.len) == 0);
+}
+
+char *text_copy(char *dst, size_t size, const char *src)
+{
+	size_t len = strnlen(src, size - 1);
+	memcpy(dst, src, len);
+	dst[len] = '\0';
+	return dst;
+}
+
+static int digit_value(const char *alphabet, char c)
+{
+	const char *at = c ? memchr(alphabet, c, 64) : NULL;
+	return at ? (int)(at - alphabet) : -1;
+}
+
+static long decode(const char *alphabet, const char *text, size_t len, uint8_t *out, size_t size)
+{
+	size_t n = 0;
+	uint32_t bits = 0;
+	unsigned have = 0;
+	if (len % 4 == 1)
+		return -1;
+	for (size_t i = 0; i < len; i++) {
+		int value = digit_value(alphabet, text[i]);
+		if (value < 0)
+			return -1;
+		bits = bits << 6 | (uint32_t)value;
+		have += 6;
+		if (have < 8)
+			continue;
+		have -= 8;
+		if (n == size)
+			return -1;
+		out[n++] = (uint8_t)(bits >> have);
+	}
+	/* The unused bits of the last digit must be zero, so that each value has one text. */
+	if (bits & ((1U << have) - 1))
+		return -1;
+	return (long)n;
+}
+
+long text_base64_decode(const char *text, size_t len, uint8_t *out, size_t size)
+{
+	if (len % 4 != 0)
+		return -1;
+	for (int pad = 0; pad < 2 && len > 0 && text[len - 1] == '='; pad++)
+		len--;
+	return decode(alphabet_std, text, len, out, size);
+}
+
+long text_base64url_decode(const char *text, size_t len, uint8_t *out, size_t size)
+{
+	return decode(alphabet_url, text, len, out, size);
+}
+
+size_t text_base64url_encode(const uint8_t *data, size_t len, char *out)
+{
+	size_t n = 0;
+	uint32_t bits = 0;
+	unsigned have = 0;
+	for (size_t i = 0; i < len; i++) {
+		bits = bits << 8 | data[i];
+		for (have += 8; have >= 6; have -= 6)
+			out[n++] = alphabet_url[bits >> (have - 6) & 63];
+	}
+	if (have > 0)
+		out[n++] = alphabet_url[bits << (6 - have) & 63];
+	return n;
+}
+
+void text_wipe(void *p, size_t len)
+{
+	explicit_bzero(p, len);
+}

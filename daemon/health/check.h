@@ -1,0 +1,24 @@
+/* The judgment of one target: rise and fall. Pure.
+ *
+ *	UNKNOWN --rise successes--> UP, --first failure.. fall failures--> DOWN
+ *	UP      --fall failures in a row--> DOWN
+ *	DOWN    --rise successes in a row--> UP
+ * From UNKNOWN the first result decides at once (rise and fall count as 1): a node that starts must
+ *know soon. */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "daemon/balance/fleet.h"
+
+/* Takes one result; updates the target's counters and returns the health that it has now (the
+ * caller stores it with target_set_health, with the reason). */
+enum target_health health_step(struct target *target, bool success, uint16_t rise, uint16_t fall);
+
+/* When the next check of this target is due after `now_us`: interval with ±5 % jitter from a hash
+ * of id and count. */
+uint64_t health_next_us(uint64_t target_id, uint64_t count, uint64_t interval_us, uint64_t now_us);
+/* The offset of the first check after a start: targets of all pools spread over min(interval, 1 s)
+ * by their id. */
+uint64_t health_phase_us(uint64_t target_id, uint64_t interval_us);

@@ -1,0 +1,217 @@
+/* Messages between yoked, yoke-vrrp and yoke-proxy: fixed structs over SOCK_SEQPACKET, one message
+ *a packet, file descriptors beside it. All three programs are of one build; a message of the wrong
+ *size for its type is a bug and refused.
+ *
+ *	yoked  --CONFIG+fd, LISTENER+fd.., CONFIG_END, SHUTDOWN-->           yoke-proxy
+ *	yoked  <--APPLIED, HEARTBEAT, RELOAD--                               yoke-proxy
+ *	yoked  --RELOAD_RESULT-->                                            yoke-proxy
+ *	yoked  --ROUTER.., ROUTERS_END, LINK+fd, SHUTDOWN-->                 yoke-vrrp
+ *	yoked  <--APPLIED, HEARTBEAT, ROUTER_STATE--                         yoke-vrrp
+ *	yoked  --LINK+fd-->                                                  yoke-proxy
+ *	yoke-proxy --HEARTBEAT, RESIGN-->  yoke-vrrp
+ *	yoke-proxy <--ROUTER_STATE, RESIGN_RESULT-- yoke-vrrp
+ *
+ * The child's end of the channel to yoked is always file descriptor IPC_CHILD_FD. EOF on a channel
+ *means that the other process is dead; nothing else does. */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "daemon/base/addr.h"
+#include "daemon/base/log.h"
+
+#define IPC_CHILD_FD      3
+#define IPC_NAME_MAX      64
+#define IPC_REASON_MAX    192
+#define IPC_TEXT_MAX      3072
+#define IPC_ADDRESSES_MAX 16
+#define IPC_KEY_LEN       32
+
+#define IPC_TYPES(X)                    \
+	X(CONFIG, config)               \
+	X(LISTENER, listener)           \
+	X(CONFIG_END, config_end)       \
+	X(LINK, link)                   \
+	X(SHUTDOWN, shutdown)           \
+	X(APPLIED, applied)             \
+	X(HEARTBEAT, heartbeat)         \
+	X(RELOAD, reload)               \
+	X(RELOAD_RESULT, reload_result) \
+	X(ROUTER, router)               \
+	X(ROUTERS_END, routers_end)     \
+	X(ROUTER_STATE, router_state)   \
+	X(RESIGN, resign)               \
+	X(RESIGN_RESULT, resign_result)
+
+enum ipc_type {
+#define X(type, name) IPC_##type,
+	IPC_TYPES(X)
+#undef X
+	    IPC_TYPE_COUNT
+};
+
+struct ipc_header {
+	uint32_t type;
+	uint32_t size; /* of the whole message */
+};
+
+/* A new configuration begins. fd: a sealed memfd with the JSON text (already checked). Listeners
+ * follow, only those that the proxy does not have yet; listeners of the old configuration whose
+ * (kind, name, bind) the new text does not name are the proxy's to close. */
+struct ipc_config {
+	struct ipc_header header;
+	uint64_t generation; /* counts from 1 */
+	uint32_t workers;
+	bool has_key;
+	bool unprivileged; /* yoked is not root: no user to change to */
+	char node[IPC_NAME_MAX];
+	char file[256]; /* the configuration's name in messages */
+	uint8_t key[IPC_KEY_LEN];
+};
+
+enum ipc_listener_kind {
+	IPC_LISTENER_TRAFFIC,
+	IPC_LISTENER_SYNC,
+	IPC_LISTENER_ADMIN_UNIX,
+	IPC_LISTENER_ADMIN_TCP
+};
+
+/* fd: a bound, listening, non-blocking socket */
+struct ipc_listener {
+	struct ipc_header header;
+	uint32_t kind;   /* enum ipc_listener_kind */
+	uint32_t worker; /* traffic: whose member of the SO_REUSEPORT group */
+	char name[IPC_NAME_MAX];
+	struct addr bind;
+};
+
+struct ipc_config_end {
+	struct ipc_header header;
+	uint64_t generation;
+};
+
+/* fd: the end of a socket pair between yoke-proxy and yoke-vrrp; replaces an earlier one */
+struct ipc_link {
+	struct ipc_header header;
+};
+
+/* Finish what is in flight, at most so long, and exit 0. yoke-vrrp resigns first. */
+struct ipc_shutdown {
+	struct ipc_header header;
+	uint64_t timeout_us;
+};
+
+/* The answer to CONFIG_END / ROUTERS_END. error 0: in force. */
+struct ipc_applied {
+	struct ipc_header header;
+	uint64_t generation;
+	int32_t error; /* 0 or -errno */
+	char text[IPC_REASON_MAX];
+};
+
+/* Sent every IPC_HEARTBEAT_US. From the proxy only while every worker's loop turns. */
+#define IPC_HEARTBEAT_US         100000
+#define IPC_HEARTBEAT_TIMEOUT_US 1000000
+struct ipc_heartbeat {
+	struct ipc_header header;
+	bool ready; /* proxy: the configuration is in force and every worker accepts */
+	bool warm;  /* proxy: in sync with the peer, so it may take the VIP back */
+};
+
+/* Somebody asked by the admin API; the answer carries the same id. */
+struct ipc_reload {
+	struct ipc_header header;
+	uint64_t id;
+};
+
+struct ipc_reload_result {
+	struct ipc_header header;
+	uint64_t id;
+	int32_t error;
+	char text[IPC_TEXT_MAX]; /* what was done, or every error on its own line */
+};
+
+struct ipc_vip {
+	struct addr addr;
+	uint8_t prefix;
+};
+
+/* One virtual router of the new set; unchanged ones go on undisturbed, missing ones resign. */
+struct ipc_router {
+	struct ipc_header header;
+	char name[IPC_NAME_MAX];
+	char interface[16];
+	uint8_t vrid;
+	uint8_t priority;
+	uint8_t failback; /* enum conf_failback */
+	uint8_t mode;     /* enum conf_vrrp_mode */
+	uint8_t checksum; /* enum conf_checksum */
+	uint8_t n_addresses;
+	uint32_t advertise_us;
+	struct addr local, peer; /* the nodes' addresses (unicast; source of adverts) */
+	struct ipc_vip addresses[IPC_ADDRESSES_MAX];
+};
+
+struct ipc_routers_end {
+	struct ipc_header header;
+	uint64_t generation;
+	uint32_t log_level; /* enum log_level */
+};
+
+enum ipc_router_role { IPC_ROLE_INITIALIZE, IPC_ROLE_BACKUP, IPC_ROLE_ACTIVE, IPC_ROLE_FAULT };
+
+/* Sent at each change, and for every router when a link is new. */
+struct ipc_router_state {
+	struct ipc_header header;
+	char name[IPC_NAME_MAX];
+	char interface[16];
+	uint8_t vrid;
+	uint8_t role, previous; /* enum ipc_router_role */
+	uint8_t priority;
+	bool replay;  /* the state, not a change: for a link that is new */
+	bool removed; /* the router left the configuration */
+	uint8_t n_addresses;
+	uint64_t since_us; /* CLOCK_MONOTONIC of the change */
+	struct ipc_vip addresses[IPC_ADDRESSES_MAX];
+	char reason[IPC_REASON_MAX];
+};
+
+/* Give the VIP to the peer now. Empty name: every router. */
+struct ipc_resign {
+	struct ipc_header header;
+	uint64_t id;
+	char name[IPC_NAME_MAX];
+	char reason[IPC_REASON_MAX];
+};
+
+struct ipc_resign_result {
+	struct ipc_header header;
+	uint64_t id;
+	int32_t error;
+	char text[IPC_REASON_MAX];
+};
+
+union ipc_message {
+	struct ipc_header header;
+#define X(type, name) struct ipc_##name name;
+	IPC_TYPES(X)
+#undef X
+};
+
+/* Fills the header of a message of `type`; the rest is the caller's. */
+void ipc_init(union ipc_message *msg, enum ipc_type type);
+const char *ipc_type_name(uint32_t type);
+
+/* A connected pair of SOCK_SEQPACKET sockets, close-on-exec, non-blocking. 0 or -errno. */
+int ipc_pair(int fds[2]);
+
+/* Sends one message, with `fd` (or -1) beside it; the caller keeps its fd. 0; -EAGAIN when the peer
+ * does not read (the caller decides whether that matters); -EPIPE/-ECONNRESET when it is gone; else
+ * -errno. */
+int ipc_send(int sock, const union ipc_message *msg, int fd);
+
+/* Receives one message. *fd becomes the descriptor that came beside it (close-on-exec) or -1; a
+ * descriptor that the type does not carry is closed. Returns 1 for a message, 0 at EOF, -EAGAIN
+ * when there is none, -EBADMSG for a malformed one, else -errno. */
+int ipc_recv(int sock, union ipc_message *msg, int *fd);

@@ -1,0 +1,26 @@
+/* Sockets, the few calls that every engine needs. All sockets are non-blocking and close-on-exec.
+ * Functions return a descriptor or -errno. */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "daemon/base/addr.h"
+
+struct net_listen_options {
+	bool reuse_port; /* one socket per worker */
+	bool free_bind;  /* IP_FREEBIND: listen on an address that we do not hold yet */
+	int backlog;     /* 0: 16384 */
+};
+
+/* TCP, with TCP_NODELAY set so that accepted sockets inherit it, SO_REUSEADDR, and IPV6_V6ONLY. */
+int net_listen_tcp(const struct addr *addr, const struct net_listen_options *options);
+/* Unix stream socket; a stale file is replaced, one that somebody listens on is -EADDRINUSE. */
+int net_listen_unix(const char *path, unsigned mode);
+/* Starts a connection; *in_progress says that it is not established yet (wait for writable, then
+ * net_connect_result). */
+int net_connect_tcp(const struct addr *addr, bool *in_progress);
+int net_connect_result(int fd); /* 0 or -errno */
+int net_accept(int listen_fd, struct addr *peer);
+/* The address is configured on this host. */
+bool net_is_local(const struct addr *addr);

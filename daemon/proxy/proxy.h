@@ -1,0 +1,96 @@
+/* The proxy engine: N worker threads, each with one libev loop, its own SO_REUSEPORT listeners,
+ * upstream connection pools and counters. A connection lives and dies on its thread. Everything
+ * here is called from the control thread. */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "conf/conf.h"
+#include "daemon/balance/fleet.h"
+#include "daemon/session/table.h"
+#include "proto/journal.h"
+
+struct proxy;
+
+/* What is shared with the rest of the process for its whole life. */
+struct proxy_shared {
+	uint32_t workers;
+	struct session_table *sessions;
+	struct journal *journal; /* NULL: not a pair */
+	uint8_t cookie_key[32];  /* master key of sticky cookies */
+};
+
+/* One configuration in force: immutable. Workers swap to it at a loop boundary; `free_fn` runs on
+ * the control thread (from proxy_reap) when the last worker and the last connection that used it
+ * have let go. */
+struct proxy_generation {
+	const struct conf *conf;
+	struct fleet *fleet;
+	void (*free_fn)(struct proxy_generation *generation);
+	void *owner;
+};
+
+/* Counters; each worker has its own set, proxy_stats adds them up. */
+#define PROXY_COUNTERS(X)                                                             \
+	X(connections_accepted, "Client connections accepted")                        \
+	X(connections_refused, "Client connections closed at once: a limit")          \
+	X(requests, "HTTP requests read completely")                                  \
+	X(responses_1xx, "1xx responses relayed")                                     \
+	X(responses_2xx, "2xx responses sent")                                        \
+	X(responses_3xx, "3xx responses sent")                                        \
+	X(responses_4xx, "4xx responses sent")                                        \
+	X(responses_5xx, "5xx responses sent")                                        \
+	X(refused_malformed, "Requests refused: malformed (400, 431, 414, 501, 505)") \
+	X(refused_timeout, "Requests refused: head not complete in time (408)")       \
+	X(no_target, "Requests or connections refused: no usable target (503)")       \
+	X(target_failed, "Requests or connections failed: target failed (502)")       \
+	X(target_timeout, "Requests failed: target did not answer in time (504)")     \
+	X(retries, "Attempts on another connection or target")                        \
+	X(upstream_connects, "Connections opened to targets")                         \
+	X(upstream_reuses, "Requests sent on a pooled connection")                    \
+	X(upstream_connect_failures, "Connections to targets that failed")            \
+	X(sticky_hits, "Requests or connections that followed their session")         \
+	X(sticky_misses, "Sessions created")                                          \
+	X(sticky_moved, "Sessions whose target was not usable")                       \
+	X(ack_timeouts, "Responses that left before the peer had the session")        \
+	X(bytes_in, "Bytes read from clients")                                        \
+	X(bytes_out, "Bytes sent to clients")
+
+struct proxy_stats {
+#define X(name, help) uint64_t name;
+	PROXY_COUNTERS(X)
+#undef X
+	uint64_t client_connections;   /* now */
+	uint64_t upstream_connections; /* now */
+	uint64_t upstream_idle;        /* now, pooled */
+};
+
+/* Starts the workers, idle. NULL with a text on failure. */
+struct proxy *proxy_start(const struct proxy_shared *shared, struct err *err);
+
+/* Hands over a listening socket before the proxy_apply that uses it; the proxy closes it when a
+ * later configuration does not name (name, bind) any more. Returns -EEXIST if it has one (the fd
+ * stays the caller's). */
+int proxy_add_listener(
+    struct proxy *proxy, const char *name, const struct addr *bind, uint32_t worker, int fd);
+/* Puts a configuration in force. Takes `generation` (calls free_fn one day). Returns at once;
+ * proxy_applied tells when every worker runs it. -ENOENT with a text, changing nothing, when a
+ * listening socket is missing. */
+int proxy_apply(struct proxy *proxy, struct proxy_generation *generation, struct err *err);
+bool proxy_applied(struct proxy *proxy);
+/* Frees what the workers have let go. Call it every second or so. */
+void proxy_reap(struct proxy *proxy);
+
+/* True when every worker's loop has turned within `window_us`; else *stuck is the first that has
+ * not. */
+bool proxy_alive(struct proxy *proxy, uint64_t window_us, uint32_t *stuck);
+
+void proxy_stats(struct proxy *proxy, struct proxy_stats *out);
+
+/* Stop accepting, let requests in flight end (keep-alive responses carry Connection: close, idle
+ * connections are closed). */
+void proxy_drain(struct proxy *proxy);
+bool proxy_drained(struct proxy *proxy); /* no client connection is left */
+/* Joins the threads, closes everything. */
+void proxy_stop(struct proxy *proxy);

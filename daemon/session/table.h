@@ -1,0 +1,56 @@
+/* The sticky table: who (a key) stays where (a target id). Flat entries in shards, each with its
+ * own lock, open addressing and a keyed hash, so that strangers who choose keys cannot make chains.
+ * Bounded: when a shard is full, the entry that would expire first among a few makes room. Pure but
+ * for the locks; the caller says what time it is. Safe from all threads. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct session_key {
+	uint64_t pool_id;
+	uint8_t bytes[16]; /* source: addr_key() of the client; later kinds: a digest */
+};
+
+struct session {
+	struct session_key key;
+	uint64_t target_id;
+	uint64_t expires_us; /* CLOCK_MONOTONIC of this node */
+};
+
+struct session_table;
+
+struct session_stats {
+	uint64_t entries, max_entries;
+	uint64_t inserts, updates, expired, evicted;
+	uint64_t
+	    digest; /* XOR over the living entries of a hash of (key, target): equal tables, equal
+		       digests. Unkeyed, the same on both nodes; expiry times do not count. */
+};
+
+/* NULL when out of memory. `hash_key`: secret, random. */
+struct session_table *session_table_new(uint64_t max_entries, const uint64_t hash_key[2]);
+void session_table_free(struct session_table *table);
+int session_table_resize(
+    struct session_table *table, uint64_t max_entries); /* 0 or -ENOMEM (unchanged) */
+
+/* True and *target_id if a living entry exists. */
+bool session_table_lookup(struct session_table *table, const struct session_key *key,
+    uint64_t now_us, uint64_t *target_id, uint64_t *expires_us);
+/* Inserts or overwrites. Returns true if the key was new or pointed elsewhere (false: only expiry
+ * changed). */
+bool session_table_upsert(
+    struct session_table *table, const struct session *session, uint64_t now_us);
+bool session_table_delete(struct session_table *table, const struct session_key *key);
+/* Removes entries that expired, a slice of the table a call (call it every 100 ms or so: a full
+ * round takes 10 s). */
+void session_table_expire(struct session_table *table, uint64_t now_us);
+void session_table_clear(struct session_table *table);
+void session_table_stats(struct session_table *table, struct session_stats *out);
+
+/* Visits living entries shard by shard without holding a lock during `visit`. `cursor` starts at 0;
+ * each call fills up to `max` entries and returns the number; 0 at the end. An entry that exists
+ * during the whole scan is seen at least once. */
+size_t session_table_scan(struct session_table *table, uint64_t *cursor, uint64_t now_us,
+    struct session *out, size_t max);

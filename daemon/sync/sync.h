@@ -1,0 +1,70 @@
+/* The replication channel to the peer: one thread, one TLS 1.3 connection (pre-shared key),
+ * protobuf frames. The node whose name sorts first connects, the other accepts; who is Active
+ * sends. A slow, dead or hostile peer costs bounded memory and no traffic.
+ *
+ * Outgoing: what is in the journal. Incoming sessions go straight into the session table; health
+ * and admin state go to the control thread by `on_record`. */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "conf/conf.h"
+#include "daemon/session/table.h"
+#include "proto/journal.h"
+#include "proto/record.h"
+
+struct sync;
+
+enum sync_state { SYNC_DISCONNECTED, SYNC_SNAPSHOT, SYNC_IN_SYNC };
+
+struct sync_status {
+	char peer[CONF_NAME_MAX + 1];
+	enum sync_state state;
+	bool sending;         /* we are Active: the direction */
+	bool peer_active;     /* what the peer says of itself */
+	uint64_t lag_entries; /* not yet acknowledged by the peer (sending) or told by its last
+				 message (receiving) */
+	uint64_t lag_us;      /* age of the oldest of these */
+	uint64_t epoch;
+	bool digest_known, digest_equal;
+	bool config_equal;
+	uint64_t sent_records, received_records, snapshots, refused_frames, handshake_failures,
+	    connects;
+	char reason[128]; /* why the state is what it is */
+};
+
+struct sync_callbacks {
+	/* On the sync thread: must post to the control thread and return. */
+	void (*on_record)(void *arg, const struct record *record); /* health and admin */
+	void (*on_status)(
+	    void *arg); /* sync_status() differs in state, peer_active or in-sync-ness */
+	/* On the sync thread, while a snapshot is made: emit the health and admin records of every
+	 * target (called once per snapshot; `emit` copies). Reads atomics and what the control
+	 * thread published; no locks held by the caller. */
+	void (*snapshot_targets)(
+	    void *arg, void (*emit)(void *emit_arg, const struct record *), void *emit_arg);
+	void *arg;
+};
+
+struct sync_config {
+	const char *self, *peer;          /* node names; copied */
+	struct addr self_addr, peer_addr; /* with sync.port */
+	int listen_fd;                    /* from yoked; closed by sync_stop */
+	uint8_t key[CONF_KEY_LEN];
+	uint64_t config_hash;
+	struct session_table *table;
+	struct journal *journal;
+	struct sync_callbacks callbacks;
+};
+
+/* Starts the thread. NULL with a text on failure. */
+struct sync *sync_start(const struct sync_config *config, struct err *err);
+void sync_stop(struct sync *sync);
+/* Control thread: our VRRP role changed. Active: a new epoch begins and a connected peer gets a
+ * snapshot. */
+void sync_set_active(struct sync *sync, bool active);
+void sync_set_config_hash(struct sync *sync, uint64_t hash);
+/* Any thread. */
+void sync_status(struct sync *sync, struct sync_status *out);
+const char *sync_state_name(enum sync_state state);
