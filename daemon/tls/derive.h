@@ -1,0 +1,12 @@
+/* Keys for separate purposes out of the one key that the operator made: HKDF-SHA256 (RFC 5869) with
+ * the purpose as info. Knowing one derived key says nothing about the others. */
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define DERIVE_MASTER_LEN 32
+
+/* Fills `out`. 0, or -EIO when OpenSSL fails. */
+int derive_key(
+    const uint8_t master[DERIVE_MASTER_LEN], const char *label, uint8_t *out, size_t len);

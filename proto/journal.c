@@ -1,0 +1,149 @@
+#include "proto/journal.h"
+
+#include <assert.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+
+/* A read holds the lock for at most this many copies (some microseconds). */
+#define READ_MAX      128
+#define LISTENERS_MAX 64
+
+struct listener {
+	void (*wake)(void *);
+	void *arg;
+};
+
+struct journal {
+	pthread_mutex_t lock;
+	struct record *ring; /* the entry with sequence s is at s & mask */
+	size_t capacity, mask;
+	uint64_t last;      /* under the lock; 0: nothing yet */
+	bool reader_is_dry; /* the reader has seen everything: the next entry wakes it */
+	struct listener reader;
+
+	_Atomic uint64_t acked;
+	atomic_bool is_protected;
+	struct listener listeners[LISTENERS_MAX];
+	size_t n_listeners;
+};
+
+struct journal *journal_new(size_t capacity)
+{
+	assert(capacity > 0 && (capacity & (capacity - 1)) == 0);
+	struct journal *journal = calloc(1, sizeof(*journal));
+	if (!journal)
+		return NULL;
+	journal->ring = calloc(capacity, sizeof(journal->ring[0]));
+	if (!journal->ring || pthread_mutex_init(&journal->lock, NULL) != 0) {
+		free(journal->ring);
+		free(journal);
+		return NULL;
+	}
+	journal->capacity = capacity;
+	journal->mask = capacity - 1;
+	journal->reader_is_dry = true;
+	return journal;
+}
+
+void journal_free(struct journal *journal)
+{
+	if (!journal)
+		return;
+	pthread_mutex_destroy(&journal->lock);
+	free(journal->ring);
+	free(journal);
+}
+
+void journal_set_reader_wake(struct journal *journal, void (*wake)(void *), void *arg)
+{
+	pthread_mutex_lock(&journal->lock);
+	journal->reader = (struct listener){wake, arg};
+	pthread_mutex_unlock(&journal->lock);
+}
+
+uint64_t journal_append(struct journal *journal, const struct record *record)
+{
+	pthread_mutex_lock(&journal->lock);
+	uint64_t sequence = ++journal->last;
+	struct record *slot = &journal->ring[sequence & journal->mask];
+	*slot = *record;
+	slot->sequence = sequence;
+	struct listener reader = {NULL, NULL};
+	if (journal->reader_is_dry)
+		reader = journal->reader;
+	journal->reader_is_dry = false;
+	pthread_mutex_unlock(&journal->lock);
+	if (reader.wake)
+		reader.wake(reader.arg);
+	return sequence;
+}
+
+/* What the ring holds is (last - capacity, last]. */
+static bool ring_has(const struct journal *journal, uint64_t after)
+{
+	return after <= journal->last && journal->last - after <= journal->capacity;
+}
+
+long journal_read(struct journal *journal, uint64_t after, struct record *out, size_t max)
+{
+	if (max > READ_MAX)
+		max = READ_MAX;
+	long n = -1;
+	pthread_mutex_lock(&journal->lock);
+	if (ring_has(journal, after)) {
+		uint64_t have = journal->last - after;
+		size_t count = have < max ? (size_t)have : max;
+		for (size_t i = 0; i < count; i++)
+			out[i] = journal->ring[(after + 1 + i) & journal->mask];
+		if (count == have)
+			journal->reader_is_dry = true;
+		n = (long)count;
+	}
+	pthread_mutex_unlock(&journal->lock);
+	return n;
+}
+
+uint64_t journal_last(struct journal *journal)
+{
+	pthread_mutex_lock(&journal->lock);
+	uint64_t last = journal->last;
+	pthread_mutex_unlock(&journal->lock);
+	return last;
+}
+
+static void wake_listeners(struct journal *journal)
+{
+	for (size_t i = 0; i < journal->n_listeners; i++)
+		journal->listeners[i].wake(journal->listeners[i].arg);
+}
+
+void journal_set_protected(struct journal *journal, bool is_protected)
+{
+	if (atomic_exchange(&journal->is_protected, is_protected) != is_protected)
+		wake_listeners(journal);
+}
+
+bool journal_protected(struct journal *journal)
+{
+	return atomic_load_explicit(&journal->is_protected, memory_order_acquire);
+}
+
+void journal_set_acked(struct journal *journal, uint64_t sequence)
+{
+	if (sequence <= atomic_load_explicit(&journal->acked, memory_order_relaxed))
+		return;
+	atomic_store_explicit(&journal->acked, sequence, memory_order_release);
+	wake_listeners(journal);
+}
+
+uint64_t journal_acked(struct journal *journal)
+{
+	return atomic_load_explicit(&journal->acked, memory_order_acquire);
+}
+
+void journal_add_ack_listener(struct journal *journal, void (*wake)(void *), void *arg)
+{
+	assert(journal->n_listeners < LISTENERS_MAX);
+	journal->listeners[journal->n_listeners++] = (struct listener){wake, arg};
+}
