@@ -114,21 +114,29 @@ struct h1_head {
 	struct slice reason;
 
 	enum h1_framing framing;
-	uint64_t content_length; /* H1_BODY_LENGTH */
+	uint64_t content_length; /* H1_BODY_LENGTH; a length of 0 is H1_BODY_NONE */
 	bool keep_alive; /* the sender wants to keep the connection (version and Connection) */
 	bool upgrade;    /* Connection: upgrade with an Upgrade field; not acted on yet */
 	uint16_t n_fields;
 	struct h1_field fields[H1_FIELDS_MAX];
 };
 
-/* The head is complete when an empty line is there. `*scanned` (starts at 0) remembers how far
- * earlier calls looked, so that a head that comes byte by byte costs linear time. Leading empty
- * lines before a request (RFC 9112 section 2.2) do not count as a head. */
+/* True when h1_parse_* has a verdict other than H1_MORE: an empty line is there, or something that
+ * will be refused for certain (a bare LF, a first byte that begins no message, such as a TLS
+ * handshake). `*scanned` (starts at 0) remembers how far earlier calls looked, so that a head that
+ * comes byte by byte costs linear time. One CRLF before a request (RFC 9112 section 2.2) is skipped
+ * and is no empty line. */
 bool h1_head_complete(const char *buf, size_t len, size_t *scanned);
 
-/* Parse the head at buf[0..len). H1_MORE when it is not complete; `out` is then undefined. A
- * request may be preceded by at most one CRLF, counted in out->len. The caller enforces the size
- * limit (431 when MORE and the buffer is full). */
+/* The buffer is full and the head is not complete: which of H1_TARGET_TOO_LONG (the first line has
+ * not ended) and H1_HEAD_TOO_LARGE it is. */
+enum h1_result h1_too_large(const char *buf, size_t len);
+
+/* Parse the head at buf[0..len). H1_MORE when it is not complete; `out` is undefined unless the
+ * result is H1_OK. A refusal is returned as soon as the byte that causes it is there, and more
+ * bytes never change it. A request may be preceded by at most one CRLF, counted in out->len. The
+ * caller enforces the size limit (h1_too_large when MORE and the buffer is full). What is refused,
+ * and where that is stricter than the RFCs, is in README.md. */
 enum h1_result h1_parse_request(const char *buf, size_t len, struct h1_head *out);
 /* `to_method`: of the request, because the framing depends on it (RFC 9112 section 6.3). 1xx, 204,
  * 304, responses to HEAD: no body. Anything refused is BAD_*: the caller answers 502. */
@@ -138,7 +146,8 @@ enum h1_result h1_parse_response(
 /* Chunked bodies (RFC 9112 section 7.1), byte by byte if need be. Zero-initialise. */
 struct h1_chunks {
 	uint64_t left;     /* of the present chunk's data */
-	uint32_t line_len; /* of the present line (limits chunk extensions and trailers) */
+	uint64_t name;     /* hash of the present trailer's name: some are refused */
+	uint32_t line_len; /* of the size line, or of all trailers */
 	uint8_t state;
 	bool done; /* the last CRLF was seen */
 };
@@ -146,8 +155,10 @@ struct h1_chunks {
 /* Consumes from buf: framing and data. Returns H1_OK and *used bytes belong to this body (all of
  * them, or up to its end when chunks->done), or a refusal. When `data` is not NULL it stops after
  * the first run of data and sets it (possibly empty), so that a caller who unchunks calls again
- * until *used is 0. Bare LF, signs, spaces, more than 15 hex digits, over-long extensions and
- * trailers are refused. */
+ * until *used is 0. Bare LF, signs, spaces, more than 15 hex digits, malformed or over-long
+ * extensions (256 bytes a line) and trailers (8 KiB in all) are refused (H1_BAD_CHUNK, for ever),
+ * and so are trailers that would matter to framing, routing or identity if somebody took them for
+ * header fields. *used and *data are untouched then. */
 enum h1_result h1_chunks_feed(
     struct h1_chunks *chunks, const char *buf, size_t len, size_t *used, struct slice *data);
 
