@@ -26,6 +26,8 @@
 #define IPC_REASON_MAX    192
 #define IPC_TEXT_MAX      3072
 #define IPC_ADDRESSES_MAX 16
+#define IPC_USER_MAX      32
+#define IPC_TOKEN_MAX     128
 #define IPC_KEY_LEN       32
 
 #define IPC_TYPES(X)                    \
@@ -65,8 +67,12 @@ struct ipc_config {
 	uint32_t workers;
 	bool has_key;
 	bool unprivileged; /* yoked is not root: no user to change to */
+	bool has_token;
 	char node[IPC_NAME_MAX];
-	char file[256]; /* the configuration's name in messages */
+	char user[IPC_USER_MAX]; /* whom yoke-proxy becomes; it exists. Empty when unprivileged */
+	char file[256];          /* the configuration's name in messages */
+	char
+	    token[IPC_TOKEN_MAX]; /* the content of admin.token_file: the proxy could not read it */
 	uint8_t key[IPC_KEY_LEN];
 };
 
@@ -212,6 +218,8 @@ int ipc_pair(int fds[2]);
 int ipc_send(int sock, const union ipc_message *msg, int fd);
 
 /* Receives one message. *fd becomes the descriptor that came beside it (close-on-exec) or -1; a
- * descriptor that the type does not carry is closed. Returns 1 for a message, 0 at EOF, -EAGAIN
- * when there is none, -EBADMSG for a malformed one, else -errno. */
+ * descriptor that the type does not carry is closed. What is returned is safe to read whoever sent
+ * it: every text ends, every count fits its array, every bool is 0 or 1; what numbers mean is the
+ * caller's to check. Returns 1 for a message, 0 at EOF, -EAGAIN when there is none, -EBADMSG for a
+ * malformed one (the next one can be read), else -errno. */
 int ipc_recv(int sock, union ipc_message *msg, int *fd);

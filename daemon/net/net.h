@@ -21,6 +21,7 @@ int net_listen_unix(const char *path, unsigned mode);
  * net_connect_result). */
 int net_connect_tcp(const struct addr *addr, bool *in_progress);
 int net_connect_result(int fd); /* 0 or -errno */
+/* *peer (may be NULL) becomes the other side; of a unix socket only the family is set. */
 int net_accept(int listen_fd, struct addr *peer);
 /* The address is configured on this host. */
 bool net_is_local(const struct addr *addr);

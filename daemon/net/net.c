@@ -1,0 +1,167 @@
+#include "daemon/net/net.h"
+
+#include <errno.h>
+#include <ifaddrs.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#define BACKLOG_DEFAULT 16384
+
+#ifndef IPV6_FREEBIND
+#define IPV6_FREEBIND 78 /* linux/in6.h, which does not mix with netinet/in.h */
+#endif
+
+static int set_flag(int fd, int level, int option)
+{
+	int on = 1;
+	return setsockopt(fd, level, option, &on, sizeof(on)) < 0 ? -errno : 0;
+}
+
+static int set_listen_options(
+    int fd, const struct addr *addr, const struct net_listen_options *options)
+{
+	bool v6 = addr->sa.sa_family == AF_INET6;
+	int rc = set_flag(fd, SOL_SOCKET, SO_REUSEADDR);
+	if (!rc)
+		rc = set_flag(fd, IPPROTO_TCP, TCP_NODELAY);
+	if (!rc && v6)
+		rc = set_flag(fd, IPPROTO_IPV6, IPV6_V6ONLY);
+	if (!rc && options->reuse_port)
+		rc = set_flag(fd, SOL_SOCKET, SO_REUSEPORT);
+	if (!rc && options->free_bind)
+		rc = v6 ? set_flag(fd, IPPROTO_IPV6, IPV6_FREEBIND)
+			: set_flag(fd, IPPROTO_IP, IP_FREEBIND);
+	return rc;
+}
+
+int net_listen_tcp(const struct addr *addr, const struct net_listen_options *options)
+{
+	int fd = socket(addr->sa.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return -errno;
+	int rc = set_listen_options(fd, addr, options);
+	if (!rc && bind(fd, &addr->sa, addr_len(addr)) < 0)
+		rc = -errno;
+	if (!rc && listen(fd, options->backlog > 0 ? options->backlog : BACKLOG_DEFAULT) < 0)
+		rc = -errno;
+	if (rc) {
+		close(fd);
+		return rc;
+	}
+	return fd;
+}
+
+/* Makes room for a socket file: 0 when the path is free now. A socket that nobody listens on is
+ * what a process that was killed left behind. */
+static int remove_stale_socket(const char *path, const struct sockaddr_un *sun)
+{
+	struct stat st;
+	if (lstat(path, &st) < 0)
+		return errno == ENOENT ? 0 : -errno;
+	if (!S_ISSOCK(st.st_mode))
+		return -EEXIST;
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return -errno;
+	int rc = connect(fd, (const struct sockaddr *)sun, sizeof(*sun)) < 0 ? -errno : 0;
+	close(fd);
+	if (rc == 0 || rc == -EAGAIN) /* -EAGAIN: a listener with a full backlog */
+		return -EADDRINUSE;
+	if (rc != -ECONNREFUSED && rc != -ENOENT)
+		return rc;
+	return unlink(path) < 0 && errno != ENOENT ? -errno : 0;
+}
+
+int net_listen_unix(const char *path, unsigned mode)
+{
+	struct sockaddr_un sun = {.sun_family = AF_UNIX};
+	if (strlen(path) >= sizeof(sun.sun_path))
+		return -ENAMETOOLONG;
+	memcpy(sun.sun_path, path, strlen(path) + 1);
+	int rc = remove_stale_socket(path, &sun);
+	if (rc)
+		return rc;
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return -errno;
+	/* The file is created with the mode of the socket's inode, less the umask: so it is never,
+	 * not even for a moment, more open than asked for. chmod gives back what the umask took. */
+	if (fchmod(fd, (mode_t)mode) < 0 || bind(fd, (struct sockaddr *)&sun, sizeof(sun)) < 0) {
+		rc = -errno;
+		close(fd);
+		return rc;
+	}
+	if (chmod(path, (mode_t)mode) < 0 || listen(fd, SOMAXCONN) < 0) {
+		rc = -errno;
+		unlink(path);
+		close(fd);
+		return rc;
+	}
+	return fd;
+}
+
+int net_connect_tcp(const struct addr *addr, bool *in_progress)
+{
+	int fd = socket(addr->sa.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return -errno;
+	int rc = set_flag(fd, IPPROTO_TCP, TCP_NODELAY);
+	if (!rc && connect(fd, &addr->sa, addr_len(addr)) < 0)
+		rc = -errno;
+	/* A connect that a signal interrupted goes on by itself, like one in progress. */
+	bool waiting = rc == -EINPROGRESS || rc == -EINTR;
+	if (rc && !waiting) {
+		close(fd);
+		return rc;
+	}
+	*in_progress = waiting;
+	return fd;
+}
+
+int net_connect_result(int fd)
+{
+	int error = 0;
+	socklen_t len = sizeof(error);
+	if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &len) < 0)
+		return -errno;
+	return -error;
+}
+
+int net_accept(int listen_fd, struct addr *peer)
+{
+	struct sockaddr_storage from; /* a unix peer does not fit a struct addr */
+	socklen_t len = sizeof(from);
+	int fd = accept4(listen_fd, (struct sockaddr *)&from, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	if (peer) {
+		memset(peer, 0, sizeof(*peer));
+		if (from.ss_family == AF_INET || from.ss_family == AF_INET6)
+			memcpy(peer, &from, sizeof(*peer));
+		else
+			peer->sa.sa_family = from.ss_family;
+	}
+	return fd;
+}
+
+bool net_is_local(const struct addr *addr)
+{
+	struct ifaddrs *list;
+	if (getifaddrs(&list) < 0)
+		return false;
+	bool found = false;
+	for (struct ifaddrs *it = list; it && !found; it = it->ifa_next) {
+		if (!it->ifa_addr || it->ifa_addr->sa_family != addr->sa.sa_family)
+			continue;
+		struct addr own = {0};
+		memcpy(&own, it->ifa_addr, addr_len(addr));
+		found = addr_equal_ip(&own, addr);
+	}
+	freeifaddrs(list);
+	return found;
+}
