@@ -1,0 +1,127 @@
+/* yoke-proxy's control thread: what its files share. One struct, owned by that thread; the parts
+ * that other threads touch say so. */
+#pragma once
+
+#include <ev.h>
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "conf/conf.h"
+#include "daemon/admin/admin.h"
+#include "daemon/balance/fleet.h"
+#include "daemon/control/events.h"
+#include "daemon/health/prober.h"
+#include "daemon/ipc/ipc.h"
+#include "daemon/proxy/proxy.h"
+#include "daemon/session/table.h"
+#include "daemon/sync/sync.h"
+#include "proto/journal.h"
+
+#define CONTROL_TICK_SEC     (IPC_HEARTBEAT_US / 1e6)
+#define CONTROL_RESIGNS_MAX  16
+#define CONTROL_INBOX_MAX    4096
+#define CONTROL_JOURNAL_SIZE 65536
+
+/* One configuration with what was built from it. */
+struct generation {
+	struct proxy_generation pub; /* first: the proxy knows us by it */
+	struct conf *conf;
+	struct fleet *fleet;
+	uint64_t number;
+};
+
+/* The mirror of a virtual router of yoke-vrrp. */
+struct router_view {
+	struct ipc_router_state state;
+	uint64_t transitions; /* to Active */
+};
+
+/* Records from the sync thread to the control thread. The sync thread waits while it is full. */
+struct inbox {
+	pthread_mutex_t lock;
+	pthread_cond_t room;
+	struct record records[CONTROL_INBOX_MAX];
+	size_t n;
+	bool closed;
+};
+
+/* The targets' states as records, for the sync thread's snapshots: a copy under a lock, because a
+ * target's reason and counters belong to the control thread. */
+struct published {
+	pthread_mutex_t lock;
+	struct record *records; /* two a target: health, admin */
+	size_t n;
+};
+
+struct control {
+	struct ev_loop *loop;
+	bool started; /* the first configuration is in force */
+	uint64_t start_us;
+
+	/* yoked */
+	ev_io supervisor_io;
+	struct ipc_config incoming; /* the configuration that is being received */
+	int incoming_text_fd;
+	int sync_listen_fd; /* before sync starts */
+	int admin_fds[2];   /* unix, TCP: not served before a configuration is in force */
+	uint64_t applying;  /* generation whose APPLIED is due, or 0 */
+	char file[sizeof(((struct ipc_config *)0)->file)];
+	char node[IPC_NAME_MAX];
+
+	/* yoke-vrrp */
+	ev_io link_io; /* fd -1: no link */
+	struct router_view routers[CONF_ROUTERS_MAX];
+	uint32_t n_routers;
+	bool active; /* some virtual router is Active */
+
+	struct generation *current;
+	struct session_table *sessions;
+	struct journal *journal;
+	struct proxy *proxy;
+	struct prober *prober;
+	bool probing;
+
+	struct sync *sync;
+	ev_async sync_wake;
+	struct inbox inbox;
+	struct published published;
+	enum sync_state sync_state; /* as last seen by the control thread */
+
+	struct admin *admin;
+	struct events events;
+
+	ev_timer tick;
+	uint64_t ticks;
+	bool worker_stuck;
+	uint64_t shutdown_deadline_us; /* 0: not shutting down */
+};
+
+/* control.c */
+int control_run(struct control *control);
+void control_object_target(
+    char *buf, size_t size, const struct pool *pool, const struct target *target);
+
+/* generation.c */
+struct generation *generation_new(struct conf *conf, uint64_t number, struct fleet *previous);
+void generation_free(struct generation *generation);
+
+/* routers.c: the link to yoke-vrrp */
+void routers_set_link(struct control *control, int fd);
+void routers_heartbeat(struct control *control, bool ready);
+struct admin_reply routers_failover(struct control *control, admin_ticket ticket, const char *name);
+
+/* replica.c: between the fleet and the sync thread */
+int replica_start(struct control *control, const uint8_t key[CONF_KEY_LEN], struct err *err);
+void replica_stop(struct control *control);
+void replica_publish(struct control *control); /* the fleet is new */
+void replica_set_active(struct control *control, bool active);
+/* A target's state changed here: publish it, and replicate it if we are the one to tell. */
+void replica_health_changed(struct control *control, const struct target *target);
+void replica_admin_changed(struct control *control, const struct target *target);
+/* Probe, or be told? */
+void replica_update_probing(struct control *control);
+
+/* views.c, metrics.c */
+void views_callbacks(struct control *control, struct admin_callbacks *out);
+char *metrics_text(struct control *control);

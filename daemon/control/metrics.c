@@ -1,0 +1,160 @@
+/* GET /metrics: Prometheus text format 0.0.4. */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "daemon/base/clock.h"
+#include "daemon/control/control.h"
+
+static void family(FILE *out, const char *name, const char *type, const char *help)
+{
+	fprintf(out, "# HELP yoke_%s %s\n# TYPE yoke_%s %s\n", name, help, name, type);
+}
+
+static void single(FILE *out, const char *name, const char *type, const char *help, uint64_t value)
+{
+	family(out, name, type, help);
+	fprintf(out, "yoke_%s %llu\n", name, (unsigned long long)value);
+}
+
+static void put_proxy(FILE *out, struct control *control)
+{
+	struct proxy_stats stats;
+	proxy_stats(control->proxy, &stats);
+#define X(name, help) single(out, #name "_total", "counter", help, stats.name);
+	PROXY_COUNTERS(X)
+#undef X
+	single(
+	    out, "client_connections", "gauge", "Client connections now", stats.client_connections);
+	single(out, "upstream_connections", "gauge", "Connections to targets now",
+	    stats.upstream_connections);
+	single(out, "upstream_idle", "gauge", "Pooled connections to targets now",
+	    stats.upstream_idle);
+}
+
+struct target_metric {
+	const char *name, *type, *help;
+	uint64_t (*read)(const struct target *target);
+};
+
+static uint64_t read_up(const struct target *target)
+{
+	return target_usable(target);
+}
+
+static uint64_t read_active(const struct target *target)
+{
+	return atomic_load_explicit(&target->active, memory_order_relaxed);
+}
+
+static uint64_t read_requests(const struct target *target)
+{
+	return atomic_load_explicit(&target->requests, memory_order_relaxed);
+}
+
+static uint64_t read_failures(const struct target *target)
+{
+	return atomic_load_explicit(&target->failures, memory_order_relaxed);
+}
+
+static const struct target_metric target_metrics[] = {
+    {"target_up", "gauge", "1 if the target takes new traffic", read_up},
+    {"target_active", "gauge", "Requests or connections in flight", read_active},
+    {"target_requests_total", "counter", "Requests or connections sent to the target",
+	read_requests},
+    {"target_failures_total", "counter", "Connects and responses that failed", read_failures},
+};
+
+static void put_targets(FILE *out, const struct fleet *fleet)
+{
+	for (size_t m = 0; m < sizeof(target_metrics) / sizeof(target_metrics[0]); m++) {
+		const struct target_metric *metric = &target_metrics[m];
+		family(out, metric->name, metric->type, metric->help);
+		for (uint32_t p = 0; p < fleet->n_pools; p++) {
+			const struct pool *pool = &fleet->pools[p];
+			for (uint32_t t = 0; t < pool->n_targets; t++)
+				fprintf(out, "yoke_%s{pool=\"%s\",target=\"%s\"} %llu\n",
+				    metric->name, pool->name, pool->targets[t].target->text,
+				    (unsigned long long)metric->read(pool->targets[t].target));
+		}
+	}
+}
+
+static void put_sessions(FILE *out, struct control *control)
+{
+	struct session_stats stats;
+	session_table_stats(control->sessions, &stats);
+	single(out, "sessions", "gauge", "Entries of the sticky table", stats.entries);
+	single(out, "sessions_max", "gauge", "Limit of the sticky table", stats.max_entries);
+	single(out, "sessions_evicted_total", "counter", "Sessions that made room for newer ones",
+	    stats.evicted);
+	single(out, "sessions_expired_total", "counter", "Sessions whose time was over",
+	    stats.expired);
+}
+
+static void put_sync(FILE *out, struct control *control)
+{
+	if (!control->sync)
+		return;
+	struct sync_status s;
+	sync_status(control->sync, &s);
+	single(out, "sync_in_sync", "gauge", "1 if the pair is in sync", s.state == SYNC_IN_SYNC);
+	single(out, "sync_lag_entries", "gauge", "Records the peer has not acknowledged",
+	    s.lag_entries);
+	single(out, "sync_lag_microseconds", "gauge", "Age of the oldest of these", s.lag_us);
+	single(out, "sync_epoch", "gauge", "Epoch of the replication stream", s.epoch);
+	single(out, "sync_config_equal", "gauge", "1 if both nodes run the same configuration",
+	    s.config_equal);
+	single(
+	    out, "sync_sent_records_total", "counter", "Records sent to the peer", s.sent_records);
+	single(
+	    out, "sync_received_records_total", "counter", "Records received", s.received_records);
+	single(out, "sync_snapshots_total", "counter", "Snapshots sent or received", s.snapshots);
+	single(out, "sync_refused_frames_total", "counter", "Frames refused", s.refused_frames);
+	single(out, "sync_handshake_failures_total", "counter", "TLS handshakes that failed",
+	    s.handshake_failures);
+	single(out, "sync_connects_total", "counter", "Connections to the peer", s.connects);
+}
+
+static void put_routers(FILE *out, const struct control *control)
+{
+	if (control->n_routers == 0)
+		return;
+	family(out, "virtual_router_active", "gauge", "1 if this node holds the virtual router");
+	for (uint32_t i = 0; i < control->n_routers; i++)
+		fprintf(out, "yoke_virtual_router_active{virtual_router=\"%s\"} %d\n",
+		    control->routers[i].state.name,
+		    control->routers[i].state.role == IPC_ROLE_ACTIVE);
+	family(out, "virtual_router_promotions_total", "counter", "Times this node became Active");
+	for (uint32_t i = 0; i < control->n_routers; i++)
+		fprintf(out, "yoke_virtual_router_promotions_total{virtual_router=\"%s\"} %llu\n",
+		    control->routers[i].state.name,
+		    (unsigned long long)control->routers[i].transitions);
+}
+
+char *metrics_text(struct control *control)
+{
+	char *text = NULL;
+	size_t len = 0;
+	FILE *out = open_memstream(&text, &len);
+	if (!out)
+		return NULL;
+	family(out, "info", "gauge", "Version of this node");
+	fprintf(out, "yoke_info{version=\"%s\",node=\"%s\",config_hash=\"%016llx\"} 1\n",
+	    YOKE_VERSION, control->node, (unsigned long long)control->current->conf->hash);
+	single(out, "uptime_seconds", "gauge", "Seconds since start",
+	    (clock_us() - control->start_us) / US_PER_SEC);
+	single(out, "config_generation", "gauge", "Configurations put in force since yoked started",
+	    control->current->number);
+	single(out, "health_checks_total", "counter", "Active checks started",
+	    prober_count(control->prober));
+	put_proxy(out, control);
+	put_targets(out, control->current->fleet);
+	put_sessions(out, control);
+	put_sync(out, control);
+	put_routers(out, control);
+	if (fclose(out) != 0) {
+		free(text);
+		return NULL;
+	}
+	return text;
+}

@@ -1,0 +1,279 @@
+/* Between the fleet and the sync thread. Outgoing: changes of health and admin state become records
+ * in the journal, and the published copy of all states is what a snapshot sends. Incoming: records
+ * from the sync thread change our targets. While the peer is Active and we are in sync we do not
+ * probe: we are told. */
+#include "daemon/control/control.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "daemon/base/clock.h"
+#include "daemon/base/log.h"
+#include "daemon/base/text.h"
+
+static struct record health_record(const struct target *target)
+{
+	struct record record = {.kind = RECORD_HEALTH};
+	record.health.target_id = target->id;
+	record.health.health = atomic_load_explicit(&target->health, memory_order_relaxed);
+	record.health.rise_count = target->rise_count;
+	record.health.fall_count = target->fall_count;
+	record.health.since_us = target->since_us;
+	text_copy(record.health.reason, sizeof(record.health.reason), target->reason);
+	return record;
+}
+
+static struct record admin_record(const struct target *target)
+{
+	struct record record = {.kind = RECORD_ADMIN};
+	record.admin.target_id = target->id;
+	record.admin.admin = atomic_load_explicit(&target->admin, memory_order_relaxed);
+	return record;
+}
+
+void replica_publish(struct control *control)
+{
+	const struct fleet *fleet = control->current->fleet;
+	size_t n = 0;
+	for (uint32_t p = 0; p < fleet->n_pools; p++)
+		n += fleet->pools[p].n_targets;
+	struct record *records = calloc(2 * n + 1, sizeof(*records));
+	if (!records) {
+		log_error("sync: out of memory: the peer keeps the old set of targets");
+		return;
+	}
+	size_t at = 0;
+	for (uint32_t p = 0; p < fleet->n_pools; p++) {
+		for (uint32_t t = 0; t < fleet->pools[p].n_targets; t++) {
+			const struct target *target = fleet->pools[p].targets[t].target;
+			records[at++] = health_record(target);
+			records[at++] = admin_record(target);
+		}
+	}
+	pthread_mutex_lock(&control->published.lock);
+	struct record *old = control->published.records;
+	control->published.records = records;
+	control->published.n = at;
+	pthread_mutex_unlock(&control->published.lock);
+	free(old);
+}
+
+static uint64_t record_target(const struct record *record)
+{
+	return record->kind == RECORD_HEALTH ? record->health.target_id : record->admin.target_id;
+}
+
+static void publish_one(struct control *control, const struct record *record)
+{
+	pthread_mutex_lock(&control->published.lock);
+	for (size_t i = 0; i < control->published.n; i++) {
+		struct record *have = &control->published.records[i];
+		if (have->kind == record->kind && record_target(have) == record_target(record)) {
+			*have = *record;
+			break;
+		}
+	}
+	pthread_mutex_unlock(&control->published.lock);
+}
+
+static void tell_peer(struct control *control, const struct record *record)
+{
+	publish_one(control, record);
+	if (control->journal && control->active)
+		journal_append(control->journal, record);
+}
+
+void replica_health_changed(struct control *control, const struct target *target)
+{
+	struct record record = health_record(target);
+	tell_peer(control, &record);
+}
+
+void replica_admin_changed(struct control *control, const struct target *target)
+{
+	struct record record = admin_record(target);
+	tell_peer(control, &record);
+}
+
+void replica_update_probing(struct control *control)
+{
+	bool told = false;
+	if (control->sync && !control->active) {
+		struct sync_status status;
+		sync_status(control->sync, &status);
+		told = status.state == SYNC_IN_SYNC && status.peer_active;
+	}
+	if (control->probing == !told)
+		return;
+	control->probing = !told;
+	log_info("health: %s", told ? "the Active peer tells us the targets' states: own checks off"
+				    : "own checks on, spread over one interval");
+	prober_enable(control->prober, control->probing);
+}
+
+void replica_set_active(struct control *control, bool active)
+{
+	if (control->sync)
+		sync_set_active(control->sync, active);
+	replica_update_probing(control);
+}
+
+/* --- on the sync thread --- */
+
+static void on_record(void *arg, const struct record *record)
+{
+	struct control *control = arg;
+	struct inbox *inbox = &control->inbox;
+	pthread_mutex_lock(&inbox->lock);
+	while (inbox->n == CONTROL_INBOX_MAX && !inbox->closed)
+		pthread_cond_wait(&inbox->room, &inbox->lock);
+	if (!inbox->closed)
+		inbox->records[inbox->n++] = *record;
+	pthread_mutex_unlock(&inbox->lock);
+	ev_async_send(control->loop, &control->sync_wake);
+}
+
+static void on_status(void *arg)
+{
+	struct control *control = arg;
+	ev_async_send(control->loop, &control->sync_wake);
+}
+
+static void snapshot_targets(void *arg, void (*emit)(void *, const struct record *), void *emit_arg)
+{
+	struct control *control = arg;
+	pthread_mutex_lock(&control->published.lock);
+	for (size_t i = 0; i < control->published.n; i++)
+		emit(emit_arg, &control->published.records[i]);
+	pthread_mutex_unlock(&control->published.lock);
+}
+
+/* --- on the control thread --- */
+
+static void apply_health(struct control *control, const struct record *record)
+{
+	struct pool *pool;
+	struct target *target =
+	    fleet_target(control->current->fleet, record->health.target_id, &pool);
+	if (!target) /* a target that only the peer's configuration has */
+		return;
+	enum target_health before = atomic_load_explicit(&target->health, memory_order_relaxed);
+	enum target_health now = (enum target_health)record->health.health;
+	bool changed = target_set_health(pool, target, now, record->health.reason, clock_us());
+	target->rise_count = record->health.rise_count;
+	target->fall_count = record->health.fall_count;
+	if (changed) {
+		target->since_us = record->health.since_us;
+		char object[sizeof(((struct event *)0)->object)];
+		control_object_target(object, sizeof(object), pool, target);
+		log_info("%s: %s -> %s: told by the Active peer: %s", object,
+		    target_health_name(before), target_health_name(now), target->reason);
+		events_add(&control->events, object, target_health_name(before),
+		    target_health_name(now), target->reason);
+	}
+	publish_one(control, record);
+}
+
+static void apply_admin(struct control *control, const struct record *record)
+{
+	struct pool *pool;
+	struct target *target =
+	    fleet_target(control->current->fleet, record->admin.target_id, &pool);
+	if (!target)
+		return;
+	const char *before = target_state_name(target);
+	if (target_set_admin(pool, target, (enum target_admin)record->admin.admin)) {
+		char object[sizeof(((struct event *)0)->object)];
+		control_object_target(object, sizeof(object), pool, target);
+		events_add(&control->events, object, before, target_state_name(target),
+		    "set by the operator on the peer");
+	}
+	publish_one(control, record);
+}
+
+static void drain_inbox(struct control *control)
+{
+	static struct record
+	    batch[CONTROL_INBOX_MAX]; /* control thread only; too large for the stack */
+	struct inbox *inbox = &control->inbox;
+	pthread_mutex_lock(&inbox->lock);
+	size_t n = inbox->n;
+	memcpy(batch, inbox->records, n * sizeof(*batch));
+	inbox->n = 0;
+	pthread_cond_signal(&inbox->room);
+	pthread_mutex_unlock(&inbox->lock);
+
+	for (size_t i = 0; i < n; i++) {
+		if (batch[i].kind == RECORD_HEALTH)
+			apply_health(control, &batch[i]);
+		else if (batch[i].kind == RECORD_ADMIN)
+			apply_admin(control, &batch[i]);
+	}
+}
+
+static void on_sync_wake(struct ev_loop *loop, ev_async *async, int events)
+{
+	(void)loop;
+	(void)events;
+	struct control *control = async->data;
+	drain_inbox(control);
+	if (!control->sync)
+		return;
+	struct sync_status status;
+	sync_status(control->sync, &status);
+	if (status.state != control->sync_state) {
+		events_add(&control->events, "sync", sync_state_name(control->sync_state),
+		    sync_state_name(status.state), status.reason);
+		control->sync_state = status.state;
+	}
+	replica_update_probing(control);
+}
+
+int replica_start(struct control *control, const uint8_t key[CONF_KEY_LEN], struct err *err)
+{
+	const struct conf *conf = control->current->conf;
+	struct sync_config config = {
+	    .self = conf->nodes[conf->self].name,
+	    .peer = conf->nodes[conf->peer].name,
+	    .self_addr = conf->nodes[conf->self].address,
+	    .peer_addr = conf->nodes[conf->peer].address,
+	    .listen_fd = control->sync_listen_fd,
+	    .config_hash = conf->hash,
+	    .table = control->sessions,
+	    .journal = control->journal,
+	    .callbacks = {on_record, on_status, snapshot_targets, control},
+	};
+	addr_set_port(&config.self_addr, conf->sync.port);
+	addr_set_port(&config.peer_addr, conf->sync.port);
+	memcpy(config.key, key, sizeof(config.key));
+
+	ev_async_init(&control->sync_wake, on_sync_wake);
+	control->sync_wake.data = control;
+	ev_async_start(control->loop, &control->sync_wake);
+	control->sync = sync_start(&config, err);
+	text_wipe(config.key, sizeof(config.key));
+	if (!control->sync)
+		return -EINVAL;
+	control->sync_listen_fd = -1;
+	sync_set_active(control->sync, control->active);
+	replica_update_probing(control);
+	return 0;
+}
+
+void replica_stop(struct control *control)
+{
+	if (!control->sync)
+		return;
+	pthread_mutex_lock(&control->inbox.lock);
+	control->inbox.closed = true;
+	pthread_cond_broadcast(&control->inbox.room);
+	pthread_mutex_unlock(&control->inbox.lock);
+	sync_stop(control->sync);
+	control->sync = NULL;
+	ev_async_stop(control->loop, &control->sync_wake);
+	free(control->published.records);
+	control->published.records = NULL;
+	control->published.n = 0;
+}

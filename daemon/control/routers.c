@@ -1,0 +1,176 @@
+/* The link to yoke-vrrp: a mirror of its virtual routers for status and events, our heartbeat
+ * towards it, and the operator's wish to hand the VIP over. */
+#include "daemon/control/control.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "daemon/base/log.h"
+#include "daemon/base/text.h"
+
+static const char *const role_names[] = {
+    [IPC_ROLE_INITIALIZE] = "initialize",
+    [IPC_ROLE_BACKUP] = "backup",
+    [IPC_ROLE_ACTIVE] = "active",
+    [IPC_ROLE_FAULT] = "fault",
+};
+
+static struct router_view *find_router(struct control *control, const char *name)
+{
+	for (uint32_t i = 0; i < control->n_routers; i++) {
+		if (strcmp(control->routers[i].state.name, name) == 0)
+			return &control->routers[i];
+	}
+	return NULL;
+}
+
+static void update_active(struct control *control)
+{
+	bool active = false;
+	for (uint32_t i = 0; i < control->n_routers; i++)
+		active = active || control->routers[i].state.role == IPC_ROLE_ACTIVE;
+	if (active == control->active)
+		return;
+	control->active = active;
+	replica_set_active(control, active);
+}
+
+static void router_event(struct control *control, const struct ipc_router_state *state)
+{
+	char object[sizeof(((struct event *)0)->object)];
+	snprintf(object, sizeof(object), "virtual_router %s", state->name);
+	events_add(&control->events, object, role_names[state->previous % 4],
+	    state->removed ? "removed" : role_names[state->role % 4], state->reason);
+}
+
+static void on_router_state(struct control *control, const struct ipc_router_state *state)
+{
+	struct router_view *view = find_router(control, state->name);
+	if (!view) {
+		if (state->removed || control->n_routers == CONF_ROUTERS_MAX)
+			return;
+		view = &control->routers[control->n_routers++];
+		memset(view, 0, sizeof(*view));
+	}
+	if (!state->replay)
+		router_event(control, state);
+	if (state->role == IPC_ROLE_ACTIVE && view->state.role != IPC_ROLE_ACTIVE)
+		view->transitions++;
+	view->state = *state;
+	if (state->removed)
+		*view = control->routers[--control->n_routers];
+	update_active(control);
+}
+
+static void close_link(struct control *control)
+{
+	if (control->link_io.fd < 0)
+		return;
+	ev_io_stop(control->loop, &control->link_io);
+	close(control->link_io.fd);
+	control->link_io.fd = -1;
+}
+
+/* Nobody holds the VIP for us any more: yoked has said goodbye on yoke-vrrp's behalf. */
+static void on_link_lost(struct control *control)
+{
+	close_link(control);
+	log_warn("link to yoke-vrrp lost: its virtual routers count as initialize");
+	for (uint32_t i = 0; i < control->n_routers; i++) {
+		struct ipc_router_state *state = &control->routers[i].state;
+		if (state->role == IPC_ROLE_INITIALIZE)
+			continue;
+		state->previous = state->role;
+		state->role = IPC_ROLE_INITIALIZE;
+		state->since_us = clock_us();
+		text_copy(state->reason, sizeof(state->reason), "yoke-vrrp died");
+		router_event(control, state);
+	}
+	update_active(control);
+}
+
+static struct json_object *message_body(const char *key, const char *text)
+{
+	struct json_object *body = json_object_new_object();
+	json_object_object_add(body, key, json_object_new_string(text));
+	return body;
+}
+
+static void on_resign_result(struct control *control, const struct ipc_resign_result *result)
+{
+	if (result->error)
+		admin_complete(
+		    control->admin, result->id, 409, message_body("error", result->text));
+	else
+		admin_complete(control->admin, result->id, 200, message_body("done", result->text));
+}
+
+static void on_link_readable(struct ev_loop *loop, ev_io *io, int events)
+{
+	(void)loop;
+	(void)events;
+	struct control *control = io->data;
+	union ipc_message msg;
+	int fd;
+	for (int budget = 64; budget > 0; budget--) {
+		int got = ipc_recv(io->fd, &msg, &fd);
+		if (fd >= 0)
+			close(fd);
+		if (got == -EAGAIN)
+			return;
+		if (got <= 0) {
+			on_link_lost(control);
+			return;
+		}
+		if (msg.header.type == IPC_ROUTER_STATE)
+			on_router_state(control, &msg.router_state);
+		else if (msg.header.type == IPC_RESIGN_RESULT)
+			on_resign_result(control, &msg.resign_result);
+	}
+}
+
+void routers_set_link(struct control *control, int fd)
+{
+	close_link(control);
+	/* yoke-vrrp replays every router on a new link. */
+	control->n_routers = 0;
+	ev_io_init(&control->link_io, on_link_readable, fd, EV_READ);
+	control->link_io.data = control;
+	ev_io_start(control->loop, &control->link_io);
+}
+
+void routers_heartbeat(struct control *control, bool ready)
+{
+	if (control->link_io.fd < 0)
+		return;
+	union ipc_message msg;
+	ipc_init(&msg, IPC_HEARTBEAT);
+	msg.heartbeat.ready = ready;
+	msg.heartbeat.warm = !control->sync || control->sync_state == SYNC_IN_SYNC;
+	int error = ipc_send(control->link_io.fd, &msg, -1);
+	if (error && error != -EAGAIN)
+		on_link_lost(control);
+}
+
+struct admin_reply routers_failover(struct control *control, admin_ticket ticket, const char *name)
+{
+	struct admin_reply refused = {.status = 409};
+	union ipc_message msg;
+	if (control->link_io.fd < 0) {
+		refused.body =
+		    message_body("error", "no virtual routers here: nothing to hand over");
+		return refused;
+	}
+	ipc_init(&msg, IPC_RESIGN);
+	msg.resign.id = ticket;
+	text_copy(msg.resign.name, sizeof(msg.resign.name), name ? name : "");
+	text_copy(msg.resign.reason, sizeof(msg.resign.reason), "asked by the operator");
+	if (ipc_send(control->link_io.fd, &msg, -1) < 0) {
+		refused.status = 503;
+		refused.body = message_body("error", "yoke-vrrp does not answer");
+		return refused;
+	}
+	return (struct admin_reply){0};
+}

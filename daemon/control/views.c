@@ -1,0 +1,387 @@
+/* What the Admin API shows and does (INTERFACE: "Admin API"), as JSON. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "daemon/base/clock.h"
+#include "daemon/base/hash.h"
+#include "daemon/base/log.h"
+#include "daemon/control/control.h"
+
+typedef struct json_object json;
+
+static void put_text(json *object, const char *key, const char *value)
+{
+	json_object_object_add(object, key, value ? json_object_new_string(value) : NULL);
+}
+
+static void put_number(json *object, const char *key, uint64_t value)
+{
+	json_object_object_add(object, key, json_object_new_uint64(value));
+}
+
+static void put_bool(json *object, const char *key, bool value)
+{
+	json_object_object_add(object, key, json_object_new_boolean(value));
+}
+
+static void put_hex(json *object, const char *key, uint64_t value)
+{
+	char text[17];
+	snprintf(text, sizeof(text), "%016llx", (unsigned long long)value);
+	put_text(object, key, text);
+}
+
+static uint64_t age_ms(uint64_t since_us)
+{
+	uint64_t now = clock_us();
+	return now > since_us ? (now - since_us) / US_PER_MS : 0;
+}
+
+static json *error_body(const char *text)
+{
+	json *body = json_object_new_object();
+	put_text(body, "error", text);
+	return body;
+}
+
+/* --- GET /v1/status --- */
+
+static json *router_json(const struct router_view *view)
+{
+	static const char *const roles[] = {
+	    [IPC_ROLE_INITIALIZE] = "initialize",
+	    [IPC_ROLE_BACKUP] = "backup",
+	    [IPC_ROLE_ACTIVE] = "active",
+	    [IPC_ROLE_FAULT] = "fault",
+	};
+	const struct ipc_router_state *state = &view->state;
+	json *router = json_object_new_object();
+	json *addresses = json_object_new_array();
+	for (int i = 0; i < state->n_addresses && i < IPC_ADDRESSES_MAX; i++) {
+		char ip[ADDR_TEXT_MAX], text[ADDR_TEXT_MAX + 8];
+		snprintf(text, sizeof(text), "%s/%u", addr_format_ip(&state->addresses[i].addr, ip),
+		    state->addresses[i].prefix);
+		json_object_array_add(addresses, json_object_new_string(text));
+	}
+	put_number(router, "vrid", state->vrid);
+	put_text(router, "interface", state->interface);
+	put_text(router, "state", roles[state->role % 4]);
+	put_number(router, "priority", state->priority);
+	json_object_object_add(router, "addresses", addresses);
+	put_number(router, "since_ms", age_ms(state->since_us));
+	put_text(router, "reason", state->reason);
+	return router;
+}
+
+static json *sync_json(struct control *control)
+{
+	if (!control->sync)
+		return NULL;
+	struct sync_status status;
+	sync_status(control->sync, &status);
+	json *sync = json_object_new_object();
+	put_text(sync, "peer", status.peer);
+	put_text(sync, "state", sync_state_name(status.state));
+	put_text(sync, "direction", status.sending ? "sending" : "receiving");
+	put_bool(sync, "peer_active", status.peer_active);
+	put_number(sync, "lag_entries", status.lag_entries);
+	put_number(sync, "lag_ms", status.lag_us / US_PER_MS);
+	put_number(sync, "epoch", status.epoch);
+	json_object_object_add(sync, "digest_equal",
+	    status.digest_known ? json_object_new_boolean(status.digest_equal) : NULL);
+	put_bool(sync, "config_equal", status.config_equal);
+	put_text(sync, "reason", status.reason);
+	return sync;
+}
+
+static json *view_status(void *arg)
+{
+	struct control *control = arg;
+	const struct generation *now = control->current;
+	json *body = json_object_new_object();
+	put_text(body, "cluster", now->conf->cluster);
+	put_text(body, "node", control->node);
+	put_text(body, "version", YOKE_VERSION);
+	put_number(body, "uptime_ms", age_ms(control->start_us));
+	put_hex(body, "config_hash", now->conf->hash);
+	put_number(body, "generation", now->number);
+
+	json *routers = json_object_new_object();
+	for (uint32_t i = 0; i < control->n_routers; i++)
+		json_object_object_add(
+		    routers, control->routers[i].state.name, router_json(&control->routers[i]));
+	json_object_object_add(body, "virtual_routers", routers);
+	json_object_object_add(body, "sync", sync_json(control));
+
+	json *pools = json_object_new_object();
+	for (uint32_t i = 0; i < now->fleet->n_pools; i++) {
+		uint32_t up, total;
+		pool_count(&now->fleet->pools[i], &up, &total);
+		json *pool = json_object_new_object();
+		put_number(pool, "up", up);
+		put_number(pool, "total", total);
+		json_object_object_add(pools, now->fleet->pools[i].name, pool);
+	}
+	json_object_object_add(body, "pools", pools);
+	return body;
+}
+
+/* --- GET /v1/pools, /v1/pools/NAME --- */
+
+static json *target_json(const struct pool_target *member)
+{
+	const struct target *target = member->target;
+	json *object = json_object_new_object();
+	put_text(object, "address", target->text);
+	put_text(object, "state", target_state_name(target));
+	put_text(object, "health", target_health_name(atomic_load(&target->health)));
+	put_number(object, "weight", member->weight);
+	put_bool(object, "backup", member->backup);
+	put_number(
+	    object, "connections", atomic_load_explicit(&target->active, memory_order_relaxed));
+	put_number(
+	    object, "requests", atomic_load_explicit(&target->requests, memory_order_relaxed));
+	put_number(
+	    object, "failures", atomic_load_explicit(&target->failures, memory_order_relaxed));
+	json_object_object_add(object, "last_check_ms",
+	    target->last_check_us ? json_object_new_uint64(age_ms(target->last_check_us)) : NULL);
+	put_text(object, "reason", target->reason);
+	return object;
+}
+
+static json *pool_json(const struct control *control, const struct pool *pool)
+{
+	static const char *const algorithms[] = {
+	    [BALANCE_ROUND_ROBIN] = "round_robin",
+	    [BALANCE_LEAST_CONNECTIONS] = "least_connections",
+	    [BALANCE_SOURCE_HASH] = "source_hash",
+	};
+	json *object = json_object_new_object();
+	json *targets = json_object_new_array();
+	uint32_t up, total;
+	pool_count(pool, &up, &total);
+	put_text(object, "name", pool->name);
+	put_text(object, "balance", algorithms[pool->algorithm]);
+	put_number(object, "up", up);
+	put_number(object, "total", total);
+	put_text(object, "checked_by", control->probing ? "this node" : "peer");
+	for (uint32_t i = 0; i < pool->n_targets; i++)
+		json_object_array_add(targets, target_json(&pool->targets[i]));
+	json_object_object_add(object, "targets", targets);
+	return object;
+}
+
+static json *view_pools(void *arg)
+{
+	struct control *control = arg;
+	const struct fleet *fleet = control->current->fleet;
+	json *pools = json_object_new_object();
+	for (uint32_t i = 0; i < fleet->n_pools; i++)
+		json_object_object_add(
+		    pools, fleet->pools[i].name, pool_json(control, &fleet->pools[i]));
+	return pools;
+}
+
+static json *view_pool(void *arg, const char *name)
+{
+	struct control *control = arg;
+	const struct pool *pool = fleet_pool(control->current->fleet, name);
+	return pool ? pool_json(control, pool) : NULL;
+}
+
+/* --- GET /v1/sessions --- */
+
+static void put_session_key(json *object, const struct session *session, bool show)
+{
+	if (!show) {
+		put_hex(object, "key", hash_id(&session->key, sizeof(session->key)));
+		return;
+	}
+	static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
+	struct addr addr = {0};
+	char text[ADDR_TEXT_MAX];
+	if (memcmp(session->key.bytes, mapped, sizeof(mapped)) == 0) {
+		addr.in.sin_family = AF_INET;
+		memcpy(&addr.in.sin_addr, session->key.bytes + 12, 4);
+	} else {
+		addr.in6.sin6_family = AF_INET6;
+		memcpy(&addr.in6.sin6_addr, session->key.bytes, 16);
+	}
+	put_text(object, "key", addr_format_ip(&addr, text));
+}
+
+static const char *pool_name_by_id(const struct fleet *fleet, uint64_t id)
+{
+	for (uint32_t i = 0; i < fleet->n_pools; i++) {
+		if (fleet->pools[i].id == id)
+			return fleet->pools[i].name;
+	}
+	return NULL;
+}
+
+static json *session_json(
+    const struct fleet *fleet, const struct session *session, uint64_t now_us, bool show)
+{
+	json *object = json_object_new_object();
+	const struct target *target = fleet_target(fleet, session->target_id, NULL);
+	put_text(object, "pool", pool_name_by_id(fleet, session->key.pool_id));
+	put_session_key(object, session, show);
+	put_text(object, "target", target ? target->text : NULL);
+	put_number(object, "expires_ms",
+	    session->expires_us > now_us ? (session->expires_us - now_us) / US_PER_MS : 0);
+	return object;
+}
+
+static json *view_sessions(void *arg, const char *pool_name, uint64_t limit, bool show_keys)
+{
+	struct control *control = arg;
+	const struct fleet *fleet = control->current->fleet;
+	const struct pool *pool = pool_name ? fleet_pool(fleet, pool_name) : NULL;
+	if (pool_name && !pool)
+		return NULL;
+
+	struct session_stats stats;
+	session_table_stats(control->sessions, &stats);
+	json *body = json_object_new_object();
+	put_number(body, "count", stats.entries);
+	put_number(body, "max", stats.max_entries);
+	put_number(body, "evicted", stats.evicted);
+	put_number(body, "expired", stats.expired);
+	put_hex(body, "digest", stats.digest);
+
+	json *entries = json_object_new_array();
+	struct session batch[64];
+	uint64_t cursor = 0, now_us = clock_us();
+	size_t n;
+	while (limit > 0 &&
+	       (n = session_table_scan(control->sessions, &cursor, now_us, batch, 64)) > 0) {
+		for (size_t i = 0; i < n && limit > 0; i++) {
+			if (pool && batch[i].key.pool_id != pool->id)
+				continue;
+			json_object_array_add(
+			    entries, session_json(fleet, &batch[i], now_us, show_keys));
+			limit--;
+		}
+	}
+	json_object_object_add(body, "entries", entries);
+	return body;
+}
+
+static json *view_events(void *arg, uint64_t after)
+{
+	struct control *control = arg;
+	return events_json(&control->events, control->node, after);
+}
+
+/* --- changes --- */
+
+static struct target *find_target(const struct pool *pool, const char *text)
+{
+	for (uint32_t i = 0; i < pool->n_targets; i++) {
+		if (strcmp(pool->targets[i].target->text, text) == 0)
+			return pool->targets[i].target;
+	}
+	return NULL;
+}
+
+static bool parse_admin(const char *text, enum target_admin *out)
+{
+	static const char *const names[] = {
+	    [TARGET_READY] = "ready", [TARGET_DRAIN] = "drain", [TARGET_DISABLED] = "disabled"};
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		if (strcmp(names[i], text) == 0) {
+			*out = (enum target_admin)i;
+			return true;
+		}
+	}
+	return false;
+}
+
+static struct admin_reply change_target_state(
+    void *arg, const char *pool_name, const char *text, const char *state)
+{
+	struct control *control = arg;
+	struct pool *pool = fleet_pool(control->current->fleet, pool_name);
+	struct target *target = pool ? find_target(pool, text) : NULL;
+	enum target_admin admin;
+	if (!target)
+		return (struct admin_reply){
+		    404, error_body(pool ? "no such target" : "no such pool")};
+	if (!parse_admin(state, &admin))
+		return (struct admin_reply){
+		    400, error_body("state is not one of ready, drain, disabled")};
+	/* The Active tells the peer; the other way round the change would be overwritten. */
+	if (control->sync && control->sync_state == SYNC_IN_SYNC && !control->probing)
+		return (struct admin_reply){
+		    409, error_body("this node is Backup: ask the Active one")};
+
+	const char *before = target_state_name(target);
+	if (target_set_admin(pool, target, admin)) {
+		char object[sizeof(((struct event *)0)->object)];
+		control_object_target(object, sizeof(object), pool, target);
+		log_notice(
+		    "%s: %s -> %s: set by the operator", object, before, target_state_name(target));
+		events_add(&control->events, object, before, target_state_name(target),
+		    "set by the operator");
+		replica_admin_changed(control, target);
+	}
+	json *body = json_object_new_object();
+	put_text(body, "address", target->text);
+	put_text(body, "state", target_state_name(target));
+	return (struct admin_reply){200, body};
+}
+
+static struct admin_reply start_reload(void *arg, admin_ticket ticket)
+{
+	struct control *control = arg;
+	union ipc_message msg;
+	ipc_init(&msg, IPC_RELOAD);
+	msg.reload.id = ticket;
+	if (ipc_send(control->supervisor_io.fd, &msg, -1) < 0)
+		return (struct admin_reply){503, error_body("yoked does not answer")};
+	return (struct admin_reply){0};
+}
+
+static struct admin_reply start_failover(void *arg, admin_ticket ticket, const char *router)
+{
+	return routers_failover(arg, ticket, router);
+}
+
+static bool view_healthy(void *arg, struct err *why)
+{
+	struct control *control = arg;
+	if (control->shutdown_deadline_us) {
+		err_set(why, 0, "shutting down");
+		return false;
+	}
+	if (!control->started || control->worker_stuck) {
+		err_set(why, 0, control->started ? "a worker hangs" : "starting");
+		return false;
+	}
+	err_set(why, 0, "ready");
+	return true;
+}
+
+static char *view_metrics(void *arg)
+{
+	return metrics_text(arg);
+}
+
+void views_callbacks(struct control *control, struct admin_callbacks *out)
+{
+	*out = (struct admin_callbacks){
+	    .status = view_status,
+	    .pools = view_pools,
+	    .pool = view_pool,
+	    .sessions = view_sessions,
+	    .events = view_events,
+	    .target_state = change_target_state,
+	    .reload = start_reload,
+	    .failover = start_failover,
+	    .healthy = view_healthy,
+	    .metrics = view_metrics,
+	    .arg = control,
+	};
+}
