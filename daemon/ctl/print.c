@@ -1,0 +1,139 @@
+#include "daemon/ctl/print.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static struct json_object *member(struct json_object *object, const char *key)
+{
+	struct json_object *value = NULL;
+	json_object_object_get_ex(object, key, &value);
+	return value;
+}
+
+static const char *text(struct json_object *object, const char *key)
+{
+	struct json_object *value = member(object, key);
+	return value ? json_object_get_string(value) : "-";
+}
+
+static unsigned long long number(struct json_object *object, const char *key)
+{
+	return json_object_get_uint64(member(object, key));
+}
+
+/* "1 h 02 min", "35 s", "420 ms" */
+static const char *duration(unsigned long long ms, char *buf, size_t size)
+{
+	if (ms < 1000)
+		snprintf(buf, size, "%llu ms", ms);
+	else if (ms < 120000)
+		snprintf(buf, size, "%llu s", ms / 1000);
+	else if (ms < 7200000)
+		snprintf(buf, size, "%llu min", ms / 60000);
+	else if (ms < 172800000)
+		snprintf(buf, size, "%llu h %02llu min", ms / 3600000, ms / 60000 % 60);
+	else
+		snprintf(buf, size, "%llu days", ms / 86400000);
+	return buf;
+}
+
+static void print_router(const char *name, struct json_object *router)
+{
+	char since[32];
+	printf("virtual router %s: %s for %s (vrid %llu on %s, priority %llu): %s\n", name,
+	    text(router, "state"), duration(number(router, "since_ms"), since, sizeof(since)),
+	    number(router, "vrid"), text(router, "interface"), number(router, "priority"),
+	    text(router, "reason"));
+	struct json_object *addresses = member(router, "addresses");
+	for (size_t i = 0; addresses && i < json_object_array_length(addresses); i++)
+		printf("  %s\n", json_object_get_string(json_object_array_get_idx(addresses, i)));
+}
+
+static void print_sync(struct json_object *sync)
+{
+	if (!sync) {
+		printf("sync: none (a single node)\n");
+		return;
+	}
+	struct json_object *digest = member(sync, "digest_equal");
+	printf(
+	    "sync with %s: %s, %s, lag %llu entries / %llu ms, digest %s, configuration %s (%s)\n",
+	    text(sync, "peer"), text(sync, "state"), text(sync, "direction"),
+	    number(sync, "lag_entries"), number(sync, "lag_ms"),
+	    !digest                           ? "not compared"
+	    : json_object_get_boolean(digest) ? "equal"
+					      : "DIFFERENT",
+	    json_object_get_boolean(member(sync, "config_equal")) ? "equal" : "not equal",
+	    text(sync, "reason"));
+}
+
+void print_status(struct json_object *status)
+{
+	char up[32];
+	printf("%s / %s: yoke %s, up %s, configuration %s\n", text(status, "cluster"),
+	    text(status, "node"), text(status, "version"),
+	    duration(number(status, "uptime_ms"), up, sizeof(up)), text(status, "config_hash"));
+	struct json_object *routers = member(status, "virtual_routers");
+	if (routers) {
+		json_object_object_foreach(routers, name, router) print_router(name, router);
+	}
+	print_sync(member(status, "sync"));
+	struct json_object *pools = member(status, "pools");
+	if (pools) {
+		json_object_object_foreach(pools, name, pool)
+		    printf("pool %s: %llu of %llu targets up\n", name, number(pool, "up"),
+			number(pool, "total"));
+	}
+}
+
+static void print_target(struct json_object *target)
+{
+	struct json_object *last = member(target, "last_check_ms");
+	char age[32] = "never";
+	if (last)
+		duration(json_object_get_uint64(last), age, sizeof(age));
+	printf("  %-24s %-9s %6llu%s %11llu %11llu %9llu  %-10s %s\n", text(target, "address"),
+	    text(target, "state"), number(target, "weight"),
+	    json_object_get_boolean(member(target, "backup")) ? "b" : " ",
+	    number(target, "connections"), number(target, "requests"), number(target, "failures"),
+	    age, text(target, "reason"));
+}
+
+void print_targets(struct json_object *pools)
+{
+	json_object_object_foreach(pools, name, pool)
+	{
+		printf("pool %s: %s, %llu of %llu up, checked by %s\n", name, text(pool, "balance"),
+		    number(pool, "up"), number(pool, "total"), text(pool, "checked_by"));
+		printf("  %-24s %-9s %7s %11s %11s %9s  %-10s %s\n", "TARGET", "STATE", "WEIGHT",
+		    "CONNECTIONS", "REQUESTS", "FAILURES", "CHECKED", "REASON");
+		struct json_object *targets = member(pool, "targets");
+		for (size_t i = 0; targets && i < json_object_array_length(targets); i++)
+			print_target(json_object_array_get_idx(targets, i));
+	}
+}
+
+void print_sessions(struct json_object *sessions)
+{
+	printf("%llu of at most %llu sessions (%llu expired, %llu evicted)\n",
+	    number(sessions, "count"), number(sessions, "max"), number(sessions, "expired"),
+	    number(sessions, "evicted"));
+	struct json_object *entries = member(sessions, "entries");
+	for (size_t i = 0; entries && i < json_object_array_length(entries); i++) {
+		struct json_object *entry = json_object_array_get_idx(entries, i);
+		char left[32];
+		printf("  %-16s %-40s -> %-24s %s left\n", text(entry, "pool"), text(entry, "key"),
+		    text(entry, "target"),
+		    duration(number(entry, "expires_ms"), left, sizeof(left)));
+	}
+}
+
+void print_events(struct json_object *events)
+{
+	for (size_t i = 0; i < json_object_array_length(events); i++) {
+		struct json_object *event = json_object_array_get_idx(events, i);
+		printf("%s %s %s: %s -> %s: %s\n", text(event, "time"), text(event, "node"),
+		    text(event, "object"), text(event, "from"), text(event, "to"),
+		    text(event, "reason"));
+	}
+}
