@@ -1,0 +1,255 @@
+"""The segment: network namespaces around a bridge, all of this process' own, gone when it ends.
+
+Names are PREFIX + pid + "-" + role, so that a later run finds what a killed one left behind."""
+import atexit
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+
+PREFIX = "yoke"
+NETWORK = "192.0.2"
+HOSTS = {"client": 100, "observer": 9, "node1": 11, "node2": 12, "web1": 21, "web2": 22, "web3": 23}
+NETNS_DIR = "/run/netns"
+NAME = re.compile(rf"{PREFIX}(\d+)-\w+")
+
+
+class LabError(Exception):
+    """Something in the lab did not happen; the text says what."""
+
+
+def run(*words, check=True, **options):
+    done = subprocess.run(words, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                          stdin=subprocess.DEVNULL, check=False, **options)
+    if check and done.returncode:
+        raise LabError(f"{' '.join(words)}: {done.stdout.strip() or done.returncode}")
+    return done.stdout
+
+
+def wait_until(condition, timeout, what, pause=0.01):
+    """The first true value of condition(); LabError after `timeout` seconds."""
+    end = time.monotonic() + timeout
+    while True:
+        value = condition()
+        if value:
+            return value
+        if time.monotonic() > end:
+            raise LabError(f"not within {timeout:g} s: {what}")
+        time.sleep(pause)
+
+
+def alive(pid):
+    """A zombie is dead."""
+    try:
+        with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as file:
+            return file.read().rsplit(")", 1)[1].split()[0] not in "ZX"
+    except OSError:
+        return False
+
+
+def children_of(pid):
+    """pid and all its descendants, parents first."""
+    parents = {}
+    for name in os.listdir("/proc"):
+        if name.isdigit():
+            try:
+                with open(f"/proc/{name}/stat", encoding="ascii", errors="replace") as file:
+                    ppid = int(file.read().rsplit(")", 1)[1].split()[1])
+                parents.setdefault(ppid, []).append(int(name))
+            except OSError:
+                continue
+    found, todo = [], [pid]
+    while todo:
+        current = todo.pop(0)
+        found.append(current)
+        todo += parents.get(current, [])
+    return [p for p in found if alive(p)]
+
+
+def end_process(process, patience=3):
+    """SIGTERM, and SIGKILL to the whole tree of what does not go."""
+    if process.poll() is not None:
+        return
+    tree = children_of(process.pid)
+    process.terminate()
+    try:
+        process.wait(patience)
+    except subprocess.TimeoutExpired:
+        pass
+    for pid in tree:
+        if alive(pid) and pid != os.getpid():
+            kill_quietly(pid, signal.SIGKILL)
+    process.wait()
+
+
+def kill_quietly(pid, number):
+    try:
+        os.kill(pid, number)
+    except ProcessLookupError:
+        pass
+
+
+def namespaces():
+    return os.listdir(NETNS_DIR) if os.path.isdir(NETNS_DIR) else []
+
+
+def namespace_pids(name):
+    """Processes in a named namespace that we or a dead run started: only ours have such names."""
+    out = subprocess.run(["ip", "netns", "pids", name], text=True, capture_output=True, check=False)
+    return [int(word) for word in out.stdout.split() if int(word) != os.getpid()]
+
+
+def remove_namespaces(prefix):
+    mine = [name for name in namespaces() if name.startswith(prefix)]
+    for name in mine:
+        for pid in namespace_pids(name):
+            kill_quietly(pid, signal.SIGKILL)
+    for name in mine:
+        subprocess.run(["ip", "netns", "del", name], stderr=subprocess.DEVNULL, check=False)
+
+
+def sweep(include=None):
+    """Removes what runs left behind whose process is dead (or `include`, a pid, even if it kept
+    its lab on purpose). A lab that was kept has a file that says so."""
+    for name in namespaces():
+        match = NAME.fullmatch(name)
+        if not match:
+            continue
+        pid = int(match.group(1))
+        kept = os.path.exists(f"/run/{PREFIX}{pid}-kept")
+        if pid == include or not (kept or alive(pid)):
+            remove_namespaces(f"{PREFIX}{pid}-")
+    for name in os.listdir("/run"):
+        match = re.fullmatch(rf"{PREFIX}(\d+)-(lab|kept)", name)
+        if not match:
+            continue
+        pid = int(match.group(1))
+        if pid == include or not (alive(pid) or os.path.exists(f"/run/{PREFIX}{pid}-kept")):
+            path = os.path.join("/run", name)
+            if os.path.isdir(path):
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                os.unlink(path)
+
+
+class Segment:
+    """The namespaces and everything started in them. Use it as a context manager."""
+
+    def __init__(self):
+        self.prefix = f"{PREFIX}{os.getpid()}-"
+        self.dir = f"/run/{self.prefix}lab"
+        self.processes = []
+        self.closed = False
+        self.kept = False
+
+    def __enter__(self):
+        atexit.register(self.close)
+        # An exception unwinds through every `finally`; a signal's default action would not.
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, interrupted)
+        sweep()
+        try:
+            os.mkdir(self.dir, 0o700)
+            self.build()
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+    def name(self, role):
+        return self.prefix + role
+
+    def build(self):
+        for role in ["switch", *HOSTS]:
+            run("ip", "netns", "add", self.name(role))
+        switch = self.name("switch")
+        batch = ["link add br0 type bridge stp_state 0 forward_delay 0 mcast_snooping 0",
+                 "link set br0 up", "link set lo up"]
+        for role in HOSTS:
+            batch.append(f"link add {role} type veth peer name eth0 netns {self.name(role)}")
+            batch.append(f"link set {role} master br0 up")
+        self.ip_batch(switch, batch)
+        for role, number in HOSTS.items():
+            self.ip_batch(self.name(role), [
+                "link set lo up", f"addr add {NETWORK}.{number}/24 dev eth0", "link set eth0 up"])
+        for role in HOSTS:
+            # Nothing here speaks IPv6 yet, and its chatter only costs time at the start.
+            self.sysctl(role, "net/ipv6/conf/all/disable_ipv6", "1")
+        self.sysctl("client", "net/ipv4/ip_local_port_range", "10000 65000")
+
+    @staticmethod
+    def ip_batch(namespace, lines):
+        done = subprocess.run(["ip", "-n", namespace, "-batch", "-"], input="\n".join(lines) + "\n",
+                              text=True, capture_output=True, check=False)
+        if done.returncode:
+            raise LabError(f"ip -batch in {namespace}: {done.stderr.strip()}")
+
+    def sysctl(self, role, path, value):
+        self.run_in(role, "sh", "-c", f"echo '{value}' > /proc/sys/{path}")
+
+    def command(self, role, *words):
+        """nsenter becomes the program: its process id is the program's."""
+        return ["nsenter", f"--net={NETNS_DIR}/{self.name(role)}", *map(str, words)]
+
+    def run_in(self, role, *words, **options):
+        return run(*self.command(role, *words), **options)
+
+    def start_in(self, role, *words, **options):
+        """A process that ends with the lab at the latest. Leads its own process group."""
+        options.setdefault("stdin", subprocess.DEVNULL)
+        process = subprocess.Popen(self.command(role, *words), start_new_session=True, **options)
+        self.processes.append(process)
+        return process
+
+    def link(self, role, up):
+        """Plugs a host in or pulls its cable, at the switch."""
+        run("ip", "-n", self.name("switch"), "link", "set", role, "up" if up else "down")
+
+    def addresses(self, role):
+        """The IPv4 addresses that a host holds now, without prefix length."""
+        text = run("ip", "-n", self.name(role), "-4", "-o", "addr", "show")
+        return {line.split()[3].split("/")[0] for line in text.splitlines()}
+
+    def mac(self, role):
+        text = run("ip", "-n", self.name(role), "-o", "link", "show", "eth0")
+        return re.search(r"link/ether (\S+)", text).group(1)
+
+    def flush_arp(self, role="client", address=None):
+        """Forgets who has `address` (or any address)."""
+        target = ["to", address] if address else ["all"]
+        run("ip", "-n", self.name(role), "neigh", "flush", *target, "nud", "all", check=False)
+
+    def keep(self):
+        """The lab stays when this process ends; `sweep(pid)` removes it."""
+        with open(f"/run/{self.prefix}kept", "w", encoding="ascii"):
+            self.kept = True
+
+    def close(self):
+        if self.closed or self.kept:
+            return
+        self.closed = True
+        # Not to be cut short by an impatient second ^C.
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, signal.SIG_IGN)
+        for process in reversed(self.processes):
+            if process.poll() is None:
+                for pid in children_of(process.pid):
+                    kill_quietly(pid, signal.SIGKILL)
+                process.wait()
+        remove_namespaces(self.prefix)
+        shutil.rmtree(self.dir, ignore_errors=True)
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, signal.SIG_DFL)
+
+
+def interrupted(number, _frame):
+    # Once: what follows is cleaning up.
+    signal.signal(number, signal.SIG_IGN)
+    sys.exit(128 + number)
