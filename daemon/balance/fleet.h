@@ -59,10 +59,14 @@ struct pool {
 	_Atomic uint64_t *version;
 };
 
+struct fleet_index;
+
 struct fleet {
 	struct pool *pools;
 	uint32_t n_pools;
-	uint32_t n_slots; /* every target's slot is below */
+	uint32_t n_slots;          /* every target's slot is below */
+	struct fleet_index *index; /* private: targets by id */
+	uint32_t n_index;
 };
 
 struct fleet_target_spec {
@@ -83,7 +87,8 @@ struct fleet_pool_spec {
 
 /* Builds a fleet; targets and pool versions that `previous` (or NULL) has too are shared with it.
  * NULL when out of memory. Control thread only, like fleet_free, which drops the references. A pool
- * without check resets its targets to UP. */
+ * without check resets its targets to UP. Pool names, and the addresses of a pool, are unique and
+ * weights are at least 1: the configuration was checked. The specs are copied. */
 struct fleet *fleet_new(const struct fleet_pool_spec *specs, uint32_t n, struct fleet *previous);
 void fleet_free(struct fleet *fleet);
 
@@ -96,7 +101,8 @@ bool target_usable(const struct target *target);
 /* Sticky clients may stay (usable, or draining). */
 bool target_keeps_sticky(const struct target *target);
 
-/* Change state and bump the pool's version. Return true if it was another state before. */
+/* Change state and bump the pool's version. Return true if it was another state before; if it was
+ * not, `reason` is still stored (down, but for another reason now). */
 bool target_set_health(struct pool *pool, struct target *target, enum target_health health,
     const char *reason, uint64_t now_us);
 bool target_set_admin(struct pool *pool, struct target *target, enum target_admin admin);
@@ -104,4 +110,5 @@ bool target_set_admin(struct pool *pool, struct target *target, enum target_admi
 const char *target_health_name(enum target_health health);
 /* What users see: "up" "down" "draining" "disabled" "unknown". */
 const char *target_state_name(const struct target *target);
+/* `up`: known to be up, and ready to take new traffic. */
 void pool_count(const struct pool *pool, uint32_t *up, uint32_t *total);

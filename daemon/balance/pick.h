@@ -9,20 +9,25 @@
 
 #include "daemon/balance/fleet.h"
 
+#define PICKER_TARGETS_MAX 65000
+
 struct picker;
 
-/* Keeps a pointer to `pool`, which must outlive it. NULL when out of memory. `seed` spreads the
- * starting points of several workers. */
+/* Keeps a pointer to `pool`, which must outlive it. NULL when out of memory, or for more than
+ * PICKER_TARGETS_MAX targets. All memory is taken here: rebuilding later cannot fail. `seed`
+ * spreads the starting points of several workers. */
 struct picker *picker_new(const struct pool *pool, uint64_t seed);
 void picker_free(struct picker *picker);
 
 /* The target for a new request or connection.
  * round_robin: smooth weighted (a 5:1:1 pool gives a a b a c a a, never a burst).
- * least_connections: smallest active/weight, ties in rotation. source_hash: by `hash` (of the
+ * least_connections: smallest active/weight, ties in weighted rotation (an idle pool is served in
+ * proportion to the weights). source_hash: by `hash` (of the
  * client's address); the same on both nodes and after a restart; when one of n targets goes, only
- * its share moves (Maglev table). Targets without `backup` first; all of them unusable: the
- * backups; all unusable: with fail_open any, else NULL. `tried`/`n_tried`: targets to avoid while
- * there is another usable one (retries). NULL when nothing else is left. */
+ * its share moves (Maglev table). Targets without `backup` first; all of them unusable or
+ * tried: the backups; all unusable: with fail_open any that the admin has not drained or disabled,
+ * else NULL. `tried`/`n_tried`: targets that this request has failed on (retries). NULL when
+ * nothing else is left. */
 struct target *picker_pick(
     struct picker *picker, uint64_t hash, struct target *const *tried, size_t n_tried);
 /* The target of a sticky session, if it may still be used (target_keeps_sticky), else NULL. */

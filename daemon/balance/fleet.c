@@ -1,0 +1,285 @@
+#include "daemon/balance/fleet.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "daemon/balance/slots.h"
+#include "daemon/base/hash.h"
+#include "daemon/base/text.h"
+
+/* What pools of the same name share over fleets. Control thread only, but for the counter. */
+struct version {
+	_Atomic uint64_t count;
+	uint32_t refs;
+};
+
+/* Sorted by target id, for fleet_target(). */
+struct fleet_index {
+	uint64_t id;
+	struct pool *pool;
+	struct target *target;
+};
+
+static int compare_index(const void *a, const void *b)
+{
+	const struct fleet_index *x = a, *y = b;
+	return (x->id > y->id) - (x->id < y->id);
+}
+
+static void target_put(struct target *target)
+{
+	if (atomic_fetch_sub(&target->refs, 1) > 1)
+		return;
+	slot_give_back(target->slot);
+	free(target);
+}
+
+static struct target *target_new(uint64_t id, const struct fleet_target_spec *spec)
+{
+	struct target *target = calloc(1, sizeof(*target));
+	if (!target)
+		return NULL;
+	target->slot = slot_take();
+	if (target->slot == SLOT_NONE) {
+		free(target);
+		return NULL;
+	}
+	target->id = id;
+	target->addr = spec->addr;
+	text_copy(target->text, sizeof(target->text), spec->text);
+	atomic_store(&target->refs, 1);
+	return target;
+}
+
+/* The living target of `previous`, or a new one; with a reference. */
+static struct target *target_obtain(
+    const char *pool_name, const struct fleet_target_spec *spec, const struct fleet *previous)
+{
+	uint64_t id = hash_id2(pool_name, spec->text);
+	struct target *target = previous ? fleet_target(previous, id, NULL) : NULL;
+	if (!target)
+		return target_new(id, spec);
+	atomic_fetch_add(&target->refs, 1);
+	return target;
+}
+
+static struct version *version_obtain(const char *name, const struct fleet *previous)
+{
+	struct pool *pool = previous ? fleet_pool(previous, name) : NULL;
+	struct version *version = pool ? (struct version *)pool->version : NULL;
+	if (!version)
+		version = calloc(1, sizeof(*version));
+	if (version)
+		version->refs++;
+	return version;
+}
+
+static void version_put(struct version *version)
+{
+	if (version && --version->refs == 0)
+		free(version);
+}
+
+/* A pool that failed half-way is left in a state that pool_fini can clean up. */
+static bool pool_init(struct pool *pool, const struct fleet_pool_spec *spec, uint32_t index,
+    const struct fleet *previous)
+{
+	pool->id = hash_id(spec->name, strlen(spec->name));
+	pool->index = index;
+	pool->algorithm = spec->algorithm;
+	pool->fail_open = spec->fail_open;
+	pool->name = strdup(spec->name);
+	struct version *version = version_obtain(spec->name, previous);
+	pool->version = version ? &version->count : NULL;
+	pool->targets = calloc(spec->n_targets ? spec->n_targets : 1, sizeof(*pool->targets));
+	if (!pool->name || !pool->version || !pool->targets)
+		return false;
+
+	for (uint32_t i = 0; i < spec->n_targets; i++) {
+		const struct fleet_target_spec *from = &spec->targets[i];
+		struct target *target = target_obtain(spec->name, from, previous);
+		if (!target)
+			return false;
+		pool->targets[pool->n_targets++] = (struct pool_target){
+		    .target = target, .weight = from->weight, .backup = from->backup};
+	}
+	return true;
+}
+
+static void pool_fini(struct pool *pool)
+{
+	for (uint32_t i = 0; i < pool->n_targets; i++)
+		target_put(pool->targets[i].target);
+	free(pool->targets);
+	version_put((struct version *)pool->version);
+	free((char *)pool->name);
+}
+
+static bool index_build(struct fleet *fleet)
+{
+	size_t total = 0;
+	for (uint32_t p = 0; p < fleet->n_pools; p++)
+		total += fleet->pools[p].n_targets;
+	fleet->index = calloc(total ? total : 1, sizeof(*fleet->index));
+	if (!fleet->index)
+		return false;
+	for (uint32_t p = 0; p < fleet->n_pools; p++) {
+		struct pool *pool = &fleet->pools[p];
+		for (uint32_t t = 0; t < pool->n_targets; t++) {
+			struct target *target = pool->targets[t].target;
+			fleet->index[fleet->n_index++] =
+			    (struct fleet_index){target->id, pool, target};
+			if (target->slot >= fleet->n_slots)
+				fleet->n_slots = target->slot + 1;
+		}
+	}
+	qsort(fleet->index, fleet->n_index, sizeof(*fleet->index), compare_index);
+	return true;
+}
+
+/* Only once nothing can fail any more: a fleet that was not built must not change states. */
+static void reset_unchecked(struct fleet *fleet, const struct fleet_pool_spec *specs)
+{
+	for (uint32_t p = 0; p < fleet->n_pools; p++) {
+		struct pool *pool = &fleet->pools[p];
+		for (uint32_t t = 0; t < pool->n_targets && !specs[p].checked; t++)
+			target_set_health(pool, pool->targets[t].target, TARGET_UP,
+			    "no health check", pool->targets[t].target->since_us);
+	}
+}
+
+struct fleet *fleet_new(const struct fleet_pool_spec *specs, uint32_t n, struct fleet *previous)
+{
+	struct fleet *fleet = calloc(1, sizeof(*fleet));
+	if (!fleet)
+		return NULL;
+	fleet->pools = calloc(n ? n : 1, sizeof(*fleet->pools));
+	if (!fleet->pools)
+		goto fail;
+	for (uint32_t i = 0; i < n; i++) {
+		fleet->n_pools = i + 1;
+		if (!pool_init(&fleet->pools[i], &specs[i], i, previous))
+			goto fail;
+	}
+	if (!index_build(fleet))
+		goto fail;
+	reset_unchecked(fleet, specs);
+	return fleet;
+fail:
+	fleet_free(fleet);
+	return NULL;
+}
+
+void fleet_free(struct fleet *fleet)
+{
+	if (!fleet)
+		return;
+	for (uint32_t i = 0; i < fleet->n_pools; i++)
+		pool_fini(&fleet->pools[i]);
+	free(fleet->pools);
+	free(fleet->index);
+	free(fleet);
+}
+
+struct pool *fleet_pool(const struct fleet *fleet, const char *name)
+{
+	uint64_t id = hash_id(name, strlen(name));
+	for (uint32_t i = 0; i < fleet->n_pools; i++) {
+		struct pool *pool = &fleet->pools[i];
+		if (pool->id == id && strcmp(pool->name, name) == 0)
+			return pool;
+	}
+	return NULL;
+}
+
+struct target *fleet_target(const struct fleet *fleet, uint64_t id, struct pool **pool)
+{
+	struct fleet_index key = {.id = id};
+	const struct fleet_index *found =
+	    bsearch(&key, fleet->index, fleet->n_index, sizeof(key), compare_index);
+	if (!found)
+		return NULL;
+	if (pool)
+		*pool = found->pool;
+	return found->target;
+}
+
+static enum target_health health_of(const struct target *target)
+{
+	return (enum target_health)atomic_load_explicit(&target->health, memory_order_relaxed);
+}
+
+static enum target_admin admin_of(const struct target *target)
+{
+	return (enum target_admin)atomic_load_explicit(&target->admin, memory_order_relaxed);
+}
+
+bool target_usable(const struct target *target)
+{
+	return admin_of(target) == TARGET_READY && health_of(target) != TARGET_DOWN;
+}
+
+bool target_keeps_sticky(const struct target *target)
+{
+	return admin_of(target) != TARGET_DISABLED && health_of(target) != TARGET_DOWN;
+}
+
+/* Release: a picker that sees the new number sees the new state too. */
+static void bump(struct pool *pool)
+{
+	atomic_fetch_add_explicit(pool->version, 1, memory_order_release);
+}
+
+bool target_set_health(struct pool *pool, struct target *target, enum target_health health,
+    const char *reason, uint64_t now_us)
+{
+	bool changed = health_of(target) != health;
+	if (reason != target->reason)
+		text_copy(target->reason, sizeof(target->reason), reason ? reason : "");
+	if (!changed)
+		return false;
+	target->since_us = now_us;
+	atomic_store_explicit(&target->health, (uint8_t)health, memory_order_relaxed);
+	bump(pool);
+	return true;
+}
+
+bool target_set_admin(struct pool *pool, struct target *target, enum target_admin admin)
+{
+	if (admin_of(target) == admin)
+		return false;
+	atomic_store_explicit(&target->admin, (uint8_t)admin, memory_order_relaxed);
+	bump(pool);
+	return true;
+}
+
+const char *target_health_name(enum target_health health)
+{
+	switch (health) {
+	case TARGET_UP: return "up";
+	case TARGET_DOWN: return "down";
+	case TARGET_UNKNOWN: break;
+	}
+	return "unknown";
+}
+
+const char *target_state_name(const struct target *target)
+{
+	switch (admin_of(target)) {
+	case TARGET_DISABLED: return "disabled";
+	case TARGET_DRAIN: return "draining";
+	case TARGET_READY: break;
+	}
+	return target_health_name(health_of(target));
+}
+
+void pool_count(const struct pool *pool, uint32_t *up, uint32_t *total)
+{
+	uint32_t n = 0;
+	for (uint32_t i = 0; i < pool->n_targets; i++) {
+		const struct target *target = pool->targets[i].target;
+		n += admin_of(target) == TARGET_READY && health_of(target) == TARGET_UP;
+	}
+	*up = n;
+	*total = pool->n_targets;
+}
