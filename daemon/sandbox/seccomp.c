@@ -31,6 +31,11 @@
 #define UNDER_SANITIZER 0
 #endif
 
+/* Conditions on argument n, with every field given. */
+#define ARG_IS(n, value)         SCMP_CMP64(n, SCMP_CMP_EQ, (scmp_datum_t)(value), 0)
+#define ARG_IS_NOT(n, value)     SCMP_CMP64(n, SCMP_CMP_NE, (scmp_datum_t)(value), 0)
+#define ARG_BITS(n, mask, value) SCMP_CMP64(n, SCMP_CMP_MASKED_EQ, mask, (scmp_datum_t)(value))
+
 #define SOCK_TYPE_MASK 0xfU /* less SOCK_NONBLOCK and SOCK_CLOEXEC */
 
 /* Both processes: C library, libev, reading and writing what is open. */
@@ -117,9 +122,8 @@ static int add_allowed(scmp_filter_ctx ctx, const int *calls, size_t n)
 
 static int add_socket(scmp_filter_ctx ctx, int domain, int type)
 {
-	return seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(socket), 2,
-	    SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)domain),
-	    SCMP_A1(SCMP_CMP_MASKED_EQ, SOCK_TYPE_MASK, (scmp_datum_t)type));
+	return seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(socket), 2, ARG_IS(0, domain),
+	    ARG_BITS(1, SOCK_TYPE_MASK, type));
 }
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
@@ -129,19 +133,19 @@ static int add_common(scmp_filter_ctx ctx)
 	scmp_datum_t self = (scmp_datum_t)getpid();
 	const struct rule rules[] = {
 	    /* no code but what is loaded already */
-	    {SCMP_ACT_ALLOW, SCMP_SYS(mmap), SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0)},
-	    {SCMP_ACT_ALLOW, SCMP_SYS(mprotect), SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0)},
+	    {SCMP_ACT_ALLOW, SCMP_SYS(mmap), ARG_BITS(2, PROT_EXEC, 0)},
+	    {SCMP_ACT_ALLOW, SCMP_SYS(mprotect), ARG_BITS(2, PROT_EXEC, 0)},
 	    /* abort() and raise(): signals to oneself only */
-	    {SCMP_ACT_ALLOW, SCMP_SYS(tgkill), SCMP_A0(SCMP_CMP_EQ, self)},
-	    {SCMP_ACT_ALLOW, SCMP_SYS(prctl), SCMP_A0(SCMP_CMP_EQ, PR_SET_NAME)},
-	    {SCMP_ACT_ERRNO(EPERM), SCMP_SYS(prctl), SCMP_A0(SCMP_CMP_NE, PR_SET_NAME)},
+	    {SCMP_ACT_ALLOW, SCMP_SYS(tgkill), ARG_IS(0, self)},
+	    {SCMP_ACT_ALLOW, SCMP_SYS(prctl), ARG_IS(0, PR_SET_NAME)},
+	    {SCMP_ACT_ERRNO(EPERM), SCMP_SYS(prctl), ARG_IS_NOT(0, PR_SET_NAME)},
 	    /* limits may be read, not changed */
-	    {SCMP_ACT_ALLOW, SCMP_SYS(prlimit64), SCMP_A2(SCMP_CMP_EQ, 0)},
-	    {SCMP_ACT_ERRNO(EPERM), SCMP_SYS(prlimit64), SCMP_A2(SCMP_CMP_NE, 0)},
+	    {SCMP_ACT_ALLOW, SCMP_SYS(prlimit64), ARG_IS(2, 0)},
+	    {SCMP_ACT_ERRNO(EPERM), SCMP_SYS(prlimit64), ARG_IS_NOT(2, 0)},
 	    /* how much is there to read; is this a terminal (stdio asks) */
-	    {SCMP_ACT_ALLOW, SCMP_SYS(ioctl), SCMP_A1(SCMP_CMP_EQ, FIONREAD)},
-	    {SCMP_ACT_ALLOW, SCMP_SYS(ioctl), SCMP_A1(SCMP_CMP_EQ, FIONBIO)},
-	    {SCMP_ACT_ALLOW, SCMP_SYS(ioctl), SCMP_A1(SCMP_CMP_EQ, TCGETS)},
+	    {SCMP_ACT_ALLOW, SCMP_SYS(ioctl), ARG_IS(1, FIONREAD)},
+	    {SCMP_ACT_ALLOW, SCMP_SYS(ioctl), ARG_IS(1, FIONBIO)},
+	    {SCMP_ACT_ALLOW, SCMP_SYS(ioctl), ARG_IS(1, TCGETS)},
 	};
 	int rc = add_allowed(ctx, allowed_common, COUNT(allowed_common));
 	if (!rc)
@@ -164,7 +168,7 @@ static int add_proxy(scmp_filter_ctx ctx)
 	/* Threads, no processes. */
 	if (!rc)
 		rc = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(clone), 1,
-		    SCMP_A0(SCMP_CMP_MASKED_EQ, CLONE_THREAD, CLONE_THREAD));
+		    ARG_BITS(0, CLONE_THREAD, CLONE_THREAD));
 	return rc;
 }
 
@@ -176,12 +180,12 @@ static int add_vrrp(scmp_filter_ctx ctx)
 	    {AF_PACKET, SOCK_DGRAM}, {AF_INET, SOCK_RAW}, {AF_INET6, SOCK_RAW},
 	    {AF_INET, SOCK_DGRAM}, {AF_INET6, SOCK_DGRAM}, {AF_UNIX, SOCK_DGRAM}};
 	static const struct rule rules[] = {
-	    {SCMP_ACT_ALLOW, SCMP_SYS(ioctl), SCMP_A1(SCMP_CMP_EQ, SIOCGIFINDEX)},
-	    {SCMP_ACT_ALLOW, SCMP_SYS(ioctl), SCMP_A1(SCMP_CMP_EQ, SIOCGIFNAME)},
-	    {SCMP_ACT_ALLOW, SCMP_SYS(ioctl), SCMP_A1(SCMP_CMP_EQ, SIOCGIFFLAGS)},
-	    {SCMP_ACT_ALLOW, SCMP_SYS(ioctl), SCMP_A1(SCMP_CMP_EQ, SIOCGIFHWADDR)},
-	    {SCMP_ACT_ALLOW, SCMP_SYS(ioctl), SCMP_A1(SCMP_CMP_EQ, SIOCGIFMTU)},
-	    {SCMP_ACT_ALLOW, SCMP_SYS(ioctl), SCMP_A1(SCMP_CMP_EQ, SIOCGIFADDR)},
+	    {SCMP_ACT_ALLOW, SCMP_SYS(ioctl), ARG_IS(1, SIOCGIFINDEX)},
+	    {SCMP_ACT_ALLOW, SCMP_SYS(ioctl), ARG_IS(1, SIOCGIFNAME)},
+	    {SCMP_ACT_ALLOW, SCMP_SYS(ioctl), ARG_IS(1, SIOCGIFFLAGS)},
+	    {SCMP_ACT_ALLOW, SCMP_SYS(ioctl), ARG_IS(1, SIOCGIFHWADDR)},
+	    {SCMP_ACT_ALLOW, SCMP_SYS(ioctl), ARG_IS(1, SIOCGIFMTU)},
+	    {SCMP_ACT_ALLOW, SCMP_SYS(ioctl), ARG_IS(1, SIOCGIFADDR)},
 	};
 	int rc = add_allowed(ctx, allowed_vrrp, COUNT(allowed_vrrp));
 	for (size_t i = 0; i < COUNT(sockets) && !rc; i++)
@@ -190,8 +194,8 @@ static int add_vrrp(scmp_filter_ctx ctx)
 		rc = add_rules(ctx, rules, COUNT(rules));
 	/* Files: see README.md. Nothing is created. */
 	if (!rc)
-		rc = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(openat), 1,
-		    SCMP_A2(SCMP_CMP_MASKED_EQ, O_CREAT | O_TRUNC, 0));
+		rc = seccomp_rule_add(
+		    ctx, SCMP_ACT_ALLOW, SCMP_SYS(openat), 1, ARG_BITS(2, O_CREAT | O_TRUNC, 0));
 	return rc;
 }
 
