@@ -1,0 +1,286 @@
+#include "proto/codec.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "daemon/base/text.h"
+#include "proto/arena.h"
+#include "proto/codec_internal.h"
+
+/* A full batch of the longest records needs about a tenth of it. */
+#define ARENA_SIZE (1024U * 1024)
+
+struct codec {
+	struct arena arena;
+	struct record records[SYNC_BATCH_MAX]; /* of the batch decoded last */
+};
+
+struct codec *codec_new(void)
+{
+	struct codec *codec = calloc(1, sizeof(*codec));
+	if (codec && arena_init(&codec->arena, ARENA_SIZE) < 0) {
+		free(codec);
+		codec = NULL;
+	}
+	return codec;
+}
+
+void codec_free(struct codec *codec)
+{
+	if (!codec)
+		return;
+	arena_fini(&codec->arena);
+	free(codec);
+}
+
+const char *sync_message_name(enum sync_message_kind kind)
+{
+	static const char *const names[SYNC_KIND_COUNT] = {"hello", "resume", "snapshot begin",
+	    "batch", "snapshot end", "ack", "heartbeat", "bye", "unknown"};
+	return kind < SYNC_KIND_COUNT ? names[kind] : "?";
+}
+
+static int pack_session(struct arena *arena, const struct record *record, Yoke__Sync__Record *out)
+{
+	Yoke__Sync__Session *session = arena_alloc(arena, sizeof(*session));
+	if (!session)
+		return -EINVAL;
+	yoke__sync__session__init(session);
+	session->pool_id = record->session.pool_id;
+	session->key.data = (uint8_t *)record->session.key;
+	session->key.len = sizeof(record->session.key);
+	session->target_id = record->session.target_id;
+	session->left_us = record->session.expires_us;
+	out->kind_case = YOKE__SYNC__RECORD__KIND_SESSION;
+	out->session = session;
+	return 0;
+}
+
+static int pack_delete(struct arena *arena, const struct record *record, Yoke__Sync__Record *out)
+{
+	Yoke__Sync__SessionDelete *session = arena_alloc(arena, sizeof(*session));
+	if (!session)
+		return -EINVAL;
+	yoke__sync__session_delete__init(session);
+	session->pool_id = record->session.pool_id;
+	session->key.data = (uint8_t *)record->session.key;
+	session->key.len = sizeof(record->session.key);
+	out->kind_case = YOKE__SYNC__RECORD__KIND_SESSION_DELETE;
+	out->session_delete = session;
+	return 0;
+}
+
+static int pack_health(struct arena *arena, const struct record *record, Yoke__Sync__Record *out)
+{
+	Yoke__Sync__Health *health = arena_alloc(arena, sizeof(*health));
+	if (!health || !memchr(record->health.reason, 0, sizeof(record->health.reason)))
+		return -EINVAL;
+	yoke__sync__health__init(health);
+	health->target_id = record->health.target_id;
+	health->state = (Yoke__Sync__HealthState)record->health.health;
+	health->rise_count = record->health.rise_count;
+	health->fall_count = record->health.fall_count;
+	health->age_us = record->health.since_us;
+	health->reason = (char *)record->health.reason;
+	out->kind_case = YOKE__SYNC__RECORD__KIND_HEALTH;
+	out->health = health;
+	return 0;
+}
+
+static int pack_admin(struct arena *arena, const struct record *record, Yoke__Sync__Record *out)
+{
+	Yoke__Sync__Admin *admin = arena_alloc(arena, sizeof(*admin));
+	if (!admin)
+		return -EINVAL;
+	yoke__sync__admin__init(admin);
+	admin->target_id = record->admin.target_id;
+	admin->state = (Yoke__Sync__AdminState)record->admin.admin;
+	out->kind_case = YOKE__SYNC__RECORD__KIND_ADMIN;
+	out->admin = admin;
+	return 0;
+}
+
+static int pack_record(struct arena *arena, const struct record *record, Yoke__Sync__Record *out)
+{
+	yoke__sync__record__init(out);
+	switch (record->kind) {
+	case RECORD_SESSION: return pack_session(arena, record, out);
+	case RECORD_SESSION_DELETE: return pack_delete(arena, record, out);
+	case RECORD_HEALTH: return pack_health(arena, record, out);
+	case RECORD_ADMIN: return pack_admin(arena, record, out);
+	case RECORD_KIND_COUNT: break;
+	}
+	return -EINVAL;
+}
+
+static int pack_batch(
+    struct arena *arena, const struct sync_message *message, Yoke__Sync__Batch *batch)
+{
+	size_t n = message->batch.n_records;
+	if (n > SYNC_BATCH_MAX)
+		return -EINVAL;
+	Yoke__Sync__Record **list = arena_alloc(arena, n * sizeof(Yoke__Sync__Record *));
+	Yoke__Sync__Record *records = arena_alloc(arena, n * sizeof(Yoke__Sync__Record));
+	if (!list || !records)
+		return -EINVAL;
+	for (size_t i = 0; i < n; i++) {
+		list[i] = &records[i];
+		if (pack_record(arena, &message->batch.records[i], list[i]) < 0)
+			return -EINVAL;
+	}
+	batch->epoch = message->batch.epoch;
+	batch->snapshot = message->batch.snapshot;
+	batch->after = message->batch.after;
+	batch->through = message->batch.through;
+	batch->n_records = n;
+	batch->records = list;
+	return 0;
+}
+
+static void pack_hello(const struct sync_message *message, Yoke__Sync__Hello *hello)
+{
+	hello->version = message->hello.version;
+	hello->oldest_version = message->hello.oldest_version;
+	hello->node = (char *)message->hello.node;
+	hello->instance = message->hello.instance;
+	hello->epoch = message->hello.epoch;
+	hello->active = message->hello.active;
+	hello->config_hash = message->hello.config_hash;
+	hello->have_instance = message->hello.have.instance;
+	hello->have_epoch = message->hello.have.epoch;
+	hello->have_sequence = message->hello.have.sequence;
+}
+
+static void pack_heartbeat(const struct sync_message *message, Yoke__Sync__Heartbeat *heartbeat)
+{
+	heartbeat->active = message->heartbeat.active;
+	heartbeat->epoch = message->heartbeat.epoch;
+	heartbeat->sequence = message->heartbeat.sequence;
+	heartbeat->entries = message->heartbeat.entries;
+	heartbeat->digest = message->heartbeat.digest;
+	heartbeat->digest_at_sequence = message->heartbeat.digest_at_sequence;
+	heartbeat->verdict = (Yoke__Sync__Verdict)message->heartbeat.verdict;
+	heartbeat->config_hash = message->heartbeat.config_hash;
+}
+
+/* Every kind of message, so that one of them can live on the stack while it is packed. */
+union parts {
+	Yoke__Sync__Hello hello;
+	Yoke__Sync__Resume resume;
+	Yoke__Sync__SnapshotBegin begin;
+	Yoke__Sync__Batch batch;
+	Yoke__Sync__SnapshotEnd end;
+	Yoke__Sync__Ack ack;
+	Yoke__Sync__Heartbeat heartbeat;
+	Yoke__Sync__Bye bye;
+};
+
+static int pack_mark(
+    const struct sync_message *message, union parts *parts, Yoke__Sync__Frame *frame)
+{
+	uint64_t epoch = message->mark.epoch, sequence = message->mark.sequence;
+	switch (message->kind) {
+	case SYNC_RESUME:
+		yoke__sync__resume__init(frame->resume = &parts->resume);
+		frame->message_case = YOKE__SYNC__FRAME__MESSAGE_RESUME;
+		parts->resume.epoch = epoch;
+		parts->resume.sequence = sequence;
+		return 0;
+	case SYNC_SNAPSHOT_BEGIN:
+		yoke__sync__snapshot_begin__init(frame->snapshot_begin = &parts->begin);
+		frame->message_case = YOKE__SYNC__FRAME__MESSAGE_SNAPSHOT_BEGIN;
+		parts->begin.epoch = epoch;
+		parts->begin.sequence = sequence;
+		return 0;
+	case SYNC_SNAPSHOT_END:
+		yoke__sync__snapshot_end__init(frame->snapshot_end = &parts->end);
+		frame->message_case = YOKE__SYNC__FRAME__MESSAGE_SNAPSHOT_END;
+		parts->end.epoch = epoch;
+		parts->end.sequence = sequence;
+		parts->end.sessions = message->mark.sessions;
+		parts->end.targets = message->mark.targets;
+		return 0;
+	case SYNC_ACK:
+		yoke__sync__ack__init(frame->ack = &parts->ack);
+		frame->message_case = YOKE__SYNC__FRAME__MESSAGE_ACK;
+		parts->ack.epoch = epoch;
+		parts->ack.sequence = sequence;
+		return 0;
+	default: return -EINVAL;
+	}
+}
+
+static int pack_message(struct arena *arena, const struct sync_message *message, union parts *parts,
+    Yoke__Sync__Frame *frame)
+{
+	switch (message->kind) {
+	case SYNC_HELLO:
+		yoke__sync__hello__init(frame->hello = &parts->hello);
+		frame->message_case = YOKE__SYNC__FRAME__MESSAGE_HELLO;
+		pack_hello(message, frame->hello);
+		return 0;
+	case SYNC_BATCH:
+		yoke__sync__batch__init(frame->batch = &parts->batch);
+		frame->message_case = YOKE__SYNC__FRAME__MESSAGE_BATCH;
+		return pack_batch(arena, message, frame->batch);
+	case SYNC_HEARTBEAT:
+		yoke__sync__heartbeat__init(frame->heartbeat = &parts->heartbeat);
+		frame->message_case = YOKE__SYNC__FRAME__MESSAGE_HEARTBEAT;
+		pack_heartbeat(message, frame->heartbeat);
+		return 0;
+	case SYNC_BYE:
+		yoke__sync__bye__init(frame->bye = &parts->bye);
+		frame->message_case = YOKE__SYNC__FRAME__MESSAGE_BYE;
+		parts->bye.reason = (char *)message->bye.reason;
+		return 0;
+	default: return pack_mark(message, parts, frame);
+	}
+}
+
+long codec_encode(
+    struct codec *codec, const struct sync_message *message, uint8_t *out, size_t size)
+{
+	Yoke__Sync__Frame frame;
+	union parts parts;
+	arena_reset(&codec->arena);
+	yoke__sync__frame__init(&frame);
+	if (pack_message(&codec->arena, message, &parts, &frame) < 0)
+		return -EINVAL;
+	size_t len = yoke__sync__frame__get_packed_size(&frame);
+	if (len > SYNC_FRAME_MAX)
+		return -EINVAL;
+	if (size < SYNC_FRAME_HEADER + len)
+		return -ENOBUFS;
+	for (unsigned i = 0; i < SYNC_FRAME_HEADER; i++)
+		out[i] = (uint8_t)(len >> (8 * (SYNC_FRAME_HEADER - 1 - i)));
+	size_t packed = yoke__sync__frame__pack(&frame, out + SYNC_FRAME_HEADER);
+	assert(packed == len);
+	return (long)(SYNC_FRAME_HEADER + len);
+}
+
+long codec_decode(struct codec *codec, const uint8_t *in, size_t len, struct sync_message *message,
+    struct err *err)
+{
+	if (len < SYNC_FRAME_HEADER)
+		return 0;
+	size_t body_len = 0;
+	for (unsigned i = 0; i < SYNC_FRAME_HEADER; i++)
+		body_len = body_len << 8 | in[i];
+	if (body_len > SYNC_FRAME_MAX)
+		return err_set(err, -EPROTO, "a frame of %zu bytes is over the limit of %u",
+		    body_len, SYNC_FRAME_MAX);
+	if (len - SYNC_FRAME_HEADER < body_len)
+		return 0;
+	arena_reset(&codec->arena);
+	Yoke__Sync__Frame *frame =
+	    yoke__sync__frame__unpack(&codec->arena.allocator, body_len, in + SYNC_FRAME_HEADER);
+	if (!frame)
+		return err_set(err, -EPROTO,
+		    "a frame of %zu bytes is malformed or unpacks to "
+		    "over %u bytes",
+		    body_len, ARENA_SIZE);
+	int result = unpack_frame(frame, codec->records, message, err);
+	return result < 0 ? result : (long)(SYNC_FRAME_HEADER + body_len);
+}

@@ -1,0 +1,96 @@
+/* Frames of the sync channel: a 4-byte big-endian length, then a protobuf Frame (sync.proto), to
+ * and from plain structs. Memory only. Every field of what comes in is checked; what goes out is
+ * cut to the limits. A frame is unpacked in an arena of fixed size, so that a small hostile frame
+ * cannot become a large tree. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "daemon/base/err.h"
+#include "proto/record.h"
+
+#define SYNC_FRAME_HEADER 4
+#define SYNC_FRAME_MAX    (256U * 1024) /* of the protobuf part */
+#define SYNC_BATCH_MAX    256           /* records */
+#define SYNC_NODE_MAX     63            /* bytes of a node's name */
+#define SYNC_REASON_MAX   128           /* with NUL */
+#define SYNC_EPOCH_MAX    (UINT64_MAX >> 2)
+#define SYNC_SEQUENCE_MAX (UINT64_MAX >> 2)
+#define SYNC_TIME_MAX_US  (100ULL * 366 * 86400 * 1000000) /* a century is enough for an age */
+
+enum sync_message_kind {
+	SYNC_HELLO,
+	SYNC_RESUME,
+	SYNC_SNAPSHOT_BEGIN,
+	SYNC_BATCH,
+	SYNC_SNAPSHOT_END,
+	SYNC_ACK,
+	SYNC_HEARTBEAT,
+	SYNC_BYE,
+	SYNC_UNKNOWN, /* of a newer peer: to be skipped */
+	SYNC_KIND_COUNT
+};
+
+enum sync_verdict { SYNC_VERDICT_UNKNOWN, SYNC_VERDICT_EQUAL, SYNC_VERDICT_DIFFERENT };
+
+/* A place in somebody's stream of records. */
+struct sync_position {
+	uint64_t instance; /* 0: nowhere */
+	uint64_t epoch;
+	uint64_t sequence;
+};
+
+/* sync.proto says what the fields mean. */
+struct sync_message {
+	enum sync_message_kind kind;
+	union {
+		struct {
+			uint32_t version, oldest_version;
+			char node[SYNC_NODE_MAX + 1];
+			uint64_t instance, epoch, config_hash;
+			bool active;
+			struct sync_position have;
+		} hello;
+		struct {
+			uint64_t epoch, sequence;
+			uint64_t sessions, targets; /* SNAPSHOT_END only */
+		} mark;                             /* RESUME, SNAPSHOT_BEGIN, SNAPSHOT_END, ACK */
+		struct {
+			uint64_t epoch, after, through;
+			bool snapshot;
+			/* Times relative: what is left (session), age (health). When decoded they
+			 * belong to the codec and live until its next call. */
+			const struct record *records;
+			size_t n_records;
+		} batch;
+		struct {
+			uint64_t epoch, sequence, entries, digest, config_hash;
+			bool active, digest_at_sequence;
+			enum sync_verdict verdict;
+		} heartbeat;
+		struct {
+			char reason[SYNC_REASON_MAX];
+		} bye;
+	};
+};
+
+struct codec;
+
+/* One per connection or thread; holds 1 MiB. NULL when out of memory. */
+struct codec *codec_new(void);
+void codec_free(struct codec *codec);
+
+/* Writes one frame. Returns its length, -ENOBUFS if it does not fit into `size`, or -EINVAL if the
+ * message breaks a limit. */
+long codec_encode(
+    struct codec *codec, const struct sync_message *message, uint8_t *out, size_t size);
+
+/* Reads the frame at the start of `in`. Returns its length, 0 if it is not complete yet (the caller
+ * needs room for SYNC_FRAME_HEADER + SYNC_FRAME_MAX bytes), or -EPROTO with a text: the stream is
+ * broken for good. */
+long codec_decode(struct codec *codec, const uint8_t *in, size_t len, struct sync_message *message,
+    struct err *err);
+
+const char *sync_message_name(enum sync_message_kind kind);

@@ -1,0 +1,220 @@
+/* From protobuf-c's structs to ours. What leaves here is within every limit, so that nobody behind
+ * checks again. */
+#include <errno.h>
+#include <string.h>
+
+#include "proto/codec_internal.h"
+
+static int refuse(struct err *err, const char *field)
+{
+	return err_set(err, -EPROTO, "%s is out of range", field);
+}
+
+/* Text for people: printable ASCII, so that it can go into a log line as it is. */
+static int take_text(const char *text, char *out, size_t size)
+{
+	size_t len = strlen(text);
+	if (len >= size)
+		return -EPROTO;
+	for (size_t i = 0; i <= len; i++)
+		out[i] = text[i] == '\0' || (text[i] >= ' ' && text[i] <= '~') ? text[i] : '?';
+	return 0;
+}
+
+static bool epoch_ok(uint64_t epoch, uint64_t sequence)
+{
+	return epoch <= SYNC_EPOCH_MAX && sequence <= SYNC_SEQUENCE_MAX;
+}
+
+static int take_key(const ProtobufCBinaryData *key, struct record *out)
+{
+	if (key->len != sizeof(out->session.key))
+		return -EPROTO;
+	memcpy(out->session.key, key->data, sizeof(out->session.key));
+	return 0;
+}
+
+static int take_session(const Yoke__Sync__Session *in, struct record *out, struct err *err)
+{
+	out->kind = RECORD_SESSION;
+	out->session.pool_id = in->pool_id;
+	out->session.target_id = in->target_id;
+	out->session.expires_us = in->left_us;
+	if (in->left_us > SYNC_TIME_MAX_US)
+		return refuse(err, "session.left_us");
+	return take_key(&in->key, out) < 0 ? refuse(err, "session.key") : 0;
+}
+
+static int take_delete(const Yoke__Sync__SessionDelete *in, struct record *out, struct err *err)
+{
+	out->kind = RECORD_SESSION_DELETE;
+	out->session.pool_id = in->pool_id;
+	return take_key(&in->key, out) < 0 ? refuse(err, "session_delete.key") : 0;
+}
+
+static int take_health(const Yoke__Sync__Health *in, struct record *out, struct err *err)
+{
+	if ((unsigned)in->state > YOKE__SYNC__HEALTH_STATE__HEALTH_DOWN)
+		return refuse(err, "health.state");
+	if (in->rise_count > UINT16_MAX || in->fall_count > UINT16_MAX)
+		return refuse(err, "health.rise_count or fall_count");
+	if (in->age_us > SYNC_TIME_MAX_US)
+		return refuse(err, "health.age_us");
+	out->kind = RECORD_HEALTH;
+	out->health.target_id = in->target_id;
+	out->health.health = (uint8_t)in->state;
+	out->health.rise_count = (uint16_t)in->rise_count;
+	out->health.fall_count = (uint16_t)in->fall_count;
+	out->health.since_us = in->age_us;
+	if (take_text(in->reason, out->health.reason, sizeof(out->health.reason)) < 0)
+		return refuse(err, "health.reason");
+	return 0;
+}
+
+static int take_admin(const Yoke__Sync__Admin *in, struct record *out, struct err *err)
+{
+	if ((unsigned)in->state > YOKE__SYNC__ADMIN_STATE__ADMIN_DISABLED)
+		return refuse(err, "admin.state");
+	out->kind = RECORD_ADMIN;
+	out->admin.target_id = in->target_id;
+	out->admin.admin = (uint8_t)in->state;
+	return 0;
+}
+
+/* 1: taken. 0: a kind that we do not know yet. */
+static int take_record(const Yoke__Sync__Record *in, struct record *out, struct err *err)
+{
+	int result = 0;
+	memset(out, 0, sizeof(*out));
+	switch (in->kind_case) {
+	case YOKE__SYNC__RECORD__KIND_SESSION: result = take_session(in->session, out, err); break;
+	case YOKE__SYNC__RECORD__KIND_SESSION_DELETE:
+		result = take_delete(in->session_delete, out, err);
+		break;
+	case YOKE__SYNC__RECORD__KIND_HEALTH: result = take_health(in->health, out, err); break;
+	case YOKE__SYNC__RECORD__KIND_ADMIN: result = take_admin(in->admin, out, err); break;
+	default: return 0;
+	}
+	return result < 0 ? result : 1;
+}
+
+static int take_batch(const Yoke__Sync__Batch *in, struct record *records,
+    struct sync_message *message, struct err *err)
+{
+	if (!epoch_ok(in->epoch, in->through))
+		return refuse(err, "batch.epoch or through");
+	if (in->after > in->through)
+		return refuse(err, "batch.after");
+	if (in->n_records > SYNC_BATCH_MAX)
+		return refuse(err, "the number of records of a batch");
+	size_t n = 0;
+	for (size_t i = 0; i < in->n_records; i++) {
+		int taken = take_record(in->records[i], &records[n], err);
+		if (taken < 0)
+			return taken;
+		n += (size_t)taken;
+	}
+	message->kind = SYNC_BATCH;
+	message->batch.epoch = in->epoch;
+	message->batch.snapshot = in->snapshot;
+	message->batch.after = in->after;
+	message->batch.through = in->through;
+	message->batch.records = records;
+	message->batch.n_records = n;
+	return 0;
+}
+
+static int take_hello(const Yoke__Sync__Hello *in, struct sync_message *message, struct err *err)
+{
+	if (in->version == 0 || in->oldest_version > in->version)
+		return refuse(err, "hello.version");
+	if (in->instance == 0)
+		return refuse(err, "hello.instance");
+	if (!epoch_ok(in->epoch, 0) || !epoch_ok(in->have_epoch, in->have_sequence))
+		return refuse(err, "hello.epoch, have_epoch or have_sequence");
+	if (in->node[0] == '\0' ||
+	    take_text(in->node, message->hello.node, sizeof(message->hello.node)) < 0)
+		return refuse(err, "hello.node");
+	message->kind = SYNC_HELLO;
+	message->hello.version = in->version;
+	message->hello.oldest_version = in->oldest_version;
+	message->hello.instance = in->instance;
+	message->hello.epoch = in->epoch;
+	message->hello.active = in->active;
+	message->hello.config_hash = in->config_hash;
+	message->hello.have =
+	    (struct sync_position){in->have_instance, in->have_epoch, in->have_sequence};
+	return 0;
+}
+
+static int take_heartbeat(
+    const Yoke__Sync__Heartbeat *in, struct sync_message *message, struct err *err)
+{
+	if (!epoch_ok(in->epoch, in->sequence))
+		return refuse(err, "heartbeat.epoch or sequence");
+	if ((unsigned)in->verdict > YOKE__SYNC__VERDICT__VERDICT_DIFFERENT)
+		return refuse(err, "heartbeat.verdict");
+	message->kind = SYNC_HEARTBEAT;
+	message->heartbeat.active = in->active;
+	message->heartbeat.epoch = in->epoch;
+	message->heartbeat.sequence = in->sequence;
+	message->heartbeat.entries = in->entries;
+	message->heartbeat.digest = in->digest;
+	message->heartbeat.digest_at_sequence = in->digest_at_sequence;
+	message->heartbeat.verdict = (enum sync_verdict)in->verdict;
+	message->heartbeat.config_hash = in->config_hash;
+	return 0;
+}
+
+static int take_mark(enum sync_message_kind kind, uint64_t epoch, uint64_t sequence,
+    struct sync_message *message, struct err *err)
+{
+	if (!epoch_ok(epoch, sequence))
+		return err_set(err, -EPROTO, "epoch or sequence of a %s is out of range",
+		    sync_message_name(kind));
+	message->kind = kind;
+	message->mark.epoch = epoch;
+	message->mark.sequence = sequence;
+	return 0;
+}
+
+static int take_end(
+    const Yoke__Sync__SnapshotEnd *in, struct sync_message *message, struct err *err)
+{
+	message->mark.sessions = in->sessions;
+	message->mark.targets = in->targets;
+	return take_mark(SYNC_SNAPSHOT_END, in->epoch, in->sequence, message, err);
+}
+
+static int take_bye(const Yoke__Sync__Bye *in, struct sync_message *message, struct err *err)
+{
+	message->kind = SYNC_BYE;
+	if (take_text(in->reason, message->bye.reason, sizeof(message->bye.reason)) < 0)
+		return refuse(err, "bye.reason");
+	return 0;
+}
+
+int unpack_frame(const Yoke__Sync__Frame *frame, struct record *records,
+    struct sync_message *message, struct err *err)
+{
+	memset(message, 0, sizeof(*message));
+	switch (frame->message_case) {
+	case YOKE__SYNC__FRAME__MESSAGE_HELLO: return take_hello(frame->hello, message, err);
+	case YOKE__SYNC__FRAME__MESSAGE_RESUME:
+		return take_mark(
+		    SYNC_RESUME, frame->resume->epoch, frame->resume->sequence, message, err);
+	case YOKE__SYNC__FRAME__MESSAGE_SNAPSHOT_BEGIN:
+		return take_mark(SYNC_SNAPSHOT_BEGIN, frame->snapshot_begin->epoch,
+		    frame->snapshot_begin->sequence, message, err);
+	case YOKE__SYNC__FRAME__MESSAGE_BATCH:
+		return take_batch(frame->batch, records, message, err);
+	case YOKE__SYNC__FRAME__MESSAGE_SNAPSHOT_END:
+		return take_end(frame->snapshot_end, message, err);
+	case YOKE__SYNC__FRAME__MESSAGE_ACK:
+		return take_mark(SYNC_ACK, frame->ack->epoch, frame->ack->sequence, message, err);
+	case YOKE__SYNC__FRAME__MESSAGE_HEARTBEAT:
+		return take_heartbeat(frame->heartbeat, message, err);
+	case YOKE__SYNC__FRAME__MESSAGE_BYE: return take_bye(frame->bye, message, err);
+	default: message->kind = SYNC_UNKNOWN; return 0;
+	}
+}
