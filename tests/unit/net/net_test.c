@@ -1,0 +1,213 @@
+#include "daemon/net/net.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "tests/unit/unit.h"
+
+static struct addr parse(const char *ip)
+{
+	struct addr addr;
+	CU_ASSERT_TRUE_FATAL(addr_parse_ip(ip, &addr));
+	return addr;
+}
+
+/* Listens on a free port of `ip` and stores the complete address. */
+static int listen_on(const char *ip, struct addr *out, struct net_listen_options options)
+{
+	struct addr addr = parse(ip);
+	int fd = net_listen_tcp(&addr, &options);
+	socklen_t len = sizeof(*out);
+	CU_ASSERT_TRUE_FATAL(fd >= 0);
+	CU_ASSERT_EQUAL(getsockname(fd, &out->sa, &len), 0);
+	return fd;
+}
+
+static bool has_option(int fd, int level, int option)
+{
+	int value = 0;
+	socklen_t len = sizeof(value);
+	CU_ASSERT_EQUAL(getsockopt(fd, level, option, &value, &len), 0);
+	return value != 0;
+}
+
+static bool guarded(int fd)
+{
+	return fcntl(fd, F_GETFD) == FD_CLOEXEC && (fcntl(fd, F_GETFL) & O_NONBLOCK);
+}
+
+static void wait_for(int fd, short events)
+{
+	struct pollfd p = {.fd = fd, .events = events};
+	CU_ASSERT_EQUAL_FATAL(poll(&p, 1, 5000), 1);
+}
+
+static void connection(const char *ip)
+{
+	struct addr addr, from, own;
+	bool in_progress = false;
+	char byte = 'x';
+	int listener = listen_on(ip, &addr, (struct net_listen_options){0});
+	CU_ASSERT_EQUAL(net_accept(listener, &from), -EAGAIN);
+	int client = net_connect_tcp(&addr, &in_progress);
+	CU_ASSERT_TRUE_FATAL(client >= 0);
+	wait_for(client, POLLOUT);
+	CU_ASSERT_EQUAL(net_connect_result(client), 0);
+	wait_for(listener, POLLIN);
+	int server = net_accept(listener, &from);
+	CU_ASSERT_TRUE_FATAL(server >= 0);
+
+	socklen_t len = sizeof(own);
+	CU_ASSERT_EQUAL(getsockname(client, &own.sa, &len), 0);
+	CU_ASSERT_TRUE(addr_equal(&own, &from));
+	CU_ASSERT_TRUE(guarded(listener) && guarded(client) && guarded(server));
+	CU_ASSERT_TRUE(has_option(client, IPPROTO_TCP, TCP_NODELAY));
+	CU_ASSERT_TRUE(has_option(server, IPPROTO_TCP, TCP_NODELAY)); /* inherited */
+	CU_ASSERT_EQUAL(write(client, &byte, 1), 1);
+	wait_for(server, POLLIN);
+	CU_ASSERT_EQUAL(read(server, &byte, 1), 1);
+	close(server);
+	close(client);
+	close(listener);
+}
+
+static void connects_and_accepts_v4(void)
+{
+	connection("127.0.0.1");
+}
+
+static void connects_and_accepts_v6(void)
+{
+	connection("::1");
+}
+
+static void a_refused_connection_is_reported(void)
+{
+	struct addr addr;
+	bool in_progress = true;
+	close(listen_on("127.0.0.1", &addr, (struct net_listen_options){0}));
+	int fd = net_connect_tcp(&addr, &in_progress);
+	if (fd < 0) { /* loopback may answer at once */
+		CU_ASSERT_EQUAL(fd, -ECONNREFUSED);
+		return;
+	}
+	CU_ASSERT_TRUE(in_progress);
+	wait_for(fd, POLLOUT);
+	CU_ASSERT_EQUAL(net_connect_result(fd), -ECONNREFUSED);
+	close(fd);
+}
+
+static void ports_are_shared_only_on_request(void)
+{
+	struct addr addr;
+	struct net_listen_options shared = {.reuse_port = true}, alone = {0};
+	int first = listen_on("127.0.0.1", &addr, shared);
+	int second = net_listen_tcp(&addr, &shared);
+	CU_ASSERT_TRUE(second >= 0);
+	CU_ASSERT_EQUAL(net_listen_tcp(&addr, &alone), -EADDRINUSE);
+	close(first);
+	close(second);
+	int third = net_listen_tcp(&addr, &alone);
+	CU_ASSERT_TRUE(third >= 0);
+	CU_ASSERT_EQUAL(net_listen_tcp(&addr, &shared), -EADDRINUSE);
+	close(third);
+}
+
+static void addresses_of_others_need_free_bind(void)
+{
+	static const char *const foreign[] = {"198.51.100.77", "2001:db8::77"};
+	for (size_t i = 0; i < 2; i++) {
+		struct addr addr = parse(foreign[i]);
+		struct net_listen_options options = {0};
+		CU_ASSERT_EQUAL(net_listen_tcp(&addr, &options), -EADDRNOTAVAIL);
+		options.free_bind = true;
+		int fd = net_listen_tcp(&addr, &options);
+		CU_ASSERT_TRUE(fd >= 0);
+		close(fd);
+	}
+}
+
+static void v6_does_not_take_v4(void)
+{
+	struct addr v6, v4;
+	int fd = listen_on("::", &v6, (struct net_listen_options){0});
+	v4 = parse("0.0.0.0");
+	addr_set_port(&v4, addr_port(&v6));
+	int other = net_listen_tcp(&v4, &(struct net_listen_options){0});
+	CU_ASSERT_TRUE(other >= 0);
+	close(fd);
+	close(other);
+}
+
+static void local_addresses_are_known(void)
+{
+	struct addr a = parse("127.0.0.1"), b = parse("198.51.100.77"), c = parse("2001:db8::77");
+	CU_ASSERT_TRUE(net_is_local(&a));
+	CU_ASSERT_FALSE(net_is_local(&b));
+	CU_ASSERT_FALSE(net_is_local(&c));
+	addr_set_port(&a, 80); /* the port does not matter */
+	CU_ASSERT_TRUE(net_is_local(&a));
+}
+
+static char dir[] = "/tmp/yoke-net-XXXXXX";
+static char path[64];
+
+static void unix_sockets(void)
+{
+	CU_ASSERT_PTR_NOT_NULL_FATAL(mkdtemp(dir));
+	snprintf(path, sizeof(path), "%s/s", dir);
+	struct stat st;
+	mode_t mask = umask(0077);
+	int fd = net_listen_unix(path, 0660);
+	umask(mask);
+	CU_ASSERT_TRUE_FATAL(fd >= 0);
+	CU_ASSERT_TRUE(guarded(fd));
+	CU_ASSERT_EQUAL(stat(path, &st), 0);
+	CU_ASSERT_TRUE(S_ISSOCK(st.st_mode));
+	CU_ASSERT_EQUAL(st.st_mode & 07777, 0660); /* whatever the umask */
+
+	/* somebody listens: it stays his */
+	CU_ASSERT_EQUAL(net_listen_unix(path, 0600), -EADDRINUSE);
+	struct sockaddr_un sun = {.sun_family = AF_UNIX};
+	memcpy(sun.sun_path, path, strlen(path) + 1);
+	int client = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	CU_ASSERT_EQUAL(connect(client, (struct sockaddr *)&sun, sizeof(sun)), 0);
+	struct addr from;
+	wait_for(fd, POLLIN); /* the look of the refused one; it is gone */
+	close(net_accept(fd, &from));
+	int server = net_accept(fd, &from);
+	CU_ASSERT_TRUE(server >= 0);
+	CU_ASSERT_EQUAL(from.sa.sa_family, AF_UNIX);
+	close(server);
+	close(client);
+
+	close(fd); /* the file stays, as after SIGKILL */
+	fd = net_listen_unix(path, 0600);
+	CU_ASSERT_TRUE(fd >= 0);
+	CU_ASSERT_EQUAL(stat(path, &st), 0);
+	CU_ASSERT_EQUAL(st.st_mode & 07777, 0600);
+	close(fd);
+	unlink(path);
+
+	/* other files are not ours to remove */
+	close(open(path, O_CREAT | O_WRONLY | O_CLOEXEC, 0600));
+	CU_ASSERT_EQUAL(net_listen_unix(path, 0600), -EEXIST);
+	CU_ASSERT_EQUAL(unlink(path), 0);
+	CU_ASSERT_EQUAL(rmdir(dir), 0);
+	char long_path[200];
+	memset(long_path, 'x', sizeof(long_path) - 1);
+	long_path[sizeof(long_path) - 1] = '\0';
+	CU_ASSERT_EQUAL(net_listen_unix(long_path, 0600), -ENAMETOOLONG);
+}
+
+UNIT_MAIN("net/net", UNIT(connects_and_accepts_v4), UNIT(connects_and_accepts_v6),
+    UNIT(a_refused_connection_is_reported), UNIT(ports_are_shared_only_on_request),
+    UNIT(addresses_of_others_need_free_bind), UNIT(v6_does_not_take_v4),
+    UNIT(local_addresses_are_known), UNIT(unix_sockets))
