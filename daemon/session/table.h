@@ -1,6 +1,7 @@
 /* The sticky table: who (a key) stays where (a target id). Flat entries in shards, each with its
  * own lock, open addressing and a keyed hash, so that strangers who choose keys cannot make chains.
- * Bounded: when a shard is full, the entry that would expire first among a few makes room. Pure but
+ * Bounded: when the table is full, the entry that would expire first among a few makes room; memory
+ * is taken as entries come (64 to 80 bytes each) and given back when they go. Pure but
  * for the locks; the caller says what time it is. Safe from all threads. */
 #pragma once
 
@@ -24,22 +25,23 @@ struct session_table;
 struct session_stats {
 	uint64_t entries, max_entries;
 	uint64_t inserts, updates, expired, evicted;
-	uint64_t
-	    digest; /* XOR over the living entries of a hash of (key, target): equal tables, equal
-		       digests. Unkeyed, the same on both nodes; expiry times do not count. */
+	/* XOR over the entries of a hash of (key, target): equal tables, equal digests. Unkeyed,
+	 * the same on both nodes; expiry times do not count. An expired entry is in it (and in
+	 * `entries`) until the sweep finds it. */
+	uint64_t digest;
 };
 
 /* NULL when out of memory. `hash_key`: secret, random. */
 struct session_table *session_table_new(uint64_t max_entries, const uint64_t hash_key[2]);
 void session_table_free(struct session_table *table);
-int session_table_resize(
-    struct session_table *table, uint64_t max_entries); /* 0 or -ENOMEM (unchanged) */
+/* Takes effect at once: surplus entries go. Always 0: memory follows the entries. */
+int session_table_resize(struct session_table *table, uint64_t max_entries);
 
 /* True and *target_id if a living entry exists. */
 bool session_table_lookup(struct session_table *table, const struct session_key *key,
-    uint64_t now_us, uint64_t *target_id, uint64_t *expires_us);
+    uint64_t now_us, uint64_t *target_id, uint64_t *expires_us /* or NULL */);
 /* Inserts or overwrites. Returns true if the key was new or pointed elsewhere (false: only expiry
- * changed). */
+ * changed, or out of memory, or the session has expired already and was not stored). */
 bool session_table_upsert(
     struct session_table *table, const struct session *session, uint64_t now_us);
 bool session_table_delete(struct session_table *table, const struct session_key *key);

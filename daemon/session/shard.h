@@ -1,0 +1,51 @@
+/* One shard of the session table, without its lock: flat entries, sorted by hash.
+ *
+ *	home(hash) grows with the hash, an entry lies at its home or, where that is taken, behind
+ *	it, and all entries are in the order of their hashes:
+ *
+ *	slot      0   1   2   3   4   5   6   7 | slack
+ *	entry     -   a   b   c   -   d   -   - |  -  -
+ *	home          1   1   2       5
+ *
+ * So a lookup ends at the first larger hash, growing is a copy in order, removing shifts the rest
+ * of the run back (no tombstones), and a scan that remembers only the last hash misses nothing,
+ * whatever happens meanwhile. Pure. Internal to session. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "daemon/session/table.h"
+
+#define SHARD_BITS 8
+
+struct entry {
+	uint64_t hash; /* 0: empty slot; its top SHARD_BITS are the shard's number */
+	struct session session;
+};
+
+struct shard {
+	struct entry *entries;
+	uint32_t capacity; /* homes */
+	uint32_t slots;    /* capacity and slack */
+	uint32_t count;
+	uint32_t hand; /* where the next eviction looks */
+	uint64_t digest;
+};
+
+void shard_clear(struct shard *shard);
+
+/* NULL if there is none. */
+struct entry *shard_find(const struct shard *shard, uint64_t hash, const struct session_key *key);
+/* The first entry with this hash or a larger one; `slots` if none. */
+uint32_t shard_seek(const struct shard *shard, uint64_t hash);
+/* The key must not be there. False when out of memory. */
+bool shard_insert(struct shard *shard, uint64_t hash, const struct session *session);
+/* Points the entry at another target. */
+void shard_retarget(struct shard *shard, struct entry *entry, uint64_t target_id);
+void shard_remove(struct shard *shard, struct entry *entry);
+/* Removes the entry that expires first among a few neighbours. False when empty. */
+bool shard_evict(struct shard *shard);
+/* Gives memory back when most of it is unused. */
+void shard_shrink(struct shard *shard);

@@ -1,0 +1,274 @@
+#include "daemon/session/table.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+
+#include "daemon/base/hash.h"
+#include "daemon/session/shard.h"
+
+#define SHARDS           (1U << SHARD_BITS)
+#define SHARDS_PER_SLICE 3    /* session_table_expire: 86 calls a round */
+#define SLOTS_PER_LOCK   8192 /* swept before others may have the shard in between */
+#define CURSOR_END       UINT64_MAX
+
+struct locked_shard {
+	pthread_mutex_t lock;
+	struct shard shard;
+	uint64_t inserts, updates, expired, evicted;
+} __attribute__((aligned(64)));
+
+struct session_table {
+	uint64_t hash_key[2];
+	_Atomic uint64_t max_entries;
+	_Atomic uint64_t entries; /* the sum over the shards: makes the limit one of the table */
+	atomic_uint expire_next;  /* shard */
+	atomic_uint evict_next;   /* shard */
+	struct locked_shard shards[SHARDS];
+};
+
+struct session_table *session_table_new(uint64_t max_entries, const uint64_t hash_key[2])
+{
+	struct session_table *table = aligned_alloc(64, sizeof(*table));
+	if (!table)
+		return NULL;
+	*table = (struct session_table){.hash_key = {hash_key[0], hash_key[1]}};
+	atomic_init(&table->max_entries, max_entries);
+	pthread_mutexattr_t attr;
+	pthread_mutexattr_init(&attr);
+	/* Held for tens of nanoseconds: spin a little before sleeping. */
+	pthread_mutexattr_settype(&attr, PTHREAD_MUTEX_ADAPTIVE_NP);
+	for (uint32_t i = 0; i < SHARDS; i++)
+		pthread_mutex_init(&table->shards[i].lock, &attr);
+	pthread_mutexattr_destroy(&attr);
+	return table;
+}
+
+void session_table_free(struct session_table *table)
+{
+	if (!table)
+		return;
+	for (uint32_t i = 0; i < SHARDS; i++) {
+		shard_clear(&table->shards[i].shard);
+		pthread_mutex_destroy(&table->shards[i].lock);
+	}
+	free(table);
+}
+
+/* Never 0 (an empty slot), never the largest (the cursor's end). */
+static uint64_t hash_of(const struct session_table *table, const struct session_key *key)
+{
+	uint64_t hash = hash_keyed(table->hash_key, key, sizeof(*key));
+	if (hash == 0)
+		return 1;
+	return hash == UINT64_MAX ? UINT64_MAX - 1 : hash;
+}
+
+static struct locked_shard *lock_shard(struct session_table *table, uint32_t number)
+{
+	struct locked_shard *locked = &table->shards[number];
+	pthread_mutex_lock(&locked->lock);
+	return locked;
+}
+
+static struct locked_shard *lock_for(struct session_table *table, uint64_t hash)
+{
+	return lock_shard(table, (uint32_t)(hash >> (64 - SHARD_BITS)));
+}
+
+static void unlock(struct locked_shard *locked)
+{
+	pthread_mutex_unlock(&locked->lock);
+}
+
+bool session_table_lookup(struct session_table *table, const struct session_key *key,
+    uint64_t now_us, uint64_t *target_id, uint64_t *expires_us)
+{
+	uint64_t hash = hash_of(table, key);
+	struct locked_shard *locked = lock_for(table, hash);
+	const struct entry *entry = shard_find(&locked->shard, hash, key);
+	bool found = entry && entry->session.expires_us > now_us;
+	if (found) {
+		*target_id = entry->session.target_id;
+		if (expires_us)
+			*expires_us = entry->session.expires_us;
+	}
+	unlock(locked);
+	return found;
+}
+
+/* Removes entries, wherever, until the table keeps its limit. */
+static void trim(struct session_table *table)
+{
+	uint32_t empty = 0;
+	while (atomic_load_explicit(&table->entries, memory_order_relaxed) >
+		   atomic_load_explicit(&table->max_entries, memory_order_relaxed) &&
+	       empty < SHARDS) {
+		uint32_t number = atomic_fetch_add(&table->evict_next, 1) % SHARDS;
+		struct locked_shard *locked = lock_shard(table, number);
+		if (shard_evict(&locked->shard)) {
+			locked->evicted++;
+			atomic_fetch_sub(&table->entries, 1);
+			empty = 0;
+		} else {
+			empty++;
+		}
+		unlock(locked);
+	}
+}
+
+/* The new entry is counted before the table is compared with its limit, so that two threads cannot
+ * both think that theirs is the last one to fit. Room is made in the same shard where possible. */
+static bool insert_new(struct session_table *table, struct locked_shard *locked, uint64_t hash,
+    const struct session *session)
+{
+	uint64_t entries = atomic_fetch_add(&table->entries, 1) + 1;
+	if (entries > atomic_load_explicit(&table->max_entries, memory_order_relaxed) &&
+	    shard_evict(&locked->shard)) {
+		locked->evicted++;
+		atomic_fetch_sub(&table->entries, 1);
+	}
+	if (!shard_insert(&locked->shard, hash, session)) {
+		atomic_fetch_sub(&table->entries, 1);
+		return false;
+	}
+	locked->inserts++;
+	return true;
+}
+
+bool session_table_upsert(
+    struct session_table *table, const struct session *session, uint64_t now_us)
+{
+	if (session->expires_us <= now_us)
+		return false;
+	bool changed = true;
+	uint64_t hash = hash_of(table, &session->key);
+	struct locked_shard *locked = lock_for(table, hash);
+	struct entry *entry = shard_find(&locked->shard, hash, &session->key);
+	if (!entry) {
+		changed = insert_new(table, locked, hash, session);
+	} else {
+		bool was_expired = entry->session.expires_us <= now_us;
+		changed = was_expired || entry->session.target_id != session->target_id;
+		if (entry->session.target_id != session->target_id)
+			shard_retarget(&locked->shard, entry, session->target_id);
+		entry->session.expires_us = session->expires_us;
+		locked->expired += was_expired;
+		locked->inserts += was_expired;
+		locked->updates += !was_expired;
+	}
+	unlock(locked);
+	trim(table);
+	return changed;
+}
+
+bool session_table_delete(struct session_table *table, const struct session_key *key)
+{
+	uint64_t hash = hash_of(table, key);
+	struct locked_shard *locked = lock_for(table, hash);
+	struct entry *entry = shard_find(&locked->shard, hash, key);
+	if (entry) {
+		shard_remove(&locked->shard, entry);
+		atomic_fetch_sub(&table->entries, 1);
+	}
+	unlock(locked);
+	return entry != NULL;
+}
+
+int session_table_resize(struct session_table *table, uint64_t max_entries)
+{
+	atomic_store(&table->max_entries, max_entries);
+	trim(table);
+	return 0;
+}
+
+/* Sweeps up to SLOTS_PER_LOCK slots from `slot`; returns where to go on, or 0 when through. Between
+ * two calls entries may move by a few slots: one that is missed is found in the next round. */
+static uint32_t sweep(
+    struct session_table *table, struct locked_shard *locked, uint32_t slot, uint64_t now_us)
+{
+	struct shard *shard = &locked->shard;
+	for (uint32_t left = SLOTS_PER_LOCK; left > 0 && slot < shard->slots; left--) {
+		struct entry *entry = &shard->entries[slot];
+		if (entry->hash == 0 || entry->session.expires_us > now_us) {
+			slot++;
+			continue;
+		}
+		shard_remove(shard, entry); /* another one may be in this slot now */
+		locked->expired++;
+		atomic_fetch_sub_explicit(&table->entries, 1, memory_order_relaxed);
+	}
+	if (slot < shard->slots)
+		return slot;
+	shard_shrink(shard);
+	return 0;
+}
+
+void session_table_expire(struct session_table *table, uint64_t now_us)
+{
+	for (unsigned n = 0; n < SHARDS_PER_SLICE; n++) {
+		uint32_t number = atomic_fetch_add(&table->expire_next, 1) % SHARDS;
+		uint32_t slot = 0;
+		do {
+			struct locked_shard *locked = lock_shard(table, number);
+			slot = sweep(table, locked, slot, now_us);
+			unlock(locked);
+		} while (slot > 0);
+	}
+}
+
+void session_table_clear(struct session_table *table)
+{
+	for (uint32_t i = 0; i < SHARDS; i++) {
+		struct locked_shard *locked = lock_shard(table, i);
+		atomic_fetch_sub(&table->entries, locked->shard.count);
+		shard_clear(&locked->shard);
+		unlock(locked);
+	}
+}
+
+void session_table_stats(struct session_table *table, struct session_stats *out)
+{
+	struct session_stats sum = {.max_entries = atomic_load(&table->max_entries)};
+	for (uint32_t i = 0; i < SHARDS; i++) {
+		struct locked_shard *locked = lock_shard(table, i);
+		sum.entries += locked->shard.count;
+		sum.inserts += locked->inserts;
+		sum.updates += locked->updates;
+		sum.expired += locked->expired;
+		sum.evicted += locked->evicted;
+		sum.digest ^= locked->shard.digest;
+		unlock(locked);
+	}
+	*out = sum;
+}
+
+/* The cursor is the smallest hash that was not visited yet. Entries lie in the order of their
+ * hashes, so neither growing nor removing lets one slip through. (Two keys with the same 64 bits of
+ * SipHash could, if a batch ended between them.) */
+size_t session_table_scan(
+    struct session_table *table, uint64_t *cursor, uint64_t now_us, struct session *out, size_t max)
+{
+	size_t n = 0;
+	uint64_t bound = *cursor;
+	while (n < max && bound != CURSOR_END) {
+		uint32_t number = (uint32_t)(bound >> (64 - SHARD_BITS));
+		struct locked_shard *locked = lock_shard(table, number);
+		const struct shard *shard = &locked->shard;
+		uint32_t i = shard_seek(shard, bound);
+		for (; i < shard->slots && n < max; i++) {
+			const struct entry *entry = &shard->entries[i];
+			if (entry->hash == 0)
+				continue;
+			bound = entry->hash + 1;
+			if (entry->session.expires_us > now_us)
+				out[n++] = entry->session;
+		}
+		if (i >= shard->slots)
+			bound = number + 1 < SHARDS ? (uint64_t)(number + 1) << (64 - SHARD_BITS)
+						    : CURSOR_END;
+		unlock(locked);
+	}
+	*cursor = bound;
+	return n;
+}

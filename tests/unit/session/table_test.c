@@ -1,0 +1,396 @@
+/* The sticky table against a naive model, and its promises one by one. Time is an argument. */
+#include "daemon/session/table.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "daemon/base/hash.h"
+#include "tests/unit/unit.h"
+
+static const uint64_t hash_key[2] = {0x0123456789abcdefULL, 0xfedcba9876543210ULL};
+
+static uint64_t random_state;
+
+static uint64_t random_next(void)
+{
+	random_state += 0x9e3779b97f4a7c15ULL;
+	return hash_mix(random_state);
+}
+
+static struct session make(uint64_t number, uint64_t target_id, uint64_t expires_us)
+{
+	struct session session = {
+	    .key.pool_id = 7 + number % 3, .target_id = target_id, .expires_us = expires_us};
+	memcpy(session.key.bytes, &number, sizeof(number));
+	return session;
+}
+
+static uint64_t number_of(const struct session *session)
+{
+	uint64_t number;
+	memcpy(&number, session->key.bytes, sizeof(number));
+	return number;
+}
+
+static struct session_stats stats_of(struct session_table *table)
+{
+	struct session_stats stats;
+	session_table_stats(table, &stats);
+	return stats;
+}
+
+static void expire_all(struct session_table *table, uint64_t now_us)
+{
+	for (int i = 0; i < 100; i++)
+		session_table_expire(table, now_us);
+}
+
+static void inserts_and_finds(void)
+{
+	struct session_table *table = session_table_new(100, hash_key);
+	struct session session = make(1, 42, 1000);
+	uint64_t target = 0, expires = 0;
+	CU_ASSERT_FALSE(session_table_lookup(table, &session.key, 0, &target, &expires));
+	CU_ASSERT_TRUE(session_table_upsert(table, &session, 0));
+	CU_ASSERT_TRUE(session_table_lookup(table, &session.key, 999, &target, &expires));
+	CU_ASSERT_EQUAL(target, 42);
+	CU_ASSERT_EQUAL(expires, 1000);
+	CU_ASSERT_FALSE(session_table_lookup(table, &session.key, 1000, &target, NULL));
+
+	session.expires_us = 2000;
+	CU_ASSERT_FALSE(session_table_upsert(table, &session, 0)); /* only the expiry changes */
+	CU_ASSERT_TRUE(session_table_lookup(table, &session.key, 1999, &target, NULL));
+	session.target_id = 43;
+	CU_ASSERT_TRUE(session_table_upsert(table, &session, 0));
+	session.key.pool_id++; /* the same client in another pool */
+	CU_ASSERT_FALSE(session_table_lookup(table, &session.key, 0, &target, NULL));
+	CU_ASSERT_FALSE(session_table_delete(table, &session.key));
+	session.key.pool_id--;
+	CU_ASSERT_TRUE(session_table_delete(table, &session.key));
+	CU_ASSERT_FALSE(session_table_delete(table, &session.key));
+	struct session_stats stats = stats_of(table);
+	CU_ASSERT_EQUAL(stats.entries, 0);
+	CU_ASSERT_EQUAL(stats.inserts, 1);
+	CU_ASSERT_EQUAL(stats.updates, 2);
+	CU_ASSERT_EQUAL(stats.digest, 0);
+	session_table_free(table);
+}
+
+static void does_not_store_what_has_expired(void)
+{
+	struct session_table *table = session_table_new(100, hash_key);
+	struct session session = make(1, 42, 1000);
+	CU_ASSERT_FALSE(session_table_upsert(table, &session, 1000));
+	CU_ASSERT_EQUAL(stats_of(table).entries, 0);
+	CU_ASSERT_TRUE(session_table_upsert(table, &session, 999));
+	/* An expired entry that was not swept yet is as good as none: */
+	session.expires_us = 5000;
+	CU_ASSERT_TRUE(session_table_upsert(table, &session, 2000));
+	CU_ASSERT_EQUAL(stats_of(table).entries, 1);
+	CU_ASSERT_EQUAL(stats_of(table).expired, 1);
+	session_table_free(table);
+}
+
+/* ---- the model ---- */
+
+#define MODEL_KEYS 3000
+#define MODEL_OPS  200000
+
+static struct session model[MODEL_KEYS]; /* expires_us 0: none */
+
+static void model_step(struct session_table *table, uint64_t now_us, unsigned *wrong)
+{
+	uint64_t number = random_next() % MODEL_KEYS;
+	struct session *mine = &model[number];
+	bool living = mine->expires_us > now_us;
+	uint64_t target = 0, expires = 0, dice = random_next() % 100;
+	struct session session = make(number, random_next() % 5, now_us + 1 + random_next() % 4000);
+	if (dice < 50) {
+		bool changed = !living || mine->target_id != session.target_id;
+		*wrong += session_table_upsert(table, &session, now_us) != changed;
+		*mine = session;
+	} else if (dice < 70) {
+		bool deleted = session_table_delete(table, &session.key);
+		*wrong += living && !deleted;
+		mine->expires_us = 0;
+	} else if (dice < 99) {
+		bool found = session_table_lookup(table, &session.key, now_us, &target, &expires);
+		*wrong += found != living;
+		*wrong += found && (target != mine->target_id || expires != mine->expires_us);
+	} else {
+		session_table_expire(table, now_us);
+	}
+}
+
+static unsigned compare_with_model(struct session_table *table, uint64_t now_us)
+{
+	struct session out[64];
+	uint64_t cursor = 0;
+	size_t n, seen = 0, living = 0;
+	unsigned wrong = 0;
+	while ((n = session_table_scan(table, &cursor, now_us, out, 64)) > 0) {
+		for (size_t i = 0; i < n; i++)
+			wrong += memcmp(&out[i], &model[number_of(&out[i])], sizeof(out[i])) != 0;
+		seen += n;
+	}
+	for (size_t i = 0; i < MODEL_KEYS; i++)
+		living += model[i].expires_us > now_us;
+	return wrong + (seen != living);
+}
+
+static void behaves_like_a_map(void)
+{
+	struct session_table *table = session_table_new(MODEL_KEYS, hash_key);
+	unsigned wrong = 0;
+	uint64_t now_us = 1;
+	random_state = 1;
+	memset(model, 0, sizeof(model));
+	for (int i = 0; i < MODEL_OPS; i++) {
+		model_step(table, now_us, &wrong);
+		now_us += random_next() % 3 == 0;
+		if (i % 20000 == 0)
+			wrong += compare_with_model(table, now_us);
+	}
+	CU_ASSERT_EQUAL(wrong, 0);
+	CU_ASSERT_EQUAL(stats_of(table).evicted, 0);
+	expire_all(table, now_us + 10000);
+	CU_ASSERT_EQUAL(stats_of(table).entries, 0);
+	CU_ASSERT_EQUAL(stats_of(table).digest, 0);
+	session_table_free(table);
+}
+
+/* ---- digest ---- */
+
+static void equal_tables_have_equal_digests(void)
+{
+	static const uint64_t other_key[2] = {5, 6};
+	struct session_table *a = session_table_new(10000, hash_key);
+	struct session_table *b = session_table_new(10000, other_key);
+	for (uint64_t i = 0; i < 5000; i++) {
+		struct session session = make(i, i % 7, 100 + i);
+		session_table_upsert(a, &session, 0);
+	}
+	for (uint64_t i = 5100; i-- > 0;) { /* another order, expiry, and detours */
+		struct session session = make(i, 9, 77777);
+		session_table_upsert(b, &session, 0);
+		session.target_id = i % 7;
+		session_table_upsert(b, &session, 0);
+	}
+	CU_ASSERT_NOT_EQUAL(stats_of(a).digest, stats_of(b).digest);
+	for (uint64_t i = 5000; i < 5100; i++) {
+		struct session session = make(i, 0, 1);
+		CU_ASSERT_TRUE(session_table_delete(b, &session.key));
+	}
+	CU_ASSERT_EQUAL(stats_of(a).digest, stats_of(b).digest);
+	CU_ASSERT_NOT_EQUAL(stats_of(a).digest, 0);
+
+	struct session session = make(17, 17 % 7 + 1, 100);
+	session_table_upsert(b, &session, 0);
+	CU_ASSERT_NOT_EQUAL(stats_of(a).digest, stats_of(b).digest);
+	session_table_clear(a);
+	CU_ASSERT_EQUAL(stats_of(a).digest, 0);
+	CU_ASSERT_EQUAL(stats_of(a).entries, 0);
+	session_table_free(a);
+	session_table_free(b);
+}
+
+/* ---- limits ---- */
+
+static void keeps_its_limit(void)
+{
+	static const uint64_t limits[] = {0, 1, 10, 300, 5000};
+	for (size_t l = 0; l < sizeof(limits) / sizeof(limits[0]); l++) {
+		struct session_table *table = session_table_new(limits[l], hash_key);
+		uint64_t n = limits[l] * 3 + 5, most = 0;
+		for (uint64_t i = 0; i < n; i++) {
+			struct session session = make(i, 1, 1000 + i);
+			session_table_upsert(table, &session, 0);
+			uint64_t entries = stats_of(table).entries;
+			most = entries > most ? entries : most;
+		}
+		CU_ASSERT_EQUAL(most, limits[l]);
+		CU_ASSERT_EQUAL(stats_of(table).entries, limits[l]);
+		CU_ASSERT_EQUAL(stats_of(table).evicted, n - limits[l]);
+		session_table_free(table);
+	}
+}
+
+/* Later inserts live longer; of 2 * N, at least 80 % of the survivors must be of the later half. */
+static void evicts_who_would_expire_first(void)
+{
+	const uint64_t limit = 8192;
+	struct session_table *table = session_table_new(limit, hash_key);
+	for (uint64_t i = 0; i < 2 * limit; i++) {
+		struct session session = make(i, 1, 1000 + i);
+		session_table_upsert(table, &session, 0);
+	}
+	uint64_t late = 0, target;
+	for (uint64_t i = limit; i < 2 * limit; i++) {
+		struct session session = make(i, 1, 0);
+		late += session_table_lookup(table, &session.key, 0, &target, NULL);
+	}
+	CU_ASSERT_TRUE(late > limit * 80 / 100);
+	session_table_free(table);
+}
+
+static void resizes_down_and_up(void)
+{
+	struct session_table *table = session_table_new(2000, hash_key);
+	for (uint64_t i = 0; i < 2000; i++) {
+		struct session session = make(i, 1, 1000 + i);
+		session_table_upsert(table, &session, 0);
+	}
+	CU_ASSERT_EQUAL(session_table_resize(table, 100), 0);
+	CU_ASSERT_EQUAL(stats_of(table).entries, 100);
+	CU_ASSERT_EQUAL(stats_of(table).max_entries, 100);
+	CU_ASSERT_EQUAL(session_table_resize(table, 150), 0);
+	for (uint64_t i = 0; i < 2000; i++) {
+		struct session session = make(i, 1, 5000);
+		session_table_upsert(table, &session, 0);
+	}
+	CU_ASSERT_EQUAL(stats_of(table).entries, 150);
+	session_table_free(table);
+}
+
+static void sweeps_only_what_expired(void)
+{
+	struct session_table *table = session_table_new(100000, hash_key);
+	for (uint64_t i = 0; i < 50000; i++) {
+		struct session session = make(i, 1, i % 2 ? 1000 : 2000);
+		session_table_upsert(table, &session, 0);
+	}
+	expire_all(table, 999);
+	CU_ASSERT_EQUAL(stats_of(table).entries, 50000);
+	expire_all(table, 1000);
+	CU_ASSERT_EQUAL(stats_of(table).entries, 25000);
+	CU_ASSERT_EQUAL(stats_of(table).expired, 25000);
+	uint64_t target, found = 0;
+	for (uint64_t i = 0; i < 50000; i++) {
+		struct session session = make(i, 1, 0);
+		found += session_table_lookup(table, &session.key, 1000, &target, NULL);
+	}
+	CU_ASSERT_EQUAL(found, 25000);
+	session_table_free(table);
+}
+
+/* ---- scan ---- */
+
+static void scan_skips_the_expired(void)
+{
+	struct session_table *table = session_table_new(1000, hash_key);
+	for (uint64_t i = 0; i < 500; i++) {
+		struct session session = make(i, 1, i < 100 ? 1000 : 2000);
+		session_table_upsert(table, &session, 0);
+	}
+	struct session out[7];
+	uint64_t cursor = 0;
+	size_t n, seen = 0;
+	while ((n = session_table_scan(table, &cursor, 1500, out, 7)) > 0)
+		seen += n;
+	CU_ASSERT_EQUAL(seen, 400);
+	CU_ASSERT_EQUAL(session_table_scan(table, &cursor, 1500, out, 7), 0);
+	session_table_free(table);
+}
+
+/* While the table is scanned in small steps, others come (so that shards grow) and go (so that
+ * entries shift); those that stay must all be seen. */
+static void scan_misses_nobody(void)
+{
+	enum { STAY = 4000, MOVE = 20000 };
+	static bool seen[STAY];
+	struct session_table *table = session_table_new(100000, hash_key);
+	for (uint64_t i = 0; i < STAY; i++) {
+		struct session session = make(i, 1, 1000);
+		session_table_upsert(table, &session, 0);
+	}
+	memset(seen, 0, sizeof(seen));
+	struct session out[3];
+	uint64_t cursor = 0, next = 0;
+	size_t n;
+	while ((n = session_table_scan(table, &cursor, 0, out, 3)) > 0) {
+		for (size_t i = 0; i < n; i++) {
+			if (number_of(&out[i]) < STAY)
+				seen[number_of(&out[i])] = true;
+		}
+		for (int k = 0; k < 12; k++, next++) {
+			struct session come = make(STAY + next % MOVE, 2, 1000);
+			struct session go = make(STAY + (next + MOVE / 2) % MOVE, 2, 1000);
+			session_table_upsert(table, &come, 0);
+			session_table_delete(table, &go.key);
+		}
+	}
+	size_t missed = 0;
+	for (size_t i = 0; i < STAY; i++)
+		missed += !seen[i];
+	CU_ASSERT_EQUAL(missed, 0);
+	CU_ASSERT_TRUE(next > 10000);
+	session_table_free(table);
+}
+
+/* ---- threads ---- */
+
+#define THREADS      4
+#define THREAD_OPS   40000
+#define THREAD_LIMIT 3000
+
+struct worker {
+	struct session_table *table;
+	uint64_t number;
+	unsigned wrong;
+};
+
+/* Each thread owns the keys with its number and must find exactly what it put there (or nothing,
+ * since entries are evicted); all share the shards. */
+static void *work(void *arg)
+{
+	struct worker *worker = arg;
+	struct session out[32];
+	uint64_t state = worker->number, cursor = 0, target;
+	for (uint64_t i = 0; i < THREAD_OPS; i++) {
+		state = hash_mix(state + i);
+		uint64_t key = (state % 2000) * THREADS + worker->number;
+		struct session session = make(key, key * 3, 1 + i + state % 1000);
+		switch (state >> 60) {
+		case 0: session_table_delete(worker->table, &session.key); break;
+		case 1: session_table_expire(worker->table, i); break;
+		case 2: session_table_scan(worker->table, &cursor, i, out, 32); break;
+		case 3: session_table_resize(worker->table, THREAD_LIMIT - i % 100); break;
+		case 4:
+		case 5:
+		case 6:
+		case 7:
+			if (session_table_lookup(worker->table, &session.key, i, &target, NULL))
+				worker->wrong += target != key * 3;
+			break;
+		default: session_table_upsert(worker->table, &session, i);
+		}
+	}
+	return NULL;
+}
+
+static void works_with_many_threads(void)
+{
+	struct session_table *table = session_table_new(THREAD_LIMIT, hash_key);
+	struct worker workers[THREADS];
+	pthread_t threads[THREADS];
+	for (unsigned i = 0; i < THREADS; i++) {
+		workers[i] = (struct worker){.table = table, .number = i};
+		CU_ASSERT_EQUAL_FATAL(pthread_create(&threads[i], NULL, work, &workers[i]), 0);
+	}
+	for (unsigned i = 0; i < THREADS; i++) {
+		pthread_join(threads[i], NULL);
+		CU_ASSERT_EQUAL(workers[i].wrong, 0);
+	}
+	struct session_stats stats = stats_of(table);
+	CU_ASSERT_TRUE(stats.entries > 0 && stats.entries <= THREAD_LIMIT);
+	expire_all(table, UINT64_MAX - 1);
+	CU_ASSERT_EQUAL(stats_of(table).entries, 0);
+	CU_ASSERT_EQUAL(stats_of(table).digest, 0);
+	session_table_free(table);
+}
+
+UNIT_MAIN("session/table", UNIT(inserts_and_finds), UNIT(does_not_store_what_has_expired),
+    UNIT(behaves_like_a_map), UNIT(equal_tables_have_equal_digests), UNIT(keeps_its_limit),
+    UNIT(evicts_who_would_expire_first), UNIT(resizes_down_and_up), UNIT(sweeps_only_what_expired),
+    UNIT(scan_skips_the_expired), UNIT(scan_misses_nobody), UNIT(works_with_many_threads))
