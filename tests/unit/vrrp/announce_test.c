@@ -1,0 +1,86 @@
+#include <string.h>
+
+#include "daemon/base/clock.h"
+#include "tests/unit/unit.h"
+#include "vrrp/core/announce.h"
+
+/* Recorded from keepalived 2.2.7: request form, 10.96.0.50 is at 02:6f:5b:6f:de:22. */
+static const uint8_t golden_request[ARP_FRAME_LEN] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x02,
+    0x6f, 0x5b, 0x6f, 0xde, 0x22, 0x08, 0x06, 0x00, 0x01, 0x08, 0x00, 0x06, 0x04, 0x00, 0x01, 0x02,
+    0x6f, 0x5b, 0x6f, 0xde, 0x22, 0x0a, 0x60, 0x00, 0x32, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x0a,
+    0x60, 0x00, 0x32};
+
+static void request_is_what_keepalived_sends(void)
+{
+	struct addr vip;
+	uint8_t frame[ARP_FRAME_LEN];
+	CU_ASSERT_FATAL(addr_parse_ip("10.96.0.50", &vip));
+	vrrp_arp_frame(ARP_FORM_REQUEST, golden_request + 6, &vip, frame);
+	CU_ASSERT_EQUAL(memcmp(frame, golden_request, sizeof(frame)), 0);
+}
+
+static void reply_differs_in_the_operation_only(void)
+{
+	struct addr vip;
+	uint8_t frame[ARP_FRAME_LEN], expected[ARP_FRAME_LEN];
+	CU_ASSERT_FATAL(addr_parse_ip("10.96.0.50", &vip));
+	vrrp_arp_frame(ARP_FORM_REPLY, golden_request + 6, &vip, frame);
+	memcpy(expected, golden_request, sizeof(expected));
+	expected[21] = 2;
+	CU_ASSERT_EQUAL(memcmp(frame, expected, sizeof(frame)), 0);
+}
+
+static void burst_has_its_rounds(void)
+{
+	static const uint64_t at_ms[] = {0, 10, 50, 200, 1100, 5000};
+	struct vrrp_burst burst = {0};
+	uint64_t start = 7 * US_PER_SEC;
+	CU_ASSERT_EQUAL(vrrp_burst_due(&burst), UINT64_MAX);
+	CU_ASSERT_FALSE(vrrp_burst_take(&burst, start));
+	vrrp_burst_start(&burst, start);
+	for (size_t i = 0; i < sizeof(at_ms) / sizeof(at_ms[0]); i++) {
+		uint64_t due = start + at_ms[i] * US_PER_MS;
+		CU_ASSERT_EQUAL(vrrp_burst_due(&burst), due);
+		CU_ASSERT_FALSE(vrrp_burst_take(&burst, due - 1));
+		CU_ASSERT_TRUE(vrrp_burst_take(&burst, due));
+		CU_ASSERT_FALSE(vrrp_burst_take(&burst, due));
+	}
+	CU_ASSERT_EQUAL(vrrp_burst_due(&burst), UINT64_MAX);
+}
+
+static void late_rounds_are_one(void)
+{
+	struct vrrp_burst burst = {0};
+	vrrp_burst_start(&burst, 1000);
+	CU_ASSERT_TRUE(vrrp_burst_take(&burst, 1000 + 60 * US_PER_MS));
+	CU_ASSERT_EQUAL(vrrp_burst_due(&burst), 1000 + 200 * US_PER_MS);
+	CU_ASSERT_TRUE(vrrp_burst_take(&burst, 1000 + 60 * US_PER_SEC));
+	CU_ASSERT_EQUAL(vrrp_burst_due(&burst), UINT64_MAX);
+}
+
+static void cancelled_burst_is_silent(void)
+{
+	struct vrrp_burst burst = {0};
+	vrrp_burst_start(&burst, 1000);
+	vrrp_burst_cancel(&burst);
+	CU_ASSERT_FALSE(vrrp_burst_take(&burst, 10 * US_PER_SEC));
+	vrrp_burst_start(&burst, 2000);
+	CU_ASSERT_TRUE(vrrp_burst_take(&burst, 2000));
+}
+
+static void restart_within_a_second_goes_on(void)
+{
+	struct vrrp_burst burst = {0};
+	vrrp_burst_start(&burst, 0);
+	CU_ASSERT_TRUE(vrrp_burst_take(&burst, 0));
+	vrrp_burst_start(&burst, 5 * US_PER_MS);
+	CU_ASSERT_EQUAL(vrrp_burst_due(&burst), 10 * US_PER_MS);
+	CU_ASSERT_TRUE(vrrp_burst_take(&burst, 300 * US_PER_MS));
+	vrrp_burst_start(&burst, 1001 * US_PER_MS);
+	CU_ASSERT_EQUAL(vrrp_burst_due(&burst), 1001 * US_PER_MS);
+}
+
+UNIT_MAIN("vrrp/announce", UNIT(request_is_what_keepalived_sends),
+    UNIT(reply_differs_in_the_operation_only), UNIT(burst_has_its_rounds),
+    UNIT(late_rounds_are_one), UNIT(cancelled_burst_is_silent),
+    UNIT(restart_within_a_second_goes_on))

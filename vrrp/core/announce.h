@@ -1,0 +1,33 @@
+/* Gratuitous ARP: which frame, and when. Tells the segment where the VIP lives now (RFC 9568
+ * section 6.4.2, RFC 5227 section 3); repeated, because nobody acknowledges it and because a bridge
+ * may learn late. Memory only. */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "daemon/base/addr.h"
+
+#define ARP_FRAME_LEN 42 /* Ethernet header and ARP for IPv4 */
+
+/* Some stacks update their cache on requests only, some on replies only: a round sends both. */
+enum arp_form { ARP_FORM_REQUEST, ARP_FORM_REPLY };
+
+/* A broadcast frame that says `vip` (IPv4) is at `mac`. */
+void vrrp_arp_frame(
+    enum arp_form form, const uint8_t mac[6], const struct addr *vip, uint8_t frame[ARP_FRAME_LEN]);
+
+/* A burst: rounds at fixed distances from its start, then silence. Zero-initialised: silent. */
+struct vrrp_burst {
+	uint64_t start_us;
+	unsigned round; /* the next one, counted from 1; 0: silent */
+};
+
+/* Starts from the first round. A burst that began less than a second ago goes on instead, so that
+ * a stranger's packets cannot make us repeat the first rounds for ever. */
+void vrrp_burst_start(struct vrrp_burst *burst, uint64_t now_us);
+void vrrp_burst_cancel(struct vrrp_burst *burst);
+/* When the next round is due; UINT64_MAX: never. */
+uint64_t vrrp_burst_due(const struct vrrp_burst *burst);
+/* True once per round that is due; rounds missed by a late caller are one round. */
+bool vrrp_burst_take(struct vrrp_burst *burst, uint64_t now_us);

@@ -1,0 +1,95 @@
+/* The VRRP state machine (RFC 9568 section 6.4): one virtual router on one node, as a function of
+ * events and of time. No sockets, clock, memory or log: the caller performs the actions, in the
+ * order of their bits, and steps the machine when `timer_us` has come.
+ *
+ * Ours beyond the RFC: the state Fault (not fit to serve: no advert leaves, no timer runs), the
+ * event Resign (an operator moves the VIP), and what happens after the process was stalled. */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum vrrp_state { VRRP_INITIALIZE, VRRP_BACKUP, VRRP_ACTIVE, VRRP_FAULT, VRRP_STATE_COUNT };
+
+/* ADVERT_*: vrrp_fsm_classify tells which. STALLED, RECHECKED: from vrrp_fsm_awake and
+ * vrrp_fsm_recheck only. */
+#define VRRP_EVENTS(X)                                                            \
+	X(STARTUP)                                                                \
+	X(SHUTDOWN)                                                               \
+	X(TIMER)               /* ignored before timer_us */                      \
+	X(ADVERT_LEAVING)      /* priority 0 */                                   \
+	X(ADVERT_LOWER)        /* lower priority, and we do not respect it */     \
+	X(ADVERT_INCUMBENT)    /* lower priority, but it holds the VIP */         \
+	X(ADVERT_EQUAL_LOWER)  /* our priority, the sender's address is lower */  \
+	X(ADVERT_EQUAL_HIGHER) /* our priority, the sender's address is higher */ \
+	X(ADVERT_HIGHER)       /* higher priority */                              \
+	X(RESIGN)              /* the operator wants the peer to have the VIP */  \
+	X(FAULT)               /* not fit to serve: proxy, link, ... */           \
+	X(RECOVERED)           /* fit again */                                    \
+	X(STALLED)             /* we did not run for too long */                  \
+	X(RECHECKED)           /* after a stall: what was queued has been read */
+
+enum vrrp_event {
+#define X(name) VRRP_EV_##name,
+	VRRP_EVENTS(X)
+#undef X
+	    VRRP_EVENT_COUNT
+};
+
+/* To be performed in this order: on the way out the address goes before the peer is told, on the
+ * way in the peer is told before the address comes. */
+enum vrrp_action {
+	VRRP_DO_REMOVE_VIP = 1 << 0,   /* also ends announcing */
+	VRRP_DO_SEND_LEAVING = 1 << 1, /* an advert with priority 0 */
+	VRRP_DO_SEND_ADVERT = 1 << 2,
+	VRRP_DO_ADD_VIP = 1 << 3,
+	VRRP_DO_ANNOUNCE = 1 << 4, /* gratuitous ARP burst */
+};
+
+#define VRRP_NEVER UINT64_MAX
+
+/* All fields may be read; they are changed by the functions only, but `preempt`. */
+struct vrrp_fsm {
+	enum vrrp_state state;
+	uint8_t priority;
+	bool preempt;         /* take the VIP from a lower priority; may change at any time */
+	bool doubtful;        /* Active after a stall, until what was queued is read */
+	uint32_t interval_us; /* Advertisement_Interval: ours */
+	uint32_t active_interval_us; /* Active_Adver_Interval: of the Active that was heard */
+	uint64_t timer_us;           /* Adver_Timer or Active_Down_Timer; VRRP_NEVER */
+	uint64_t awake_us;           /* the last vrrp_fsm_awake */
+};
+
+void vrrp_fsm_init(struct vrrp_fsm *fsm, uint8_t priority, uint32_t interval_us, uint64_t now_us);
+
+/* One event at `now_us`. Returns VRRP_DO_* bits. Adverts go through vrrp_fsm_advert. */
+unsigned vrrp_fsm_step(struct vrrp_fsm *fsm, enum vrrp_event event, uint64_t now_us);
+
+/* Which event an advert is. `order`: the sender's address against ours, as memcmp of network order
+ * bytes tells (RFC 9568 section 6.4.3). */
+enum vrrp_event vrrp_fsm_classify(const struct vrrp_fsm *fsm, uint8_t priority, int order);
+/* Classifies and steps; the interval of the advert is adopted where the RFC says so. */
+unsigned vrrp_fsm_advert(
+    struct vrrp_fsm *fsm, uint8_t priority, int order, uint32_t interval_us, uint64_t now_us);
+
+/* New parameters without a change of state. */
+void vrrp_fsm_configure(
+    struct vrrp_fsm *fsm, uint8_t priority, uint32_t interval_us, uint64_t now_us);
+
+/* Call first at each wake-up, then read what the network has queued, then vrrp_fsm_recheck, then
+ * events of time: silence counts only while we listen. Wake up at vrrp_fsm_wake_us at the latest.
+ *
+ * True when there was a stall: a Backup has restarted its timer (it may have missed adverts). An
+ * Active that was silent for so long that the peer may have taken over is doubtful: any advert that
+ * it finds in its queue, also of a lower priority, makes it Backup; if there is none it asserts
+ * itself anew (recheck). */
+bool vrrp_fsm_awake(struct vrrp_fsm *fsm, uint64_t now_us);
+unsigned vrrp_fsm_recheck(struct vrrp_fsm *fsm, uint64_t now_us);
+uint64_t vrrp_fsm_wake_us(const struct vrrp_fsm *fsm);
+
+/* RFC 9568 section 6.1, from the interval in force. */
+uint64_t vrrp_fsm_skew_us(const struct vrrp_fsm *fsm);
+uint64_t vrrp_fsm_active_down_us(const struct vrrp_fsm *fsm);
+
+const char *vrrp_state_name(enum vrrp_state state); /* "Initialize" "Backup" "Active" "Fault" */
+const char *vrrp_event_name(enum vrrp_event event);

@@ -1,0 +1,95 @@
+/* VRRP adverts, memory to memory (RFC 9568 section 5). VRRPv3 for IPv4 today; the structs name the
+ * version and the family, so that VRRPv2 and IPv6 are more cases and not other structs.
+ *
+ *	 0                   1                   2                   3
+ *	 0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1
+ *	|Version| Type  | Virtual Rtr ID|   Priority    |  Addr Count   |
+ *	|Reserve| Max Advertise Interval|           Checksum            |
+ *	|                 IPv4 addresses, 4 bytes each                  |
+ */
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "daemon/base/addr.h"
+
+#define VRRP_PROTOCOL         112
+#define VRRP_TTL              255
+#define VRRP_GROUP4           0xe0000012U /* 224.0.0.18, host order */
+#define VRRP_VERSION          3
+#define VRRP_HEADER_LEN       8
+#define VRRP_INTERVAL_CS_MAX  4095
+#define VRRP_ENCODED_MAX      (VRRP_HEADER_LEN + 255 * 4)
+#define VRRP_PRIORITY_LEAVING 0 /* "I am leaving" */
+#define VRRP_PRIORITY_OWNER   255
+
+/* What the checksum covers. RFC 9568: over IPv4 the message alone. RFC 5798 was read by others
+ * (keepalived, Wireshark) to include a pseudo-header of source, destination, protocol, length. */
+enum vrrp_checksum { VRRP_CHECKSUM_PLAIN, VRRP_CHECKSUM_PSEUDO };
+
+/* Which forms a receiver accepts. */
+enum vrrp_accept { VRRP_ACCEPT_EITHER, VRRP_ACCEPT_PLAIN, VRRP_ACCEPT_PSEUDO };
+
+struct vrrp_advert {
+	uint8_t version; /* VRRP_VERSION */
+	uint8_t vrid;    /* 1..255 */
+	uint8_t priority;
+	uint8_t n_addresses;      /* 1..255 */
+	uint16_t interval_cs;     /* 1..VRRP_INTERVAL_CS_MAX */
+	const uint8_t *addresses; /* 4 bytes each, network order; belongs to somebody else */
+};
+
+/* What the network delivered: the message behind the IP header, and what the header said. */
+struct vrrp_received {
+	const uint8_t *data;
+	size_t len;
+	uint8_t ttl;
+	struct addr source, destination; /* IPv4; ports do not matter */
+};
+
+/* What a virtual router accepts. */
+struct vrrp_expect {
+	uint8_t vrid;
+	uint8_t ttl_min; /* 255 on a shared segment (RFC 9568 section 7.1) */
+	enum vrrp_accept checksum;
+	struct addr self; /* our own source address: a packet from it is our echo */
+	bool only_peer;   /* unicast: adverts of other sources than `peer` are refused */
+	struct addr peer;
+};
+
+/* Every reason to refuse a packet, in the order in which it is looked for: name, text. */
+#define VRRP_REFUSALS(X)                                                 \
+	X(TTL, "TTL is not 255")                                         \
+	X(SHORT, "shorter than a VRRP header")                           \
+	X(VERSION, "another VRRP version")                               \
+	X(TYPE, "not an advertisement")                                  \
+	X(COUNT_LARGE, "more addresses announced than the packet holds") \
+	X(COUNT_ZERO, "no address")                                      \
+	X(CHECKSUM, "wrong checksum")                                    \
+	X(VRID, "another virtual router")                                \
+	X(OWN, "our own packet came back")                               \
+	X(SOURCE, "the sender is not our peer")                          \
+	X(INTERVAL, "advertisement interval 0")
+
+enum vrrp_refusal {
+	VRRP_ACCEPTED,
+#define X(name, text) VRRP_REFUSED_##name,
+	VRRP_REFUSALS(X)
+#undef X
+	    VRRP_REFUSAL_COUNT
+};
+
+/* Checks a received packet completely. Fills *out (whose addresses point into the packet) and *form
+ * (which checksum the sender uses; a packet valid in both forms counts as plain) and returns
+ * VRRP_ACCEPTED; else says the first thing wrong, in the order above, and leaves both untouched.
+ * Bytes after the last address are tolerated: they belong to extensions, and to the checksum. */
+enum vrrp_refusal vrrp_parse(const struct vrrp_received *packet, const struct vrrp_expect *expect,
+    struct vrrp_advert *out, enum vrrp_checksum *form);
+
+/* Writes the message and returns its length, or 0 when a field is out of range or `size` is too
+ * small. `source` and `destination` (IPv4) matter for the pseudo-header form only. */
+size_t vrrp_encode(const struct vrrp_advert *advert, enum vrrp_checksum form,
+    const struct addr *source, const struct addr *destination, uint8_t *buf, size_t size);
+
+const char *vrrp_refusal_text(enum vrrp_refusal refusal);
