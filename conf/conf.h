@@ -50,6 +50,7 @@ struct conf_router {
 	enum conf_failback failback;
 	enum conf_vrrp_mode mode;
 	enum conf_checksum checksum;
+	uint8_t version; /* 3 */
 };
 
 enum conf_listener_mode { CONF_MODE_HTTP, CONF_MODE_TCP };

@@ -1,0 +1,418 @@
+#include "conf/check.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "conf/schema.h"
+#include "conf/value.h"
+
+#define TCP_IDLE_US  3600000000
+#define HTTP_IDLE_US 60000000
+#define PROBE_US     1000000
+
+/* An address and where it is written. */
+struct place {
+	const struct addr *addr;
+	const struct node *node;
+};
+
+/* All addresses that must differ from each other. */
+struct places {
+	struct place *items;
+	size_t n, size;
+	bool out_of_memory;
+};
+
+static bool is_set(const struct addr *addr)
+{
+	return addr->sa.sa_family != AF_UNSPEC;
+}
+
+static bool is_ipv6(const struct addr *addr)
+{
+	return addr->sa.sa_family == AF_INET6;
+}
+
+static bool is_any(const struct addr *addr)
+{
+	return is_ipv6(addr) ? IN6_IS_ADDR_UNSPECIFIED(&addr->in6.sin6_addr)
+			     : addr->in.sin_addr.s_addr == htonl(INADDR_ANY);
+}
+
+static bool is_loopback(const struct addr *addr)
+{
+	return is_ipv6(addr) ? IN6_IS_ADDR_LOOPBACK(&addr->in6.sin6_addr)
+			     : ntohl(addr->in.sin_addr.s_addr) >> 24 == 127;
+}
+
+static bool is_multicast(const struct addr *addr)
+{
+	return is_ipv6(addr) ? IN6_IS_ADDR_MULTICAST(&addr->in6.sin6_addr)
+			     : ntohl(addr->in.sin_addr.s_addr) >> 28 >= 14;
+}
+
+/* Of one host, so neither "any" nor multicast nor broadcast. */
+static void check_unicast(struct report *report, const struct node *node, const struct addr *addr)
+{
+	char ip[ADDR_TEXT_MAX];
+	if (is_set(addr) && (is_any(addr) || is_multicast(addr)))
+		report_value(
+		    report, node, "%s is not the address of a host", addr_format_ip(addr, ip));
+}
+
+static void places_add(struct places *places, const struct addr *addr, const struct node *node)
+{
+	if (!is_set(addr) || places->out_of_memory)
+		return;
+	if (places->n == places->size) {
+		size_t size = places->size ? places->size * 2 : 64;
+		struct place *items = realloc(places->items, size * sizeof(*items));
+		if (!items) {
+			places->out_of_memory = true;
+			return;
+		}
+		places->items = items;
+		places->size = size;
+	}
+	places->items[places->n++] = (struct place){addr, node};
+}
+
+static int by_addr(const void *a, const void *b)
+{
+	const struct place *x = a, *y = b;
+	uint8_t key_x[16], key_y[16];
+	addr_key(x->addr, 32, 128, key_x);
+	addr_key(y->addr, 32, 128, key_y);
+	int order = memcmp(key_x, key_y, sizeof(key_x));
+	if (order)
+		return order;
+	if (addr_port(x->addr) != addr_port(y->addr))
+		return addr_port(x->addr) < addr_port(y->addr) ? -1 : 1;
+	return x->node->offset < y->node->offset ? -1 : x->node->offset > y->node->offset;
+}
+
+/* Reports each address that is there already, at the later place. Empties the set; returns 0 or
+ * -ENOMEM. */
+static int places_check(struct places *places, struct report *report)
+{
+	char text[ADDR_TEXT_MAX], path[256];
+	int result = places->out_of_memory ? -ENOMEM : 0;
+	if (places->n > 1)
+		qsort(places->items, places->n, sizeof(places->items[0]), by_addr);
+	for (size_t i = 1; result == 0 && i < places->n; i++) {
+		const struct place *here = &places->items[i], *before = here - 1;
+		unsigned line, column;
+		if (!addr_equal(before->addr, here->addr) || report_full(report))
+			continue;
+		if (addr_port(here->addr) == 0)
+			addr_format_ip(here->addr, text);
+		else
+			addr_format(here->addr, text);
+		report_place(report, before->node->offset, &line, &column);
+		report_value(report, here->node, "%s is already used at line %u: %s", text, line,
+		    node_path(before->node, NULL, path, sizeof(path)));
+	}
+	places->n = 0;
+	return result;
+}
+
+static void places_fini(struct places *places)
+{
+	free(places->items);
+	memset(places, 0, sizeof(*places));
+}
+
+static const struct node *first_of(const struct node *map)
+{
+	return map ? map->child : NULL;
+}
+
+/* The element number `i` of a list that may be a single value instead. */
+static const struct node *element_of(const struct node *list, uint32_t i)
+{
+	return list->kind == NODE_LIST ? node_at(list, i) : list;
+}
+
+/* Where the address of a target is written. */
+static const struct node *target_place(const struct node *target)
+{
+	const struct node *address = node_child(target, "address");
+	return address ? address : target;
+}
+
+/* ---- what follows from something else ---- */
+
+static uint32_t find_pool(const struct conf *conf, const char *name, const char **nearest)
+{
+	unsigned edits = UINT32_MAX;
+	for (uint32_t i = 0; i < conf->n_pools; i++) {
+		if (strcmp(conf->pools[i].name, name) == 0)
+			return i;
+	}
+	for (uint32_t i = 0; i < conf->n_pools; i++)
+		conf_schema_consider(conf->pools[i].name, name, nearest, &edits);
+	return CONF_NONE;
+}
+
+static void finish_listener(struct report *report, const struct node *node, const struct conf *conf,
+    struct conf_listener *listener)
+{
+	if (listener->idle_timeout_us == 0)
+		listener->idle_timeout_us =
+		    listener->mode == CONF_MODE_TCP ? TCP_IDLE_US : HTTP_IDLE_US;
+	const struct node *pool = node_child(node, "pool");
+	listener->pool = CONF_NONE;
+	if (!pool || pool->kind != NODE_STRING)
+		return;
+	const char *name = node_string(pool), *nearest = NULL;
+	listener->pool = find_pool(conf, name, &nearest);
+	if (listener->pool == CONF_NONE && nearest)
+		report_value(report, pool,
+		    "\"%.63s\" is not one of the pools; did you mean \"%s\"?", name, nearest);
+	else if (listener->pool == CONF_NONE)
+		report_value(report, pool, "\"%.63s\" is not one of the pools", name);
+}
+
+static int finish_pool(struct arena *arena, struct conf_pool *pool)
+{
+	char text[ADDR_TEXT_MAX];
+	struct conf_health *health = &pool->health;
+	if (health->kind != CONF_HEALTH_NONE && health->timeout_us == 0)
+		health->timeout_us =
+		    health->interval_us < PROBE_US ? health->interval_us : PROBE_US;
+	for (uint32_t i = 0; i < pool->n_targets; i++) {
+		addr_format(&pool->targets[i].addr, text);
+		pool->targets[i].text = arena_copy(arena, text, strlen(text));
+		if (!pool->targets[i].text)
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+int check_finish(
+    struct arena *arena, struct report *report, const struct node *root, struct conf *conf)
+{
+	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
+	if (conf->workers == 0)
+		conf->workers = cpus < 1                  ? 1
+				: cpus > CONF_WORKERS_MAX ? CONF_WORKERS_MAX
+							  : (uint32_t)cpus;
+	conf->self = CONF_NONE;
+	conf->peer = CONF_NONE;
+	const struct node *node = first_of(node_child(root, "listeners"));
+	for (uint32_t i = 0; i < conf->n_listeners; i++, node = node->next)
+		finish_listener(report, node, conf, &conf->listeners[i]);
+	for (uint32_t i = 0; i < conf->n_pools; i++) {
+		if (finish_pool(arena, &conf->pools[i]) < 0)
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+/* ---- what must fit together ---- */
+
+static void check_key_file(struct report *report, const struct node *root, const struct conf *conf)
+{
+	static const char recipe[] =
+	    "missing; the pair needs a secret of its own: head -c 32 /dev/urandom | base64 > FILE; "
+	    "chmod 600 FILE; copy it to the other node";
+	const struct node *sync = node_child(root, "sync");
+	if (conf->n_nodes == 0 || conf->sync.key_file || node_child(sync, "key_file"))
+		return;
+	if (sync && sync->kind == NODE_OBJECT)
+		report_missing(report, sync, "key_file", "%s", recipe);
+	else if (!sync)
+		report_missing(report, root, "sync.key_file", "%s", recipe);
+}
+
+static int check_nodes(
+    struct report *report, const struct node *root, const struct conf *conf, struct places *places)
+{
+	const struct node *map = node_child(root, "nodes");
+	const struct node *entry = first_of(map);
+	if (conf->n_nodes == 1)
+		report_value(report, map, "only one node; wanted the two of the pair, or none");
+	for (uint32_t i = 0; i < conf->n_nodes; i++, entry = entry->next) {
+		const struct node *address = node_child(entry, "address");
+		if (!address)
+			continue;
+		check_unicast(report, address, &conf->nodes[i].address);
+		places_add(places, &conf->nodes[i].address, address);
+		if (i > 0 && is_set(&conf->nodes[i].address) && is_set(&conf->nodes[0].address) &&
+		    is_ipv6(&conf->nodes[i].address) != is_ipv6(&conf->nodes[0].address))
+			report_value(
+			    report, address, "both nodes need IPv4 addresses, or both IPv6");
+	}
+	check_key_file(report, root, conf);
+	return places_check(places, report);
+}
+
+static void check_vip(struct report *report, const struct node *node, const struct conf *conf,
+    const struct conf_vip *vip)
+{
+	char ip[ADDR_TEXT_MAX];
+	if (!is_set(&vip->addr))
+		return;
+	addr_format_ip(&vip->addr, ip);
+	if (is_ipv6(&vip->addr)) {
+		report_value(report, node, "%s is IPv6; IPv4 only in this version", ip);
+		return;
+	}
+	check_unicast(report, node, &vip->addr);
+	if (is_loopback(&vip->addr))
+		report_value(report, node, "%s is a loopback address", ip);
+	if (vip->prefix == 0)
+		report_value(report, node, "a prefix of 0 is not of a network");
+	for (uint32_t i = 0; i < conf->n_nodes; i++) {
+		if (addr_equal_ip(&vip->addr, &conf->nodes[i].address))
+			report_value(report, node,
+			    "%s is the own address of node %s; a virtual address belongs to "
+			    "neither",
+			    ip, conf->nodes[i].name);
+	}
+}
+
+static void check_router(
+    struct report *report, const struct node *entry, const struct conf *conf, uint32_t index)
+{
+	const struct conf_router *router = &conf->routers[index];
+	for (uint32_t i = 0; i < index && router->interface && router->vrid; i++) {
+		const struct conf_router *other = &conf->routers[i];
+		if (other->vrid == router->vrid && other->interface &&
+		    strcmp(other->interface, router->interface) == 0)
+			report_value(report, node_child(entry, "vrid"),
+			    "%u is already the vrid of %s on %s", router->vrid, other->name,
+			    router->interface);
+	}
+	const struct node *mode = node_child(entry, "mode");
+	for (uint32_t i = 0; i < conf->n_nodes && router->mode == CONF_VRRP_UNICAST; i++) {
+		if (mode && is_ipv6(&conf->nodes[i].address))
+			report_value(report, mode,
+			    "\"unicast\" needs an IPv4 address of node %s in this version",
+			    conf->nodes[i].name);
+	}
+}
+
+static int check_routers(
+    struct report *report, const struct node *root, const struct conf *conf, struct places *places)
+{
+	const struct node *map = node_child(root, "virtual_routers"), *entry = first_of(map);
+	const struct node *nodes = node_child(root, "nodes");
+	if (conf->n_routers > 0 && (!nodes || nodes->n_children == 0))
+		report_key(
+		    report, map, "virtual routers need two nodes; there are none in \"nodes\"");
+	for (uint32_t i = 0; i < conf->n_routers; i++, entry = entry->next) {
+		const struct conf_router *router = &conf->routers[i];
+		const struct node *vip = first_of(node_child(entry, "addresses"));
+		check_router(report, entry, conf, i);
+		for (uint32_t j = 0; j < router->n_addresses; j++, vip = vip->next) {
+			check_vip(report, vip, conf, &router->addresses[j]);
+			places_add(places, &router->addresses[j].addr, vip);
+		}
+	}
+	return places_check(places, report);
+}
+
+static void check_listener(struct report *report, const struct node *entry, const struct conf *conf,
+    const struct conf_listener *listener)
+{
+	const struct node *pool = node_child(entry, "pool");
+	if (listener->pool != CONF_NONE && listener->mode == CONF_MODE_TCP &&
+	    conf->pools[listener->pool].sticky.kind == CONF_STICKY_COOKIE)
+		report_value(report, pool,
+		    "pool %s is sticky by cookie, which mode \"tcp\" does not have",
+		    conf->pools[listener->pool].name);
+}
+
+/* The sync channel listens on the nodes' own addresses. */
+static void check_sync_port(struct report *report, const struct node *node, const struct conf *conf,
+    const struct addr *bind)
+{
+	for (uint32_t i = 0; i < conf->n_nodes; i++) {
+		const struct addr *own = &conf->nodes[i].address;
+		if (is_set(own) && is_set(bind) && addr_port(bind) == conf->sync.port &&
+		    (addr_equal_ip(own, bind) || is_any(bind))) {
+			report_value(report, node, "port %u of node %s is the sync channel's",
+			    conf->sync.port, conf->nodes[i].name);
+			return;
+		}
+	}
+}
+
+static int check_listeners(
+    struct report *report, const struct node *root, const struct conf *conf, struct places *places)
+{
+	const struct node *map = node_child(root, "listeners"), *entry = first_of(map);
+	const struct node *admin = node_child(node_child(root, "admin"), "listen");
+	if (!node_child(root, "virtual_routers") && (!map || map->n_children == 0))
+		report_missing(report, root, "listeners",
+		    "missing; without listeners and virtual_routers there is nothing to do");
+	for (uint32_t i = 0; i < conf->n_listeners; i++, entry = entry->next) {
+		const struct conf_listener *listener = &conf->listeners[i];
+		const struct node *binds = node_child(entry, "bind");
+		for (uint32_t j = 0; j < listener->n_binds; j++) {
+			const struct node *bind = element_of(binds, j);
+			places_add(places, &listener->binds[j], bind);
+			check_sync_port(report, bind, conf, &listener->binds[j]);
+		}
+		check_listener(report, entry, conf, listener);
+	}
+	if (admin)
+		places_add(places, &conf->admin_listen, admin);
+	return places_check(places, report);
+}
+
+static int check_pools(
+    struct report *report, const struct node *root, const struct conf *conf, struct places *places)
+{
+	const struct node *entry = first_of(node_child(root, "pools"));
+	char is[32], limit[32];
+	for (uint32_t i = 0; i < conf->n_pools; i++, entry = entry->next) {
+		const struct conf_pool *pool = &conf->pools[i];
+		const struct node *target = first_of(node_child(entry, "targets"));
+		const struct node *timeout = node_child(node_child(entry, "health"), "timeout");
+		for (uint32_t j = 0; j < pool->n_targets; j++, target = target->next) {
+			check_unicast(report, target_place(target), &pool->targets[j].addr);
+			places_add(places, &pool->targets[j].addr, target_place(target));
+		}
+		if (places_check(places, report) < 0)
+			return -ENOMEM;
+		if (timeout && pool->health.interval_us > 0 &&
+		    pool->health.timeout_us > pool->health.interval_us)
+			report_value(report, timeout, "%s is longer than the interval, %s",
+			    value_format_number(
+				CONF_DURATION, pool->health.timeout_us, is, sizeof(is)),
+			    value_format_number(
+				CONF_DURATION, pool->health.interval_us, limit, sizeof(limit)));
+	}
+	return 0;
+}
+
+static void check_admin(struct report *report, const struct node *root, const struct conf *conf)
+{
+	const struct node *admin = node_child(root, "admin");
+	const struct node *listen = node_child(admin, "listen");
+	if (!listen || !is_set(&conf->admin_listen) || is_loopback(&conf->admin_listen) ||
+	    node_child(admin, "token_file"))
+		return;
+	report_value(report, listen, "not a loopback address; this needs a token_file beside it");
+}
+
+int check_conf(struct report *report, const struct node *root, const struct conf *conf)
+{
+	struct places places = {0};
+	int result = -ENOMEM;
+	if (check_nodes(report, root, conf, &places) < 0 ||
+	    check_routers(report, root, conf, &places) < 0 ||
+	    check_listeners(report, root, conf, &places) < 0 ||
+	    check_pools(report, root, conf, &places) < 0)
+		goto out;
+	check_admin(report, root, conf);
+	result = 0;
+out:
+	places_fini(&places);
+	return result;
+}

@@ -1,0 +1,81 @@
+#include "conf/format.h"
+
+#include <string.h>
+
+#include "conf/conf.h"
+
+#define LOWER  "abcdefghijklmnopqrstuvwxyz"
+#define LETTER LOWER "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+#define DIGIT  "0123456789"
+
+static bool only(const char *text, const char *set)
+{
+	return *text && text[strspn(text, set)] == '\0';
+}
+
+/* Printable ASCII without blanks. */
+static bool visible(const char *text)
+{
+	for (; *text; text++) {
+		if (*text <= ' ' || *text >= 0x7f)
+			return false;
+	}
+	return true;
+}
+
+static bool is_name(const char *text)
+{
+	return only(text, LETTER DIGIT "_.-");
+}
+
+static bool is_interface(const char *text)
+{
+	return *text && visible(text) && !strpbrk(text, "/:") && strcmp(text, ".") != 0 &&
+	       strcmp(text, "..") != 0;
+}
+
+static bool is_file(const char *text)
+{
+	if (text[0] != '/' || text[1] == '\0')
+		return false;
+	for (; *text; text++) {
+		if ((unsigned char)*text < ' ' || *text == 0x7f)
+			return false;
+	}
+	return true;
+}
+
+static bool is_url_path(const char *text)
+{
+	return text[0] == '/' && visible(text) && !strchr(text, '#');
+}
+
+static bool is_host(const char *text)
+{
+	return only(text, LETTER DIGIT "_.-:[]");
+}
+
+static bool is_cookie(const char *text)
+{
+	return only(text, LETTER DIGIT "!#$%&'*+.^_`|~-");
+}
+
+static bool is_user(const char *text)
+{
+	return strchr(LOWER "_", text[0]) && only(text, LOWER DIGIT "_-");
+}
+
+const struct conf_format conf_format_name = {"a name of 1 to 63 letters, digits, '_', '.' and '-'",
+    "^[A-Za-z0-9_.-]+$", CONF_NAME_MAX, is_name};
+const struct conf_format conf_format_interface = {
+    "the name of a network interface", "^(?!\\.{1,2}$)[!-.0-9;-~]+$", 15, is_interface};
+const struct conf_format conf_format_file = {
+    "an absolute path", "^/[^\\x00-\\x1f\\x7f]+$", 4095, is_file};
+const struct conf_format conf_format_url_path = {
+    "a path that begins with \"/\"", "^/[!\\x22$-~]*$", 1024, is_url_path};
+const struct conf_format conf_format_host = {
+    "a host name or address", "^[A-Za-z0-9_.:\\[\\]-]+$", 255, is_host};
+const struct conf_format conf_format_cookie = {
+    "the name of a cookie", "^[A-Za-z0-9!#$%&'*+.^_`|~-]+$", 63, is_cookie};
+const struct conf_format conf_format_user = {
+    "the name of a user", "^[a-z_][a-z0-9_-]*$", 32, is_user};

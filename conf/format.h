@@ -1,0 +1,12 @@
+/* What strings of the configuration may look like. */
+#pragma once
+
+#include "conf/schema.h"
+
+extern const struct conf_format conf_format_name;      /* of a pool, node, ... */
+extern const struct conf_format conf_format_interface; /* Linux: dev_valid_name() */
+extern const struct conf_format conf_format_file;      /* an absolute path */
+extern const struct conf_format conf_format_url_path;
+extern const struct conf_format conf_format_host;
+extern const struct conf_format conf_format_cookie; /* RFC 6265: a token */
+extern const struct conf_format conf_format_user;

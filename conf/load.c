@@ -1,0 +1,285 @@
+#include "conf/load.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "conf/format.h"
+#include "conf/schema.h"
+#include "conf/value.h"
+#include "daemon/base/hash.h"
+
+struct load {
+	struct arena *arena;
+	struct report *report;
+	uint64_t hash;
+	bool out_of_memory;
+};
+
+/* `id` identifies a place in the tree by the names on the way, for the hash: the same for a string
+ * and for the object or list it stands for. */
+static void load_object(struct load *load, const struct conf_object *object,
+    const struct node *node, void *base, uint64_t id);
+
+static uint64_t id_of(uint64_t parent, const char *name)
+{
+	return hash_mix(parent + hash_id(name, strlen(name)));
+}
+
+/* The hash of the whole is a sum over all values that differ from their defaults. So neither the
+ * order of keys nor a default that is written down makes a difference, and a version that knows
+ * more keys computes the same. */
+static void hash_leaf(struct load *load, uint64_t id, const char *text)
+{
+	load->hash += hash_mix(id ^ hash_id(text, strlen(text)));
+}
+
+/* The text in which the value is parsed: decoded if it is a string, else as written. */
+static const char *node_text(
+    const struct load *load, const struct node *node, char *buf, size_t size)
+{
+	if (node->kind == NODE_STRING)
+		return node_string(node);
+	snprintf(buf, size, "%.*s", (int)node->len, load->report->text + node->offset);
+	return buf;
+}
+
+static void load_scalar(struct load *load, const struct conf_key *key, const struct node *node,
+    void *field, uint64_t id)
+{
+	char shown[SHOWN_MAX], text[64], was[VALUE_TEXT_MAX], is[VALUE_TEXT_MAX];
+	struct err err = {0};
+	const char *value = node_text(load, node, text, sizeof(text));
+	report_shown(load->report, node, shown);
+	/* The field holds the default now. */
+	value_format(key, field, was);
+	int error = value_parse(key, node->kind, value, shown, load->arena, field, &err);
+	if (error == -ENOMEM) {
+		load->out_of_memory = true;
+		return;
+	}
+	if (error < 0) {
+		report_value(load->report, node, "%s", err.text);
+		/* Neither the default nor anything else: the checks pass over empty fields. */
+		memset(field, 0, key->size);
+		return;
+	}
+	if (key->type == CONF_POOL)
+		hash_leaf(load, id, value);
+	else if (strcmp(value_format(key, field, is), was) != 0)
+		hash_leaf(load, id, is);
+}
+
+/* Wrong kind of thing where an object, a list or a map must be. */
+static bool check_kind(
+    struct load *load, const struct node *node, enum node_kind kind, const char *wish)
+{
+	char shown[SHOWN_MAX];
+	if (node->kind == kind)
+		return true;
+	report_value(
+	    load->report, node, "%s is not %s", report_shown(load->report, node, shown), wish);
+	return false;
+}
+
+static bool check_count(
+    struct load *load, const struct conf_key *key, const struct node *node, uint32_t n)
+{
+	if (n < key->min)
+		report_value(load->report, node, "empty; wanted at least %llu",
+		    (unsigned long long)key->min);
+	else if (n > key->max)
+		report_value(load->report, node, "%u entries; at most %llu are allowed", n,
+		    (unsigned long long)key->max);
+	return n >= key->min && n <= key->max;
+}
+
+static void *make_entries(
+    struct load *load, const struct conf_key *key, char *base, uint32_t n, size_t size)
+{
+	void *entries = arena_array(load->arena, n, size);
+	if (!entries) {
+		load->out_of_memory = true;
+		return NULL;
+	}
+	*(void **)(base + key->offset) = entries;
+	*(uint32_t *)(base + key->count_offset) = n;
+	return entries;
+}
+
+static bool check_name(struct load *load, const struct node *entry)
+{
+	const struct conf_format *format = &conf_format_name;
+	if (format->check(entry->key) && strlen(entry->key) <= format->max_len)
+		return true;
+	report_key(load->report, entry, "not %s", format->wish);
+	return false;
+}
+
+static void load_map(
+    struct load *load, const struct conf_key *key, const struct node *node, char *base, uint64_t id)
+{
+	size_t size = key->object->size;
+	if (!check_kind(load, node, NODE_OBJECT, "an object of named entries") ||
+	    !check_count(load, key, node, node->n_children))
+		return;
+	char *entry = make_entries(load, key, base, node->n_children, size);
+	if (!entry)
+		return;
+	for (const struct node *child = node->child; child; child = child->next, entry += size) {
+		uint64_t child_id = id_of(id, child->key);
+		/* Each struct of a map begins with its name. */
+		*(const char **)entry = arena_copy(load->arena, child->key, strlen(child->key));
+		if (!*(const char **)entry) {
+			load->out_of_memory = true;
+			return;
+		}
+		check_name(load, child);
+		hash_leaf(load, child_id, "");
+		load_object(load, key->object, child, entry, child_id);
+	}
+}
+
+/* A string in the place of an object: its one key, and defaults for the rest. */
+static void load_shorthand(struct load *load, const struct conf_object *object,
+    const struct node *node, char *base, uint64_t id)
+{
+	load_object(load, object, NULL, base, id);
+	const struct conf_key *key = conf_schema_find(object, object->shorthand);
+	load_scalar(load, key, node, base + key->offset, id_of(id, key->name));
+}
+
+static void load_element(struct load *load, const struct conf_key *element, const struct node *node,
+    char *field, uint64_t id)
+{
+	const struct conf_object *object = element->object;
+	if (!object)
+		load_scalar(load, element, node, field, id);
+	else if (object->shorthand && node->kind != NODE_OBJECT)
+		load_shorthand(load, object, node, field, id);
+	else
+		load_object(load, object, node, field, id);
+}
+
+static void load_list(
+    struct load *load, const struct conf_key *key, const struct node *node, char *base, uint64_t id)
+{
+	const struct conf_key *element = key->element;
+	bool single = key->one_or_list && node->kind != NODE_LIST;
+	if (!single && (!check_kind(load, node, NODE_LIST, "a list") ||
+			   !check_count(load, key, node, node->n_children)))
+		return;
+	uint32_t n = single ? 1 : node->n_children, i = 0;
+	char *entry = make_entries(load, key, base, n, element->size);
+	if (!entry)
+		return;
+	const struct node *child = single ? node : node->child;
+	for (; child && i < n; child = child->next, i++, entry += element->size)
+		load_element(load, element, child, entry, hash_mix(id + i + 1));
+}
+
+/* `node` is NULL when the key is not in the file. */
+static void load_key(struct load *load, const struct conf_key *key, const struct node *object,
+    const struct node *node, char *base, uint64_t parent_id)
+{
+	uint64_t id = id_of(parent_id, key->name);
+	char *field = base + key->offset;
+	struct err err = {0};
+	if (key->def && value_parse_default(key, load->arena, field, &err) < 0)
+		load->out_of_memory = true; /* unit/conf/schema proves that defaults parse */
+	if (!node) {
+		if (key->required && object)
+			report_missing(load->report, object, key->name, "missing; %s", key->help);
+		if (key->type == CONF_OBJECT && !key->variant && !key->object->variants)
+			load_object(load, key->object, NULL, field, id);
+		return;
+	}
+	if (key->notes_given)
+		*(bool *)(base + key->given_offset) = true;
+	switch (key->type) {
+	case CONF_OBJECT: load_object(load, key->object, node, field, id); break;
+	case CONF_MAP: load_map(load, key, node, base, id); break;
+	case CONF_LIST: load_list(load, key, node, base, id); break;
+	default: load_scalar(load, key, node, field, id);
+	}
+}
+
+static void report_unknown(
+    struct load *load, const struct conf_object *object, const struct node *child)
+{
+	if (conf_schema_word_in(object->later, child->key)) {
+		report_key(load->report, child, "not supported by this version");
+		return;
+	}
+	const char *nearest = conf_schema_nearest_key(object, child->key);
+	if (nearest) {
+		report_key(load->report, child, "unknown key; did you mean \"%s\"?", nearest);
+		return;
+	}
+	char known[512];
+	size_t used = 0;
+	for (uint32_t i = 0; i < object->n_keys; i++)
+		used = text_append(
+		    known, sizeof(known), used, "%s%s", i > 0 ? ", " : "", object->keys[i].name);
+	if (object->n_keys > 0)
+		report_key(load->report, child, "unknown key; known here are %s", known);
+	else
+		report_key(load->report, child, "unknown key; nothing is known here");
+}
+
+/* Of the keys with a variant exactly one must be there; it gives the kind. */
+static void load_kind(struct load *load, const struct conf_object *object, const struct node *node,
+    char *base, uint64_t id)
+{
+	char names[128];
+	size_t used = 0;
+	const struct conf_key *chosen = NULL;
+	for (uint32_t i = 0; i < object->n_keys; i++) {
+		const struct conf_key *key = &object->keys[i];
+		if (!key->variant)
+			continue;
+		used = text_append(
+		    names, sizeof(names), used, "%s\"%s\"", used > 0 ? " or " : "", key->name);
+		const struct node *child = node_child(node, key->name);
+		if (child && chosen)
+			report_key(load->report, child,
+			    "\"%s\" is there already; wanted one of them", chosen->name);
+		if (child && !chosen)
+			chosen = key;
+	}
+	if (!chosen) {
+		report_value(load->report, node, "needs %s", names);
+		return;
+	}
+	*(unsigned *)(base + object->kind_offset) = chosen->variant;
+	hash_leaf(load, id_of(id, chosen->name), "");
+}
+
+static void load_object(struct load *load, const struct conf_object *object,
+    const struct node *node, void *base, uint64_t id)
+{
+	if (node && !check_kind(load, node, NODE_OBJECT, "an object")) {
+		/* Only the kind is wrong; do not complain about what is missing as well. */
+		node = NULL;
+	}
+	for (const struct node *child = node ? node->child : NULL; child; child = child->next) {
+		if (!conf_schema_find(object, child->key))
+			report_unknown(load, object, child);
+	}
+	if (node && object->variants)
+		load_kind(load, object, node, base, id);
+	for (uint32_t i = 0; i < object->n_keys; i++) {
+		const struct conf_key *key = &object->keys[i];
+		load_key(load, key, node, node_child(node, key->name), base, id);
+	}
+}
+
+int load_conf(
+    struct arena *arena, struct report *report, const struct node *root, struct conf *conf)
+{
+	struct load load = {.arena = arena, .report = report};
+	load_object(&load, &conf_schema_root, root, conf, 0);
+	conf->hash = hash_mix(load.hash);
+	return load.out_of_memory ? -ENOMEM : 0;
+}

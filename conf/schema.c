@@ -1,0 +1,343 @@
+#include "conf/schema.h"
+
+#include <string.h>
+
+#include "conf/conf.h"
+#include "conf/format.h"
+
+#define FIELD(type, member)            .offset = offsetof(type, member), .size = sizeof(((type *)NULL)->member)
+#define ENTRIES(type, member, counter) FIELD(type, member), .count_offset = offsetof(type, counter)
+#define KEYS(array)                    .keys = (array), .n_keys = sizeof(array) / sizeof((array)[0])
+
+#define MS 1000ULL
+#define S  (1000 * MS)
+#define H  (3600 * S)
+#define D  (24 * H)
+
+static const char *const balance_words[] = {[CONF_BALANCE_ROUND_ROBIN] = "round_robin",
+    [CONF_BALANCE_LEAST_CONNECTIONS] = "least_connections",
+    [CONF_BALANCE_SOURCE_HASH] = "source_hash",
+    NULL};
+static const char *const failback_words[] = {[CONF_FAILBACK_NEVER] = "never",
+    [CONF_FAILBACK_MANUAL] = "manual",
+    [CONF_FAILBACK_WHEN_WARM] = "when_warm",
+    NULL};
+static const char *const vrrp_mode_words[] = {
+    [CONF_VRRP_MULTICAST] = "multicast", [CONF_VRRP_UNICAST] = "unicast", NULL};
+static const char *const checksum_words[] = {[CONF_CHECKSUM_AUTO] = "auto",
+    [CONF_CHECKSUM_RFC9568] = "rfc9568",
+    [CONF_CHECKSUM_RFC5798] = "rfc5798",
+    NULL};
+static const char *const listener_mode_words[] = {
+    [CONF_MODE_HTTP] = "http", [CONF_MODE_TCP] = "tcp", NULL};
+static const char *const method_words[] = {"GET", "HEAD", NULL};
+static const char *const when_down_words[] = {"rebalance", "fail", NULL};
+static const char *const sessions_words[] = {
+    [CONF_SYNC_ASYNC] = "async", [CONF_SYNC_ACKED] = "acked", NULL};
+static const char *const log_level_words[] = {[LOG_LEVEL_ERROR] = "error",
+    [LOG_LEVEL_WARN] = "warn",
+    [LOG_LEVEL_NOTICE] = "notice",
+    [LOG_LEVEL_INFO] = "info",
+    [LOG_LEVEL_DEBUG] = "debug",
+    NULL};
+
+static const struct conf_key node_keys[] = {
+    {"address", CONF_IP, FIELD(struct conf_node, address), .required = true, .restart = true,
+	.help = "Where the node is reached by its peer: sync channel and unicast VRRP"},
+    {"priority", CONF_INT, FIELD(struct conf_node, priority), .min = 1, .max = 254, .def = "100",
+	.help = "The node with the higher priority becomes Active when both start together"},
+};
+static const struct conf_object node_object = {
+    "Nodes", KEYS(node_keys), .size = sizeof(struct conf_node)};
+
+static const struct conf_key vip_element = {
+    "", CONF_CIDR, 0, sizeof(struct conf_vip), .help = "Virtual IP address with prefix length"};
+static const struct conf_key router_keys[] = {
+    {"vrid", CONF_INT, FIELD(struct conf_router, vrid), .required = true, .min = 1, .max = 255,
+	.help = "Virtual router identifier, unique on the network segment"},
+    {"interface", CONF_STRING, FIELD(struct conf_router, interface), .required = true,
+	.format = &conf_format_interface, .help = "Network interface of the virtual addresses"},
+    {"addresses", CONF_LIST, ENTRIES(struct conf_router, addresses, n_addresses), .required = true,
+	.min = 1, .max = CONF_ADDRESSES_MAX, .element = &vip_element,
+	.help = "The virtual addresses, which move together"},
+    {"advertise", CONF_DURATION, FIELD(struct conf_router, advertise_us), .min = 10 * MS,
+	.max = 40950 * MS, .step = 10 * MS, .def = "100ms",
+	.help = "Time between adverts; a dead Active is noticed after about three of them"},
+    {"failback", CONF_ENUM, FIELD(struct conf_router, failback), .words = failback_words,
+	.def = "manual",
+	.help =
+	    "Whether a recovered node with the higher priority takes the addresses back: never; "
+	    "manual, when told by yokectl failover; when_warm, when it has the sessions of its "
+	    "peer"},
+    {"mode", CONF_ENUM, FIELD(struct conf_router, mode), .words = vrrp_mode_words,
+	.def = "multicast", .help = "How adverts are sent"},
+    {"checksum", CONF_ENUM, FIELD(struct conf_router, checksum), .words = checksum_words,
+	.def = "auto",
+	.help = "Checksum of IPv4 adverts: without pseudo-header as in RFC 9568, with it as in RFC "
+		"5798; auto follows the peer"},
+    {"version", CONF_INT, FIELD(struct conf_router, version), .min = 3, .max = 3, .def = "3",
+	.later = "2", .help = "VRRP version"},
+};
+static const struct conf_object router_object = {"Virtual routers", KEYS(router_keys),
+    .size = sizeof(struct conf_router), .later = "group track authenticate priority"};
+
+static const struct conf_key bind_element = {
+    "", CONF_ENDPOINT, 0, sizeof(struct addr), .help = "Address and port"};
+static const struct conf_key listener_keys[] = {
+    {"bind", CONF_LIST, ENTRIES(struct conf_listener, binds, n_binds), .required = true, .min = 1,
+	.max = CONF_BINDS_MAX, .one_or_list = true, .element = &bind_element,
+	.help = "Where to listen; the address need not be on this host yet"},
+    {"mode", CONF_ENUM, FIELD(struct conf_listener, mode), .words = listener_mode_words,
+	.later = "udp", .def = "http", .help = "What is spoken there"},
+    {"pool", CONF_POOL, FIELD(struct conf_listener, pool), .required = true,
+	.format = &conf_format_name, .help = "Name of the pool that serves it"},
+    {"header_timeout", CONF_DURATION, FIELD(struct conf_listener, header_timeout_us),
+	.min = 100 * MS, .max = H, .def = "10s",
+	.help = "http: from the first byte of a request head to its last"},
+    {"idle_timeout", CONF_DURATION, FIELD(struct conf_listener, idle_timeout_us), .min = 100 * MS,
+	.max = 7 * D, .def_note = "60s, in mode tcp 1h",
+	.help = "Closes a connection on which no byte moved for so long, also between requests"},
+    {"max_header_size", CONF_SIZE, FIELD(struct conf_listener, max_header_size), .min = 4096,
+	.max = 32768, .def = "16KiB", .help = "http: largest head of a request or response"},
+    {"max_connections", CONF_INT, FIELD(struct conf_listener, max_connections), .min = 0,
+	.max = 10000000, .def = "0",
+	.help = "Connections at a time; 0: as many as the process may open"},
+};
+static const struct conf_object listener_object = {"Listeners", KEYS(listener_keys),
+    .size = sizeof(struct conf_listener), .later = "routes tls proxy_protocol"};
+
+static const struct conf_key target_keys[] = {
+    {"address", CONF_ENDPOINT, FIELD(struct conf_target, addr), .required = true,
+	.help = "Address and port"},
+    {"weight", CONF_INT, FIELD(struct conf_target, weight), .min = 1, .max = 256, .def = "1",
+	.help = "Share of the traffic relative to the other targets"},
+    {"backup", CONF_BOOL, FIELD(struct conf_target, backup), .def = "false",
+	.help = "Used only when no other target of the pool is usable"},
+};
+static const struct conf_object target_object = {"Targets", KEYS(target_keys),
+    .size = sizeof(struct conf_target), .shorthand = "address", .later = "max_connections"};
+static const struct conf_key target_element = {"", CONF_OBJECT, 0, sizeof(struct conf_target),
+    .object = &target_object, .help = "Address, or an object with more"};
+
+static const struct conf_key health_http_keys[] = {
+    {"path", CONF_STRING, FIELD(struct conf_health, path), .format = &conf_format_url_path,
+	.def = "/", .help = "What to ask for"},
+    {"method", CONF_WORD, FIELD(struct conf_health, method), .words = method_words, .def = "GET",
+	.help = "How to ask"},
+    {"host", CONF_STRING, FIELD(struct conf_health, host), .format = &conf_format_host,
+	.def_note = "the target's address", .help = "The Host header"},
+    {"expect", CONF_STATUS, FIELD(struct conf_health, expect_min), .def = "200-399",
+	.help = "The status, or range of statuses, of a healthy target"},
+};
+static const struct conf_object health_http_object = {
+    "HTTP health checks", KEYS(health_http_keys), .later = "body"};
+static const struct conf_object health_tcp_object = {.title = "TCP health checks"};
+static const struct conf_key health_keys[] = {
+    {"http", CONF_OBJECT, 0, 0, .variant = CONF_HEALTH_HTTP, .object = &health_http_object,
+	.help = "Check by an HTTP request"},
+    {"tcp", CONF_OBJECT, 0, 0, .variant = CONF_HEALTH_TCP, .object = &health_tcp_object,
+	.help = "Check by opening a connection; an empty object"},
+    {"interval", CONF_DURATION, FIELD(struct conf_health, interval_us), .min = 10 * MS, .max = D,
+	.def = "2s", .help = "Time between checks of a target"},
+    {"timeout", CONF_DURATION, FIELD(struct conf_health, timeout_us), .min = MS, .max = H,
+	.def_note = "1s, or the interval if that is shorter",
+	.help = "A check that takes longer has failed; not longer than the interval"},
+    {"rise", CONF_INT, FIELD(struct conf_health, rise), .min = 1, .max = 100, .def = "2",
+	.help = "Good checks in a row that bring a target up"},
+    {"fall", CONF_INT, FIELD(struct conf_health, fall), .min = 1, .max = 100, .def = "3",
+	.help = "Failed checks in a row that take a target down"},
+};
+static const struct conf_object health_object = {"Health checks", KEYS(health_keys),
+    .variants = true, .kind_offset = offsetof(struct conf_health, kind), .later = "grpc udp"};
+
+static const struct conf_key sticky_cookie_keys[] = {
+    {"name", CONF_STRING, FIELD(struct conf_sticky, cookie_name), .format = &conf_format_cookie,
+	.def = "YOKE", .help = "Name of the cookie that yoke inserts"},
+};
+static const struct conf_object sticky_cookie_object = {
+    "Sticky by cookie", KEYS(sticky_cookie_keys)};
+static const struct conf_key sticky_source_keys[] = {
+    {"prefix4", CONF_INT, FIELD(struct conf_sticky, prefix4), .min = 1, .max = 32, .def = "32",
+	.unit = "bits", .help = "How much of an IPv4 address counts"},
+    {"prefix6", CONF_INT, FIELD(struct conf_sticky, prefix6), .min = 1, .max = 128, .def = "64",
+	.unit = "bits", .help = "How much of an IPv6 address counts"},
+};
+static const struct conf_object sticky_source_object = {
+    "Sticky by source address", KEYS(sticky_source_keys)};
+static const struct conf_key sticky_keys[] = {
+    {"cookie", CONF_OBJECT, 0, 0, .variant = CONF_STICKY_COOKIE, .object = &sticky_cookie_object,
+	.help = "By a cookie, authenticated and encrypted, that yoke inserts; mode http only"},
+    {"source", CONF_OBJECT, 0, 0, .variant = CONF_STICKY_SOURCE, .object = &sticky_source_object,
+	.help = "By the client's address"},
+    {"ttl", CONF_DURATION, FIELD(struct conf_sticky, ttl_us), .min = S, .max = 365 * D, .def = "1h",
+	.help = "A client that was away for so long is balanced anew"},
+    {"when_down", CONF_ENUM, FIELD(struct conf_sticky, fail_when_down), .words = when_down_words,
+	.def = "rebalance",
+	.help = "When the client's target is down: rebalance to another one, or fail with 503"},
+};
+static const struct conf_object sticky_object = {"Sticky sessions", KEYS(sticky_keys),
+    .variants = true, .kind_offset = offsetof(struct conf_sticky, kind),
+    .later = "app_cookie header max_entries"};
+
+static const struct conf_key pool_keys[] = {
+    {"balance", CONF_ENUM, FIELD(struct conf_pool, balance), .words = balance_words,
+	.later = "random_two maglev least_time", .def = "round_robin",
+	.help = "How a target is chosen; all of them heed weights"},
+    {"targets", CONF_LIST, ENTRIES(struct conf_pool, targets, n_targets), .required = true,
+	.min = 1, .max = CONF_TARGETS_MAX, .element = &target_element,
+	.help = "The servers, each \"ADDRESS:PORT\" or an object"},
+    {"health", CONF_OBJECT, FIELD(struct conf_pool, health), .object = &health_object,
+	.def_note = "no checks, all targets are taken for healthy",
+	.help = "How to find out whether a target works"},
+    {"sticky", CONF_OBJECT, FIELD(struct conf_pool, sticky), .object = &sticky_object,
+	.def_note = "not sticky", .help = "Keeps a client on the target it had"},
+    {"connect_timeout", CONF_DURATION, FIELD(struct conf_pool, connect_timeout_us), .min = MS,
+	.max = H, .def = "2s", .help = "For a connection to a target"},
+    {"response_timeout", CONF_DURATION, FIELD(struct conf_pool, response_timeout_us), .min = MS,
+	.max = D, .def = "60s",
+	.help = "From the end of the request to the first byte of the response"},
+    {"retries", CONF_INT, FIELD(struct conf_pool, retries), .min = 0, .max = 10, .def = "2",
+	.help = "Attempts on other targets, before a byte of the response and where it is safe"},
+    {"fail_open", CONF_BOOL, FIELD(struct conf_pool, fail_open), .def = "false",
+	.help = "When all targets are down: use them all instead of answering 503"},
+};
+static const struct conf_object pool_object = {"Pools", KEYS(pool_keys),
+    .size = sizeof(struct conf_pool),
+    .later = "outlier slow_start drain_timeout queue send_proxy_protocol tls hash_on"};
+
+static const struct conf_key sync_keys[] = {
+    {"port", CONF_INT, FIELD(struct conf_sync, port), .min = 1, .max = 65535, .def = "5405",
+	.restart = true, .help = "TCP port of the sync channel on the nodes' addresses"},
+    {"key_file", CONF_STRING, FIELD(struct conf_sync, key_file), .format = &conf_format_file,
+	.def_note = "none; required when there are nodes",
+	.help = "The secret of the pair: 32 bytes in base64, mode 0600, the same on both nodes"},
+    {"sessions", CONF_ENUM, FIELD(struct conf_sync, sessions), .words = sessions_words,
+	.def = "async",
+	.help = "acked: the response that makes a sticky session leaves only when the peer has it"},
+    {"ack_timeout", CONF_DURATION, FIELD(struct conf_sync, ack_timeout_us), .min = MS,
+	.max = 10 * S, .def = "50ms", .help = "acked: wait no longer than this for the peer"},
+    {"max_sessions", CONF_INT, FIELD(struct conf_sync, max_sessions), .min = 1, .max = 50000000,
+	.def = "1000000", .help = "Size of the session table; older entries make room"},
+};
+static const struct conf_object sync_object = {
+    "Replication", KEYS(sync_keys), .later = "certificate private_key ca"};
+
+static const struct conf_key admin_keys[] = {
+    {"listen", CONF_ENDPOINT, FIELD(struct conf, admin_listen), .notes_given = true,
+	.given_offset = offsetof(struct conf, admin_tcp), .def_note = "none",
+	.help = "Where the admin API listens, besides its unix socket; loopback, or with a token"},
+    {"token_file", CONF_STRING, FIELD(struct conf, admin_token_file), .format = &conf_format_file,
+	.def_note = "none", .help = "A file with the token that TCP clients must show"},
+};
+static const struct conf_object admin_object = {"Admin API", KEYS(admin_keys)};
+
+static const struct conf_key root_keys[] = {
+    {"cluster", CONF_STRING, FIELD(struct conf, cluster), .format = &conf_format_name,
+	.def = "yoke", .help = "Name of the pair, shown everywhere"},
+    {"nodes", CONF_MAP, ENTRIES(struct conf, nodes, n_nodes), .object = &node_object,
+	.max = CONF_NODES_MAX, .def_note = "none: a single balancer",
+	.help = "The two nodes of the pair, by name"},
+    {"virtual_routers", CONF_MAP, ENTRIES(struct conf, routers, n_routers),
+	.object = &router_object, .max = CONF_ROUTERS_MAX, .def_note = "none",
+	.help = "The virtual addresses and how the nodes agree on who has them, by name"},
+    {"listeners", CONF_MAP, ENTRIES(struct conf, listeners, n_listeners),
+	.object = &listener_object, .max = CONF_LISTENERS_MAX, .def_note = "none",
+	.help = "Where clients connect, by name"},
+    {"pools", CONF_MAP, ENTRIES(struct conf, pools, n_pools), .object = &pool_object,
+	.max = CONF_POOLS_MAX, .def_note = "none",
+	.help = "Groups of servers that do the same, by name"},
+    {"sync", CONF_OBJECT, FIELD(struct conf, sync), .object = &sync_object,
+	.help = "Replication to the peer, and the session table"},
+    {"admin", CONF_OBJECT, 0, 0, .object = &admin_object, .help = "The admin API"},
+    {"workers", CONF_INT, FIELD(struct conf, workers), .min = 1, .max = CONF_WORKERS_MAX,
+	.def_note = "the number of CPUs", .restart = true, .help = "Threads that serve traffic"},
+    {"user", CONF_STRING, FIELD(struct conf, user), .format = &conf_format_user, .def = "yoke",
+	.notes_given = true, .given_offset = offsetof(struct conf, user_given), .restart = true,
+	.help = "The user that serves traffic when yoked was started by root"},
+    {"shutdown_timeout", CONF_DURATION, FIELD(struct conf, shutdown_timeout_us), .min = 0, .max = H,
+	.def = "10s", .help = "How long a stop waits for what is in flight"},
+    {"log_level", CONF_ENUM, FIELD(struct conf, log_level), .words = log_level_words,
+	.def = "notice", .help = "What is logged: this and what is more severe"},
+};
+const struct conf_object conf_schema_root = {
+    "Top level", KEYS(root_keys), .size = sizeof(struct conf)};
+
+const struct conf_key *conf_schema_find(const struct conf_object *object, const char *name)
+{
+	for (uint32_t i = 0; i < object->n_keys; i++) {
+		if (strcmp(object->keys[i].name, name) == 0)
+			return &object->keys[i];
+	}
+	return NULL;
+}
+
+bool conf_schema_word_in(const char *list, const char *word)
+{
+	size_t len = strlen(word);
+	for (const char *at = list; at && *at; at += strspn(at, " ")) {
+		size_t n = strcspn(at, " ");
+		if (n == len && memcmp(at, word, n) == 0)
+			return true;
+		at += n;
+	}
+	return false;
+}
+
+#define NEAREST_LEN_MAX 31
+
+/* Edits (insert, delete, replace, swap of neighbours) that make `a` from `b`; large when one of
+ * them is long. */
+static unsigned distance(const char *a, const char *b)
+{
+	unsigned d[NEAREST_LEN_MAX + 1][NEAREST_LEN_MAX + 1];
+	size_t n = strlen(a), m = strlen(b);
+	if (n > NEAREST_LEN_MAX || m > NEAREST_LEN_MAX)
+		return UINT32_MAX;
+	for (unsigned i = 0; i <= n; i++) {
+		for (unsigned j = 0; j <= m; j++) {
+			if (i == 0 || j == 0) {
+				d[i][j] = i + j;
+				continue;
+			}
+			unsigned best = d[i - 1][j - 1] + (a[i - 1] != b[j - 1]);
+			if (d[i - 1][j] + 1 < best)
+				best = d[i - 1][j] + 1;
+			if (d[i][j - 1] + 1 < best)
+				best = d[i][j - 1] + 1;
+			if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] &&
+			    d[i - 2][j - 2] + 1 < best)
+				best = d[i - 2][j - 2] + 1;
+			d[i][j] = best;
+		}
+	}
+	return d[n][m];
+}
+
+void conf_schema_consider(
+    const char *candidate, const char *text, const char **best, unsigned *edits)
+{
+	unsigned found = distance(candidate, text);
+	unsigned allowed = (unsigned)(strlen(candidate) + 2) / 3;
+	if (found <= allowed && found < *edits) {
+		*best = candidate;
+		*edits = found;
+	}
+}
+
+const char *conf_schema_nearest_key(const struct conf_object *object, const char *text)
+{
+	const char *best = NULL;
+	unsigned edits = UINT32_MAX;
+	for (uint32_t i = 0; i < object->n_keys; i++)
+		conf_schema_consider(object->keys[i].name, text, &best, &edits);
+	return best;
+}
+
+const char *conf_schema_nearest_word(const char *const *words, const char *text)
+{
+	const char *best = NULL;
+	unsigned edits = UINT32_MAX;
+	for (; *words; words++)
+		conf_schema_consider(*words, text, &best, &edits);
+	return best;
+}
