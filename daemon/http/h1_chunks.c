@@ -84,8 +84,10 @@ static enum state expect(char c, char wanted, enum state next)
 static enum state step_size(struct h1_chunks *chunks, char c)
 {
 	int digit = hex_value(c);
-	if (digit < 0)
+	if (digit < 0) {
+		chunks->line_len++;
 		return chunks->state == SIZE ? ext_or_end(c) : REFUSED;
+	}
 	if (chunks->state == SIZE_FIRST) {
 		chunks->left = 0;
 		chunks->line_len = 0;
