@@ -212,6 +212,12 @@ class Segment:
         """Plugs a host in or pulls its cable, at the switch."""
         run("ip", "-n", self.name("switch"), "link", "set", role, "up" if up else "down")
 
+    def isolate(self, role, isolated):
+        """The switch drops what comes from or goes to that host, which notices nothing. Unlike
+        link(): the kernel may take a second to report that a carrier is back."""
+        run("bridge", "-n", self.name("switch"), "link", "set", "dev", role, "state",
+            "0" if isolated else "3")
+
     def addresses(self, role):
         """The IPv4 addresses that a host holds now, without prefix length."""
         text = run("ip", "-n", self.name(role), "-4", "-o", "addr", "show")
