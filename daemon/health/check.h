@@ -1,10 +1,11 @@
 /* The judgment of one target: rise and fall. Pure.
  *
- *	UNKNOWN --rise successes--> UP, --first failure.. fall failures--> DOWN
+ *	UNKNOWN --first result--> UP or DOWN
  *	UP      --fall failures in a row--> DOWN
  *	DOWN    --rise successes in a row--> UP
+ *
  * From UNKNOWN the first result decides at once (rise and fall count as 1): a node that starts must
- *know soon. */
+ * know soon. */
 #pragma once
 
 #include <stdbool.h>

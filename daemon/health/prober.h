@@ -10,17 +10,20 @@
 
 struct prober;
 
-/* A target's health changed by our own check. Control thread. */
+/* A target's health changed by our own check. Control thread; it may call prober_set and
+ * prober_enable, not prober_free. `target->reason` says why. */
 typedef void prober_change_fn(
     void *arg, struct pool *pool, struct target *target, enum target_health before);
 
 struct prober *prober_new(struct ev_loop *loop, prober_change_fn *on_change, void *arg);
 void prober_free(struct prober *prober);
-/* Takes the pools of this configuration (both must stay valid until the next call). Targets that
- * were checked before with the same health settings go on undisturbed. */
+/* Takes the pools of this configuration (both must stay valid until the next call has returned, or
+ * prober_free). Targets that were checked before with the same health settings go on undisturbed.
+ */
 void prober_set(struct prober *prober, const struct conf *conf, struct fleet *fleet);
-/* Off while a peer that is Active tells us the state of the targets. On again: the first round is
- * spread over one interval; the states that we have stay in force until checks say otherwise. */
+/* On from the start. Off while a peer that is Active tells us the state of the targets. On again:
+ * the first round is spread over one interval; the states that we have stay in force until checks
+ * say otherwise. */
 void prober_enable(struct prober *prober, bool on);
 /* Checks started since start: the probe rate. */
 uint64_t prober_count(const struct prober *prober);

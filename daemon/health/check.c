@@ -1,0 +1,41 @@
+#include "daemon/health/check.h"
+
+#include "daemon/base/clock.h"
+#include "daemon/base/hash.h"
+
+static void count(uint16_t *in_a_row, uint16_t *other)
+{
+	if (*in_a_row < UINT16_MAX)
+		(*in_a_row)++;
+	*other = 0;
+}
+
+enum target_health health_step(struct target *target, bool success, uint16_t rise, uint16_t fall)
+{
+	enum target_health health =
+	    (enum target_health)atomic_load_explicit(&target->health, memory_order_relaxed);
+	if (success)
+		count(&target->rise_count, &target->fall_count);
+	else
+		count(&target->fall_count, &target->rise_count);
+
+	switch (health) {
+	case TARGET_UP: return target->fall_count >= fall && !success ? TARGET_DOWN : TARGET_UP;
+	case TARGET_DOWN: return target->rise_count >= rise && success ? TARGET_UP : TARGET_DOWN;
+	case TARGET_UNKNOWN: break;
+	}
+	return success ? TARGET_UP : TARGET_DOWN;
+}
+
+uint64_t health_next_us(uint64_t target_id, uint64_t round, uint64_t interval_us, uint64_t now_us)
+{
+	uint64_t span_us = interval_us / 10;
+	uint64_t jitter_us = hash_mix(target_id ^ hash_mix(round + 1)) % (span_us + 1);
+	return now_us + interval_us - span_us / 2 + jitter_us;
+}
+
+uint64_t health_phase_us(uint64_t target_id, uint64_t interval_us)
+{
+	uint64_t span_us = interval_us < US_PER_SEC ? interval_us : US_PER_SEC;
+	return span_us ? hash_mix(target_id) % span_us : 0;
+}

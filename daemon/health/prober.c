@@ -1,0 +1,549 @@
+#include "daemon/health/prober.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "daemon/base/clock.h"
+#include "daemon/base/hash.h"
+#include "daemon/base/list.h"
+#include "daemon/base/log.h"
+#include "daemon/health/check.h"
+#include "daemon/health/http_probe.h"
+#include "daemon/net/net.h"
+
+#define CHECKS_AT_ONCE_MAX 512
+#define ANSWER_MAX         4096 /* usually all of it: closing with unread bytes would reset */
+#define LOCAL_ERROR_LOG_US (10 * US_PER_SEC)
+
+enum stage { STAGE_IDLE, STAGE_QUEUED, STAGE_CONNECTING, STAGE_SENDING, STAGE_READING };
+
+/*	IDLE --timer: due--> CONNECTING --> SENDING --> READING --> IDLE
+ *	       \--> QUEUED --^   (too many at once)       any stage --timer: timeout--> IDLE
+ */
+struct probe {
+	struct prober *prober;
+	const struct conf_health *health;
+	struct pool *pool;
+	struct target *target;
+	uint64_t id;
+	uint64_t round;
+	uint64_t due_us; /* when the present round was to start: the next one counts from there */
+	enum stage stage;
+	bool kept; /* during prober_set: the new configuration has it too */
+	int fd;
+	ev_timer timer; /* idle: the next check; else: the timeout */
+	ev_io io;
+	struct list waiting; /* STAGE_QUEUED */
+	char *request;
+	size_t request_len, request_sent;
+	size_t answer_len;
+	char answer[HTTP_PROBE_LINE_MIN];
+};
+
+struct prober {
+	struct ev_loop *loop;
+	prober_change_fn *on_change;
+	void *arg;
+	bool enabled;
+	struct probe **probes; /* sorted by target id */
+	size_t n_probes;
+	struct list queue;
+	unsigned running;
+	uint64_t started;
+	struct log_limit local_errors;
+};
+
+/* What a check found; not `tried`: nothing, since we could not. */
+struct verdict {
+	bool ok;
+	bool tried;
+	char reason[TARGET_REASON_MAX];
+};
+
+static void run_queue(struct prober *prober);
+
+static struct verdict verdict(bool ok, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+static struct verdict verdict(bool ok, const char *fmt, ...)
+{
+	struct verdict verdict = {.ok = ok, .tried = true};
+	va_list args;
+	va_start(args, fmt);
+	vsnprintf(verdict.reason, sizeof(verdict.reason), fmt, args);
+	va_end(args);
+	return verdict;
+}
+
+/* Lets go of everything that a running check holds; the next one is not planned yet. */
+static void stop_check(struct probe *probe)
+{
+	struct prober *prober = probe->prober;
+	ev_timer_stop(prober->loop, &probe->timer);
+	if (probe->stage == STAGE_IDLE)
+		return;
+	if (probe->stage == STAGE_QUEUED)
+		list_del(&probe->waiting);
+	else
+		prober->running--;
+	ev_io_stop(prober->loop, &probe->io);
+	if (probe->fd >= 0)
+		close(probe->fd);
+	probe->fd = -1;
+	free(probe->request);
+	probe->request = NULL;
+	probe->stage = STAGE_IDLE;
+}
+
+static void start_timer(struct probe *probe, uint64_t after_us)
+{
+	struct ev_loop *loop = probe->prober->loop;
+	ev_timer_stop(loop, &probe->timer);
+	ev_timer_set(&probe->timer, (double)after_us / 1e6, 0.);
+	ev_timer_start(loop, &probe->timer);
+}
+
+static void plan_at(struct probe *probe, uint64_t due_us, uint64_t now_us)
+{
+	probe->due_us = due_us > now_us ? due_us : now_us;
+	if (probe->prober->enabled)
+		start_timer(probe, probe->due_us - now_us);
+}
+
+/* The interval is kept from start to start; a check that took longer than it is followed at once.
+ */
+static void plan_next(struct probe *probe, uint64_t now_us)
+{
+	uint64_t next_us =
+	    health_next_us(probe->id, ++probe->round, probe->health->interval_us, probe->due_us);
+	plan_at(probe, next_us, now_us);
+}
+
+static void log_change(const struct probe *probe, enum target_health before,
+    enum target_health after, const char *reason)
+{
+	const struct target *target = probe->target;
+	unsigned in_a_row = after == TARGET_UP ? target->rise_count : target->fall_count;
+	char times[32] = "";
+	if (in_a_row > 1)
+		snprintf(times, sizeof(times), " (%u in a row)", in_a_row);
+	log_at(after == TARGET_DOWN ? LOG_LEVEL_WARN : LOG_LEVEL_NOTICE,
+	    "pool %s target %s: %s -> %s: %s%s", probe->pool->name, target->text,
+	    target_health_name(before), target_health_name(after), reason, times);
+}
+
+static void apply(struct probe *probe, const struct verdict *verdict, uint64_t now_us)
+{
+	struct target *target = probe->target;
+	struct prober *prober = probe->prober;
+	enum target_health before =
+	    (enum target_health)atomic_load_explicit(&target->health, memory_order_relaxed);
+	target->last_check_us = now_us;
+	enum target_health after =
+	    health_step(target, verdict->ok, probe->health->rise, probe->health->fall);
+	if (before == after) {
+		/* A single failure does not explain why a target is up. */
+		if (verdict->ok == (after == TARGET_UP))
+			target_set_health(probe->pool, target, after, verdict->reason, now_us);
+		return;
+	}
+	target_set_health(probe->pool, target, after, verdict->reason, now_us);
+	log_change(probe, before, after, verdict->reason);
+	if (prober->on_change)
+		prober->on_change(prober->arg, probe->pool, target, before);
+}
+
+/* Ends a check. The callback comes last, and nothing of the probe is used after it: it may replace
+ * the configuration. */
+static void finish(struct probe *probe, const struct verdict *verdict)
+{
+	struct prober *prober = probe->prober;
+	uint64_t now_us = clock_us();
+	stop_check(probe);
+	plan_next(probe, now_us);
+	run_queue(prober);
+	if (verdict->tried)
+		apply(probe, verdict, now_us);
+}
+
+/* Our own shortage says nothing about the target. */
+static bool is_local_error(int code)
+{
+	switch (-code) {
+	case EMFILE:
+	case ENFILE:
+	case ENOBUFS:
+	case ENOMEM:
+	case EADDRNOTAVAIL: return true;
+	default: return false;
+	}
+}
+
+static void finish_error(struct probe *probe, const char *doing, int code)
+{
+	struct prober *prober = probe->prober;
+	struct verdict result = verdict(false, "%s: %s", doing, strerror(-code));
+	if (is_local_error(code)) {
+		uint64_t suppressed;
+		if (log_allowed(&prober->local_errors, clock_us(), LOCAL_ERROR_LOG_US, &suppressed))
+			log_error("pool %s target %s: cannot check: %s (%llu more)",
+			    probe->pool->name, probe->target->text, result.reason,
+			    (unsigned long long)suppressed);
+		result.tried = false;
+	}
+	finish(probe, &result);
+}
+
+static void judge_status(struct probe *probe, int status)
+{
+	const struct conf_health *health = probe->health;
+	struct verdict result = verdict(true, "HTTP %d", status);
+	if (status < health->expect_min || status > health->expect_max) {
+		if (health->expect_min == health->expect_max)
+			result = verdict(false, "HTTP %d, wanted %u", status, health->expect_min);
+		else
+			result = verdict(false, "HTTP %d, wanted %u-%u", status, health->expect_min,
+			    health->expect_max);
+	}
+	finish(probe, &result);
+}
+
+static void read_answer(struct probe *probe)
+{
+	char buf[ANSWER_MAX];
+	ssize_t n = recv(probe->fd, buf, sizeof(buf), 0);
+	if (n < 0) {
+		if (errno != EAGAIN && errno != EINTR)
+			finish_error(probe, "read", -errno);
+		return;
+	}
+	size_t room = sizeof(probe->answer) - probe->answer_len;
+	size_t take = (size_t)n < room ? (size_t)n : room;
+	memcpy(probe->answer + probe->answer_len, buf, take);
+	probe->answer_len += take;
+
+	int status = http_probe_status(probe->answer, probe->answer_len);
+	if (status >= 0) {
+		judge_status(probe, status);
+	} else if (status == -EPROTO) {
+		struct verdict result = verdict(false, "not an HTTP/1 answer");
+		finish(probe, &result);
+	} else if (n == 0) {
+		struct verdict result = verdict(false, "closed without an answer");
+		finish(probe, &result);
+	}
+}
+
+static void wait_for(struct probe *probe, int events)
+{
+	struct ev_loop *loop = probe->prober->loop;
+	ev_io_stop(loop, &probe->io);
+	ev_io_set(&probe->io, probe->fd, events);
+	ev_io_start(loop, &probe->io);
+}
+
+static void send_request(struct probe *probe)
+{
+	ssize_t n = send(probe->fd, probe->request + probe->request_sent,
+	    probe->request_len - probe->request_sent, MSG_NOSIGNAL);
+	if (n < 0) {
+		if (errno == EAGAIN || errno == EINTR)
+			wait_for(probe, EV_WRITE);
+		else
+			finish_error(probe, "write", -errno);
+		return;
+	}
+	probe->request_sent += (size_t)n;
+	if (probe->request_sent < probe->request_len) {
+		wait_for(probe, EV_WRITE);
+		return;
+	}
+	probe->stage = STAGE_READING;
+	wait_for(probe, EV_READ);
+}
+
+static void connected(struct probe *probe)
+{
+	if (probe->health->kind == CONF_HEALTH_TCP) {
+		struct verdict result = verdict(true, "connected");
+		finish(probe, &result);
+		return;
+	}
+	probe->stage = STAGE_SENDING;
+	send_request(probe);
+}
+
+static void on_io(struct ev_loop *loop, ev_io *io, int events)
+{
+	(void)loop;
+	(void)events;
+	struct probe *probe = io->data;
+	if (probe->stage == STAGE_CONNECTING) {
+		int rc = net_connect_result(probe->fd);
+		if (rc < 0)
+			finish_error(probe, "connect", rc);
+		else
+			connected(probe);
+	} else if (probe->stage == STAGE_SENDING) {
+		send_request(probe);
+	} else {
+		read_answer(probe);
+	}
+}
+
+static void start_check(struct probe *probe)
+{
+	struct prober *prober = probe->prober;
+	const struct conf_health *health = probe->health;
+	bool in_progress = false;
+	prober->running++;
+	prober->started++;
+	probe->stage = STAGE_CONNECTING;
+	probe->request_sent = 0;
+	probe->answer_len = 0;
+	/* The timeout counts from now, not from when this turn of the loop began. */
+	ev_now_update(prober->loop);
+	start_timer(probe, health->timeout_us);
+	if (health->kind == CONF_HEALTH_HTTP) {
+		probe->request =
+		    http_probe_request(health, probe->target->text, &probe->request_len);
+		if (!probe->request) {
+			finish_error(probe, "request", -ENOMEM);
+			return;
+		}
+	}
+	int fd = net_connect_tcp(&probe->target->addr, &in_progress);
+	if (fd < 0) {
+		finish_error(probe, "connect", fd);
+		return;
+	}
+	probe->fd = fd;
+	if (in_progress)
+		wait_for(probe, EV_WRITE);
+	else
+		connected(probe);
+}
+
+static void start_or_queue(struct probe *probe)
+{
+	struct prober *prober = probe->prober;
+	if (prober->running < CHECKS_AT_ONCE_MAX) {
+		start_check(probe);
+		return;
+	}
+	probe->stage = STAGE_QUEUED;
+	list_push_back(&prober->queue, &probe->waiting);
+}
+
+/* Those that waited go through their timer, from the loop: a check that fails at once ends here
+ * again, and must not do so ever deeper. */
+static void run_queue(struct prober *prober)
+{
+	struct list *node;
+	if (prober->running >= CHECKS_AT_ONCE_MAX || !(node = list_pop_front(&prober->queue)))
+		return;
+	struct probe *probe = list_entry(node, struct probe, waiting);
+	probe->stage = STAGE_IDLE;
+	start_timer(probe, 0);
+}
+
+static void finish_timeout(struct probe *probe)
+{
+	const char *doing = probe->stage == STAGE_CONNECTING ? "connect: " : "";
+	struct verdict result = verdict(false, "%stimeout after %llu ms", doing,
+	    (unsigned long long)(probe->health->timeout_us / US_PER_MS));
+	finish(probe, &result);
+}
+
+static void on_timer(struct ev_loop *loop, ev_timer *timer, int events)
+{
+	(void)loop;
+	(void)events;
+	struct probe *probe = timer->data;
+	if (probe->stage == STAGE_IDLE)
+		start_or_queue(probe);
+	else
+		finish_timeout(probe);
+}
+
+static struct probe *probe_new(struct prober *prober, uint64_t id)
+{
+	struct probe *probe = calloc(1, sizeof(*probe));
+	if (!probe)
+		return NULL;
+	probe->prober = prober;
+	probe->id = id;
+	probe->fd = -1;
+	list_init(&probe->waiting);
+	ev_init(&probe->timer, on_timer);
+	ev_init(&probe->io, on_io);
+	/* After a stall of the loop, an answer that came in time wins over its timeout. */
+	ev_set_priority(&probe->io, 1);
+	probe->timer.data = probe->io.data = probe;
+	return probe;
+}
+
+static void probe_free(struct probe *probe)
+{
+	if (!probe)
+		return;
+	stop_check(probe);
+	free(probe);
+}
+
+struct prober *prober_new(struct ev_loop *loop, prober_change_fn *on_change, void *arg)
+{
+	struct prober *prober = calloc(1, sizeof(*prober));
+	if (!prober)
+		return NULL;
+	prober->loop = loop;
+	prober->on_change = on_change;
+	prober->arg = arg;
+	prober->enabled = true;
+	list_init(&prober->queue);
+	return prober;
+}
+
+void prober_free(struct prober *prober)
+{
+	if (!prober)
+		return;
+	for (size_t i = 0; i < prober->n_probes; i++)
+		probe_free(prober->probes[i]);
+	free(prober->probes);
+	free(prober);
+}
+
+static bool text_equal(const char *a, const char *b)
+{
+	return a == b || (a && b && strcmp(a, b) == 0);
+}
+
+static bool health_equal(const struct conf_health *a, const struct conf_health *b)
+{
+	return a->kind == b->kind && text_equal(a->path, b->path) &&
+	       text_equal(a->method, b->method) && text_equal(a->host, b->host) &&
+	       a->expect_min == b->expect_min && a->expect_max == b->expect_max &&
+	       a->interval_us == b->interval_us && a->timeout_us == b->timeout_us &&
+	       a->rise == b->rise && a->fall == b->fall;
+}
+
+static int compare_probes(const void *a, const void *b)
+{
+	const struct probe *x = *(struct probe *const *)a, *y = *(struct probe *const *)b;
+	return (x->id > y->id) - (x->id < y->id);
+}
+
+static struct probe *find_probe(const struct prober *prober, uint64_t id)
+{
+	struct probe key = {.id = id}, *key_at = &key;
+	struct probe **found =
+	    bsearch(&key_at, prober->probes, prober->n_probes, sizeof(key_at), compare_probes);
+	return found ? *found : NULL;
+}
+
+/* The first check of a target that nobody knows comes within a second; a round over known ones is
+ * spread over their whole interval. */
+static void plan_first(struct probe *probe, uint64_t now_us)
+{
+	uint64_t interval_us = probe->health->interval_us;
+	bool unknown =
+	    atomic_load_explicit(&probe->target->health, memory_order_relaxed) == TARGET_UNKNOWN;
+	uint64_t phase_us = unknown ? health_phase_us(probe->id, interval_us)
+				    : hash_mix(probe->id) % (interval_us ? interval_us : 1);
+	plan_at(probe, now_us + phase_us, now_us);
+}
+
+/* The old probe of this target with its schedule, or a new one. The old configuration is still
+ * there to be compared with. */
+static struct probe *adopt(struct prober *prober, const struct conf_health *health,
+    struct pool *pool, struct target *target)
+{
+	struct probe *probe = find_probe(prober, target->id);
+	bool same = probe && health_equal(probe->health, health);
+	if (!probe)
+		probe = probe_new(prober, target->id);
+	if (!probe)
+		return NULL;
+	probe->health = health;
+	probe->pool = pool;
+	probe->target = target;
+	probe->kept = true;
+	if (!same) {
+		stop_check(probe);
+		plan_first(probe, clock_us());
+	}
+	return probe;
+}
+
+/* Frees the old probes that no new configuration adopted, and installs the new array. */
+static void install(struct prober *prober, struct probe **probes, size_t n)
+{
+	for (size_t i = 0; i < prober->n_probes; i++) {
+		if (!prober->probes[i]->kept)
+			probe_free(prober->probes[i]);
+	}
+	free(prober->probes);
+	prober->probes = probes;
+	prober->n_probes = n;
+	for (size_t i = 0; i < n; i++)
+		probes[i]->kept = false;
+	if (n > 0)
+		qsort(probes, n, sizeof(*probes), compare_probes);
+	for (unsigned room = CHECKS_AT_ONCE_MAX; room > prober->running; room--)
+		run_queue(prober);
+}
+
+static size_t count_checked(const struct conf *conf)
+{
+	size_t n = 0;
+	for (uint32_t p = 0; p < conf->n_pools; p++) {
+		if (conf->pools[p].health.kind != CONF_HEALTH_NONE)
+			n += conf->pools[p].n_targets;
+	}
+	return n;
+}
+
+void prober_set(struct prober *prober, const struct conf *conf, struct fleet *fleet)
+{
+	size_t n = 0, wanted = count_checked(conf);
+	struct probe **probes = calloc(wanted ? wanted : 1, sizeof(struct probe *));
+	ev_now_update(prober->loop);
+	for (uint32_t p = 0; probes && p < conf->n_pools; p++) {
+		const struct conf_health *health = &conf->pools[p].health;
+		struct pool *pool = &fleet->pools[p];
+		if (health->kind == CONF_HEALTH_NONE)
+			continue;
+		for (uint32_t t = 0; t < pool->n_targets && n < wanted; t++) {
+			struct probe *probe = adopt(prober, health, pool, pool->targets[t].target);
+			if (probe)
+				probes[n++] = probe;
+		}
+	}
+	if (n < wanted)
+		log_error("out of memory: %zu of %zu targets are checked", n, wanted);
+	install(prober, probes, n);
+}
+
+void prober_enable(struct prober *prober, bool on)
+{
+	if (prober->enabled == on)
+		return;
+	prober->enabled = on;
+	ev_now_update(prober->loop);
+	uint64_t now_us = clock_us();
+	for (size_t i = 0; i < prober->n_probes; i++) {
+		stop_check(prober->probes[i]);
+		if (on)
+			plan_first(prober->probes[i], now_us);
+	}
+}
+
+uint64_t prober_count(const struct prober *prober)
+{
+	return prober->started;
+}
