@@ -20,6 +20,8 @@ struct journal {
 	size_t capacity, mask;
 	uint64_t last;      /* under the lock; 0: nothing yet */
 	bool reader_is_dry; /* the reader has seen everything: the next entry wakes it */
+
+	pthread_mutex_t wake_lock; /* so that nobody is woken who has just signed off */
 	struct listener reader;
 
 	_Atomic uint64_t acked;
@@ -35,11 +37,12 @@ struct journal *journal_new(size_t capacity)
 	if (!journal)
 		return NULL;
 	journal->ring = calloc(capacity, sizeof(journal->ring[0]));
-	if (!journal->ring || pthread_mutex_init(&journal->lock, NULL) != 0) {
-		free(journal->ring);
+	if (!journal->ring) {
 		free(journal);
 		return NULL;
 	}
+	pthread_mutex_init(&journal->lock, NULL);
+	pthread_mutex_init(&journal->wake_lock, NULL);
 	journal->capacity = capacity;
 	journal->mask = capacity - 1;
 	journal->reader_is_dry = true;
@@ -51,15 +54,24 @@ void journal_free(struct journal *journal)
 	if (!journal)
 		return;
 	pthread_mutex_destroy(&journal->lock);
+	pthread_mutex_destroy(&journal->wake_lock);
 	free(journal->ring);
 	free(journal);
 }
 
 void journal_set_reader_wake(struct journal *journal, void (*wake)(void *), void *arg)
 {
-	pthread_mutex_lock(&journal->lock);
+	pthread_mutex_lock(&journal->wake_lock);
 	journal->reader = (struct listener){wake, arg};
-	pthread_mutex_unlock(&journal->lock);
+	pthread_mutex_unlock(&journal->wake_lock);
+}
+
+static void wake_reader(struct journal *journal)
+{
+	pthread_mutex_lock(&journal->wake_lock);
+	if (journal->reader.wake)
+		journal->reader.wake(journal->reader.arg);
+	pthread_mutex_unlock(&journal->wake_lock);
 }
 
 uint64_t journal_append(struct journal *journal, const struct record *record)
@@ -69,13 +81,11 @@ uint64_t journal_append(struct journal *journal, const struct record *record)
 	struct record *slot = &journal->ring[sequence & journal->mask];
 	*slot = *record;
 	slot->sequence = sequence;
-	struct listener reader = {NULL, NULL};
-	if (journal->reader_is_dry)
-		reader = journal->reader;
+	bool wake = journal->reader_is_dry;
 	journal->reader_is_dry = false;
 	pthread_mutex_unlock(&journal->lock);
-	if (reader.wake)
-		reader.wake(reader.arg);
+	if (wake)
+		wake_reader(journal);
 	return sequence;
 }
 

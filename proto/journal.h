@@ -14,7 +14,7 @@ struct journal;
 
 /* `capacity` entries, a power of two. `wake` is called (from the appending thread, lock not held)
  * when an entry arrives and the reader had seen all others: it must be cheap and thread-safe
- * (ev_async_send). */
+ * (ev_async_send). NULL: nobody; when the call returns, the one before does not run any more. */
 struct journal *journal_new(size_t capacity);
 void journal_free(struct journal *journal);
 void journal_set_reader_wake(struct journal *journal, void (*wake)(void *), void *arg);

@@ -1,0 +1,31 @@
+/* The connection to the peer: connects or accepts, proves the key (TLS), moves frames between the
+ * socket and a stream. On the sync thread's loop. */
+#pragma once
+
+#include <ev.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "daemon/sync/stream.h"
+
+struct channel;
+
+struct channel_config {
+	const struct sync_config *sync; /* during channel_new only */
+	struct ev_loop *loop;
+	struct stream *stream;
+	void (*on_change)(void *arg); /* after anything happened to the stream */
+	void *arg;
+};
+
+/* NULL with a text on failure. Owns the listening socket from then on, also on failure. */
+struct channel *channel_new(const struct channel_config *config, struct err *err);
+/* Says goodbye to the peer, closes everything. */
+void channel_free(struct channel *channel, const char *reason);
+/* Sends what there is to send. */
+void channel_pump(struct channel *channel);
+/* Every CHANNEL_TICK_US: time limits, heartbeats, the next attempt to connect. */
+void channel_tick(struct channel *channel);
+uint64_t channel_handshake_failures(const struct channel *channel);
+
+#define CHANNEL_TICK_US (50 * 1000ULL)

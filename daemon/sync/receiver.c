@@ -1,0 +1,226 @@
+/* The Backup's side: from messages to the table and the control thread. An Active node takes
+ * nothing, and nobody takes records of an epoch below the highest one known.
+ *
+ * A snapshot replaces the table, but what it has not mentioned goes only at its end: if the Active
+ * dies in the middle, old and new entries together are the best that is left. */
+#include <errno.h>
+#include <string.h>
+
+#include "daemon/base/clock.h"
+#include "daemon/base/hash.h"
+#include "daemon/sync/stream_internal.h"
+
+/* Digests that differ so often in a row, a second apart, are no matter of timing any more. */
+#define MISMATCHES_MAX 3
+
+void receiver_reset(struct stream *stream)
+{
+	struct receiver *receiver = &stream->receiver;
+	receiver->phase = RECEIVE_IDLE;
+	receiver->peer_last = receiver->behind_since_us = 0;
+	receiver->verdict = SYNC_VERDICT_UNKNOWN;
+	receiver->mismatches = 0;
+	keyset_fini(&receiver->mentioned);
+	stream->ack_due = false;
+}
+
+/* Others may have been sent before the peer heard of our role or epoch: no reason to disconnect. */
+static bool accepts(struct stream *stream, uint64_t epoch)
+{
+	if (stream->active || epoch < stream->epoch_seen) {
+		stream->refused_frames++;
+		return false;
+	}
+	stream_see_epoch(stream, epoch);
+	return true;
+}
+
+static uint64_t key_hash(const struct stream *stream, const struct session_key *key)
+{
+	return hash_keyed(stream->hash_key, key, sizeof(*key));
+}
+
+static void take_session(struct stream *stream, const struct record *record, uint64_t now_us)
+{
+	struct receiver *receiver = &stream->receiver;
+	struct session session = {
+	    .key.pool_id = record->session.pool_id,
+	    .target_id = record->session.target_id,
+	    .expires_us = now_us + record->session.expires_us,
+	};
+	memcpy(session.key.bytes, record->session.key, sizeof(session.key.bytes));
+	if (record->kind == RECORD_SESSION_DELETE) {
+		session_table_delete(stream->table, &session.key);
+		return;
+	}
+	session_table_upsert(stream->table, &session, now_us);
+	if (receiver->phase == RECEIVE_SNAPSHOT)
+		keyset_add(&receiver->mentioned, key_hash(stream, &session.key));
+}
+
+static void take_record(struct stream *stream, const struct record *record, uint64_t now_us)
+{
+	if (record->kind == RECORD_SESSION || record->kind == RECORD_SESSION_DELETE) {
+		take_session(stream, record, now_us);
+		return;
+	}
+	struct record copy = *record;
+	if (copy.kind == RECORD_HEALTH) {
+		uint64_t age_us = record->health.since_us;
+		copy.health.since_us = age_us < now_us ? now_us - age_us : 0;
+	}
+	if (stream->callbacks.on_record)
+		stream->callbacks.on_record(stream->callbacks.arg, &copy);
+}
+
+static void take_begin(struct stream *stream, const struct sync_message *message, uint64_t now_us)
+{
+	struct receiver *receiver = &stream->receiver;
+	receiver_reset(stream);
+	receiver->phase = RECEIVE_SNAPSHOT;
+	receiver->complete = false;
+	receiver->have = (struct sync_position){
+	    stream->peer.instance, message->mark.epoch, message->mark.sequence};
+	receiver->started_us = now_us;
+	receiver->sessions = receiver->targets = 0;
+	stream->sender.in_sync = false;
+	stream->snapshots++;
+	stream_say(stream, "snapshot from %s begins", stream->peer_name);
+}
+
+static int take_resume(struct stream *stream, const struct sync_message *message, struct err *err)
+{
+	struct receiver *receiver = &stream->receiver;
+	const struct sync_position *have = &receiver->have;
+	if (!receiver->complete || have->instance != stream->peer.instance ||
+	    have->epoch != message->mark.epoch || have->sequence != message->mark.sequence)
+		return err_set(err, -EPROTO, "it resumes a stream that we do not follow");
+	receiver_reset(stream);
+	receiver->phase = RECEIVE_STREAM;
+	stream->sender.in_sync = false;
+	stream->ack_due = true;
+	stream_say(stream, "in sync with %s: resumed after record %llu", stream->peer_name,
+	    (unsigned long long)have->sequence);
+	return 0;
+}
+
+static int take_batch(
+    struct stream *stream, const struct sync_message *message, uint64_t now_us, struct err *err)
+{
+	struct receiver *receiver = &stream->receiver;
+	if (receiver->phase == RECEIVE_IDLE || receiver->have.epoch != message->batch.epoch)
+		return err_set(err, -EPROTO, "a batch of epoch %llu without a beginning",
+		    (unsigned long long)message->batch.epoch);
+	if (message->batch.after != receiver->have.sequence)
+		return err_set(err, -EPROTO, "records are missing between %llu and %llu",
+		    (unsigned long long)receiver->have.sequence,
+		    (unsigned long long)message->batch.after);
+	if (message->batch.snapshot &&
+	    (receiver->phase != RECEIVE_SNAPSHOT || message->batch.through != message->batch.after))
+		return err_set(err, -EPROTO, "a part of a snapshot outside of one");
+	for (size_t i = 0; i < message->batch.n_records; i++) {
+		const struct record *record = &message->batch.records[i];
+		take_record(stream, record, now_us);
+		if (message->batch.snapshot) {
+			receiver->sessions += record->kind == RECORD_SESSION;
+			receiver->targets += record->kind == RECORD_HEALTH;
+		}
+	}
+	stream->received_records += message->batch.n_records;
+	receiver->have.sequence = message->batch.through;
+	if (receiver->phase == RECEIVE_STREAM)
+		stream->ack_due = true;
+	return 0;
+}
+
+/* Removes what the snapshot has not mentioned. */
+static uint64_t sweep(struct stream *stream, uint64_t now_us)
+{
+	struct session chunk[64];
+	uint64_t cursor = 0, removed = 0;
+	size_t n;
+	if (stream->receiver.mentioned.overflown)
+		return 0; /* cannot tell: keep all, they expire by themselves */
+	while ((n = session_table_scan(stream->table, &cursor, now_us, chunk, 64)) > 0) {
+		for (size_t i = 0; i < n; i++) {
+			const struct session_key *key = &chunk[i].key;
+			if (!keyset_has(&stream->receiver.mentioned, key_hash(stream, key)))
+				removed += session_table_delete(stream->table, key);
+		}
+	}
+	return removed;
+}
+
+static int take_end(
+    struct stream *stream, const struct sync_message *message, uint64_t now_us, struct err *err)
+{
+	struct receiver *receiver = &stream->receiver;
+	if (receiver->phase != RECEIVE_SNAPSHOT || receiver->have.epoch != message->mark.epoch ||
+	    receiver->have.sequence != message->mark.sequence)
+		return err_set(err, -EPROTO, "the end of a snapshot at the wrong place");
+	uint64_t removed = sweep(stream, now_us);
+	keyset_fini(&receiver->mentioned);
+	receiver->phase = RECEIVE_STREAM;
+	receiver->complete = true;
+	stream->ack_due = true;
+	stream_say(stream,
+	    "in sync with %s: snapshot of %llu sessions, %llu targets in %llu ms, %llu old "
+	    "sessions removed",
+	    stream->peer_name, (unsigned long long)receiver->sessions,
+	    (unsigned long long)receiver->targets,
+	    (unsigned long long)((now_us - receiver->started_us) / US_PER_MS),
+	    (unsigned long long)removed);
+	return 0;
+}
+
+static void update_behind(struct stream *stream, uint64_t now_us)
+{
+	struct receiver *receiver = &stream->receiver;
+	if (receiver->have.sequence >= receiver->peer_last)
+		receiver->behind_since_us = 0;
+	else if (receiver->behind_since_us == 0)
+		receiver->behind_since_us = now_us;
+}
+
+int receiver_take(
+    struct stream *stream, const struct sync_message *message, uint64_t now_us, struct err *err)
+{
+	uint64_t epoch = message->kind == SYNC_BATCH ? message->batch.epoch : message->mark.epoch;
+	int result = 0;
+	if (!accepts(stream, epoch))
+		return 0;
+	switch (message->kind) {
+	case SYNC_SNAPSHOT_BEGIN: take_begin(stream, message, now_us); break;
+	case SYNC_RESUME: result = take_resume(stream, message, err); break;
+	case SYNC_BATCH: result = take_batch(stream, message, now_us, err); break;
+	default: result = take_end(stream, message, now_us, err); break;
+	}
+	update_behind(stream, now_us);
+	return result;
+}
+
+void receiver_on_heartbeat(
+    struct stream *stream, const struct sync_message *heartbeat, uint64_t now_us)
+{
+	struct receiver *receiver = &stream->receiver;
+	receiver->peer_last = heartbeat->heartbeat.sequence;
+	update_behind(stream, now_us);
+	if (receiver->phase != RECEIVE_STREAM || !heartbeat->heartbeat.digest_at_sequence ||
+	    receiver->have.epoch != heartbeat->heartbeat.epoch ||
+	    receiver->have.sequence != heartbeat->heartbeat.sequence)
+		return;
+	struct session_stats stats;
+	stream_digest(stream, now_us, &stats);
+	if (stats.digest == heartbeat->heartbeat.digest) {
+		receiver->mismatches = 0;
+		receiver->verdict = SYNC_VERDICT_EQUAL;
+	} else if (++receiver->mismatches >= MISMATCHES_MAX) {
+		if (receiver->verdict != SYNC_VERDICT_DIFFERENT)
+			stream_say(stream,
+			    "in sync with %s, but the tables differ: %llu sessions here, %llu "
+			    "there",
+			    stream->peer_name, (unsigned long long)stats.entries,
+			    (unsigned long long)heartbeat->heartbeat.entries);
+		receiver->verdict = SYNC_VERDICT_DIFFERENT;
+	}
+}

@@ -1,0 +1,344 @@
+/* The Active's side: from the journal and the table to messages.
+ *
+ *	IDLE ──> RESUME ───────────────────────────────────────> STREAM
+ *	  └────> BEGIN ──> TARGETS ──> SESSIONS ──> TAIL ──────────┘ │
+ *	           ^___________ the journal has overtaken us ________│
+ *
+ * A session is sent as the table has it at that moment, not as the record says: two workers may
+ * touch one key and append in the other order, and the table is right. This needs the writers to
+ * change the table first and append then. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "daemon/base/clock.h"
+#include "daemon/sync/stream_internal.h"
+
+#define TARGETS_MAX (4U * 1024 * 1024) /* records; far above what a configuration may have */
+
+static void free_targets(struct sender *sender)
+{
+	free(sender->targets);
+	sender->targets = NULL;
+	sender->n_targets = sender->targets_size = 0;
+}
+
+void sender_reset(struct stream *stream)
+{
+	stream->sender.phase = SEND_IDLE;
+	stream->sender.in_sync = false;
+	free_targets(&stream->sender);
+}
+
+static void snapshot_restart(struct stream *stream, uint64_t now_us)
+{
+	sender_reset(stream);
+	stream->sender.phase = SEND_BEGIN;
+	stream->sender.by_snapshot = true;
+	stream->sender.started_us = now_us;
+}
+
+static bool can_resume(struct stream *stream)
+{
+	const struct sync_position *have = &stream->peer.have;
+	struct record none;
+	return have->instance == stream->instance && have->epoch == stream->epoch &&
+	       journal_read(stream->journal, have->sequence, &none, 0) == 0;
+}
+
+static void start(struct stream *stream, uint64_t now_us)
+{
+	struct sender *sender = &stream->sender;
+	if (can_resume(stream)) {
+		sender_reset(stream);
+		sender->phase = SEND_RESUME;
+		sender->by_snapshot = false;
+		sender->cursor = stream->peer.have.sequence;
+	} else {
+		const char *why = stream->peer.have.instance != stream->instance
+				      ? "it follows no stream of ours"
+				  : stream->peer.have.epoch != stream->epoch
+				      ? "it follows an earlier epoch"
+				      : "it has missed more than the journal holds";
+		snapshot_restart(stream, now_us);
+		stream_say(stream, "snapshot to %s begins: %s", stream->peer_name, why);
+	}
+	stream->peer.have = (struct sync_position){0};
+	stream->peer.verdict = SYNC_VERDICT_UNKNOWN;
+}
+
+void sender_update(struct stream *stream, uint64_t now_us)
+{
+	struct sender *sender = &stream->sender;
+	if (!stream->connected || !stream->greeted || !stream->active || stream->peer.active) {
+		sender->phase = SEND_IDLE;
+		return;
+	}
+	/* The peer was Active after us (we were cut off, or restarted) and is not any more: what we
+	 * have is what counts, but it would refuse our epoch. */
+	if (stream->epoch < stream->epoch_seen) {
+		stream_new_epoch(stream);
+		sender->phase = SEND_IDLE;
+	}
+	if (sender->phase == SEND_IDLE)
+		start(stream, now_us);
+}
+
+static void emit_target(void *arg, const struct record *record)
+{
+	struct sender *sender = arg;
+	if (sender->n_targets == sender->targets_size) {
+		size_t size = sender->targets_size ? sender->targets_size * 2 : 64;
+		struct record *targets =
+		    size > TARGETS_MAX ? NULL : realloc(sender->targets, size * sizeof(*targets));
+		if (!targets)
+			return; /* the peer checks this target itself once it is Active */
+		sender->targets = targets;
+		sender->targets_size = size;
+	}
+	sender->targets[sender->n_targets++] = *record;
+	sender->sent_targets += record->kind == RECORD_HEALTH;
+}
+
+/* On the wire times are relative, and a session is as the table has it now. */
+static void make_relative(struct stream *stream, struct record *record, uint64_t now_us)
+{
+	struct session_key key;
+	uint64_t expires_us;
+	switch (record->kind) {
+	case RECORD_SESSION:
+	case RECORD_SESSION_DELETE:
+		key.pool_id = record->session.pool_id;
+		memcpy(key.bytes, record->session.key, sizeof(key.bytes));
+		record->kind = RECORD_SESSION_DELETE;
+		if (session_table_lookup(
+			stream->table, &key, now_us, &record->session.target_id, &expires_us)) {
+			uint64_t left_us = expires_us - now_us;
+			record->kind = RECORD_SESSION;
+			record->session.expires_us =
+			    left_us < SYNC_TIME_MAX_US ? left_us : SYNC_TIME_MAX_US;
+		}
+		break;
+	case RECORD_HEALTH: {
+		uint64_t since_us = record->health.since_us;
+		uint64_t age_us = since_us < now_us ? now_us - since_us : 0;
+		record->health.since_us = age_us < SYNC_TIME_MAX_US ? age_us : SYNC_TIME_MAX_US;
+		break;
+	}
+	default: break;
+	}
+}
+
+static void make_batch(struct stream *stream, struct sync_message *out, bool snapshot,
+    uint64_t through, const struct record *records, size_t n)
+{
+	*out = (struct sync_message){.kind = SYNC_BATCH};
+	out->batch.epoch = stream->epoch;
+	out->batch.snapshot = snapshot;
+	out->batch.after = stream->sender.cursor;
+	out->batch.through = through;
+	out->batch.records = records;
+	out->batch.n_records = n;
+	stream->sender.cursor = through;
+	stream->sent_records += n;
+}
+
+static void make_mark(struct stream *stream, struct sync_message *out, enum sync_message_kind kind)
+{
+	*out = (struct sync_message){.kind = kind};
+	out->mark.epoch = stream->epoch;
+	out->mark.sequence = stream->sender.cursor;
+}
+
+/* 1: a batch; 0: nothing new; -1: the journal has overtaken us. */
+static int produce_records(struct stream *stream, uint64_t now_us, struct sync_message *out)
+{
+	struct sender *sender = &stream->sender;
+	long n = journal_read(stream->journal, sender->cursor, sender->chunk, STREAM_CHUNK);
+	if (n <= 0)
+		return (int)n;
+	uint64_t through = sender->cursor + (uint64_t)n;
+	for (long i = 0; i < n; i++)
+		make_relative(stream, &sender->chunk[i], now_us);
+	make_batch(stream, out, false, through, sender->chunk, (size_t)n);
+	return 1;
+}
+
+static void produce_begin(struct stream *stream, struct sync_message *out)
+{
+	struct sender *sender = &stream->sender;
+	sender->cursor = journal_last(stream->journal);
+	sender->scan_cursor = 0;
+	sender->sent_sessions = sender->sent_targets = 0;
+	sender->next_target = 0;
+	sender->scan_turn = false;
+	if (stream->callbacks.snapshot_targets)
+		stream->callbacks.snapshot_targets(stream->callbacks.arg, emit_target, sender);
+	make_mark(stream, out, SYNC_SNAPSHOT_BEGIN);
+	stream->snapshots++;
+	sender->phase = SEND_TARGETS;
+}
+
+static bool produce_targets(struct stream *stream, uint64_t now_us, struct sync_message *out)
+{
+	struct sender *sender = &stream->sender;
+	size_t n = sender->n_targets - sender->next_target;
+	if (n == 0) {
+		sender->phase = SEND_SESSIONS;
+		return false;
+	}
+	if (n > STREAM_CHUNK)
+		n = STREAM_CHUNK;
+	struct record *records = sender->targets + sender->next_target;
+	for (size_t i = 0; i < n; i++)
+		make_relative(stream, &records[i], now_us);
+	make_batch(stream, out, true, sender->cursor, records, n);
+	sender->next_target += n;
+	return true;
+}
+
+/* The scanned entries leave before any record that is read later, so what is newer comes later. */
+static bool produce_sessions(struct stream *stream, uint64_t now_us, struct sync_message *out)
+{
+	struct sender *sender = &stream->sender;
+	size_t n = session_table_scan(
+	    stream->table, &sender->scan_cursor, now_us, sender->scanned, STREAM_CHUNK);
+	if (n == 0) {
+		sender->phase = SEND_TAIL;
+		sender->sync_point = journal_last(stream->journal);
+		return false;
+	}
+	for (size_t i = 0; i < n; i++) {
+		const struct session *session = &sender->scanned[i];
+		struct record *record = &sender->chunk[i];
+		uint64_t left_us = session->expires_us - now_us;
+		*record = (struct record){.kind = RECORD_SESSION};
+		record->session.pool_id = session->key.pool_id;
+		memcpy(record->session.key, session->key.bytes, sizeof(record->session.key));
+		record->session.target_id = session->target_id;
+		record->session.expires_us =
+		    left_us < SYNC_TIME_MAX_US ? left_us : SYNC_TIME_MAX_US;
+	}
+	make_batch(stream, out, true, sender->cursor, sender->chunk, n);
+	sender->sent_sessions += n;
+	return true;
+}
+
+static void produce_end(struct stream *stream, struct sync_message *out)
+{
+	struct sender *sender = &stream->sender;
+	make_mark(stream, out, SYNC_SNAPSHOT_END);
+	out->mark.sessions = sender->sent_sessions;
+	out->mark.targets = sender->sent_targets;
+	sender->sync_point = sender->cursor;
+	sender->phase = SEND_STREAM;
+	free_targets(sender);
+}
+
+/* 1: a message; 0: nothing to send; -1: the journal has overtaken us; -2: ask the next phase. */
+static int produce_step(struct stream *stream, uint64_t now_us, struct sync_message *out)
+{
+	struct sender *sender = &stream->sender;
+	int result;
+	switch (sender->phase) {
+	case SEND_IDLE: return 0;
+	case SEND_RESUME:
+		make_mark(stream, out, SYNC_RESUME);
+		sender->sync_point = journal_last(stream->journal);
+		sender->phase = SEND_STREAM;
+		return 1;
+	case SEND_BEGIN: produce_begin(stream, out); return 1;
+	case SEND_TARGETS: return produce_targets(stream, now_us, out) ? 1 : -2;
+	case SEND_SESSIONS:
+		sender->scan_turn = !sender->scan_turn;
+		if (sender->scan_turn)
+			return produce_sessions(stream, now_us, out) ? 1 : -2;
+		result = produce_records(stream, now_us, out);
+		return result == 0 ? -2 : result;
+	case SEND_TAIL:
+		if (sender->cursor < sender->sync_point)
+			return produce_records(stream, now_us, out);
+		produce_end(stream, out);
+		return 1;
+	case SEND_STREAM: return produce_records(stream, now_us, out);
+	}
+	return 0;
+}
+
+bool sender_produce(struct stream *stream, uint64_t now_us, struct sync_message *out)
+{
+	for (;;) {
+		int result = produce_step(stream, now_us, out);
+		if (result == 1 || result == 0)
+			return result == 1;
+		if (result == -1) {
+			snapshot_restart(stream, now_us);
+			stream_say(stream, "snapshot to %s begins: the journal has overtaken it",
+			    stream->peer_name);
+		}
+	}
+}
+
+static void say_in_sync(struct stream *stream, uint64_t now_us)
+{
+	struct sender *sender = &stream->sender;
+	if (sender->by_snapshot)
+		stream_say(stream,
+		    "in sync with %s: snapshot of %llu sessions, %llu targets in %llu ms",
+		    stream->peer_name, (unsigned long long)sender->sent_sessions,
+		    (unsigned long long)sender->sent_targets,
+		    (unsigned long long)((now_us - sender->started_us) / US_PER_MS));
+	else
+		stream_say(stream, "in sync with %s: resumed, it has record %llu",
+		    stream->peer_name, (unsigned long long)sender->acked);
+}
+
+int sender_on_ack(
+    struct stream *stream, const struct sync_message *ack, uint64_t now_us, struct err *err)
+{
+	struct sender *sender = &stream->sender;
+	if (sender->phase == SEND_IDLE || ack->mark.epoch != stream->epoch)
+		return 0; /* for what we were before */
+	uint64_t sequence = ack->mark.sequence;
+	if (sequence > sender->cursor)
+		return err_set(err, -EPROTO, "it acknowledges record %llu, %llu were sent",
+		    (unsigned long long)sequence, (unsigned long long)sender->cursor);
+	if (sequence > sender->acked)
+		sender->acked = sequence;
+	while (sender->n_marks > 0 && sender->marks[sender->first_mark].sequence <= sender->acked) {
+		sender->first_mark = (sender->first_mark + 1) % LAG_MARKS;
+		sender->n_marks--;
+	}
+	if (!sender->in_sync && sender->phase == SEND_STREAM && sequence >= sender->sync_point) {
+		sender->in_sync = true;
+		say_in_sync(stream, now_us);
+	}
+	journal_set_acked(stream->journal, sequence);
+	return 0;
+}
+
+void sender_mark(struct stream *stream, uint64_t now_us)
+{
+	struct sender *sender = &stream->sender;
+	uint64_t last = journal_last(stream->journal);
+	size_t newest = (sender->first_mark + sender->n_marks + LAG_MARKS - 1) % LAG_MARKS;
+	uint64_t known = sender->n_marks > 0 ? sender->marks[newest].sequence : sender->acked;
+	if (last <= known)
+		return;
+	if (sender->n_marks == LAG_MARKS) {
+		sender->marks[newest].sequence = last; /* looks older than it is */
+		return;
+	}
+	size_t at = (sender->first_mark + sender->n_marks++) % LAG_MARKS;
+	sender->marks[at].sequence = last;
+	sender->marks[at].at_us = now_us;
+}
+
+uint64_t sender_lag_us(const struct stream *stream, uint64_t now_us)
+{
+	const struct sender *sender = &stream->sender;
+	if (sender->n_marks == 0)
+		return 0;
+	uint64_t at_us = sender->marks[sender->first_mark].at_us;
+	return now_us > at_us ? now_us - at_us : 0;
+}

@@ -1,0 +1,383 @@
+/* What both sides do: greeting, roles, epochs, heartbeats, status.
+ *
+ * Epochs never tie: the node whose name sorts first opens even ones, the other odd ones. So two
+ * nodes that are promoted at the same moment, unseen by each other, still agree which one is
+ * later. */
+#include "daemon/sync/stream.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "daemon/base/clock.h"
+#include "daemon/base/text.h"
+#include "daemon/sync/stream_internal.h"
+
+/* A process that did not run for so long cannot blame the peer for silence. */
+#define ASLEEP_US (1 * US_PER_SEC)
+/* session_table_expire goes round in so many calls. */
+#define EXPIRE_ROUND 100
+
+struct stream *stream_new(const struct stream_config *config)
+{
+	assert(config->instance != 0);
+	struct stream *stream = calloc(1, sizeof(*stream));
+	if (!stream)
+		return NULL;
+	text_copy(stream->self, sizeof(stream->self), config->self);
+	text_copy(stream->peer_name, sizeof(stream->peer_name), config->peer);
+	stream->instance = config->instance;
+	memcpy(stream->hash_key, config->hash_key, sizeof(stream->hash_key));
+	stream->config_hash = config->config_hash;
+	stream->table = config->table;
+	stream->journal = config->journal;
+	stream->callbacks = config->callbacks;
+	struct session_stats stats;
+	session_table_stats(stream->table, &stats);
+	/* A peer with a larger table may mention more than we hold, within reason. */
+	keyset_init(&stream->receiver.mentioned, (size_t)stats.max_entries * 4 + 1024);
+	text_copy(stream->reason, sizeof(stream->reason), "not connected yet");
+	return stream;
+}
+
+void stream_free(struct stream *stream)
+{
+	if (!stream)
+		return;
+	sender_reset(stream);
+	keyset_fini(&stream->receiver.mentioned);
+	free(stream);
+}
+
+void stream_say(struct stream *stream, const char *fmt, ...)
+{
+	va_list args;
+	va_start(args, fmt);
+	vsnprintf(stream->reason, sizeof(stream->reason), fmt, args);
+	va_end(args);
+	stream->transitions++;
+}
+
+uint64_t stream_transitions(const struct stream *stream)
+{
+	return stream->transitions;
+}
+
+bool stream_greeted(const struct stream *stream)
+{
+	return stream->greeted;
+}
+
+void stream_see_epoch(struct stream *stream, uint64_t epoch)
+{
+	if (epoch > stream->epoch_seen)
+		stream->epoch_seen = epoch;
+}
+
+void stream_new_epoch(struct stream *stream)
+{
+	uint64_t odd = strcmp(stream->self, stream->peer_name) < 0 ? 0 : 1;
+	uint64_t epoch = stream->epoch_seen + 1;
+	stream->epoch = epoch + ((epoch & 1) != odd);
+	stream->epoch_seen = stream->epoch;
+	/* Earlier records are part of what a snapshot finds in the table. */
+	stream->sender.acked = journal_last(stream->journal);
+	stream->sender.n_marks = 0;
+}
+
+static void update_protection(struct stream *stream, uint64_t now_us)
+{
+	const struct sender *sender = &stream->sender;
+	journal_set_protected(stream->journal,
+	    stream->connected && stream->active && sender->phase == SEND_STREAM &&
+		sender->in_sync && sender_lag_us(stream, now_us) < STREAM_PROTECT_US);
+}
+
+static void say_roles(struct stream *stream)
+{
+	if (stream->active && stream->peer.active)
+		stream_say(stream, "connected to %s: both nodes are Active, neither is replicated",
+		    stream->peer_name);
+	else if (!stream->active && !stream->peer.active)
+		stream_say(stream, "connected to %s: neither node is Active", stream->peer_name);
+	else if (stream->active)
+		stream_say(stream, "connected to %s: we are Active", stream->peer_name);
+	else
+		stream_say(stream, "connected to %s: it is Active", stream->peer_name);
+}
+
+/* After a change of a role. What the sender says then is news; otherwise say what the roles are. */
+static void roles_changed(struct stream *stream, uint64_t now_us)
+{
+	if (stream->greeted)
+		say_roles(stream);
+	sender_update(stream, now_us);
+	stream->heartbeat_due = true;
+	update_protection(stream, now_us);
+}
+
+void stream_set_active(struct stream *stream, bool active, uint64_t now_us)
+{
+	if (stream->active == active)
+		return;
+	stream->active = active;
+	if (active) {
+		receiver_reset(stream);
+		stream->receiver.complete = false; /* from now on our table goes its own way */
+		sender_reset(stream);
+		stream->peer.have = (struct sync_position){0};
+		stream_new_epoch(stream);
+	}
+	roles_changed(stream, now_us);
+}
+
+void stream_set_config_hash(struct stream *stream, uint64_t hash)
+{
+	stream->config_hash = hash;
+	stream->heartbeat_due = true;
+}
+
+void stream_connected(struct stream *stream, uint64_t now_us)
+{
+	stream->connected = true;
+	stream->greeted = false;
+	stream->hello_due = true;
+	stream->heartbeat_due = stream->ack_due = false;
+	stream->last_heard_us = stream->last_tick_us = now_us;
+	stream->next_heartbeat_us = now_us + STREAM_HEARTBEAT_US;
+	stream->next_digest_us = now_us;
+	memset(&stream->peer, 0, sizeof(stream->peer));
+	stream->connects++;
+}
+
+void stream_disconnected(struct stream *stream, const char *reason, uint64_t now_us)
+{
+	stream->connected = stream->greeted = false;
+	memset(&stream->peer, 0, sizeof(stream->peer));
+	sender_reset(stream);
+	receiver_reset(stream);
+	update_protection(stream, now_us);
+	stream_say(stream, "disconnected from %s: %s", stream->peer_name, reason);
+}
+
+void stream_unreachable(struct stream *stream, const char *reason)
+{
+	if (!stream->connected)
+		text_copy(stream->reason, sizeof(stream->reason), reason);
+}
+
+static int receive_hello(
+    struct stream *stream, const struct sync_message *message, uint64_t now_us, struct err *err)
+{
+	if (stream->greeted)
+		return err_set(err, -EPROTO, "a second hello");
+	if (message->hello.version < STREAM_OLDEST_VERSION ||
+	    message->hello.oldest_version > STREAM_VERSION)
+		return err_set(err, -EPROTO,
+		    "it speaks protocol versions %u to %u, this node %u to %u",
+		    message->hello.oldest_version, message->hello.version, STREAM_OLDEST_VERSION,
+		    STREAM_VERSION);
+	if (strcmp(message->hello.node, stream->peer_name) != 0)
+		return err_set(err, -EPROTO, "it calls itself %s", message->hello.node);
+	if (message->hello.instance == stream->instance)
+		return err_set(err, -EPROTO, "it is this very process");
+	stream->greeted = true;
+	stream->peer.instance = message->hello.instance;
+	stream->peer.active = message->hello.active;
+	stream->peer.config_hash = message->hello.config_hash;
+	stream->peer.have = message->hello.have;
+	stream_see_epoch(stream, message->hello.epoch);
+	say_roles(stream);
+	sender_update(stream, now_us);
+	return 0;
+}
+
+static void receive_heartbeat(
+    struct stream *stream, const struct sync_message *message, uint64_t now_us)
+{
+	bool was_active = stream->peer.active;
+	uint64_t epoch_before = stream->epoch_seen;
+	stream->peer.active = message->heartbeat.active;
+	stream->peer.config_hash = message->heartbeat.config_hash;
+	stream->peer.verdict = message->heartbeat.verdict;
+	stream_see_epoch(stream, message->heartbeat.epoch);
+	if (stream->peer.active) {
+		stream->peer.have = (struct sync_position){0};
+		receiver_on_heartbeat(stream, message, now_us);
+	}
+	if (was_active != stream->peer.active)
+		roles_changed(stream, now_us);
+	else if (epoch_before != stream->epoch_seen)
+		sender_update(stream, now_us);
+}
+
+int stream_receive(
+    struct stream *stream, const struct sync_message *message, uint64_t now_us, struct err *err)
+{
+	int result = 0;
+	stream->last_heard_us = now_us;
+	if (!stream->greeted && message->kind != SYNC_HELLO && message->kind != SYNC_BYE)
+		return err_set(
+		    err, -EPROTO, "a %s before the hello", sync_message_name(message->kind));
+	switch (message->kind) {
+	case SYNC_HELLO: result = receive_hello(stream, message, now_us, err); break;
+	case SYNC_RESUME:
+	case SYNC_SNAPSHOT_BEGIN:
+	case SYNC_BATCH:
+	case SYNC_SNAPSHOT_END: result = receiver_take(stream, message, now_us, err); break;
+	case SYNC_ACK: result = sender_on_ack(stream, message, now_us, err); break;
+	case SYNC_HEARTBEAT: receive_heartbeat(stream, message, now_us); break;
+	case SYNC_BYE: return err_set(err, -ESHUTDOWN, "it says goodbye: %s", message->bye.reason);
+	case SYNC_UNKNOWN:
+	case SYNC_KIND_COUNT: break; /* of a newer version */
+	}
+	update_protection(stream, now_us);
+	return result;
+}
+
+static void make_hello(struct stream *stream, struct sync_message *out)
+{
+	*out = (struct sync_message){.kind = SYNC_HELLO};
+	out->hello.version = STREAM_VERSION;
+	out->hello.oldest_version = STREAM_OLDEST_VERSION;
+	text_copy(out->hello.node, sizeof(out->hello.node), stream->self);
+	out->hello.instance = stream->instance;
+	out->hello.epoch = stream->epoch_seen;
+	out->hello.active = stream->active;
+	out->hello.config_hash = stream->config_hash;
+	if (stream->receiver.complete)
+		out->hello.have = stream->receiver.have;
+}
+
+void stream_digest(struct stream *stream, uint64_t now_us, struct session_stats *out)
+{
+	for (int i = 0; i < EXPIRE_ROUND; i++)
+		session_table_expire(stream->table, now_us);
+	session_table_stats(stream->table, out);
+}
+
+/* The digest goes with a sequence only if nothing was appended around the moment when it was taken
+ * and the peer was sent everything before. */
+static void add_digest(struct stream *stream, struct sync_message *out, uint64_t now_us)
+{
+	struct session_stats stats;
+	uint64_t last = journal_last(stream->journal);
+	bool due = stream->active && stream->sender.phase == SEND_STREAM &&
+		   stream->sender.cursor == last && now_us >= stream->next_digest_us;
+	if (due) {
+		stream_digest(stream, now_us, &stats);
+		stream->next_digest_us = now_us + STREAM_DIGEST_US;
+		out->heartbeat.digest_at_sequence = journal_last(stream->journal) == last;
+		out->heartbeat.sequence = last;
+	} else {
+		session_table_stats(stream->table, &stats);
+	}
+	out->heartbeat.digest = stats.digest;
+	out->heartbeat.entries = stats.entries;
+}
+
+static void make_heartbeat(struct stream *stream, uint64_t now_us, struct sync_message *out)
+{
+	*out = (struct sync_message){.kind = SYNC_HEARTBEAT};
+	out->heartbeat.active = stream->active;
+	out->heartbeat.epoch = stream->epoch_seen;
+	out->heartbeat.sequence =
+	    stream->active ? journal_last(stream->journal) : stream->receiver.have.sequence;
+	out->heartbeat.verdict = stream->receiver.verdict;
+	out->heartbeat.config_hash = stream->config_hash;
+	add_digest(stream, out, now_us);
+}
+
+bool stream_produce(struct stream *stream, uint64_t now_us, struct sync_message *out)
+{
+	if (!stream->connected)
+		return false;
+	if (stream->hello_due) {
+		stream->hello_due = false;
+		make_hello(stream, out);
+		return true;
+	}
+	if (!stream->greeted)
+		return false;
+	if (stream->heartbeat_due) {
+		stream->heartbeat_due = false;
+		stream->next_heartbeat_us = now_us + STREAM_HEARTBEAT_US;
+		make_heartbeat(stream, now_us, out);
+		return true;
+	}
+	if (stream->ack_due) {
+		stream->ack_due = false;
+		*out = (struct sync_message){.kind = SYNC_ACK};
+		out->mark.epoch = stream->receiver.have.epoch;
+		out->mark.sequence = stream->receiver.have.sequence;
+		return true;
+	}
+	if (stream->active)
+		sender_mark(stream, now_us);
+	return sender_produce(stream, now_us, out);
+}
+
+int stream_tick(struct stream *stream, uint64_t now_us, struct err *err)
+{
+	bool was_asleep = now_us - stream->last_tick_us > ASLEEP_US;
+	stream->last_tick_us = now_us;
+	if (stream->active)
+		sender_mark(stream, now_us);
+	if (!stream->connected)
+		return 0;
+	if (was_asleep)
+		stream->last_heard_us = now_us;
+	if (now_us - stream->last_heard_us > STREAM_SILENCE_US)
+		return err_set(err, -ETIMEDOUT, "no heartbeat for %.1f s",
+		    (double)STREAM_SILENCE_US / US_PER_SEC);
+	if (now_us >= stream->next_heartbeat_us)
+		stream->heartbeat_due = true;
+	update_protection(stream, now_us);
+	return 0;
+}
+
+static enum sync_state state_of(const struct stream *stream)
+{
+	if (!stream->connected || !stream->greeted)
+		return SYNC_DISCONNECTED;
+	if (stream->active)
+		return stream->sender.phase == SEND_STREAM && stream->sender.in_sync
+			   ? SYNC_IN_SYNC
+			   : SYNC_SNAPSHOT;
+	/* We were Active until now, and nobody is: what the peer has, it has from us. */
+	if (stream->receiver.phase == RECEIVE_STREAM ||
+	    (stream->receiver.phase == RECEIVE_IDLE && stream->sender.in_sync))
+		return SYNC_IN_SYNC;
+	return SYNC_SNAPSHOT;
+}
+
+void stream_status(const struct stream *stream, uint64_t now_us, struct sync_status *out)
+{
+	const struct receiver *receiver = &stream->receiver;
+	uint64_t last = journal_last(stream->journal);
+	*out = (struct sync_status){.state = state_of(stream)};
+	text_copy(out->peer, sizeof(out->peer), stream->peer_name);
+	text_copy(out->reason, sizeof(out->reason), stream->reason);
+	out->sending = stream->active;
+	out->peer_active = stream->peer.active;
+	out->epoch = stream->active ? stream->epoch : stream->epoch_seen;
+	if (stream->active) {
+		out->lag_entries = last > stream->sender.acked ? last - stream->sender.acked : 0;
+		out->lag_us = sender_lag_us(stream, now_us);
+	} else if (receiver->behind_since_us != 0) {
+		out->lag_entries = receiver->peer_last - receiver->have.sequence;
+		out->lag_us = now_us - receiver->behind_since_us;
+	}
+	enum sync_verdict verdict = stream->active ? stream->peer.verdict : receiver->verdict;
+	out->digest_known = out->state == SYNC_IN_SYNC && verdict != SYNC_VERDICT_UNKNOWN;
+	out->digest_equal = out->digest_known && verdict == SYNC_VERDICT_EQUAL;
+	out->config_equal = stream->greeted && stream->peer.config_hash == stream->config_hash;
+	out->sent_records = stream->sent_records;
+	out->received_records = stream->received_records;
+	out->snapshots = stream->snapshots;
+	out->refused_frames = stream->refused_frames;
+	out->connects = stream->connects;
+}

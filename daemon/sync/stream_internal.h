@@ -1,0 +1,113 @@
+/* Shared by stream.c (greeting, roles, epochs, heartbeats), sender.c and receiver.c. */
+#pragma once
+
+#include "daemon/sync/keyset.h"
+#include "daemon/sync/stream.h"
+
+#define STREAM_CHUNK 128 /* records of a batch that we send */
+#define LAG_MARKS    32
+
+enum send_phase {
+	SEND_IDLE,     /* not ours to send */
+	SEND_RESUME,   /* next: Resume */
+	SEND_BEGIN,    /* next: SnapshotBegin */
+	SEND_TARGETS,  /* health and admin state */
+	SEND_SESSIONS, /* the table, with what happens meanwhile in between */
+	SEND_TAIL,     /* what happened until the scan ended, then SnapshotEnd */
+	SEND_STREAM    /* records as they happen */
+};
+
+struct sender {
+	enum send_phase phase;
+	uint64_t cursor;     /* the last record sent */
+	uint64_t acked;      /* the last one that the peer has */
+	uint64_t sync_point; /* the peer is in sync when it has this one */
+	bool in_sync;
+	bool by_snapshot; /* how it got there */
+	uint64_t started_us;
+
+	struct record *targets; /* of the snapshot under way */
+	size_t n_targets, targets_size, next_target;
+	uint64_t scan_cursor, sent_sessions, sent_targets;
+	bool scan_turn; /* the scan and the records take turns */
+
+	/* When records were first seen here, to tell the age of the oldest unacknowledged. */
+	struct {
+		uint64_t sequence, at_us;
+	} marks[LAG_MARKS];
+	size_t first_mark, n_marks;
+
+	struct record chunk[STREAM_CHUNK];
+	struct session scanned[STREAM_CHUNK];
+};
+
+enum receive_phase { RECEIVE_IDLE, RECEIVE_SNAPSHOT, RECEIVE_STREAM };
+
+struct receiver {
+	enum receive_phase phase;
+	/* How far our tables follow a peer's stream. Survives the connection; worth something only
+	 * if complete. */
+	struct sync_position have;
+	bool complete;
+	struct keyset mentioned; /* by the snapshot under way */
+	uint64_t started_us, sessions, targets;
+	uint64_t peer_last;       /* the last record that exists, as the peer said */
+	uint64_t behind_since_us; /* 0: not behind */
+	enum sync_verdict verdict;
+	unsigned mismatches; /* in a row */
+};
+
+struct stream {
+	char self[SYNC_NODE_MAX + 1], peer_name[SYNC_NODE_MAX + 1];
+	uint64_t instance, hash_key[2], config_hash;
+	struct session_table *table;
+	struct journal *journal;
+	struct sync_callbacks callbacks;
+
+	bool active;
+	uint64_t epoch;      /* ours, while Active */
+	uint64_t epoch_seen; /* the highest of all */
+
+	bool connected, greeted;
+	bool hello_due, heartbeat_due, ack_due;
+	uint64_t last_heard_us, last_tick_us, next_heartbeat_us, next_digest_us;
+	struct {
+		uint64_t instance, config_hash;
+		bool active;
+		struct sync_position have; /* as of its Hello, until used or outdated */
+		enum sync_verdict verdict;
+	} peer;
+
+	struct sender sender;
+	struct receiver receiver;
+
+	uint64_t sent_records, received_records, snapshots, refused_frames, connects;
+	uint64_t transitions;
+	char reason[SYNC_REASON_MAX];
+};
+
+/* Something worth a log line happened. */
+void stream_say(struct stream *stream, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+void stream_see_epoch(struct stream *stream, uint64_t epoch);
+/* Opens an epoch of our own, above all that we know of. */
+void stream_new_epoch(struct stream *stream);
+/* The table's digest and size, without entries that have expired but were not swept yet. */
+void stream_digest(struct stream *stream, uint64_t now_us, struct session_stats *out);
+
+/* Starts or stops sending, as the roles want it. After each change of one. */
+void sender_update(struct stream *stream, uint64_t now_us);
+void sender_reset(struct stream *stream);
+bool sender_produce(struct stream *stream, uint64_t now_us, struct sync_message *out);
+int sender_on_ack(
+    struct stream *stream, const struct sync_message *ack, uint64_t now_us, struct err *err);
+/* Notes when records appeared. */
+void sender_mark(struct stream *stream, uint64_t now_us);
+uint64_t sender_lag_us(const struct stream *stream, uint64_t now_us);
+
+void receiver_reset(struct stream *stream);
+/* RESUME, SNAPSHOT_BEGIN, BATCH, SNAPSHOT_END. */
+int receiver_take(
+    struct stream *stream, const struct sync_message *message, uint64_t now_us, struct err *err);
+/* The peer, which is Active, says how far it is and what its table looks like. */
+void receiver_on_heartbeat(
+    struct stream *stream, const struct sync_message *heartbeat, uint64_t now_us);

@@ -1,0 +1,251 @@
+/* The thread and what others see of it. Commands and the published status are under one lock that
+ * nobody holds for longer than a copy; the stream and the channel are the thread's own. */
+#include "daemon/sync/sync.h"
+
+#include <errno.h>
+#include <ev.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+#include "daemon/base/clock.h"
+#include "daemon/base/log.h"
+#include "daemon/sync/channel.h"
+#include "daemon/sync/stream.h"
+
+struct sync {
+	pthread_t thread;
+	struct ev_loop *loop;
+	ev_async command_wake, journal_wake;
+	ev_timer tick;
+	struct stream *stream;
+	struct channel *channel;
+	struct journal *journal;
+	struct sync_callbacks callbacks;
+	uint64_t transitions; /* as last logged */
+
+	pthread_mutex_t lock;
+	struct {
+		bool active, stop;
+		bool lost_active; /* Backup for a moment since the thread looked last */
+		uint64_t config_hash;
+	} command;
+	struct sync_status status;
+};
+
+const char *sync_state_name(enum sync_state state)
+{
+	static const char *const names[] = {"disconnected", "snapshot", "in_sync"};
+	return (size_t)state < sizeof(names) / sizeof(names[0]) ? names[state] : "?";
+}
+
+static void on_change(void *arg)
+{
+	struct sync *sync = arg;
+	struct sync_status status;
+	stream_status(sync->stream, clock_us(), &status);
+	if (sync->channel)
+		status.handshake_failures = channel_handshake_failures(sync->channel);
+	pthread_mutex_lock(&sync->lock);
+	bool changed = status.state != sync->status.state ||
+		       status.peer_active != sync->status.peer_active ||
+		       status.sending != sync->status.sending;
+	sync->status = status;
+	pthread_mutex_unlock(&sync->lock);
+
+	uint64_t transitions = stream_transitions(sync->stream);
+	if (transitions != sync->transitions) {
+		sync->transitions = transitions;
+		log_notice("sync: %s", status.reason);
+	}
+	if (changed && sync->callbacks.on_status)
+		sync->callbacks.on_status(sync->callbacks.arg);
+}
+
+static void on_command(struct ev_loop *loop, ev_async *async, int events)
+{
+	(void)events;
+	struct sync *sync = async->data;
+	pthread_mutex_lock(&sync->lock);
+	bool active = sync->command.active, stop = sync->command.stop;
+	bool lost_active = sync->command.lost_active;
+	uint64_t config_hash = sync->command.config_hash;
+	sync->command.lost_active = false;
+	pthread_mutex_unlock(&sync->lock);
+	if (stop) {
+		ev_break(loop, EVBREAK_ALL);
+		return;
+	}
+	stream_set_config_hash(sync->stream, config_hash);
+	/* What was appended while we were Active leaves before we say that we are not. */
+	if (!active || lost_active) {
+		channel_pump(sync->channel);
+		stream_set_active(sync->stream, false, clock_us());
+	}
+	stream_set_active(sync->stream, active, clock_us());
+	channel_pump(sync->channel);
+	on_change(sync);
+}
+
+static void on_journal(struct ev_loop *loop, ev_async *async, int events)
+{
+	(void)loop;
+	(void)events;
+	struct sync *sync = async->data;
+	channel_pump(sync->channel);
+}
+
+static void on_tick(struct ev_loop *loop, ev_timer *timer, int events)
+{
+	(void)loop;
+	(void)events;
+	struct sync *sync = timer->data;
+	channel_tick(sync->channel);
+}
+
+/* From any thread. */
+static void wake_for_journal(void *arg)
+{
+	struct sync *sync = arg;
+	ev_async_send(sync->loop, &sync->journal_wake);
+}
+
+static void *thread_main(void *arg)
+{
+	struct sync *sync = arg;
+	ev_run(sync->loop, 0);
+	channel_free(sync->channel, "shutting down");
+	sync->channel = NULL;
+	return NULL;
+}
+
+static int make_stream(struct sync *sync, const struct sync_config *config, struct err *err)
+{
+	struct stream_config stream = {
+	    .self = config->self,
+	    .peer = config->peer,
+	    .config_hash = config->config_hash,
+	    .table = config->table,
+	    .journal = config->journal,
+	    .callbacks = config->callbacks,
+	};
+	if (getrandom(&stream.instance, sizeof(stream.instance), 0) != sizeof(stream.instance) ||
+	    getrandom(stream.hash_key, sizeof(stream.hash_key), 0) != sizeof(stream.hash_key))
+		return err_set(err, -EIO, "no random numbers from the kernel");
+	stream.instance |= 1;
+	sync->stream = stream_new(&stream);
+	return sync->stream ? 0 : err_set(err, -ENOMEM, "out of memory");
+}
+
+static void watch(struct sync *sync)
+{
+	ev_async_init(&sync->command_wake, on_command);
+	ev_async_init(&sync->journal_wake, on_journal);
+	double tick = (double)CHANNEL_TICK_US / US_PER_SEC;
+	ev_timer_init(&sync->tick, on_tick, 0., tick);
+	sync->command_wake.data = sync->journal_wake.data = sync->tick.data = sync;
+	ev_async_start(sync->loop, &sync->command_wake);
+	ev_async_start(sync->loop, &sync->journal_wake);
+	ev_timer_start(sync->loop, &sync->tick);
+}
+
+/* The process' signals are for its main thread; SIGPIPE from a write of OpenSSL must not kill. */
+static int start_thread(struct sync *sync, struct err *err)
+{
+	sigset_t all, before;
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	int result = pthread_create(&sync->thread, NULL, thread_main, sync);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	if (result != 0)
+		return err_set(err, -result, "cannot start the sync thread: %s", strerror(result));
+	pthread_setname_np(sync->thread, "sync");
+	return 0;
+}
+
+static void sync_free(struct sync *sync)
+{
+	channel_free(sync->channel, "not started");
+	stream_free(sync->stream);
+	if (sync->loop)
+		ev_loop_destroy(sync->loop);
+	pthread_mutex_destroy(&sync->lock);
+	free(sync);
+}
+
+struct sync *sync_start(const struct sync_config *config, struct err *err)
+{
+	struct sync *sync = calloc(1, sizeof(*sync));
+	if (!sync) {
+		err_set(err, -ENOMEM, "out of memory");
+		close(config->listen_fd);
+		return NULL;
+	}
+	pthread_mutex_init(&sync->lock, NULL);
+	sync->journal = config->journal;
+	sync->callbacks = config->callbacks;
+	sync->command.config_hash = config->config_hash;
+	sync->loop = ev_loop_new(EVFLAG_AUTO);
+	if (!sync->loop || make_stream(sync, config, err) < 0) {
+		if (!sync->loop)
+			err_set(err, -ENOMEM, "cannot make an event loop");
+		close(config->listen_fd);
+		sync_free(sync);
+		return NULL;
+	}
+	struct channel_config channel = {config, sync->loop, sync->stream, on_change, sync};
+	sync->channel = channel_new(&channel, err);
+	if (!sync->channel) {
+		sync_free(sync);
+		return NULL;
+	}
+	watch(sync);
+	stream_status(sync->stream, clock_us(), &sync->status);
+	journal_set_reader_wake(sync->journal, wake_for_journal, sync);
+	if (start_thread(sync, err) < 0) {
+		journal_set_reader_wake(sync->journal, NULL, NULL);
+		sync_free(sync);
+		return NULL;
+	}
+	return sync;
+}
+
+void sync_stop(struct sync *sync)
+{
+	if (!sync)
+		return;
+	journal_set_reader_wake(sync->journal, NULL, NULL);
+	pthread_mutex_lock(&sync->lock);
+	sync->command.stop = true;
+	pthread_mutex_unlock(&sync->lock);
+	ev_async_send(sync->loop, &sync->command_wake);
+	pthread_join(sync->thread, NULL);
+	sync_free(sync);
+}
+
+void sync_set_active(struct sync *sync, bool active)
+{
+	pthread_mutex_lock(&sync->lock);
+	sync->command.lost_active |= sync->command.active && !active;
+	sync->command.active = active;
+	pthread_mutex_unlock(&sync->lock);
+	ev_async_send(sync->loop, &sync->command_wake);
+}
+
+void sync_set_config_hash(struct sync *sync, uint64_t hash)
+{
+	pthread_mutex_lock(&sync->lock);
+	sync->command.config_hash = hash;
+	pthread_mutex_unlock(&sync->lock);
+	ev_async_send(sync->loop, &sync->command_wake);
+}
+
+void sync_status(struct sync *sync, struct sync_status *out)
+{
+	pthread_mutex_lock(&sync->lock);
+	*out = sync->status;
+	pthread_mutex_unlock(&sync->lock);
+}
