@@ -164,6 +164,7 @@ static void refuses(void)
 	    BAD("5;a=\"b\r\nhello\r\n"),
 	    BAD("5;a=\"b\nc\"\r\nhello\r\n"),
 	    BAD("5;a=\"b\\\r\nhello\r\n"),
+	    BAD("5;a=\"\\\x01\"\r\nhello\r\n"),
 	    BAD("5;a=\"b\"c\r\nhello\r\n"),
 	    BAD("5;a=b=c\r\nhello\r\n"),
 	    BAD("5;a\x7f\r\nhello\r\n"),

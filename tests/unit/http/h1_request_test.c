@@ -219,14 +219,14 @@ static void knows_every_byte(void)
 	for (int c = 0; c < 256; c++) {
 		char method[] = "X / HTTP/1.0\r\n\r\n", target[] = "G /? HTTP/1.0\r\n\r\n";
 		char name[] = "G / HTTP/1.0\r\n?:\r\n\r\n", value[] = "G / HTTP/1.0\r\na:?\r\n\r\n";
-		char far[] = "G / HTTP/1.0\r\na:0123456789abcdef0123456789abcdef?\r\n\r\n";
+		char far[] = "G / HTTP/1.0\r\na:0123456789abcdef0123456789abcdef\r\n\r\n";
 		bool token = c > 32 && c < 127 && !strchr("\"(),/:;<=>?@[\\]{}", c);
 		bool text = c >= 128 || c == '\t' || (c >= 32 && c < 127);
 		method[0] = (char)c;
 		target[3] = (char)c;
 		name[14] = (char)c;
 		value[16] = (char)c;
-		far[sizeof(far) - 6] = (char)c;
+		far[16 + c % 32] = (char)c;
 		CU_ASSERT_EQUAL(h1_parse_request(BYTES(method), &head) == H1_OK, token);
 		CU_ASSERT_EQUAL(
 		    h1_parse_request(BYTES(target), &head) == H1_OK, c > 32 && c < 127 && c != '#');

@@ -65,6 +65,7 @@ static void encodings(void)
 	    {TE(""), H1_BAD_TRANSFER_ENCODING},
 	    {TE(" ,chunked"), H1_BAD_TRANSFER_ENCODING},
 	    {TE(" chunked,"), H1_BAD_TRANSFER_ENCODING},
+	    {TE(" gzip,"), H1_BAD_TRANSFER_ENCODING},
 	    {TE(" chunked, chunked"), H1_BAD_TRANSFER_ENCODING},
 	    {TE(" chunked, identity"), H1_BAD_TRANSFER_ENCODING},
 	    {TE(" chunked, gzip"), H1_BAD_TRANSFER_ENCODING},
