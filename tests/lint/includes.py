@@ -29,7 +29,7 @@ THIRD_PARTY = {
     "netlink/": {"vrrp/link"},
     "protobuf-c/": {"proto"},
     "seccomp.h": {"daemon/sandbox"},
-    "cap-ng.h": {"daemon/sandbox"},
+    "cap-ng.h": {"daemon/sandbox", "daemon/supervisor"},
     "systemd/": {"daemon/supervisor"},
     "ev.h": {d for d, level in LEVELS.items() if level >= ENGINES},
 }
