@@ -6,7 +6,7 @@ import time
 
 import testing
 from failover import check_story, failover
-from lab import NODES, SLACK, VIP, Prober, alive, kill_quietly, wait_until
+from lab import NODES, SLACK, VIP, ArpWatch, Prober, alive, kill_quietly, wait_until
 from testing import TestLab
 
 SILENCE_MS = 400   # nobody could say goodbye: the peer's timer
@@ -117,6 +117,31 @@ def test_sigstop_all(checks):
     each_order(checks, lambda node: node.signal_all(signal.SIGSTOP), SILENCE_MS, then)
 
 
+def heal(checks, lab, nodes, join):
+    """What was apart is joined: one Active, which alone holds the VIP and answers; sessions stay."""
+    prober = Prober(lab)
+    join()
+    wait_until(lambda: sorted(str(n.state()) for n in nodes) == ["active", "backup"],
+               10 * SLACK, "one Active and one Backup after they see each other again")
+    active = next(n for n in nodes if n.state() == "active")
+    wait_until(lambda: holders(lab) == [active.name], 5 * SLACK, "only the Active holds the VIP")
+    for node in nodes:
+        node.wait_in_sync()
+    prober.wait_ok()
+    traffic = prober.stop()
+    checks.note("Active in the end", active.name)
+    checks.note("outage while it heals, ms", 1000 * traffic.outage()[0])
+    checks.note("failed requests", traffic.failures_text())
+    watch = ArpWatch(lab)
+    prober = Prober(lab)
+    prober.wait_ok(100)
+    checks.equal("requests that fail afterwards", prober.stop().failures_text(), "none")
+    answers = {mac for _, macs in watch.stop().asked for mac in macs}
+    checks.equal("who answers ARP", answers, {lab.owner_mac(active)})
+    for kind, row in lab.sticky("check").items():
+        checks.equal(f"{kind}: kept their backend again", row["kept"], row["clients"])
+
+
 def test_link_cut(checks):
     """The cable only. When it is back there may be two Actives for a moment; one must yield."""
     def cut(node):
@@ -125,17 +150,20 @@ def test_link_cut(checks):
         return moment
 
     def then(lab, dying, survivor, _story):
-        nodes = (dying, survivor)
-        lab.link(dying.name, up=True)
-        wait_until(lambda: sorted(str(n.state()) for n in nodes) == ["active", "backup"],
-                   10 * SLACK, "one Active and one Backup after the link is back")
-        active = next(n for n in nodes if n.state() == "active")
-        wait_until(lambda: holders(lab) == [active.name], 5 * SLACK,
-                   "only the Active holds the VIP")
-        for node in nodes:
-            node.wait_in_sync()
-        for kind, row in lab.sticky("check").items():
-            checks.equal(f"{kind}: kept their backend again", row["kept"], row["clients"])
+        heal(checks, lab, (dying, survivor), lambda: lab.link(dying.name, up=True))
+    each_order(checks, cut, SILENCE_MS, then)
+
+
+def test_isolated(checks):
+    """The switch forgets the Active, which sees its carrier and goes on: two Actives apart, until
+    they see each other again."""
+    def cut(node):
+        moment = time.monotonic()
+        node.lab.isolate(node.name, True)
+        return moment
+
+    def then(lab, dying, survivor, _story):
+        heal(checks, lab, (dying, survivor), lambda: lab.isolate(dying.name, False))
     each_order(checks, cut, SILENCE_MS, then)
 
 
