@@ -1,0 +1,141 @@
+#include "daemon/health/check.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "daemon/base/clock.h"
+#include "daemon/health/http_probe.h"
+#include "tests/unit/unit.h"
+
+/* Results in order ('+' or '-') and the health after each ('U', 'D'; '?' is where it starts). */
+static void rise_and_fall(void)
+{
+	static const struct {
+		enum target_health start;
+		uint16_t rise, fall;
+		const char *results, *health;
+	} cases[] = {
+	    {TARGET_UNKNOWN, 2, 3, "+", "U"},
+	    {TARGET_UNKNOWN, 2, 3, "-", "D"},
+	    {TARGET_UNKNOWN, 5, 5, "-++++-+++++", "DDDDDDDDDDU"},
+	    {TARGET_UP, 2, 3, "---", "UUD"},
+	    {TARGET_UP, 2, 3, "--+--+---", "UUUUUUUUD"},
+	    {TARGET_UP, 2, 1, "-+-++", "DDDDU"},
+	    {TARGET_DOWN, 2, 3, "++", "DU"},
+	    {TARGET_DOWN, 1, 1, "-+-+", "DUDU"},
+	    {TARGET_DOWN, 3, 3, "++-++-+++---", "DDDDDDDDUUUD"},
+	    {TARGET_UP, 1, 1, "+++", "UUU"},
+	    {TARGET_DOWN, 1, 1, "---", "DDD"},
+	};
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct target target = {.health = (uint8_t)cases[i].start};
+		for (size_t k = 0; cases[i].results[k]; k++) {
+			enum target_health now = health_step(
+			    &target, cases[i].results[k] == '+', cases[i].rise, cases[i].fall);
+			target.health = (uint8_t)now;
+			enum target_health wanted =
+			    cases[i].health[k] == 'U' ? TARGET_UP : TARGET_DOWN;
+			CU_ASSERT_EQUAL(now, wanted);
+		}
+	}
+}
+
+static void counters_do_not_wrap(void)
+{
+	struct target target = {.health = TARGET_DOWN};
+	for (int i = 0; i < 70000; i++)
+		CU_ASSERT_EQUAL_FATAL(health_step(&target, false, 2, 3), TARGET_DOWN);
+	CU_ASSERT_EQUAL(target.fall_count, UINT16_MAX);
+	health_step(&target, true, 2, 3);
+	CU_ASSERT_EQUAL(target.fall_count, 0);
+	CU_ASSERT_EQUAL(target.rise_count, 1);
+}
+
+static void jitter_stays_within_five_per_cent(void)
+{
+	const uint64_t interval = 1000000, now = 12345;
+	uint64_t least = UINT64_MAX, most = 0, sum = 0, n = 10000;
+	for (uint64_t i = 0; i < n; i++) {
+		uint64_t wait = health_next_us(i % 7, i, interval, now) - now;
+		least = wait < least ? wait : least;
+		most = wait > most ? wait : most;
+		sum += wait;
+	}
+	CU_ASSERT_TRUE(least >= 950000 && least < 960000);
+	CU_ASSERT_TRUE(most <= 1050000 && most > 1040000);
+	CU_ASSERT_TRUE(sum / n > 997000 && sum / n < 1003000);
+	CU_ASSERT_EQUAL(health_next_us(1, 1, 0, now), now);
+}
+
+static void phases_are_spread(void)
+{
+	unsigned buckets[10] = {0};
+	for (uint64_t id = 1; id <= 1000; id++) {
+		uint64_t phase = health_phase_us(id, 10 * US_PER_SEC);
+		CU_ASSERT_TRUE_FATAL(phase < US_PER_SEC);
+		buckets[phase / (US_PER_SEC / 10)]++;
+		CU_ASSERT_TRUE(health_phase_us(id, 50000) < 50000);
+	}
+	for (int i = 0; i < 10; i++)
+		CU_ASSERT_TRUE(buckets[i] > 60 && buckets[i] < 140);
+	CU_ASSERT_EQUAL(health_phase_us(1, 0), 0);
+}
+
+static void reads_the_status_line(void)
+{
+	static const struct {
+		const char *text;
+		int status;
+	} cases[] = {
+	    {"HTTP/1.1 200 OK\r\n", 200},
+	    {"HTTP/1.0 503 ", 503},
+	    {"HTTP/1.1 404\r\n", 404},
+	    {"HTTP/1.1 404\n", 404},
+	    {"HTTP/1.1 2000 OK\r\n", -EPROTO},
+	    {"HTTP/1.1 20 OK\r\n", -EPROTO},
+	    {"HTTP/1.1  200 OK\r\n", -EPROTO},
+	    {"HTTP/1.1 -20 OK\r\n", -EPROTO},
+	    {"HTTP/1.1 000 OK\r\n", -EPROTO},
+	    {"HTTP/1.1 600 OK\r\n", -EPROTO},
+	    {"HTTP/1.x 200 OK\r\n", -EPROTO},
+	    {"HTTP/2.0 200 OK\r\n", -EPROTO},
+	    {"http/1.1 200 OK\r\n", -EPROTO},
+	    {"SSH-2.0-OpenSSH", -EPROTO},
+	    {"S", -EPROTO},
+	    {"\r\nHTTP/1.1 200 OK", -EPROTO},
+	    {"HTTP/1.1 200", -EAGAIN},
+	    {"", -EAGAIN},
+	};
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+		CU_ASSERT_EQUAL(
+		    http_probe_status(cases[i].text, strlen(cases[i].text)), cases[i].status);
+	static const char good[] = "HTTP/1.1 204 No Content\r\n";
+	for (size_t len = 0; len < sizeof(good); len++)
+		CU_ASSERT_EQUAL(
+		    http_probe_status(good, len), len < HTTP_PROBE_LINE_MIN ? -EAGAIN : 204);
+}
+
+static void writes_the_request(void)
+{
+	struct conf_health health = {
+	    .kind = CONF_HEALTH_HTTP, .path = "/healthz", .method = "HEAD", .host = NULL};
+	size_t len = 0;
+	char *text = http_probe_request(&health, "192.0.2.21:8080", &len);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(text);
+	CU_ASSERT_EQUAL(len, strlen(text));
+	static const char start[] = "HEAD /healthz HTTP/1.1\r\nHost: 192.0.2.21:8080\r\n";
+	CU_ASSERT_EQUAL(strncmp(text, start, sizeof(start) - 1), 0);
+	CU_ASSERT_PTR_NOT_NULL(strstr(text, "\r\nConnection: close\r\n"));
+	CU_ASSERT_STRING_EQUAL(text + len - 4, "\r\n\r\n");
+	free(text);
+	health.host = "www.example.org";
+	text = http_probe_request(&health, "192.0.2.21:8080", &len);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(text);
+	CU_ASSERT_PTR_NOT_NULL(strstr(text, "\r\nHost: www.example.org\r\n"));
+	free(text);
+}
+
+UNIT_MAIN("health/check", UNIT(rise_and_fall), UNIT(counters_do_not_wrap),
+    UNIT(jitter_stays_within_five_per_cent), UNIT(phases_are_spread), UNIT(reads_the_status_line),
+    UNIT(writes_the_request))
