@@ -231,10 +231,7 @@ static void check_key_file(struct report *report, const struct node *root, const
 static int check_nodes(
     struct report *report, const struct node *root, const struct conf *conf, struct places *places)
 {
-	const struct node *map = node_child(root, "nodes");
-	const struct node *entry = first_of(map);
-	if (conf->n_nodes == 1)
-		report_value(report, map, "only one node; wanted the two of the pair, or none");
+	const struct node *entry = first_of(node_child(root, "nodes"));
 	for (uint32_t i = 0; i < conf->n_nodes; i++, entry = entry->next) {
 		const struct node *address = node_child(entry, "address");
 		if (!address)
@@ -300,10 +297,8 @@ static int check_routers(
     struct report *report, const struct node *root, const struct conf *conf, struct places *places)
 {
 	const struct node *map = node_child(root, "virtual_routers"), *entry = first_of(map);
-	const struct node *nodes = node_child(root, "nodes");
-	if (conf->n_routers > 0 && (!nodes || nodes->n_children == 0))
-		report_key(
-		    report, map, "virtual routers need two nodes; there are none in \"nodes\"");
+	if (conf->n_routers > 0 && !node_child(root, "nodes"))
+		report_key(report, map, "virtual routers need two nodes, but \"nodes\" is missing");
 	for (uint32_t i = 0; i < conf->n_routers; i++, entry = entry->next) {
 		const struct conf_router *router = &conf->routers[i];
 		const struct node *vip = first_of(node_child(entry, "addresses"));
@@ -347,7 +342,7 @@ static int check_listeners(
 {
 	const struct node *map = node_child(root, "listeners"), *entry = first_of(map);
 	const struct node *admin = node_child(node_child(root, "admin"), "listen");
-	if (!node_child(root, "virtual_routers") && (!map || map->n_children == 0))
+	if (!first_of(node_child(root, "virtual_routers")) && !first_of(map))
 		report_missing(report, root, "listeners",
 		    "missing; without listeners and virtual_routers there is nothing to do");
 	for (uint32_t i = 0; i < conf->n_listeners; i++, entry = entry->next) {

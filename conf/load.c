@@ -83,16 +83,21 @@ static bool check_kind(
 	return false;
 }
 
-static bool check_count(
-    struct load *load, const struct conf_key *key, const struct node *node, uint32_t n)
+/* How many entries to load: those that are too many are only counted. */
+static uint32_t check_count(struct load *load, const struct conf_key *key, const struct node *node)
 {
-	if (n < key->min)
-		report_value(load->report, node, "empty; wanted at least %llu",
-		    (unsigned long long)key->min);
-	else if (n > key->max)
-		report_value(load->report, node, "%u entries; at most %llu are allowed", n,
-		    (unsigned long long)key->max);
-	return n >= key->min && n <= key->max;
+	uint32_t n = node->n_children;
+	unsigned long long min = key->min, max = key->max;
+	const char *entries = n == 1 ? "entry" : "entries";
+	if (n >= min && n <= max)
+		return n;
+	if (min == max)
+		report_value(load->report, node, "%u %s; wanted exactly %llu", n, entries, max);
+	else if (n < min)
+		report_value(load->report, node, "%u %s; wanted at least %llu", n, entries, min);
+	else
+		report_value(load->report, node, "%u %s; wanted at most %llu", n, entries, max);
+	return n < key->max ? n : (uint32_t)key->max;
 }
 
 static void *make_entries(
@@ -121,13 +126,13 @@ static void load_map(
     struct load *load, const struct conf_key *key, const struct node *node, char *base, uint64_t id)
 {
 	size_t size = key->object->size;
-	if (!check_kind(load, node, NODE_OBJECT, "an object of named entries") ||
-	    !check_count(load, key, node, node->n_children))
+	if (!check_kind(load, node, NODE_OBJECT, "an object of named entries"))
 		return;
-	char *entry = make_entries(load, key, base, node->n_children, size);
+	uint32_t n = check_count(load, key, node);
+	char *entry = make_entries(load, key, base, n, size);
 	if (!entry)
 		return;
-	for (const struct node *child = node->child; child; child = child->next, entry += size) {
+	for (const struct node *child = node->child; n > 0; n--, child = child->next) {
 		uint64_t child_id = id_of(id, child->key);
 		/* Each struct of a map begins with its name. */
 		*(const char **)entry = arena_copy(load->arena, child->key, strlen(child->key));
@@ -138,6 +143,7 @@ static void load_map(
 		check_name(load, child);
 		hash_leaf(load, child_id, "");
 		load_object(load, key->object, child, entry, child_id);
+		entry += size;
 	}
 }
 
@@ -167,16 +173,17 @@ static void load_list(
 {
 	const struct conf_key *element = key->element;
 	bool single = key->one_or_list && node->kind != NODE_LIST;
-	if (!single && (!check_kind(load, node, NODE_LIST, "a list") ||
-			   !check_count(load, key, node, node->n_children)))
+	if (!single && !check_kind(load, node, NODE_LIST, "a list"))
 		return;
-	uint32_t n = single ? 1 : node->n_children, i = 0;
+	uint32_t n = single ? 1 : check_count(load, key, node);
 	char *entry = make_entries(load, key, base, n, element->size);
 	if (!entry)
 		return;
 	const struct node *child = single ? node : node->child;
-	for (; child && i < n; child = child->next, i++, entry += element->size)
+	for (uint32_t i = 0; i < n; i++, child = child->next) {
 		load_element(load, element, child, entry, hash_mix(id + i + 1));
+		entry += element->size;
+	}
 }
 
 /* `node` is NULL when the key is not in the file. */
@@ -186,11 +193,13 @@ static void load_key(struct load *load, const struct conf_key *key, const struct
 	uint64_t id = id_of(parent_id, key->name);
 	char *field = base + key->offset;
 	struct err err = {0};
+	char wish[VALUE_WISH_MAX];
 	if (key->def && value_parse_default(key, load->arena, field, &err) < 0)
 		load->out_of_memory = true; /* unit/conf/schema proves that defaults parse */
 	if (!node) {
 		if (key->required && object)
-			report_missing(load->report, object, key->name, "missing; %s", key->help);
+			report_missing(load->report, object, key->name, "missing; wanted %s",
+			    value_wish(key, wish));
 		if (key->type == CONF_OBJECT && !key->variant && !key->object->variants)
 			load_object(load, key->object, NULL, field, id);
 		return;
@@ -244,7 +253,7 @@ static void load_kind(struct load *load, const struct conf_object *object, const
 		const struct node *child = node_child(node, key->name);
 		if (child && chosen)
 			report_key(load->report, child,
-			    "\"%s\" is there already; wanted one of them", chosen->name);
+			    "\"%s\" is given already; only one of them can be", chosen->name);
 		if (child && !chosen)
 			chosen = key;
 	}

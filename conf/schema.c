@@ -209,7 +209,7 @@ static const struct conf_key sync_keys[] = {
     {"port", CONF_INT, FIELD(struct conf_sync, port), .min = 1, .max = 65535, .def = "5405",
 	.restart = true, .help = "TCP port of the sync channel on the nodes' addresses"},
     {"key_file", CONF_STRING, FIELD(struct conf_sync, key_file), .format = &conf_format_file,
-	.def_note = "none; required when there are nodes",
+	.restart = true, .def_note = "none; required when there are nodes",
 	.help = "The secret of the pair: 32 bytes in base64, mode 0600, the same on both nodes"},
     {"sessions", CONF_ENUM, FIELD(struct conf_sync, sessions), .words = sessions_words,
 	.def = "async",
@@ -235,7 +235,7 @@ static const struct conf_key root_keys[] = {
     {"cluster", CONF_STRING, FIELD(struct conf, cluster), .format = &conf_format_name,
 	.def = "yoke", .help = "Name of the pair, shown everywhere"},
     {"nodes", CONF_MAP, ENTRIES(struct conf, nodes, n_nodes), .object = &node_object,
-	.max = CONF_NODES_MAX, .def_note = "none: a single balancer",
+	.min = CONF_NODES_MAX, .max = CONF_NODES_MAX, .def_note = "none: a single balancer",
 	.help = "The two nodes of the pair, by name"},
     {"virtual_routers", CONF_MAP, ENTRIES(struct conf, routers, n_routers),
 	.object = &router_object, .max = CONF_ROUTERS_MAX, .def_note = "none",
@@ -317,7 +317,7 @@ void conf_schema_consider(
     const char *candidate, const char *text, const char **best, unsigned *edits)
 {
 	unsigned found = distance(candidate, text);
-	unsigned allowed = (unsigned)(strlen(candidate) + 2) / 3;
+	unsigned allowed = (unsigned)(strlen(candidate) + 1) / 3;
 	if (found <= allowed && found < *edits) {
 		*best = candidate;
 		*edits = found;

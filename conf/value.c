@@ -105,6 +105,19 @@ static size_t append_range(const struct conf_key *key, char *buf, size_t size, s
 	return text_append(buf, size, used, "%s..%s", min, max);
 }
 
+static char *list_wish(const struct conf_key *key, char buf[VALUE_WISH_MAX])
+{
+	char each[VALUE_WISH_MAX];
+	const struct conf_object *object = key->element->object;
+	value_wish(object ? conf_schema_find(object, object->shorthand) : key->element, each);
+	if (key->one_or_list)
+		text_append(buf, VALUE_WISH_MAX, 0, "%s, or a list of them", each);
+	else
+		text_append(buf, VALUE_WISH_MAX, 0, "a list, each %s%s", each,
+		    object ? " or an object" : "");
+	return buf;
+}
+
 char *value_wish(const struct conf_key *key, char buf[VALUE_WISH_MAX])
 {
 	static const char *const texts[] = {
@@ -119,14 +132,16 @@ char *value_wish(const struct conf_key *key, char buf[VALUE_WISH_MAX])
 	    [CONF_CIDR] = "an address with prefix like \"192.0.2.10/24\"",
 	    [CONF_STATUS] = "a status or range of them like \"200\" or \"200-399\"",
 	    [CONF_OBJECT] = "an object",
-	    [CONF_MAP] = "an object",
-	    [CONF_LIST] = "a list",
+	    [CONF_MAP] = "an object of named entries",
 	};
+	if (key->type == CONF_LIST)
+		return list_wish(key, buf);
 	if (key->format) {
 		text_append(buf, VALUE_WISH_MAX, 0, "%s", key->format->wish);
 		return buf;
 	}
-	size_t used = text_append(buf, VALUE_WISH_MAX, 0, "%s", texts[key->type]);
+	bool fixed = key->type == CONF_INT && key->min == key->max;
+	size_t used = text_append(buf, VALUE_WISH_MAX, 0, "%s", fixed ? "" : texts[key->type]);
 	if (key->type == CONF_INT || key->type == CONF_DURATION || key->type == CONF_SIZE)
 		append_range(key, buf, VALUE_WISH_MAX, used);
 	for (const char *const *word = key->words; word && *word; word++)

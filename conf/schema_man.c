@@ -1,0 +1,157 @@
+#include "conf/schema_man.h"
+
+#include <string.h>
+
+#include "conf/conf.h"
+#include "conf/node.h"
+#include "conf/schema.h"
+#include "conf/value.h"
+
+#define PATH_MAX_LEN 128
+
+/* Text with what roff would take for its own made harmless. A line must not begin with . or ' . */
+static void print_text(FILE *out, const char *text)
+{
+	for (; *text; text++) {
+		if (*text == '\\')
+			fputs("\\e", out);
+		else if (*text == '-')
+			fputs("\\-", out);
+		else
+			fputc(*text, out);
+	}
+}
+
+static void print_literal_line(FILE *out, const char *line)
+{
+	if (*line == '.' || *line == '\'')
+		fputs("\\&", out);
+	print_text(out, line);
+}
+
+void schema_man_print_head(FILE *out)
+{
+	fputs(
+	    ".\\\" Made by yoke-schema from conf/schema.c: change that, not this.\n"
+	    ".TH YOKE.JSON 5 \"\" \"yoke\" \"File formats\"\n"
+	    ".SH NAME\n"
+	    "yoke.json \\- configuration of a yoke load balancer pair\n"
+	    ".SH DESCRIPTION\n"
+	    "One JSON file (RFC 8259, UTF\\-8, at most 4 MiB) describes the pair. It is the same "
+	    "on\n"
+	    "both nodes. Comments, // to the end of the line and /* ... */, are allowed. Without\n"
+	    ".I nodes\nand\n.I virtual_routers\nyoke is a single balancer.\n"
+	    ".PP\n"
+	    "Unknown keys, duplicate keys and values out of range are errors.\n"
+	    ".B yoked \\-\\-check\ntells all of them at once, each as\n"
+	    ".IR FILE : LINE : COLUMN : \" PATH\" : \" message\" .\n"
+	    "A file with errors changes nothing.\n"
+	    ".PP\n"
+	    "Durations are strings with a unit: us, ms, s, m, h, d, as in \"100ms\" or \"1.5h\". "
+	    "So\n"
+	    "are sizes: B, KiB, MiB, GiB. Addresses with port are \"192.0.2.10:80\" or\n"
+	    "\"[2001:db8::10]:80\". Names consist of 1 to 63 letters, digits, '_', '.' and "
+	    "'\\-'.\n",
+	    out);
+}
+
+/* "Value: a list, each ..., 1 to 16." */
+static void print_type(FILE *out, const struct conf_key *key)
+{
+	char wish[VALUE_WISH_MAX];
+	unsigned long long min = key->min, max = key->max;
+	fputs("Value: ", out);
+	print_text(out, value_wish(key, wish));
+	if (key->type == CONF_MAP || key->type == CONF_LIST) {
+		if (min == max)
+			fprintf(out, ", exactly %llu", max);
+		else if (min > 0)
+			fprintf(out, ", %llu to %llu", min, max);
+		else
+			fprintf(out, ", at most %llu", max);
+	}
+	if (key->unit)
+		fprintf(out, " (%s)", key->unit);
+	fputs(".\n", out);
+}
+
+static void print_key(FILE *out, const struct conf_key *key)
+{
+	fprintf(out, ".TP\n.B %s\n", key->name);
+	print_literal_line(out, key->help);
+	fputs(".\n", out);
+	print_type(out, key);
+	if (key->step > 1) {
+		char step[32];
+		fprintf(out, "A multiple of %s.\n",
+		    value_format_number(key->type, key->step, step, sizeof(step)));
+	}
+	if (key->required)
+		fputs("Required.\n", out);
+	if (key->variant)
+		fputs("Of the alternatives exactly one is given.\n", out);
+	if (key->def || key->def_note) {
+		fputs("Default: ", out);
+		print_text(out, key->def ? key->def : key->def_note);
+		fputs(".\n", out);
+	}
+	if (key->restart)
+		fputs("A change needs a restart.\n", out);
+}
+
+/* The section of an object, then those of the objects in it. `path` is "pools.NAME". */
+static void print_object(FILE *out, const struct conf_object *object, const char *path)
+{
+	fprintf(out, ".SS \"%s%s%s\"\n", object->title, *path ? ": " : "", path);
+	if (object->n_keys == 0)
+		fputs("An empty object: there is nothing to set.\n", out);
+	for (uint32_t i = 0; i < object->n_keys; i++)
+		print_key(out, &object->keys[i]);
+	for (uint32_t i = 0; i < object->n_keys; i++) {
+		const struct conf_key *key = &object->keys[i];
+		char below[PATH_MAX_LEN];
+		size_t used = text_append(
+		    below, sizeof(below), 0, "%s%s%s", path, *path ? "." : "", key->name);
+		if (key->type == CONF_MAP)
+			text_append(below, sizeof(below), used, ".NAME");
+		else if (key->type == CONF_LIST)
+			text_append(below, sizeof(below), used, "[]");
+		if (key->object)
+			print_object(out, key->object, below);
+		else if (key->element && key->element->object)
+			print_object(out, key->element->object, below);
+	}
+}
+
+void schema_man_print_keys(FILE *out)
+{
+	fputs(".SH KEYS\n", out);
+	print_object(out, &conf_schema_root, "");
+	fputs(".SH EXAMPLES\n", out);
+}
+
+void schema_man_print_example(FILE *out, const char *title, FILE *example)
+{
+	char line[1024];
+	fputs(".PP\n", out);
+	print_literal_line(out, title);
+	fputs("\n.PP\n.EX\n", out);
+	while (fgets(line, sizeof(line), example))
+		print_literal_line(out, line);
+	fputs(".EE\n", out);
+}
+
+void schema_man_print_tail(FILE *out)
+{
+	fputs(".SH FILES\n"
+	      ".TP\n.I /etc/yoke/yoke.json\nThe default configuration file.\n"
+	      ".TP\n.I /etc/yoke/sync.key\n"
+	      "By custom the secret of the pair. To make one, on one node:\n"
+	      ".IP\n.EX\n"
+	      "head \\-c 32 /dev/urandom | base64 > /etc/yoke/sync.key\n"
+	      "chmod 600 /etc/yoke/sync.key\n"
+	      ".EE\n.IP\nand copy it to the other.\n"
+	      ".SH SEE ALSO\n"
+	      ".BR yoked (8),\n.BR yokectl (1)\n",
+	    out);
+}
