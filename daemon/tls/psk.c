@@ -82,11 +82,12 @@ static bool ctx_configure(SSL_CTX *ctx, struct tls_psk *psk)
 	SSL_CTX_set_mode(ctx, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
 				  SSL_MODE_RELEASE_BUFFERS);
 	SSL_CTX_set_read_ahead(ctx, 1);
-	SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER, NULL);
-	if (psk->side == TLS_CLIENT)
+	if (psk->side == TLS_CLIENT) {
+		SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER, NULL);
 		SSL_CTX_set_psk_use_session_callback(ctx, on_client_psk);
-	else
+	} else {
 		SSL_CTX_set_psk_find_session_callback(ctx, on_server_psk);
+	}
 	return SSL_CTX_set_min_proto_version(ctx, TLS1_3_VERSION) == 1 &&
 	       SSL_CTX_set_max_proto_version(ctx, TLS1_3_VERSION) == 1 &&
 	       SSL_CTX_set_ciphersuites(ctx, "TLS_AES_128_GCM_SHA256") == 1 &&

@@ -1,0 +1,361 @@
+/* Every message there and back, in pieces, and what a hostile peer might send. */
+#include "proto/codec.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tests/unit/unit.h"
+
+#define BUF_SIZE (SYNC_FRAME_HEADER + SYNC_FRAME_MAX)
+
+static uint8_t buf[BUF_SIZE + 64];
+static struct record records[SYNC_BATCH_MAX + 1];
+
+static void fill_records(size_t n)
+{
+	memset(records, 0, sizeof(records));
+	for (size_t i = 0; i < n; i++) {
+		struct record *r = &records[i];
+		r->kind = (enum record_kind)(i % RECORD_KIND_COUNT);
+		switch (r->kind) {
+		case RECORD_SESSION: r->session.target_id = ~i; r->session.expires_us = i * 1000003;
+		/* fall through */
+		case RECORD_SESSION_DELETE:
+			r->session.pool_id = i * 77;
+			memset(r->session.key, (int)i, sizeof(r->session.key));
+			break;
+		case RECORD_HEALTH:
+			r->health.target_id = i << 40;
+			r->health.health = (uint8_t)(i / 4 % 3);
+			r->health.rise_count = (uint16_t)i;
+			r->health.fall_count = UINT16_MAX;
+			r->health.since_us = i * 999;
+			memset(r->health.reason, 'a' + (int)(i % 26), i % RECORD_REASON_MAX);
+			break;
+		default: r->admin.target_id = i; r->admin.admin = (uint8_t)(i / 4 % 3);
+		}
+	}
+}
+
+static size_t make_messages(struct sync_message out[16])
+{
+	size_t n = 0;
+	memset(out, 0, 16 * sizeof(*out));
+	struct sync_message *m = &out[n++];
+	m->kind = SYNC_HELLO;
+	m->hello.version = 3;
+	m->hello.oldest_version = 2;
+	strcpy(m->hello.node, "node-a");
+	m->hello.instance = 0xfedcba9876543210;
+	m->hello.epoch = 17;
+	m->hello.config_hash = UINT64_MAX;
+	m->hello.active = true;
+	m->hello.have = (struct sync_position){99, 16, 1234567};
+	for (enum sync_message_kind k = SYNC_RESUME; k <= SYNC_ACK; k++) {
+		if (k == SYNC_BATCH)
+			continue;
+		m = &out[n++];
+		m->kind = k;
+		m->mark.epoch = SYNC_EPOCH_MAX;
+		m->mark.sequence = SYNC_SEQUENCE_MAX;
+		m->mark.sessions = k == SYNC_SNAPSHOT_END ? 5 : 0;
+		m->mark.targets = k == SYNC_SNAPSHOT_END ? 6 : 0;
+	}
+	m = &out[n++];
+	m->kind = SYNC_BATCH;
+	m->batch.epoch = 5;
+	m->batch.snapshot = true;
+	m->batch.after = 100;
+	m->batch.through = 107;
+	m->batch.records = records;
+	m->batch.n_records = 9;
+	m = &out[n++];
+	m->kind = SYNC_HEARTBEAT;
+	m->heartbeat.active = true;
+	m->heartbeat.epoch = 4;
+	m->heartbeat.sequence = 8;
+	m->heartbeat.entries = 1000000;
+	m->heartbeat.digest = 0x8000000000000001;
+	m->heartbeat.digest_at_sequence = true;
+	m->heartbeat.verdict = SYNC_VERDICT_DIFFERENT;
+	m->heartbeat.config_hash = 1;
+	m = &out[n++];
+	m->kind = SYNC_BYE;
+	strcpy(m->bye.reason, "shutting down");
+	return n;
+}
+
+static bool same_record(const struct record *a, const struct record *b)
+{
+	if (a->kind != b->kind)
+		return false;
+	switch (a->kind) {
+	case RECORD_SESSION: return memcmp(&a->session, &b->session, sizeof(a->session)) == 0;
+	case RECORD_SESSION_DELETE:
+		return a->session.pool_id == b->session.pool_id &&
+		       memcmp(a->session.key, b->session.key, 16) == 0;
+	case RECORD_HEALTH:
+		return a->health.target_id == b->health.target_id &&
+		       a->health.health == b->health.health &&
+		       a->health.rise_count == b->health.rise_count &&
+		       a->health.fall_count == b->health.fall_count &&
+		       a->health.since_us == b->health.since_us &&
+		       strcmp(a->health.reason, b->health.reason) == 0;
+	default:
+		return a->admin.target_id == b->admin.target_id && a->admin.admin == b->admin.admin;
+	}
+}
+
+static bool same(const struct sync_message *a, const struct sync_message *b)
+{
+	if (a->kind != b->kind)
+		return false;
+	if (a->kind != SYNC_BATCH)
+		return memcmp(a, b, sizeof(*a)) == 0;
+	if (a->batch.epoch != b->batch.epoch || a->batch.snapshot != b->batch.snapshot ||
+	    a->batch.after != b->batch.after || a->batch.through != b->batch.through ||
+	    a->batch.n_records != b->batch.n_records)
+		return false;
+	for (size_t i = 0; i < a->batch.n_records; i++) {
+		if (!same_record(&a->batch.records[i], &b->batch.records[i]))
+			return false;
+	}
+	return true;
+}
+
+static void every_message_comes_back(void)
+{
+	struct sync_message messages[16], got;
+	struct codec *codec = codec_new();
+	struct err err;
+	fill_records(SYNC_BATCH_MAX);
+	size_t n = make_messages(messages);
+	bool seen[SYNC_KIND_COUNT] = {false};
+	for (size_t i = 0; i < n; i++) {
+		long len = codec_encode(codec, &messages[i], buf, sizeof(buf));
+		CU_ASSERT(len > SYNC_FRAME_HEADER);
+		memset(&got, 0xee, sizeof(got));
+		CU_ASSERT_EQUAL(codec_decode(codec, buf, (size_t)len, &got, &err), len);
+		CU_ASSERT(same(&messages[i], &got));
+		seen[got.kind] = true;
+	}
+	for (int kind = 0; kind < SYNC_UNKNOWN; kind++)
+		CU_ASSERT(seen[kind]);
+	codec_free(codec);
+}
+
+/* A decoder that is given one byte more at a time says "more" until the frame is complete. */
+static void split_at_every_byte(void)
+{
+	struct sync_message messages[16], got;
+	struct codec *codec = codec_new();
+	struct err err;
+	fill_records(SYNC_BATCH_MAX);
+	size_t n = make_messages(messages), total = 0;
+	for (size_t i = 0; i < n; i++)
+		total +=
+		    (size_t)codec_encode(codec, &messages[i], buf + total, sizeof(buf) - total);
+	for (size_t i = 0, at = 0; i < n; i++) {
+		long len = 0;
+		for (size_t have = 0; len == 0 && at + have <= total; have++) {
+			uint8_t *exact = malloc(have ? have : 1); /* a sanitizer sees overreads */
+			memcpy(exact, buf + at, have);
+			len = codec_decode(codec, exact, have, &got, &err);
+			free(exact);
+			CU_ASSERT(len == 0 || (size_t)len == have);
+		}
+		CU_ASSERT(len > 0 && same(&messages[i], &got));
+		at += (size_t)len;
+	}
+	codec_free(codec);
+}
+
+static void a_full_batch_of_long_records(void)
+{
+	struct codec *codec = codec_new();
+	struct sync_message m = {.kind = SYNC_BATCH}, got;
+	struct err err;
+	memset(records, 0, sizeof(records));
+	for (size_t i = 0; i < SYNC_BATCH_MAX; i++) {
+		records[i].kind = RECORD_HEALTH;
+		records[i].health.target_id = UINT64_MAX;
+		records[i].health.since_us = SYNC_TIME_MAX_US;
+		memset(records[i].health.reason, 'x', RECORD_REASON_MAX - 1);
+	}
+	m.batch.records = records;
+	m.batch.n_records = SYNC_BATCH_MAX;
+	long len = codec_encode(codec, &m, buf, sizeof(buf));
+	CU_ASSERT(len > 0);
+	CU_ASSERT_EQUAL(codec_decode(codec, buf, (size_t)len, &got, &err), len);
+	CU_ASSERT(same(&m, &got));
+	CU_ASSERT_EQUAL(codec_encode(codec, &m, buf, (size_t)len - 1), -ENOBUFS);
+	m.batch.n_records++;
+	CU_ASSERT_EQUAL(codec_encode(codec, &m, buf, sizeof(buf)), -EINVAL);
+	codec_free(codec);
+}
+
+static long decode_body(const uint8_t *body, size_t len, struct sync_message *got, struct err *err)
+{
+	struct codec *codec = codec_new();
+	uint8_t *frame = malloc(SYNC_FRAME_HEADER + len);
+	for (int i = 0; i < 4; i++)
+		frame[i] = (uint8_t)(len >> (24 - 8 * i));
+	if (len > 0)
+		memcpy(frame + SYNC_FRAME_HEADER, body, len);
+	long result = codec_decode(codec, frame, SYNC_FRAME_HEADER + len, got, err);
+	free(frame);
+	codec_free(codec);
+	return result;
+}
+
+static void oversized_is_refused_at_once(void)
+{
+	struct codec *codec = codec_new();
+	struct sync_message got;
+	struct err err = {""};
+	CU_ASSERT_EQUAL(codec_decode(codec, (const uint8_t *)"\0\4\0\1", 4, &got, &err), -EPROTO);
+	CU_ASSERT(strstr(err.text, "262145") != NULL);
+	CU_ASSERT_EQUAL(codec_decode(codec, (const uint8_t *)"\0\4\0\0", 4, &got, &err), 0);
+	CU_ASSERT_EQUAL(
+	    codec_decode(codec, (const uint8_t *)"\xff\xff\xff\xff", 4, &got, &err), -EPROTO);
+	codec_free(codec);
+}
+
+/* Batch with as many empty records as fit: 2 bytes each on the wire, a hundred in memory. */
+static void bomb_of_empty_submessages(void)
+{
+	struct sync_message got;
+	struct err err = {""};
+	size_t body = SYNC_FRAME_MAX - 4;
+	uint8_t *bomb = malloc(SYNC_FRAME_MAX);
+	memset(bomb, 0, SYNC_FRAME_MAX);
+	bomb[0] = 4 << 3 | 2; /* Frame.batch */
+	bomb[1] = (uint8_t)(body | 0x80);
+	bomb[2] = (uint8_t)(body >> 7 | 0x80);
+	bomb[3] = (uint8_t)(body >> 14);
+	for (size_t i = 4; i + 1 < SYNC_FRAME_MAX; i += 2)
+		bomb[i] = 5 << 3 | 2; /* records, length 0 */
+	CU_ASSERT_EQUAL(decode_body(bomb, SYNC_FRAME_MAX, &got, &err), -EPROTO);
+	/* The same batch again and again: protobuf merges them. */
+	for (size_t i = 0; i + 3 < SYNC_FRAME_MAX; i += 4)
+		memcpy(bomb + i, "\x22\2\x2a\0", 4);
+	CU_ASSERT_EQUAL(decode_body(bomb, SYNC_FRAME_MAX, &got, &err), -EPROTO);
+	/* Few enough for the arena, too many for a batch. */
+	size_t n = SYNC_BATCH_MAX + 1;
+	bomb[0] = 4 << 3 | 2;
+	bomb[1] = (uint8_t)(n * 2 | 0x80);
+	bomb[2] = (uint8_t)(n * 2 >> 7);
+	for (size_t i = 0; i < n; i++)
+		memcpy(bomb + 3 + 2 * i, "\x2a\0", 2);
+	CU_ASSERT_EQUAL(decode_body(bomb, 3 + 2 * n, &got, &err), -EPROTO);
+	CU_ASSERT(strstr(err.text, "number of records") != NULL);
+	free(bomb);
+}
+
+/* Bodies written by hand, as a peer might that does not use our encoder. */
+static void fields_are_checked(void)
+{
+	static const struct {
+		const char *what;
+		const char *body;
+		size_t len;
+		bool ok;
+	} cases[] = {
+#define BODY(text) text, sizeof(text) - 1
+	    {"health state 3", BODY("\x22\x06\x2a\x04\x1a\x02\x10\x03"), false},
+	    {"health state 2", BODY("\x22\x06\x2a\x04\x1a\x02\x10\x02"), true},
+	    {"health state -1",
+		BODY("\x22\x0f\x2a\x0d\x1a\x0b\x10\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01"),
+		false},
+	    {"admin state 3", BODY("\x22\x06\x2a\x04\x22\x02\x10\x03"), false},
+	    {"admin state 1", BODY("\x22\x06\x2a\x04\x22\x02\x10\x01"), true},
+	    {"rise count 65536", BODY("\x22\x08\x2a\x06\x1a\x04\x18\x80\x80\x04"), false},
+	    {"rise count 65535", BODY("\x22\x08\x2a\x06\x1a\x04\x18\xff\xff\x03"), true},
+	    {"session without key", BODY("\x22\x04\x2a\x02\x0a\x00"), false},
+	    {"session key of 15 bytes",
+		BODY("\x22\x15\x2a\x13\x0a\x11\x12\x0f"
+		     "abcdefghijklmno"),
+		false},
+	    {"session key of 16 bytes",
+		BODY("\x22\x16\x2a\x14\x0a\x12\x12\x10"
+		     "abcdefghijklmnop"),
+		true},
+	    {"delete without key", BODY("\x22\x04\x2a\x02\x12\x00"), false},
+	    {"batch that runs backwards", BODY("\x22\x04\x18\x05\x20\x04"), false},
+	    {"batch at a place", BODY("\x22\x04\x18\x05\x20\x05"), true},
+	    {"epoch over the limit", BODY("\x32\x0b\x08\x80\x80\x80\x80\x80\x80\x80\x80\x80\x01"),
+		false},
+	    {"verdict 3", BODY("\x3a\x02\x38\x03"), false},
+	    {"verdict 2", BODY("\x3a\x02\x38\x02"), true},
+	    {"empty hello", BODY("\x0a\x00"), false},
+	    {"hello",
+		BODY("\x0a\x10\x08\x01\x10\x01\x1a\x01"
+		     "a\x21\1\0\0\0\0\0\0\0"),
+		true},
+	    {"hello of version 0",
+		BODY("\x0a\x0c\x1a\x01"
+		     "a\x21\1\0\0\0\0\0\0\0"),
+		false},
+	    {"hello without node", BODY("\x0a\x0d\x08\x01\x10\x01\x21\1\0\0\0\0\0\0\0"), false},
+	    {"hello without instance",
+		BODY("\x0a\x07\x08\x01\x10\x01\x1a\x01"
+		     "a"),
+		false},
+	    {"cut varint", BODY("\x32\x02\x08\x80"), false},
+	    {"length past the end", BODY("\x32\x7f\x08"), false},
+	    {"wrong wire type", BODY("\x30\x01"), false},
+	    {"unknown field in an ack", BODY("\x32\x06\x08\x01\x10\x02\x78\x05"), true},
+#undef BODY
+	};
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct sync_message got;
+		struct err err = {""};
+		long result = decode_body((const uint8_t *)cases[i].body, cases[i].len, &got, &err);
+		bool as_wanted = cases[i].ok ? result == (long)cases[i].len + SYNC_FRAME_HEADER
+					     : result == -EPROTO && err.text[0] != '\0';
+		if (!as_wanted)
+			printf("%s: %ld %s\n", cases[i].what, result, err.text);
+		CU_ASSERT(as_wanted);
+	}
+}
+
+/* What a newer peer may add is skipped: messages, kinds of records. */
+static void unknown_kinds_are_skipped(void)
+{
+	struct sync_message got;
+	struct err err;
+	CU_ASSERT(decode_body((const uint8_t *)"", 0, &got, &err) > 0);
+	CU_ASSERT_EQUAL(got.kind, SYNC_UNKNOWN);
+	CU_ASSERT(decode_body((const uint8_t *)"\x7a\x02\x08\x01", 4, &got, &err) > 0);
+	CU_ASSERT_EQUAL(got.kind, SYNC_UNKNOWN);
+	/* Batch {record of kind 15, admin}. */
+	const char batch[] = "\x22\x0a\x2a\x02\x7a\x00\x2a\x04\x22\x02\x10\x01";
+	CU_ASSERT(decode_body((const uint8_t *)batch, sizeof(batch) - 1, &got, &err) > 0);
+	CU_ASSERT_EQUAL(got.kind, SYNC_BATCH);
+	CU_ASSERT_EQUAL(got.batch.n_records, 1);
+}
+
+static void text_cannot_forge_log_lines(void)
+{
+	struct codec *codec = codec_new();
+	struct sync_message m = {.kind = SYNC_BYE}, got;
+	struct err err;
+	strcpy(m.bye.reason, "bad\nline\x1b[31m\x7f\xc3\xa9");
+	long len = codec_encode(codec, &m, buf, sizeof(buf));
+	CU_ASSERT_EQUAL(codec_decode(codec, buf, (size_t)len, &got, &err), len);
+	CU_ASSERT_STRING_EQUAL(got.bye.reason, "bad?line?[31m???");
+	/* One byte too long for us; our encoder cannot make it. */
+	static const uint8_t head[] = {8 << 3 | 2, 0x83, 1, 1 << 3 | 2, 0x80, 1};
+	uint8_t body[sizeof(head) + SYNC_REASON_MAX];
+	memset(body, 'x', sizeof(body));
+	memcpy(body, head, sizeof(head));
+	CU_ASSERT_EQUAL(decode_body(body, sizeof(body), &got, &err), -EPROTO);
+	CU_ASSERT_STRING_EQUAL(err.text, "bye.reason is out of range");
+	codec_free(codec);
+}
+
+UNIT_MAIN("proto/codec", UNIT(every_message_comes_back), UNIT(split_at_every_byte),
+    UNIT(a_full_batch_of_long_records), UNIT(oversized_is_refused_at_once),
+    UNIT(bomb_of_empty_submessages), UNIT(fields_are_checked), UNIT(unknown_kinds_are_skipped),
+    UNIT(text_cannot_forge_log_lines))
