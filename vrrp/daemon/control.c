@@ -1,0 +1,303 @@
+#include "vrrp/daemon/control.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "daemon/base/clock.h"
+#include "daemon/base/log.h"
+#include "daemon/ipc/ipc.h"
+#include "vrrp/daemon/routers.h"
+#include "vrrp/link/arp.h"
+#include "vrrp/link/monitor.h"
+
+/* Messages of one channel in one pass; others wait their turn. */
+#define MESSAGES_PER_PASS 64
+
+static struct {
+	struct vrrp_station station;
+	struct vrrp_monitor *monitor;
+	ev_io monitor_io;
+	ev_timer tick;
+
+	int yoked_fd;
+	ev_io yoked_io;
+	bool yoked_missed; /* a state that it could not take: said again by the tick */
+
+	int proxy_fd; /* -1: no link */
+	ev_io proxy_io;
+	bool proxy_missed;
+	struct vrrp_fitness fitness;
+	uint64_t heartbeat_us; /* the proxy's last one */
+	char fitness_text[IPC_REASON_MAX];
+} control = {.yoked_fd = -1, .proxy_fd = -1};
+
+/* ---- telling ---- */
+
+/* A state must arrive; a heartbeat need not. */
+static void tell(int fd, const union ipc_message *msg, bool *missed)
+{
+	if (fd < 0)
+		return;
+	int rc = ipc_send(fd, msg, -1);
+	if (rc == -EAGAIN && missed)
+		*missed = true;
+	else if (rc && rc != -EAGAIN && rc != -EPIPE && rc != -ECONNRESET)
+		log_error("sending %s: %s", ipc_type_name(msg->header.type), strerror(-rc));
+}
+
+static void on_changed(
+    struct vrrp_station *station, const struct vrrp_instance *instance, enum vrrp_state previous)
+{
+	union ipc_message msg;
+	(void)station;
+	vrrp_instance_describe(instance, previous, &msg);
+	tell(control.yoked_fd, &msg, &control.yoked_missed);
+	tell(control.proxy_fd, &msg, &control.proxy_missed);
+}
+
+struct replay {
+	int fd;
+	bool *missed;
+};
+
+static void replay_one(struct vrrp_instance *instance, void *arg)
+{
+	struct replay *replay = arg;
+	union ipc_message msg;
+	vrrp_instance_describe(instance, instance->fsm.state, &msg);
+	msg.router_state.replay = true;
+	tell(replay->fd, &msg, replay->missed);
+}
+
+static void replay_states(int fd, bool *missed)
+{
+	*missed = false;
+	vrrp_routers_each(replay_one, &(struct replay){fd, missed});
+}
+
+/* ---- the proxy ---- */
+
+static void set_fitness(bool ready, bool warm, const char *reason)
+{
+	snprintf(control.fitness_text, sizeof(control.fitness_text), "%s", reason);
+	control.fitness =
+	    (struct vrrp_fitness){.ready = ready, .warm = warm, .reason = control.fitness_text};
+	vrrp_routers_set_fitness(&control.fitness);
+}
+
+static void drop_proxy(const char *reason)
+{
+	ev_io_stop(control.station.loop, &control.proxy_io);
+	close(control.proxy_fd);
+	control.proxy_fd = -1;
+	set_fitness(false, false, reason);
+}
+
+static void on_resign(const struct ipc_resign *resign)
+{
+	union ipc_message answer;
+	struct err err;
+	int rc = vrrp_routers_resign(resign->name, resign->reason, &err);
+	ipc_init(&answer, IPC_RESIGN_RESULT);
+	answer.resign_result.id = resign->id;
+	answer.resign_result.error = rc;
+	snprintf(answer.resign_result.text, sizeof(answer.resign_result.text), "%.*s",
+	    (int)sizeof(answer.resign_result.text) - 1, err.text);
+	tell(control.proxy_fd, &answer, NULL);
+}
+
+static void on_proxy_message(const union ipc_message *msg)
+{
+	switch (msg->header.type) {
+	case IPC_HEARTBEAT:
+		control.heartbeat_us = clock_us();
+		set_fitness(msg->heartbeat.ready, msg->heartbeat.warm, "proxy not ready");
+		break;
+	case IPC_RESIGN: on_resign(&msg->resign); break;
+	default: log_error("proxy sent %s, which is not for us", ipc_type_name(msg->header.type));
+	}
+}
+
+static void read_proxy(void)
+{
+	for (int i = 0; i < MESSAGES_PER_PASS && control.proxy_fd >= 0; i++) {
+		union ipc_message msg;
+		int fd;
+		int rc = ipc_recv(control.proxy_fd, &msg, &fd);
+		if (rc == -EAGAIN)
+			return;
+		if (fd >= 0)
+			close(fd);
+		if (rc == 1)
+			on_proxy_message(&msg);
+		else if (rc == -EBADMSG)
+			log_error("malformed message of the proxy");
+		else
+			drop_proxy("proxy died");
+	}
+}
+
+static void on_proxy(struct ev_loop *loop, ev_io *io, int revents)
+{
+	(void)loop;
+	(void)io;
+	(void)revents;
+	read_proxy();
+}
+
+/* A proxy that is stopped or stuck still holds its socket: only its silence tells. What it has sent
+ * is read first, so that a stall of ours is not taken for its silence. */
+static void watch_proxy(void)
+{
+	read_proxy();
+	uint64_t silence_us = clock_us() - control.heartbeat_us;
+	if (control.proxy_fd < 0 || !control.fitness.ready || silence_us < IPC_HEARTBEAT_TIMEOUT_US)
+		return;
+	char text[IPC_REASON_MAX];
+	snprintf(text, sizeof(text), "proxy hangs: no heartbeat for %llu ms",
+	    (unsigned long long)(silence_us / US_PER_MS));
+	set_fitness(false, false, text);
+}
+
+static void adopt_proxy(int fd)
+{
+	if (control.proxy_fd >= 0)
+		drop_proxy("proxy died");
+	control.proxy_fd = fd;
+	ev_io_set(&control.proxy_io, fd, EV_READ);
+	ev_io_start(control.station.loop, &control.proxy_io);
+	replay_states(fd, &control.proxy_missed);
+}
+
+/* ---- yoked ---- */
+
+static void apply_routers(const struct ipc_routers_end *end)
+{
+	union ipc_message answer;
+	struct err err = {""};
+	log_set_level(
+	    end->log_level <= LOG_LEVEL_DEBUG ? (enum log_level)end->log_level : LOG_LEVEL_INFO);
+	int rc = vrrp_routers_apply(&control.station, &control.fitness, &err);
+	if (rc)
+		log_error("configuration refused: %s", err.text);
+	ipc_init(&answer, IPC_APPLIED);
+	answer.applied.generation = end->generation;
+	answer.applied.error = rc;
+	snprintf(answer.applied.text, sizeof(answer.applied.text), "%.*s",
+	    (int)sizeof(answer.applied.text) - 1, err.text);
+	tell(control.yoked_fd, &answer, NULL);
+}
+
+static void on_yoked_message(const union ipc_message *msg, int fd)
+{
+	switch (msg->header.type) {
+	case IPC_ROUTER: vrrp_routers_stage(&msg->router); break;
+	case IPC_ROUTERS_END: apply_routers(&msg->routers_end); break;
+	case IPC_LINK:
+		if (fd >= 0)
+			adopt_proxy(fd);
+		break;
+	case IPC_SHUTDOWN: vrrp_control_shutdown("shutdown"); break;
+	default: log_error("yoked sent %s, which is not for us", ipc_type_name(msg->header.type));
+	}
+}
+
+static void on_yoked(struct ev_loop *loop, ev_io *io, int revents)
+{
+	(void)loop;
+	(void)io;
+	(void)revents;
+	for (int i = 0; i < MESSAGES_PER_PASS && control.yoked_fd >= 0; i++) {
+		union ipc_message msg;
+		int fd;
+		int rc = ipc_recv(control.yoked_fd, &msg, &fd);
+		if (rc == -EAGAIN)
+			return;
+		if (rc == 1) {
+			on_yoked_message(&msg, fd);
+		} else if (rc == -EBADMSG) {
+			log_error("malformed message of yoked");
+		} else {
+			vrrp_control_shutdown("yoked died");
+			return;
+		}
+	}
+}
+
+/* ---- time and interfaces ---- */
+
+static void on_tick(struct ev_loop *loop, ev_timer *timer, int revents)
+{
+	union ipc_message beat;
+	(void)loop;
+	(void)timer;
+	(void)revents;
+	ipc_init(&beat, IPC_HEARTBEAT);
+	beat.heartbeat.ready = true;
+	tell(control.yoked_fd, &beat, NULL);
+	watch_proxy();
+	vrrp_routers_tick();
+	if (control.yoked_missed)
+		replay_states(control.yoked_fd, &control.yoked_missed);
+	if (control.proxy_missed && control.proxy_fd >= 0)
+		replay_states(control.proxy_fd, &control.proxy_missed);
+}
+
+static void on_monitor(struct ev_loop *loop, ev_io *io, int revents)
+{
+	(void)loop;
+	(void)io;
+	(void)revents;
+	/* Our own refreshing is an event too; a look costs a few ioctl calls. */
+	if (vrrp_monitor_read(control.monitor))
+		vrrp_routers_check_links();
+}
+
+/* ---- life ---- */
+
+int vrrp_control_start(struct ev_loop *loop, int fd, struct err *err)
+{
+	control.station.loop = loop;
+	control.station.changed = on_changed;
+	control.yoked_fd = fd;
+	set_fitness(false, false, "proxy not ready");
+	control.station.arp_fd = vrrp_arp_open(err);
+	if (control.station.arp_fd < 0)
+		return control.station.arp_fd;
+	control.station.vip = vrrp_vip_open(err);
+	control.monitor = control.station.vip ? vrrp_monitor_new(err) : NULL;
+	if (!control.monitor)
+		return -EIO;
+
+	ev_io_init(&control.yoked_io, on_yoked, fd, EV_READ);
+	ev_io_start(loop, &control.yoked_io);
+	ev_init(&control.proxy_io, on_proxy);
+	ev_io_init(&control.monitor_io, on_monitor, vrrp_monitor_fd(control.monitor), EV_READ);
+	ev_io_start(loop, &control.monitor_io);
+	ev_timer_init(&control.tick, on_tick, 0., IPC_HEARTBEAT_US / 1e6);
+	ev_timer_start(loop, &control.tick);
+	return 0;
+}
+
+void vrrp_control_shutdown(const char *reason)
+{
+	vrrp_routers_stop(reason);
+	ev_break(control.station.loop, EVBREAK_ALL);
+}
+
+void vrrp_control_stop(void)
+{
+	if (control.proxy_fd >= 0)
+		close(control.proxy_fd);
+	if (control.yoked_fd >= 0)
+		close(control.yoked_fd);
+	if (control.station.arp_fd >= 0)
+		close(control.station.arp_fd);
+	control.proxy_fd = control.yoked_fd = control.station.arp_fd = -1;
+	vrrp_monitor_free(control.monitor);
+	vrrp_vip_close(control.station.vip);
+	control.monitor = NULL;
+	control.station.vip = NULL;
+}

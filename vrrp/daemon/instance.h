@@ -1,0 +1,102 @@
+/* One virtual router on this node: the state machine, its socket and its one timer. Performs what
+ * the machine orders, says each change with its reason. Lives in a static array: nothing here
+ * allocates after the start (libnl does, for the moment of a call). */
+#pragma once
+
+#include <ev.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "daemon/base/err.h"
+#include "daemon/base/log.h"
+#include "daemon/ipc/ipc.h"
+#include "vrrp/core/announce.h"
+#include "vrrp/core/fsm.h"
+#include "vrrp/core/packet.h"
+#include "vrrp/link/netif.h"
+#include "vrrp/link/socket.h"
+#include "vrrp/link/vip.h"
+
+struct vrrp_instance;
+
+/* What all virtual routers of the process use. */
+struct vrrp_station {
+	struct ev_loop *loop;
+	struct vrrp_vip *vip;
+	int arp_fd;
+	/* A change of state, already logged. */
+	void (*changed)(struct vrrp_station *station, const struct vrrp_instance *instance,
+	    enum vrrp_state previous);
+};
+
+/* Is the proxy fit to serve? `reason` tells why not. */
+struct vrrp_fitness {
+	bool ready, warm;
+	const char *reason;
+};
+
+/* What a stranger can make us log, each limited by itself. */
+enum vrrp_complaint {
+	COMPLAINT_REFUSED,
+	COMPLAINT_INTERVAL,
+	COMPLAINT_ADDRESSES,
+	COMPLAINT_PRIORITY,
+	COMPLAINT_STALL,
+	COMPLAINT_SEND,
+	COMPLAINT_COUNT
+};
+
+struct vrrp_instance {
+	bool used;
+	bool removed; /* stops because the configuration names it no more */
+	struct vrrp_station *station;
+	struct ipc_router config;
+	struct vrrp_fsm fsm;
+	struct vrrp_netif netif;
+	struct vrrp_socket sock;
+	enum vrrp_checksum form; /* of what we send */
+	ev_io readable;
+	ev_timer timer;
+	struct vrrp_burst burst;
+	uint64_t refresh_us; /* when the addresses are refreshed next; VRRP_NEVER */
+
+	/* Why it is not fit; empty: no objection. */
+	char proxy_fault[IPC_REASON_MAX];
+	char link_fault[IPC_REASON_MAX];
+	char trouble[IPC_REASON_MAX]; /* something failed; tried again at retry_us */
+	uint64_t retry_us;
+	uint64_t mute_us; /* since when no advert could be sent; 0: the last one was */
+
+	uint64_t since_us; /* of the present state */
+	char reason[IPC_REASON_MAX];
+	uint64_t heard_us; /* the last advert that we respected; 0: none since the last change */
+	struct addr heard_from;
+	uint8_t heard_priority;
+	uint64_t ignored_us; /* the last advert of a lower priority, ignored */
+
+	uint64_t adverts_sent, adverts_received, send_errors;
+	uint64_t refusals[VRRP_REFUSAL_COUNT];
+	struct log_limit limits[COMPLAINT_COUNT];
+};
+
+/* Starts with `config`; addresses that an earlier life left on the interface are removed. */
+void vrrp_instance_start(struct vrrp_instance *instance, struct vrrp_station *station,
+    const struct ipc_router *config, const struct vrrp_fitness *fitness);
+/* Resigns if Active, and frees what it holds. `instance->used` is false then. */
+void vrrp_instance_stop(struct vrrp_instance *instance, const char *reason);
+/* Goes over to a configuration of the same name. Priority, interval, addresses and policies change
+ * in place; another interface, VRID, mode or node address is a restart. */
+void vrrp_instance_configure(struct vrrp_instance *instance, const struct ipc_router *config,
+    const struct vrrp_fitness *fitness);
+
+/* The proxy's fitness; the same as before does nothing. */
+void vrrp_instance_set_fitness(struct vrrp_instance *instance, const struct vrrp_fitness *fitness);
+/* Something about interfaces has changed: look again. */
+void vrrp_instance_check_link(struct vrrp_instance *instance);
+/* Every 100 ms or so. */
+void vrrp_instance_tick(struct vrrp_instance *instance);
+/* Gives the VIP to the peer. -EPERM with a text when it is not Active. */
+int vrrp_instance_resign(struct vrrp_instance *instance, const char *reason, struct err *err);
+/* The state as a message. */
+void vrrp_instance_describe(
+    const struct vrrp_instance *instance, enum vrrp_state previous, union ipc_message *msg);

@@ -1,0 +1,83 @@
+/* yoke-vrrp: the election. Started by yoked with its channel as file descriptor 3; ends when yoked
+ * says so or dies, and never leaves an address behind on a way out that it can see. */
+#include <ev.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "daemon/base/log.h"
+#include "daemon/ipc/ipc.h"
+#include "daemon/sandbox/sandbox.h"
+#include "vrrp/daemon/control.h"
+
+#define REALTIME_PRIORITY 50
+
+static bool has_channel(void)
+{
+	int type = 0;
+	socklen_t len = sizeof(type);
+	return getsockopt(IPC_CHILD_FD, SOL_SOCKET, SO_TYPE, &type, &len) == 0 &&
+	       type == SOCK_SEQPACKET;
+}
+
+static void on_signal(struct ev_loop *loop, ev_signal *watcher, int revents)
+{
+	(void)loop;
+	(void)revents;
+	vrrp_control_shutdown(
+	    watcher->signum == SIGTERM ? "shutdown: SIGTERM" : "shutdown: SIGINT");
+}
+
+static int give_up_privileges(void)
+{
+	struct err err;
+	if (sandbox_keep_net_caps(&err) || sandbox_seccomp_vrrp(&err)) {
+		log_error("%s", err.text);
+		return -1;
+	}
+	return 0;
+}
+
+static int run(struct ev_loop *loop)
+{
+	struct err err;
+	ev_signal term, interrupt;
+	if (sandbox_realtime(REALTIME_PRIORITY, &err))
+		log_warn("%s: a busy machine may delay adverts", err.text);
+	sandbox_die_with_parent();
+	signal(SIGPIPE, SIG_IGN);
+	signal(SIGHUP, SIG_IGN);
+	ev_signal_init(&term, on_signal, SIGTERM);
+	ev_signal_init(&interrupt, on_signal, SIGINT);
+	ev_signal_start(loop, &term);
+	ev_signal_start(loop, &interrupt);
+	if (vrrp_control_start(loop, IPC_CHILD_FD, &err)) {
+		log_error("%s", err.text);
+		return 1;
+	}
+	if (give_up_privileges())
+		return 1;
+	ev_run(loop, 0);
+	vrrp_control_stop();
+	return 0;
+}
+
+int main(int argc, char **argv)
+{
+	if (argc == 2 && strcmp(argv[1], "--version") == 0) {
+		printf("yoke-vrrp %s\n", YOKE_VERSION);
+		return 0;
+	}
+	if (argc != 1 || !has_channel()) {
+		fprintf(stderr, "yoke-vrrp is started by yoked, not by hand\n");
+		return 2;
+	}
+	log_init("yoke-vrrp", LOG_LEVEL_INFO);
+	struct ev_loop *loop = ev_default_loop(EVFLAG_AUTO | EVFLAG_NOENV);
+	if (!loop) {
+		log_error("no event loop");
+		return 1;
+	}
+	return run(loop);
+}

@@ -1,0 +1,185 @@
+#include "vrrp/daemon/routers.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "conf/conf.h"
+#include "daemon/base/text.h"
+
+static struct vrrp_instance instances[VRRP_ROUTERS_MAX];
+static struct ipc_router staged[VRRP_ROUTERS_MAX];
+static unsigned n_staged; /* may be larger than the array: then there were too many */
+
+void vrrp_routers_stage(const struct ipc_router *config)
+{
+	if (n_staged < VRRP_ROUTERS_MAX)
+		staged[n_staged] = *config;
+	n_staged++;
+}
+
+static int check_one(const struct ipc_router *r, struct err *err)
+{
+	if (r->name[0] == '\0' || r->interface[0] == '\0' || r->vrid == 0 || r->priority == 0 ||
+	    r->n_addresses == 0 || r->n_addresses > IPC_ADDRESSES_MAX ||
+	    r->failback > CONF_FAILBACK_WHEN_WARM || r->mode > CONF_VRRP_UNICAST ||
+	    r->checksum > CONF_CHECKSUM_RFC5798)
+		return err_set(err, -EINVAL, "virtual router \"%s\" is incomplete", r->name);
+	if (r->advertise_us < 10000 || r->advertise_us > VRRP_INTERVAL_CS_MAX * 10000U)
+		return err_set(err, -EINVAL, "%s: interval of %u us is out of range", r->name,
+		    r->advertise_us);
+	for (unsigned i = 0; i < r->n_addresses; i++) {
+		if (r->addresses[i].addr.sa.sa_family != AF_INET)
+			return err_set(err, -EAFNOSUPPORT, "%s: only IPv4 addresses", r->name);
+	}
+	if (r->mode == CONF_VRRP_UNICAST &&
+	    (r->local.sa.sa_family != AF_INET || r->peer.sa.sa_family != AF_INET))
+		return err_set(
+		    err, -EAFNOSUPPORT, "%s: unicast needs IPv4 addresses of both nodes", r->name);
+	return 0;
+}
+
+static int check_staged(struct err *err)
+{
+	if (n_staged > VRRP_ROUTERS_MAX)
+		return err_set(
+		    err, -E2BIG, "%u virtual routers, at most %d", n_staged, VRRP_ROUTERS_MAX);
+	for (unsigned i = 0; i < n_staged; i++) {
+		int rc = check_one(&staged[i], err);
+		if (rc)
+			return rc;
+		for (unsigned j = 0; j < i; j++) {
+			if (strcmp(staged[i].name, staged[j].name) == 0 ||
+			    (staged[i].vrid == staged[j].vrid &&
+				strcmp(staged[i].interface, staged[j].interface) == 0))
+				return err_set(err, -EEXIST,
+				    "%s and %s are the same virtual router", staged[j].name,
+				    staged[i].name);
+		}
+	}
+	return 0;
+}
+
+static struct vrrp_instance *find(const char *name)
+{
+	for (unsigned i = 0; i < VRRP_ROUTERS_MAX; i++) {
+		if (instances[i].used && strcmp(instances[i].config.name, name) == 0)
+			return &instances[i];
+	}
+	return NULL;
+}
+
+static struct vrrp_instance *find_free(void)
+{
+	for (unsigned i = 0; i < VRRP_ROUTERS_MAX; i++) {
+		if (!instances[i].used)
+			return &instances[i];
+	}
+	return NULL;
+}
+
+static bool is_staged(const char *name)
+{
+	for (unsigned i = 0; i < n_staged; i++) {
+		if (strcmp(staged[i].name, name) == 0)
+			return true;
+	}
+	return false;
+}
+
+int vrrp_routers_apply(
+    struct vrrp_station *station, const struct vrrp_fitness *fitness, struct err *err)
+{
+	int rc = check_staged(err);
+	if (rc) {
+		n_staged = 0;
+		return rc;
+	}
+	/* First those that go, so that their addresses are free. */
+	for (unsigned i = 0; i < VRRP_ROUTERS_MAX; i++) {
+		if (!instances[i].used || is_staged(instances[i].config.name))
+			continue;
+		instances[i].removed = true;
+		vrrp_instance_stop(&instances[i], "removed from the configuration");
+	}
+	for (unsigned i = 0; i < n_staged; i++) {
+		struct vrrp_instance *instance = find(staged[i].name);
+		if (instance)
+			vrrp_instance_configure(instance, &staged[i], fitness);
+		else
+			vrrp_instance_start(find_free(), station, &staged[i], fitness);
+	}
+	n_staged = 0;
+	return 0;
+}
+
+void vrrp_routers_each(void (*visit)(struct vrrp_instance *instance, void *arg), void *arg)
+{
+	for (unsigned i = 0; i < VRRP_ROUTERS_MAX; i++) {
+		if (instances[i].used)
+			visit(&instances[i], arg);
+	}
+}
+
+static void visit_fitness(struct vrrp_instance *instance, void *arg)
+{
+	vrrp_instance_set_fitness(instance, arg);
+}
+
+void vrrp_routers_set_fitness(const struct vrrp_fitness *fitness)
+{
+	struct vrrp_fitness copy = *fitness;
+	vrrp_routers_each(visit_fitness, &copy);
+}
+
+static void visit_link(struct vrrp_instance *instance, void *arg)
+{
+	(void)arg;
+	vrrp_instance_check_link(instance);
+}
+
+void vrrp_routers_check_links(void)
+{
+	vrrp_routers_each(visit_link, NULL);
+}
+
+static void visit_tick(struct vrrp_instance *instance, void *arg)
+{
+	(void)arg;
+	vrrp_instance_tick(instance);
+}
+
+void vrrp_routers_tick(void)
+{
+	vrrp_routers_each(visit_tick, NULL);
+}
+
+static void visit_stop(struct vrrp_instance *instance, void *arg)
+{
+	vrrp_instance_stop(instance, arg);
+}
+
+void vrrp_routers_stop(const char *reason)
+{
+	char copy[IPC_REASON_MAX];
+	text_copy(copy, sizeof(copy), reason);
+	vrrp_routers_each(visit_stop, copy);
+}
+
+int vrrp_routers_resign(const char *name, const char *reason, struct err *err)
+{
+	if (name[0]) {
+		struct vrrp_instance *instance = find(name);
+		if (!instance)
+			return err_set(err, -ENOENT, "there is no virtual router \"%s\"", name);
+		int rc = vrrp_instance_resign(instance, reason, err);
+		return rc ? rc : err_set(err, 0, "%s resigned", name);
+	}
+	unsigned resigned = 0;
+	for (unsigned i = 0; i < VRRP_ROUTERS_MAX; i++) {
+		if (instances[i].used && vrrp_instance_resign(&instances[i], reason, NULL) == 0)
+			resigned++;
+	}
+	if (resigned == 0)
+		return err_set(err, -EPERM, "no virtual router is Active here");
+	return err_set(err, 0, "%u virtual router%s resigned", resigned, resigned > 1 ? "s" : "");
+}

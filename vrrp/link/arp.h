@@ -1,0 +1,11 @@
+/* Sends gratuitous ARP frames. */
+#pragma once
+
+#include "daemon/base/addr.h"
+#include "daemon/base/err.h"
+#include "vrrp/link/netif.h"
+
+/* A packet socket that receives nothing. A descriptor, or -errno with a text. */
+int vrrp_arp_open(struct err *err);
+/* One round: `vip` is at the interface's MAC, in both forms. 0 or -errno. */
+int vrrp_arp_announce(int fd, const struct vrrp_netif *netif, const struct addr *vip);

@@ -1,0 +1,67 @@
+#include "vrrp/link/goodbye.h"
+
+#include <errno.h>
+#include <net/if.h>
+#include <string.h>
+
+#include "conf/conf.h"
+#include "vrrp/link/netif.h"
+#include "vrrp/link/socket.h"
+#include "vrrp/link/vip.h"
+
+static int remove_addresses(const struct ipc_router *router, struct err *err)
+{
+	int ifindex = (int)if_nametoindex(router->interface);
+	if (ifindex == 0)
+		return 0;
+	struct vrrp_vip *vip = vrrp_vip_open(err);
+	if (!vip)
+		return -ENOMEM;
+	int first = 0;
+	for (unsigned i = 0; i < router->n_addresses; i++) {
+		struct err detail;
+		int rc = vrrp_vip_remove(vip, ifindex, &router->addresses[i].addr, &detail);
+		if (rc && !first)
+			first = err_set(err, rc, "%s", detail.text);
+	}
+	vrrp_vip_close(vip);
+	return first;
+}
+
+/* What form the peer understands died with the process: where both may be, both are sent, and the
+ * peer drops the other one. */
+static int send_leaving(const struct ipc_router *router, struct err *err)
+{
+	struct vrrp_netif netif;
+	struct vrrp_socket sock;
+	int rc = vrrp_netif_query(router, &netif, err);
+	if (rc == -ENODEV || rc == -ENETDOWN)
+		return 0;
+	if (rc == 0)
+		rc = vrrp_socket_open(&sock, router, &netif, err);
+	if (rc)
+		return rc;
+	if (router->checksum != CONF_CHECKSUM_RFC5798)
+		rc = vrrp_socket_advertise(
+		    &sock, router, VRRP_PRIORITY_LEAVING, VRRP_CHECKSUM_PLAIN);
+	if (router->checksum != CONF_CHECKSUM_RFC9568) {
+		int rc2 = vrrp_socket_advertise(
+		    &sock, router, VRRP_PRIORITY_LEAVING, VRRP_CHECKSUM_PSEUDO);
+		rc = rc ? rc : rc2;
+	}
+	vrrp_socket_close(&sock);
+	if (rc)
+		return err_set(
+		    err, rc, "priority 0 advert on %s: %s", router->interface, strerror(-rc));
+	return 0;
+}
+
+int vrrp_goodbye(const struct ipc_router *router, bool was_active, struct err *err)
+{
+	struct err detail;
+	int removed = remove_addresses(router, err);
+	int sent = was_active ? send_leaving(router, &detail) : 0;
+	if (removed)
+		return removed;
+	return sent ? err_set(err, sent, "%s", detail.text) : 0;
+}

@@ -1,0 +1,108 @@
+#include "vrrp/link/netif.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <net/if.h>
+#include <net/if_arp.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include "conf/conf.h"
+#include "daemon/base/text.h"
+
+static struct ifreq request_for(const char *interface)
+{
+	struct ifreq request;
+	memset(&request, 0, sizeof(request));
+	text_copy(request.ifr_name, sizeof(request.ifr_name), interface);
+	return request;
+}
+
+static int query_link(int fd, const char *interface, struct vrrp_netif *out, struct err *err)
+{
+	struct ifreq request = request_for(interface);
+	if (ioctl(fd, SIOCGIFINDEX, &request) < 0)
+		return err_set(err, -ENODEV, "interface %s does not exist", interface);
+	out->ifindex = request.ifr_ifindex;
+	request = request_for(interface);
+	if (ioctl(fd, SIOCGIFFLAGS, &request) < 0)
+		return err_set(err, -ENODEV, "interface %s does not exist", interface);
+	if (!(request.ifr_flags & IFF_UP))
+		return err_set(err, -ENETDOWN, "interface %s is down", interface);
+	if (!(request.ifr_flags & IFF_RUNNING))
+		return err_set(err, -ENETDOWN, "interface %s has no carrier", interface);
+	request = request_for(interface);
+	if (ioctl(fd, SIOCGIFHWADDR, &request) < 0)
+		return err_set(err, -ENODEV, "interface %s does not exist", interface);
+	out->has_mac = request.ifr_hwaddr.sa_family == ARPHRD_ETHER;
+	memcpy(out->mac, request.ifr_hwaddr.sa_data, sizeof(out->mac));
+	return 0;
+}
+
+static bool is_vip(const struct ipc_router *router, const struct addr *addr)
+{
+	for (unsigned i = 0; i < router->n_addresses; i++) {
+		if (addr_equal_ip(&router->addresses[i].addr, addr))
+			return true;
+	}
+	return false;
+}
+
+/* With an address filled in, SIOCGIFADDR answers with that one if the interface has it, else with
+ * the first. */
+static int query_source(
+    int fd, const struct ipc_router *router, struct vrrp_netif *out, struct err *err)
+{
+	struct ifreq request = request_for(router->interface);
+	if (router->local.sa.sa_family == AF_INET)
+		memcpy(&request.ifr_addr, &router->local.in, sizeof(router->local.in));
+	struct addr source = {0};
+	if (ioctl(fd, SIOCGIFADDR, &request) == 0)
+		memcpy(&source.in, &request.ifr_addr, sizeof(source.in));
+	if (source.sa.sa_family != AF_INET || is_vip(router, &source))
+		return err_set(err, -EADDRNOTAVAIL, "interface %s has no IPv4 address of its own",
+		    router->interface);
+	source.in.sin_port = 0;
+	out->source = source;
+	return 0;
+}
+
+int vrrp_netif_query(const struct ipc_router *router, struct vrrp_netif *out, struct err *err)
+{
+	struct vrrp_netif netif = {0};
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return err_set(err, -errno, "socket: %s", strerror(errno));
+	int rc = query_link(fd, router->interface, &netif, err);
+	if (rc == 0 && router->mode == CONF_VRRP_UNICAST)
+		netif.source = router->local;
+	else if (rc == 0)
+		rc = query_source(fd, router, &netif, err);
+	close(fd);
+	if (rc == 0)
+		*out = netif;
+	return rc;
+}
+
+static int write_sysctl(const char *interface, const char *name, const char *value, struct err *err)
+{
+	char path[96];
+	snprintf(path, sizeof(path), "/proc/sys/net/ipv4/conf/%s/%s", interface, name);
+	int fd = open(path, O_WRONLY | O_CLOEXEC);
+	if (fd < 0)
+		return err_set(err, -errno, "%s: %s", path, strerror(errno));
+	ssize_t n = write(fd, value, strlen(value));
+	int rc = n < 0 ? err_set(err, -errno, "%s: %s", path, strerror(errno)) : 0;
+	close(fd);
+	return rc;
+}
+
+int vrrp_netif_strict_arp(const char *interface, struct err *err)
+{
+	if (strchr(interface, '/') || strcmp(interface, ".") == 0 || strcmp(interface, "..") == 0)
+		return err_set(err, -EINVAL, "\"%s\" is no interface name", interface);
+	int rc = write_sysctl(interface, "arp_ignore", "1", err);
+	return rc ? rc : write_sysctl(interface, "arp_announce", "2", err);
+}

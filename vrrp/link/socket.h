@@ -1,0 +1,34 @@
+/* The raw socket of one virtual router: IP protocol 112 with TTL 255 and class selector 6, joined
+ * to the group on its interface, or between two addresses in unicast mode. */
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "daemon/base/err.h"
+#include "daemon/ipc/ipc.h"
+#include "vrrp/core/packet.h"
+#include "vrrp/link/netif.h"
+
+#define VRRP_RECV_MAX 2048 /* longer than an IP header and 255 addresses */
+
+struct vrrp_socket {
+	int fd; /* -1: closed */
+	struct addr source, destination;
+};
+
+/* 0, or -errno with a text; *sock is closed then. Multicast is bound to the interface; unicast is
+ * not, since the nodes' addresses may be on another one. Packets of other VRIDs are dropped by a
+ * filter in the kernel. */
+int vrrp_socket_open(struct vrrp_socket *sock, const struct ipc_router *router,
+    const struct vrrp_netif *netif, struct err *err);
+void vrrp_socket_close(struct vrrp_socket *sock);
+
+/* Sends an advert for the router's addresses. 0 or -errno. */
+int vrrp_socket_advertise(const struct vrrp_socket *sock, const struct ipc_router *router,
+    uint8_t priority, enum vrrp_checksum form);
+
+/* Takes one packet: its IP header is stripped, *out points into `buf`. 1; 0 when there is none;
+ * -errno. */
+int vrrp_socket_recv(
+    const struct vrrp_socket *sock, uint8_t buf[VRRP_RECV_MAX], struct vrrp_received *out);
