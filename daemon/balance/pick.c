@@ -1,14 +1,15 @@
 #include "daemon/balance/pick.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "daemon/balance/maglev.h"
 #include "daemon/balance/rotation.h"
 #include "daemon/base/hash.h"
 
-#define NOBODY       UINT32_MAX
-#define HASH_RETRIES 8
-#define GOLDEN       0x9e3779b97f4a7c15ULL
+#define NOBODY      UINT32_MAX
+#define HASH_PLACES 32
+#define GOLDEN      0x9e3779b97f4a7c15ULL
 
 /* The pool's targets by id, for sticky sessions. */
 struct by_id {
@@ -16,22 +17,32 @@ struct by_id {
 	struct target *target;
 };
 
-/* Derived state: `members` are indexes into pool->targets of those that get new traffic now, the
- * tier in use. `spare` are usable backups behind a tier of primaries: for retries only. */
+/* Which targets get new traffic now: primaries, else backups, else (fail open) all but those that
+ * the admin took out. */
+enum tier { TIER_NONE, TIER_PRIMARY, TIER_BACKUP, TIER_OPEN };
+
+/* Derived state: `members` are indexes into pool->targets of the usable ones of the tier. `spare`
+ * are usable backups behind a tier of primaries: for retries only. */
 struct picker {
 	const struct pool *pool;
 	uint64_t version;
 	bool built;
+	enum tier tier;
 	uint32_t n_members, n_spare;
 	uint16_t *members;
 	uint16_t *spare;
 	uint16_t *weights; /* of the members */
 	uint32_t spare_turn;
 	struct rotation *rotation;
-	uint32_t table_size; /* source hash */
-	uint16_t *table;     /* of positions in `members` */
-	struct maglev_member *maglev;
 	struct by_id *by_id;
+
+	/* Source hash. The table is made of all targets of the tier, usable or not, so it changes
+	 * with the tier and the configuration only; who is not a member is passed over. */
+	uint32_t table_size;
+	enum tier table_tier;
+	uint16_t *table;    /* of indexes into pool->targets */
+	uint8_t *is_member; /* by index into pool->targets */
+	struct maglev_member *maglev;
 };
 
 static int compare_by_id(const void *a, const void *b)
@@ -73,7 +84,8 @@ static bool allocate(struct picker *picker, uint64_t seed)
 		picker->table_size = maglev_size(n);
 		picker->table = calloc(picker->table_size, sizeof(*picker->table));
 		picker->maglev = calloc(n + 1, sizeof(*picker->maglev));
-		if (!picker->table || !picker->maglev)
+		picker->is_member = calloc(n + 1, sizeof(*picker->is_member));
+		if (!picker->table || !picker->maglev || !picker->is_member)
 			return false;
 	}
 	return index_targets(picker);
@@ -104,6 +116,7 @@ void picker_free(struct picker *picker)
 	rotation_free(picker->rotation);
 	free(picker->table);
 	free(picker->maglev);
+	free(picker->is_member);
 	free(picker->by_id);
 	free(picker);
 }
@@ -113,8 +126,6 @@ static bool admin_ready(const struct target *target)
 	return atomic_load_explicit(&target->admin, memory_order_relaxed) == TARGET_READY;
 }
 
-/* Which targets get new traffic: primaries, else backups, else (fail open) all but those that the
- * admin took out. */
 static void collect(struct picker *picker)
 {
 	const struct pool *pool = picker->pool;
@@ -127,15 +138,18 @@ static void collect(struct picker *picker)
 		else
 			picker->members[picker->n_members++] = (uint16_t)i;
 	}
+	picker->tier = TIER_PRIMARY;
 	if (picker->n_members == 0) {
 		uint16_t *empty = picker->members;
 		picker->members = picker->spare;
 		picker->spare = empty;
 		picker->n_members = picker->n_spare;
 		picker->n_spare = 0;
+		picker->tier = TIER_BACKUP;
 	}
 	if (picker->n_members > 0 || !pool->fail_open)
 		return;
+	picker->tier = TIER_OPEN;
 	for (uint32_t i = 0; i < pool->n_targets; i++) {
 		if (admin_ready(pool->targets[i].target))
 			picker->members[picker->n_members++] = (uint16_t)i;
@@ -144,12 +158,24 @@ static void collect(struct picker *picker)
 
 static void build_table(struct picker *picker)
 {
-	for (uint32_t i = 0; i < picker->n_members; i++) {
-		const struct pool_target *from = &picker->pool->targets[picker->members[i]];
-		picker->maglev[i] = (struct maglev_member){
+	const struct pool *pool = picker->pool;
+	uint32_t n = 0;
+	for (uint32_t i = 0; i < pool->n_targets; i++) {
+		const struct pool_target *from = &pool->targets[i];
+		if (picker->tier != TIER_OPEN && from->backup != (picker->tier == TIER_BACKUP))
+			continue;
+		picker->maglev[n++] = (struct maglev_member){
 		    .id = from->target->id, .weight = from->weight, .value = (uint16_t)i};
 	}
-	maglev_build(picker->table, picker->table_size, picker->maglev, picker->n_members);
+	maglev_build(picker->table, picker->table_size, picker->maglev, n);
+	picker->table_tier = picker->tier;
+}
+
+static void mark_members(struct picker *picker)
+{
+	memset(picker->is_member, 0, picker->pool->n_targets);
+	for (uint32_t i = 0; i < picker->n_members; i++)
+		picker->is_member[picker->members[i]] = 1;
 }
 
 /* The version is read before the states: a change in between is seen by the next pick. */
@@ -163,12 +189,15 @@ static void refresh(struct picker *picker)
 	collect(picker);
 	if (picker->n_members == 0)
 		return;
+	if (picker->pool->algorithm == BALANCE_SOURCE_HASH) {
+		mark_members(picker);
+		if (picker->table_tier != picker->tier)
+			build_table(picker);
+		return;
+	}
 	for (uint32_t i = 0; i < picker->n_members; i++)
 		picker->weights[i] = picker->pool->targets[picker->members[i]].weight;
-	if (picker->pool->algorithm == BALANCE_SOURCE_HASH)
-		build_table(picker);
-	else
-		rotation_build(picker->rotation, picker->weights, picker->n_members);
+	rotation_build(picker->rotation, picker->weights, picker->n_members);
 }
 
 struct tried {
@@ -236,17 +265,37 @@ static uint32_t pick_least_connections(struct picker *picker, const struct tried
 	return best;
 }
 
-/* A client whose target was tried gets a second, third... place of its own, the same each time. */
-static uint32_t pick_source_hash(
+/* The member that scores highest with this client (rendezvous hashing): for the few clients that
+ * the table finds nobody for, when nearly all of it is down. */
+static struct target *pick_by_score(
     const struct picker *picker, uint64_t hash, const struct tried *tried)
 {
-	uint32_t i = 0;
-	for (uint64_t attempt = 0; attempt < HASH_RETRIES; attempt++) {
-		i = picker->table[hash_mix(hash + attempt * GOLDEN) % picker->table_size];
-		if (!was_tried(tried, member(picker, i)))
-			return i;
+	struct target *best = NULL;
+	uint64_t best_score = 0;
+	for (uint32_t i = 0; i < picker->n_members; i++) {
+		struct target *target = member(picker, i);
+		uint64_t score = hash_mix(target->id ^ hash_mix(hash));
+		if ((best && score <= best_score) || was_tried(tried, target))
+			continue;
+		best = target;
+		best_score = score;
 	}
-	return next_untried(picker, i, tried);
+	return best;
+}
+
+/* A client has a place in the table, and a second, third... one in case that the target there is
+ * not usable: only who must move moves, spread over the others by weight, and comes back later. */
+static struct target *pick_source_hash(
+    const struct picker *picker, uint64_t hash, const struct tried *tried)
+{
+	for (uint64_t place = 0; place < HASH_PLACES; place++) {
+		uint32_t at = (uint32_t)(hash_mix(hash + place * GOLDEN) % picker->table_size);
+		uint32_t i = picker->table[at];
+		struct target *target = picker->pool->targets[i].target;
+		if (picker->is_member[i] && !was_tried(tried, target))
+			return target;
+	}
+	return pick_by_score(picker, hash, tried);
 }
 
 static struct target *pick_spare(struct picker *picker, const struct tried *tried)
@@ -264,6 +313,7 @@ struct target *picker_pick(
     struct picker *picker, uint64_t hash, struct target *const *tried_list, size_t n_tried)
 {
 	struct tried tried = {tried_list, n_tried};
+	struct target *target = NULL;
 	uint32_t i = NOBODY;
 	refresh(picker);
 	if (picker->n_members == 0)
@@ -271,9 +321,11 @@ struct target *picker_pick(
 	switch (picker->pool->algorithm) {
 	case BALANCE_ROUND_ROBIN: i = pick_round_robin(picker, &tried); break;
 	case BALANCE_LEAST_CONNECTIONS: i = pick_least_connections(picker, &tried); break;
-	case BALANCE_SOURCE_HASH: i = pick_source_hash(picker, hash, &tried); break;
+	case BALANCE_SOURCE_HASH: target = pick_source_hash(picker, hash, &tried); break;
 	}
-	return i == NOBODY ? pick_spare(picker, &tried) : member(picker, i);
+	if (i != NOBODY)
+		target = member(picker, i);
+	return target ? target : pick_spare(picker, &tried);
 }
 
 struct target *picker_find(struct picker *picker, uint64_t target_id)

@@ -1,6 +1,7 @@
 /* Choosing a target. One picker per worker and pool: no locks, no shared writes. What is derived
- * from the targets' state (the usable set, the weighted schedule, the hash table) is rebuilt only
- * when the pool's version has changed, so a pick does not look at every target. */
+ * from the targets' state (the usable set, the weighted schedule) is rebuilt only when the pool's
+ * version has changed, so a pick does not look at every target (least_connections under load does).
+ */
 #pragma once
 
 #include <stdbool.h>
@@ -22,12 +23,13 @@ void picker_free(struct picker *picker);
 /* The target for a new request or connection.
  * round_robin: smooth weighted (a 5:1:1 pool gives a a b a c a a, never a burst).
  * least_connections: smallest active/weight, ties in weighted rotation (an idle pool is served in
- * proportion to the weights). source_hash: by `hash` (of the
- * client's address); the same on both nodes and after a restart; when one of n targets goes, only
- * its share moves (Maglev table). Targets without `backup` first; all of them unusable or
- * tried: the backups; all unusable: with fail_open any that the admin has not drained or disabled,
- * else NULL. `tried`/`n_tried`: targets that this request has failed on (retries). NULL when
- * nothing else is left. */
+ * proportion to the weights).
+ * source_hash: by `hash` (of the client's address), the same on both nodes and after a restart.
+ * When a target goes only its own clients move, and they return with it (Maglev table).
+ *
+ * Targets without `backup` first; all of them unusable or tried: the backups; all unusable: with
+ * fail_open any that the admin has not drained or disabled, else NULL. `tried`/`n_tried`: targets
+ * that this request has failed on (retries). NULL when nothing else is left. */
 struct target *picker_pick(
     struct picker *picker, uint64_t hash, struct target *const *tried, size_t n_tried);
 /* The target of a sticky session, if it may still be used (target_keeps_sticky), else NULL. */
