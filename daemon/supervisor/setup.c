@@ -1,0 +1,398 @@
+#include "daemon/supervisor/setup.h"
+
+#include <cap-ng.h>
+#include <ctype.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "daemon/base/text.h"
+#include "daemon/net/net.h"
+
+#define CONFIG_SIZE_MAX (4U << 20)
+#define FALLBACK_USER   "nobody"
+#define HOW_TO_MAKE_A_KEY                                              \
+	"make one with: (umask 077; head -c 32 /dev/urandom | base64 " \
+	"> /etc/yoke/sync.key), and copy it to the peer"
+
+struct reporter {
+	const char *file;
+	conf_report_fn *fn;
+	void *arg;
+};
+
+static int report(const struct reporter *reporter, int code, const struct err *err)
+{
+	char line[sizeof(err->text) + 256];
+	snprintf(line, sizeof(line), "%s: %s", reporter->file, err->text);
+	reporter->fn(reporter->arg, line);
+	return code;
+}
+
+/* --- files --- */
+
+static int read_all(int fd, char *buf, size_t size, size_t *len)
+{
+	size_t got = 0;
+	while (got < size) {
+		ssize_t n = read(fd, buf + got, size - got);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -errno;
+		if (n == 0)
+			break;
+		got += (size_t)n;
+	}
+	*len = got;
+	return 0;
+}
+
+/* Regular files only: a FIFO would stop yoked for as long as it pleases. */
+static int open_regular(const char *path, struct stat *st, struct err *err)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	if (fd < 0)
+		return err_set(err, -errno, "%s", strerror(errno));
+	if (fstat(fd, st) < 0 || !S_ISREG(st->st_mode)) {
+		close(fd);
+		return err_set(err, -EINVAL, "is not a regular file");
+	}
+	return fd;
+}
+
+static int read_config(const char *path, char **text, size_t *len, struct err *err)
+{
+	struct stat st;
+	int fd = open_regular(path, &st, err);
+	if (fd < 0)
+		return fd;
+	int rc = 0;
+	char *buf = malloc(CONFIG_SIZE_MAX + 1);
+	if (!buf)
+		rc = err_set(err, -ENOMEM, "out of memory");
+	if (!rc && (rc = read_all(fd, buf, CONFIG_SIZE_MAX + 1, len)))
+		err_set(err, rc, "%s", strerror(-rc));
+	if (!rc && *len > CONFIG_SIZE_MAX)
+		rc = err_set(err, -EFBIG, "is larger than %u MiB", CONFIG_SIZE_MAX >> 20);
+	close(fd);
+	if (rc) {
+		free(buf);
+		return rc;
+	}
+	*text = buf;
+	return 0;
+}
+
+/* A child gets what was checked, whatever happens to the file meanwhile, and cannot change it for
+ * its successor. */
+static int make_text_fd(const char *text, size_t len, struct err *err)
+{
+	int fd = memfd_create("yoke-config", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	if (fd < 0)
+		return err_set(err, -errno, "memfd: %s", strerror(errno));
+	size_t done = 0;
+	while (done < len) {
+		ssize_t n = write(fd, text + done, len - done);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			goto fail;
+		done += (size_t)n;
+	}
+	int seals = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL;
+	if (fcntl(fd, F_ADD_SEALS, seals) < 0)
+		goto fail;
+	return fd;
+fail:
+	err_set(err, 0, "memfd: %s", strerror(errno));
+	close(fd);
+	return -EIO;
+}
+
+static int load_token(const char *path, char token[IPC_TOKEN_MAX], struct err *err)
+{
+	char buf[IPC_TOKEN_MAX + 64] = "";
+	struct err why;
+	struct stat st;
+	size_t len = 0;
+	int fd = open_regular(path, &st, &why);
+	if (fd < 0)
+		return err_set(err, fd, "admin.token_file: %s: %s", path, why.text);
+	int rc = read_all(fd, buf, sizeof(buf) - 1, &len);
+	close(fd);
+	if (rc)
+		return err_set(err, rc, "admin.token_file: %s: %s", path, strerror(-rc));
+	if (st.st_mode & (S_IROTH | S_IWOTH | S_IWGRP))
+		return err_set(err, -EPERM,
+		    "admin.token_file: %s: others may read or write it: chmod 600", path);
+	while (len > 0 && isspace((unsigned char)buf[len - 1]))
+		buf[--len] = '\0';
+	if (len == 0 || len >= IPC_TOKEN_MAX || strlen(buf) != len)
+		return err_set(err, -EINVAL,
+		    "admin.token_file: %s: must hold one line of 1 to %d characters", path,
+		    IPC_TOKEN_MAX - 1);
+	for (size_t i = 0; i < len; i++) {
+		if (!isgraph((unsigned char)buf[i]))
+			return err_set(err, -EINVAL,
+			    "admin.token_file: %s: only visible characters, no spaces", path);
+	}
+	memcpy(token, buf, len + 1);
+	text_wipe(buf, sizeof(buf));
+	return 0;
+}
+
+/* --- what goes with the text --- */
+
+static int choose_user(struct setup *setup, struct err *err)
+{
+	setup->unprivileged = geteuid() != 0;
+	if (setup->unprivileged)
+		return 0;
+	const char *user = setup->conf->user;
+	const struct passwd *pw = getpwnam(user);
+	if (!pw && setup->conf->user_given)
+		return err_set(err, -ENOENT, "user: \"%s\" does not exist on this host", user);
+	if (!pw) {
+		log_warn(
+		    "user \"%s\" does not exist: yoke-proxy becomes \"%s\"", user, FALLBACK_USER);
+		user = FALLBACK_USER;
+		pw = getpwnam(user);
+	}
+	if (!pw)
+		return err_set(err, -ENOENT, "user: \"%s\" does not exist on this host", user);
+	if (pw->pw_uid == 0)
+		return err_set(err, -EINVAL, "user: yoke-proxy does not run as root");
+	if (strlen(user) >= sizeof(setup->user))
+		return err_set(err, -EINVAL, "user: \"%s\" is too long", user);
+	text_copy(setup->user, sizeof(setup->user), user);
+	return 0;
+}
+
+static int check_capabilities(const struct conf *conf, struct err *err)
+{
+	if (conf->n_routers == 0)
+		return 0;
+	capng_get_caps_process();
+	if (capng_have_capability(CAPNG_EFFECTIVE, CAP_NET_ADMIN) &&
+	    capng_have_capability(CAPNG_EFFECTIVE, CAP_NET_RAW))
+		return 0;
+	return err_set(err, -EPERM,
+	    "virtual_routers: need root, or CAP_NET_ADMIN and CAP_NET_RAW, to hold a virtual "
+	    "address");
+}
+
+static int load_key(struct setup *setup, struct err *err)
+{
+	const struct conf *conf = setup->conf;
+	if (conf->peer == CONF_NONE)
+		return 0;
+	if (!conf->sync.key_file)
+		return err_set(err, -EINVAL,
+		    "sync.key_file: is missing: the two nodes of a pair share a "
+		    "key; " HOW_TO_MAKE_A_KEY);
+	int rc = conf_key_load(conf->sync.key_file, setup->key, err);
+	setup->has_key = rc == 0;
+	return rc;
+}
+
+/* All of these are looked at, so that all errors are told at once. */
+static int complete(struct setup *setup, const char *node, const struct reporter *reporter)
+{
+	struct conf *conf = setup->conf;
+	struct err err;
+	int failed = 0, rc = conf_select_node(conf, node, net_is_local, &err);
+	if (rc)
+		return report(reporter, rc, &err); /* what follows depends on it */
+	if (conf->self != CONF_NONE)
+		text_copy(setup->node, sizeof(setup->node), conf->nodes[conf->self].name);
+	if ((rc = check_capabilities(conf, &err)))
+		failed = report(reporter, rc, &err);
+	if ((rc = load_key(setup, &err)))
+		failed = report(reporter, rc, &err);
+	if ((rc = choose_user(setup, &err)))
+		failed = report(reporter, rc, &err);
+	if (conf->admin_token_file) {
+		if ((rc = load_token(conf->admin_token_file, setup->token, &err)))
+			failed = report(reporter, rc, &err);
+		setup->has_token = rc == 0;
+	}
+	return failed;
+}
+
+int setup_load(
+    const char *file, const char *node, conf_report_fn *report_fn, void *arg, struct setup **out)
+{
+	struct reporter reporter = {file, report_fn, arg};
+	struct err err = {""};
+	char *text = NULL;
+	size_t len = 0;
+	struct setup *setup = calloc(1, sizeof(*setup));
+	if (!setup)
+		return report(&reporter, -ENOMEM, (err_set(&err, 0, "out of memory"), &err));
+	setup->text_fd = -1;
+	text_copy(setup->file, sizeof(setup->file), file);
+
+	int rc = read_config(file, &text, &len, &err);
+	if (rc) {
+		report(&reporter, rc, &err);
+		goto out;
+	}
+	rc = conf_load(file, text, len, report_fn, arg, &setup->conf);
+	if (!rc)
+		rc = complete(setup, node, &reporter);
+	if (rc)
+		goto out;
+	setup->text_fd = make_text_fd(text, len, &err);
+	if (setup->text_fd < 0)
+		rc = report(&reporter, setup->text_fd, &err);
+out:
+	free(text);
+	if (rc)
+		setup_free(setup);
+	else
+		*out = setup;
+	return rc;
+}
+
+void setup_free(struct setup *setup)
+{
+	if (!setup)
+		return;
+	if (setup->conf)
+		conf_free(setup->conf);
+	if (setup->text_fd >= 0)
+		close(setup->text_fd);
+	text_wipe(setup, sizeof(*setup));
+	free(setup);
+}
+
+static bool anywhere(const struct addr *addr)
+{
+	(void)addr;
+	return false;
+}
+
+int setup_check(const char *file, const char *node, conf_report_fn *report_fn, void *arg)
+{
+	struct reporter reporter = {file, report_fn, arg};
+	struct err err = {""};
+	char *text = NULL;
+	size_t len = 0;
+	struct conf *conf = NULL;
+	int rc = read_config(file, &text, &len, &err);
+	if (rc)
+		return report(&reporter, rc, &err);
+	rc = conf_load(file, text, len, report_fn, arg, &conf);
+	free(text);
+	if (rc)
+		return rc;
+	if (node && (rc = conf_select_node(conf, node, anywhere, &err)))
+		report(&reporter, rc, &err);
+	conf_free(conf);
+	return rc;
+}
+
+/* --- texts --- */
+
+static const char *plural(uint32_t n)
+{
+	return n == 1 ? "" : "s";
+}
+
+char *setup_summary(const struct setup *setup, char *buf, size_t size)
+{
+	const struct conf *conf = setup->conf;
+	snprintf(buf, size, "%u listener%s, %u pool%s, %u virtual router%s", conf->n_listeners,
+	    plural(conf->n_listeners), conf->n_pools, plural(conf->n_pools), conf->n_routers,
+	    plural(conf->n_routers));
+	return buf;
+}
+
+/* How many names of `a` are not in `b`; a name is the member at `offset` of each element. */
+static uint32_t count_missing(const void *a, uint32_t n_a, const void *b, uint32_t n_b,
+    size_t element_size, size_t name_offset)
+{
+	uint32_t missing = 0;
+	for (uint32_t i = 0; i < n_a; i++) {
+		const char *name, *other;
+		bool found = false;
+		memcpy(&name, (const char *)a + i * element_size + name_offset, sizeof(name));
+		for (uint32_t j = 0; j < n_b && !found; j++) {
+			memcpy(&other, (const char *)b + j * element_size + name_offset,
+			    sizeof(other));
+			found = strcmp(name, other) == 0;
+		}
+		missing += !found;
+	}
+	return missing;
+}
+
+#define CAME_AND_WENT(from, to, array, n, type)                                                \
+	count_missing((to)->array, (to)->n, (from)->array, (from)->n, sizeof(struct type),     \
+	    offsetof(struct type, name)),                                                      \
+	    count_missing((from)->array, (from)->n, (to)->array, (to)->n, sizeof(struct type), \
+		offsetof(struct type, name))
+
+char *setup_difference(const struct setup *from, const struct setup *to, char *buf, size_t size)
+{
+	const struct conf *a = from->conf, *b = to->conf;
+	snprintf(buf, size,
+	    "%u listener%s (+%u -%u), %u pool%s (+%u -%u), %u virtual router%s (+%u -%u)",
+	    b->n_listeners, plural(b->n_listeners),
+	    CAME_AND_WENT(a, b, listeners, n_listeners, conf_listener), b->n_pools,
+	    plural(b->n_pools), CAME_AND_WENT(a, b, pools, n_pools, conf_pool), b->n_routers,
+	    plural(b->n_routers), CAME_AND_WENT(a, b, routers, n_routers, conf_router));
+	return buf;
+}
+
+/* --- messages --- */
+
+void setup_config_message(
+    const struct setup *setup, uint64_t generation, uint32_t workers, union ipc_message *msg)
+{
+	ipc_init(msg, IPC_CONFIG);
+	struct ipc_config *config = &msg->config;
+	config->generation = generation;
+	config->workers = workers;
+	config->unprivileged = setup->unprivileged;
+	config->has_key = setup->has_key;
+	config->has_token = setup->has_token;
+	memcpy(config->key, setup->key, sizeof(config->key));
+	text_copy(config->token, sizeof(config->token), setup->token);
+	text_copy(config->user, sizeof(config->user), setup->user);
+	text_copy(config->node, sizeof(config->node), setup->node);
+	text_copy(config->file, sizeof(config->file), setup->file);
+}
+
+void setup_router_message(const struct setup *setup, uint32_t index, union ipc_message *msg)
+{
+	const struct conf *conf = setup->conf;
+	const struct conf_router *from = &conf->routers[index];
+	ipc_init(msg, IPC_ROUTER);
+	struct ipc_router *to = &msg->router;
+	text_copy(to->name, sizeof(to->name), from->name);
+	text_copy(to->interface, sizeof(to->interface), from->interface);
+	to->vrid = from->vrid;
+	to->failback = (uint8_t)from->failback;
+	to->mode = (uint8_t)from->mode;
+	to->checksum = (uint8_t)from->checksum;
+	to->advertise_us = from->advertise_us;
+	if (conf->self != CONF_NONE) {
+		to->priority = conf->nodes[conf->self].priority;
+		to->local = conf->nodes[conf->self].address;
+	}
+	if (conf->peer != CONF_NONE)
+		to->peer = conf->nodes[conf->peer].address;
+	for (uint32_t i = 0; i < from->n_addresses && i < IPC_ADDRESSES_MAX; i++) {
+		to->addresses[i].addr = from->addresses[i].addr;
+		to->addresses[i].prefix = from->addresses[i].prefix;
+		to->n_addresses++;
+	}
+}

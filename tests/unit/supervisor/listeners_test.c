@@ -1,0 +1,241 @@
+#include "daemon/supervisor/listeners.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "daemon/net/net.h"
+#include "tests/unit/unit.h"
+
+static char dir[] = "/tmp/yoke-listeners-XXXXXX";
+static char admin_path[64];
+static struct listeners set;
+
+static void open_set(void)
+{
+	static bool made;
+	if (!made)
+		CU_ASSERT_PTR_NOT_NULL_FATAL(mkdtemp(dir));
+	made = true;
+	snprintf(admin_path, sizeof(admin_path), "%s/admin.sock", dir);
+	listeners_init(&set, admin_path);
+}
+
+/* A free port of loopback: nothing else of this machine is touched. */
+static struct addr free_address(void)
+{
+	struct addr addr;
+	socklen_t len = sizeof(addr);
+	addr_parse_ip("127.0.0.1", &addr);
+	int fd = net_listen_tcp(&addr, &(struct net_listen_options){0});
+	CU_ASSERT_TRUE_FATAL(fd >= 0);
+	getsockname(fd, &addr.sa, &len);
+	close(fd);
+	return addr;
+}
+
+static struct listener traffic(const char *name, struct addr bind, uint32_t worker)
+{
+	struct listener listener = {
+	    .kind = IPC_LISTENER_TRAFFIC, .worker = worker, .bind = bind, .fd = -1};
+	strcpy(listener.name, name);
+	return listener;
+}
+
+static size_t count_open(void)
+{
+	size_t n = 0;
+	for (int fd = 0; fd < 256; fd++)
+		n += fcntl(fd, F_GETFD) >= 0;
+	return n;
+}
+
+static ino_t inode(int fd)
+{
+	struct stat st = {0};
+	fstat(fd, &st);
+	return st.st_ino;
+}
+
+static const struct listener *find(const char *name, uint32_t worker)
+{
+	for (size_t i = 0; i < set.n; i++) {
+		if (strcmp(set.array[i].name, name) == 0 && set.array[i].worker == worker)
+			return &set.array[i];
+	}
+	return NULL;
+}
+
+static void wanted_follows_the_configuration(void)
+{
+	struct addr binds[2];
+	addr_parse_endpoint("192.0.2.10:80", &binds[0]);
+	addr_parse_endpoint("[2001:db8::10]:80", &binds[1]);
+	struct conf_listener listeners[2] = {{.name = "web", .binds = binds, .n_binds = 2},
+	    {.name = "sql", .binds = binds, .n_binds = 1}};
+	struct conf_node nodes[2] = {{.name = "a"}, {.name = "b"}};
+	addr_parse_ip("192.0.2.11", &nodes[0].address);
+	addr_parse_ip("192.0.2.12", &nodes[1].address);
+	struct conf conf = {.listeners = listeners,
+	    .n_listeners = 2,
+	    .nodes = nodes,
+	    .self = CONF_NONE,
+	    .peer = CONF_NONE,
+	    .sync = {.port = 5405}};
+	struct listener *wanted;
+	size_t n;
+	CU_ASSERT_EQUAL(listeners_wanted(&conf, 3, &wanted, &n), 0);
+	CU_ASSERT_EQUAL(n, 3 * 3 + 1);
+	CU_ASSERT_STRING_EQUAL(wanted[3].name, "web");
+	CU_ASSERT_TRUE(addr_equal(&wanted[3].bind, &binds[1]));
+	CU_ASSERT_EQUAL(wanted[4].worker, 1);
+	CU_ASSERT_EQUAL(wanted[9].kind, IPC_LISTENER_ADMIN_UNIX);
+	free(wanted);
+
+	conf.admin_tcp = true;
+	addr_parse_endpoint("127.0.0.1:8404", &conf.admin_listen);
+	conf.n_nodes = 2;
+	conf.self = 1;
+	conf.peer = 0;
+	CU_ASSERT_EQUAL(listeners_wanted(&conf, 1, &wanted, &n), 0);
+	CU_ASSERT_EQUAL(n, 3 + 3);
+	CU_ASSERT_EQUAL(wanted[4].kind, IPC_LISTENER_ADMIN_TCP);
+	CU_ASSERT_EQUAL(wanted[5].kind, IPC_LISTENER_SYNC);
+	CU_ASSERT_TRUE(addr_equal_ip(&wanted[5].bind, &nodes[1].address)); /* our own */
+	CU_ASSERT_EQUAL(addr_port(&wanted[5].bind), 5405);
+	free(wanted);
+}
+
+static void a_reload_keeps_opens_and_closes(void)
+{
+	struct addr a = free_address(), b = free_address();
+	struct listener before[] = {traffic("web", a, 0), traffic("web", a, 1)};
+	struct listener after[] = {
+	    traffic("web", a, 0), traffic("web", a, 1), traffic("sql", b, 0)};
+	struct err err;
+	open_set();
+	size_t fds = count_open();
+	CU_ASSERT_EQUAL(listeners_prepare(&set, before, 2, &err), 0);
+	listeners_commit(&set);
+	CU_ASSERT_EQUAL(count_open(), fds + 2);
+	ino_t kept = inode(find("web", 1)->fd);
+
+	CU_ASSERT_EQUAL(listeners_prepare(&set, after, 3, &err), 0);
+	listeners_abort(&set); /* as if the proxy had refused */
+	CU_ASSERT_EQUAL(count_open(), fds + 2);
+	CU_ASSERT_PTR_NULL(find("sql", 0));
+
+	CU_ASSERT_EQUAL(listeners_prepare(&set, after, 3, &err), 0);
+	listeners_commit(&set);
+	CU_ASSERT_EQUAL(count_open(), fds + 3);
+	CU_ASSERT_EQUAL(inode(find("web", 1)->fd), kept); /* undisturbed */
+
+	CU_ASSERT_EQUAL(listeners_prepare(&set, after + 2, 1, &err), 0);
+	listeners_commit(&set);
+	CU_ASSERT_EQUAL(count_open(), fds + 1);
+	CU_ASSERT_PTR_NULL(find("web", 0));
+	CU_ASSERT_PTR_NOT_NULL(find("sql", 0));
+	listeners_fini(&set);
+	CU_ASSERT_EQUAL(count_open(), fds);
+}
+
+static void a_taken_port_changes_nothing(void)
+{
+	struct addr a = free_address(), taken = free_address();
+	/* Somebody with SO_REUSEPORT, with whom the kernel would let us share. */
+	int other = net_listen_tcp(&taken, &(struct net_listen_options){.reuse_port = true});
+	struct listener first[] = {traffic("web", a, 0)};
+	struct listener second[] = {
+	    traffic("web", a, 0), traffic("new", free_address(), 0), traffic("sql", taken, 0)};
+	struct err err = {""};
+	open_set();
+	CU_ASSERT_EQUAL(listeners_prepare(&set, first, 1, &err), 0);
+	listeners_commit(&set);
+	size_t fds = count_open();
+	CU_ASSERT_EQUAL(listeners_prepare(&set, second, 3, &err), -EADDRINUSE);
+	CU_ASSERT_PTR_NOT_NULL(strstr(err.text, "sql"));
+	CU_ASSERT_EQUAL(count_open(), fds);
+	CU_ASSERT_EQUAL(set.n, 1);
+	CU_ASSERT_TRUE(find("web", 0)->current);
+	CU_ASSERT_FALSE(find("web", 0)->next);
+	listeners_fini(&set);
+	close(other);
+}
+
+static void a_new_name_keeps_the_socket(void)
+{
+	struct addr a = free_address();
+	struct listener before = traffic("web", a, 0), after = traffic("shop", a, 0);
+	struct err err;
+	open_set();
+	CU_ASSERT_EQUAL(listeners_prepare(&set, &before, 1, &err), 0);
+	listeners_commit(&set);
+	ino_t socket = inode(find("web", 0)->fd);
+	CU_ASSERT_EQUAL(listeners_prepare(&set, &after, 1, &err), 0);
+	listeners_commit(&set);
+	CU_ASSERT_PTR_NULL(find("web", 0));
+	CU_ASSERT_EQUAL(inode(find("shop", 0)->fd), socket);
+	listeners_fini(&set);
+}
+
+static void the_proxy_gets_what_it_lacks(void)
+{
+	struct listener before[] = {
+	    traffic("web", free_address(), 0), traffic("old", free_address(), 0)};
+	struct listener after[] = {before[0], traffic("new", free_address(), 0)};
+	struct err err;
+	struct listener *l;
+	open_set();
+	CU_ASSERT_EQUAL(listeners_prepare(&set, before, 2, &err), 0);
+	listeners_commit(&set);
+	while ((l = listeners_unsent(&set, false)))
+		l->sent = true;
+
+	CU_ASSERT_EQUAL(listeners_prepare(&set, after, 2, &err), 0);
+	l = listeners_unsent(&set, true);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(l);
+	CU_ASSERT_STRING_EQUAL(l->name, "new");
+	l->sent = true;
+	CU_ASSERT_PTR_NULL(listeners_unsent(&set, true));
+	CU_ASSERT_PTR_NULL(listeners_unsent(&set, false));
+
+	/* It applied the next set and closed "old"; going back needs that one again. */
+	listeners_applied(&set, true);
+	l = listeners_unsent(&set, false);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(l);
+	CU_ASSERT_STRING_EQUAL(l->name, "old");
+	l->sent = true;
+	listeners_applied(&set, false);
+	listeners_abort(&set);
+	CU_ASSERT_PTR_NULL(listeners_unsent(&set, false));
+
+	listeners_forget_sent(&set);
+	CU_ASSERT_PTR_NOT_NULL(listeners_unsent(&set, false));
+	listeners_fini(&set);
+}
+
+static void the_admin_socket_is_private_and_goes(void)
+{
+	struct listener admin = {.kind = IPC_LISTENER_ADMIN_UNIX, .name = "admin", .fd = -1};
+	struct err err;
+	struct stat st;
+	open_set();
+	CU_ASSERT_EQUAL(listeners_prepare(&set, &admin, 1, &err), 0);
+	listeners_commit(&set);
+	CU_ASSERT_EQUAL(stat(admin_path, &st), 0);
+	CU_ASSERT_EQUAL(st.st_mode & 07777, 0600);
+	CU_ASSERT_EQUAL(listeners_prepare(&set, &admin, 1, &err), 0); /* a reload */
+	listeners_commit(&set);
+	CU_ASSERT_EQUAL(set.n, 1);
+	listeners_fini(&set);
+	CU_ASSERT_EQUAL(stat(admin_path, &st), -1);
+	CU_ASSERT_EQUAL(rmdir(dir), 0);
+}
+
+UNIT_MAIN("supervisor/listeners", UNIT(wanted_follows_the_configuration),
+    UNIT(a_reload_keeps_opens_and_closes), UNIT(a_taken_port_changes_nothing),
+    UNIT(a_new_name_keeps_the_socket), UNIT(the_proxy_gets_what_it_lacks),
+    UNIT(the_admin_socket_is_private_and_goes))
