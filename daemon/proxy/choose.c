@@ -1,0 +1,166 @@
+#include "daemon/proxy/choose.h"
+
+#include <string.h>
+
+#include "daemon/base/clock.h"
+#include "daemon/base/hash.h"
+#include "daemon/session/cookie.h"
+#include "daemon/session/table.h"
+
+static const struct conf_pool *pool_conf(const struct worker_gen *gen, uint32_t pool)
+{
+	return &gen->conf->pools[pool];
+}
+
+static uint64_t source_hash(const struct worker_gen *gen, uint32_t pool, const struct addr *peer)
+{
+	if (gen->fleet->pools[pool].algorithm != BALANCE_SOURCE_HASH)
+		return 0;
+	uint8_t key[16];
+	addr_key(peer, 32, 128, key);
+	return hash_id(key, sizeof(key));
+}
+
+/* The payload of our cookie, if the request carries one that is ours, of this pool, and fresh. */
+static bool read_cookie(struct worker *worker, const struct worker_gen *gen, uint32_t pool,
+    const struct h1_head *head, struct choice *choice)
+{
+	const struct conf_sticky *sticky = &pool_conf(gen, pool)->sticky;
+	for (uint32_t i = 0; i < head->n_fields; i++) {
+		struct slice value;
+		if (head->fields[i].id != H1_FIELD_COOKIE ||
+		    !cookie_find(head->fields[i].value, sticky->cookie_name, &value))
+			continue;
+		uint8_t plain[SEAL_PLAIN_MAX];
+		struct cookie_payload payload;
+		if (seal_decrypt(worker->seal, value.p, value.len, plain) != COOKIE_PAYLOAD_LEN)
+			return false;
+		cookie_payload_unpack(plain, &payload);
+		if (payload.pool_id != gen->fleet->pools[pool].id)
+			return false;
+		enum cookie_age age =
+		    cookie_age(payload.issued_sec, clock_wall_sec(), sticky->ttl_us / US_PER_SEC);
+		if (age == COOKIE_EXPIRED)
+			return false;
+		choice->renew = age == COOKIE_RENEW;
+		choice->bound_id = payload.target_id;
+		return true;
+	}
+	return false;
+}
+
+static void session_key(
+    const struct worker_gen *gen, uint32_t pool, const struct addr *peer, struct session_key *key)
+{
+	const struct conf_sticky *sticky = &pool_conf(gen, pool)->sticky;
+	key->pool_id = gen->fleet->pools[pool].id;
+	addr_key(peer, sticky->prefix4, sticky->prefix6, key->bytes);
+}
+
+static bool read_session(struct worker *worker, const struct worker_gen *gen, uint32_t pool,
+    const struct addr *peer, struct choice *choice)
+{
+	struct session_key key;
+	session_key(gen, pool, peer, &key);
+	return session_table_lookup(
+	    worker->shared->sessions, &key, worker->now_us, &choice->bound_id, &choice->expires_us);
+}
+
+static bool read_binding(struct worker *worker, const struct worker_gen *gen, uint32_t pool,
+    const struct addr *peer, const struct h1_head *head, struct choice *choice)
+{
+	switch (pool_conf(gen, pool)->sticky.kind) {
+	case CONF_STICKY_COOKIE: return head && read_cookie(worker, gen, pool, head, choice);
+	case CONF_STICKY_SOURCE: return read_session(worker, gen, pool, peer, choice);
+	default: return false;
+	}
+}
+
+struct target *choose_first(struct worker *worker, struct worker_gen *gen, uint32_t pool,
+    const struct addr *peer, const struct h1_head *head, struct choice *choice)
+{
+	const struct conf_sticky *sticky = &pool_conf(gen, pool)->sticky;
+	struct picker *picker = gen->pickers[pool];
+	if (sticky->kind != CONF_STICKY_NONE) {
+		if (read_binding(worker, gen, pool, peer, head, choice)) {
+			struct target *target = picker_find(picker, choice->bound_id);
+			choice->locked = sticky->fail_when_down;
+			if (target) {
+				COUNT(worker, sticky_hits);
+				return target;
+			}
+			COUNT(worker, sticky_moved);
+			if (choice->locked)
+				return NULL;
+		} else {
+			choice->bound_id = 0;
+			COUNT(worker, sticky_misses);
+		}
+	}
+	return picker_pick(picker, source_hash(gen, pool, peer), NULL, 0);
+}
+
+struct target *choose_again(struct worker *worker, struct worker_gen *gen, uint32_t pool,
+    const struct addr *peer, const struct choice *choice, struct target *const *tried,
+    size_t n_tried)
+{
+	(void)worker;
+	if (choice->locked)
+		return NULL;
+	return picker_pick(gen->pickers[pool], source_hash(gen, pool, peer), tried, n_tried);
+}
+
+void choose_commit(struct worker *worker, struct worker_gen *gen, uint32_t pool,
+    const struct addr *peer, const struct target *target, struct choice *choice,
+    struct ack_wait *wait)
+{
+	const struct conf_sticky *sticky = &pool_conf(gen, pool)->sticky;
+	if (sticky->kind != CONF_STICKY_SOURCE)
+		return;
+	uint64_t now_us = worker->now_us;
+	/* A session that goes on is written again only when half of its life is over. */
+	if (choice->bound_id == target->id && choice->expires_us > now_us + sticky->ttl_us / 2)
+		return;
+	struct session session = {.target_id = target->id, .expires_us = now_us + sticky->ttl_us};
+	session_key(gen, pool, peer, &session.key);
+	bool news = session_table_upsert(worker->shared->sessions, &session, now_us);
+	choice->bound_id = target->id;
+	choice->expires_us = session.expires_us;
+
+	struct journal *journal = worker->shared->journal;
+	if (!journal)
+		return;
+	struct record record = {.kind = RECORD_SESSION};
+	record.session.pool_id = session.key.pool_id;
+	memcpy(record.session.key, session.key.bytes, sizeof(record.session.key));
+	record.session.target_id = session.target_id;
+	record.session.expires_us = session.expires_us;
+	uint64_t sequence = journal_append(journal, &record);
+	const struct conf_sync *sync = &gen->conf->sync;
+	if (news && sync->sessions == CONF_SYNC_ACKED && journal_protected(journal)) {
+		wait->sequence = sequence;
+		wait->deadline_us = now_us + sync->ack_timeout_us;
+	}
+}
+
+size_t choose_set_cookie(struct worker *worker, struct worker_gen *gen, uint32_t pool,
+    const struct target *target, const struct choice *choice, char *line, size_t size)
+{
+	const struct conf_sticky *sticky = &pool_conf(gen, pool)->sticky;
+	if (sticky->kind != CONF_STICKY_COOKIE)
+		return 0;
+	if (choice->bound_id == target->id && !choice->renew)
+		return 0;
+	struct cookie_payload payload = {
+	    .pool_id = gen->fleet->pools[pool].id,
+	    .target_id = target->id,
+	    .issued_sec = (uint32_t)clock_wall_sec(),
+	};
+	uint8_t plain[COOKIE_PAYLOAD_LEN];
+	char text[SEAL_TEXT_MAX];
+	cookie_payload_pack(&payload, plain);
+	struct slice value = {text, seal_encrypt(worker->seal, plain, sizeof(plain), text)};
+	if (value.len == 0)
+		return 0;
+	return cookie_format(line, size, sticky->cookie_name, value, false);
+}

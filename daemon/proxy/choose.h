@@ -1,0 +1,33 @@
+/* Which target: sticky session first, else the pool's balancing. For HTTP and TCP alike. */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "daemon/proxy/ack.h"
+#include "daemon/proxy/worker.h"
+
+/* What one request or connection knows about its session. Zero-initialise. */
+struct choice {
+	uint64_t bound_id;   /* target of the session that came with it; 0: none */
+	uint64_t expires_us; /* sticky source: of the table's entry */
+	bool renew;          /* sticky cookie: it is getting old */
+	bool locked;         /* when_down "fail": no other target will do */
+};
+
+/* A target for a request of `pool` (an index) from `peer`; `head` is NULL for TCP. NULL: none is
+ * usable. */
+struct target *choose_first(struct worker *worker, struct worker_gen *gen, uint32_t pool,
+    const struct addr *peer, const struct h1_head *head, struct choice *choice);
+/* Another one, after those in `tried` failed. NULL: none left. */
+struct target *choose_again(struct worker *worker, struct worker_gen *gen, uint32_t pool,
+    const struct addr *peer, const struct choice *choice, struct target *const *tried,
+    size_t n_tried);
+/* Sticky source: writes the decision into the table and the journal, where it is news. Fills `wait`
+ * when the response has to wait for the peer. */
+void choose_commit(struct worker *worker, struct worker_gen *gen, uint32_t pool,
+    const struct addr *peer, const struct target *target, struct choice *choice,
+    struct ack_wait *wait);
+/* Sticky cookie: the Set-Cookie line that the response must carry, or 0. */
+size_t choose_set_cookie(struct worker *worker, struct worker_gen *gen, uint32_t pool,
+    const struct target *target, const struct choice *choice, char *line, size_t size);

@@ -1,0 +1,276 @@
+#include <errno.h>
+#include <stdlib.h>
+
+#include "daemon/base/clock.h"
+#include "daemon/proxy/http.h"
+
+#define LINGER_US      (2 * US_PER_SEC)
+#define LINGER_READS   64 /* of up to 32 KiB each */
+#define DRAIN_GRACE_US US_PER_SEC
+#define READ_AHEAD     4096U
+
+static struct worker *worker_of(const struct client *client)
+{
+	return client->conn.io.data;
+}
+
+void client_close(struct worker *worker, struct client *client, bool reset)
+{
+	if (client->dead)
+		return;
+	client->dead = true;
+	if (client->txn)
+		txn_drop(client->txn);
+	timer_cancel(worker, &client->timer);
+	conn_close(worker->loop, &client->conn, reset);
+	buf_free(&client->in);
+	list_del(&client->node.list);
+	worker_bury(worker, &client->node, client);
+	listener_left(client->listener);
+}
+
+static bool wants_read(const struct client *client)
+{
+	const struct txn *txn = client->txn;
+	if (client->eof)
+		return false;
+	if (!txn)
+		return true;
+	if (txn->request_done)
+		return buf_len(&client->in) < HTTP_AHEAD_MAX;
+	/* Answered before the request was complete: the rest is for linger(). */
+	return txn->state != RESPONSE_DONE && buf_len(&txn->request) < HTTP_UNSENT_MAX;
+}
+
+void client_watch(struct client *client)
+{
+	if (client->dead)
+		return;
+	bool write = client->txn && buf_len(&client->txn->out) > 0;
+	conn_want(worker_of(client)->loop, &client->conn,
+	    (wants_read(client) ? EV_READ : 0) | (write ? EV_WRITE : 0));
+}
+
+/* Takes requests one after the other, as long as none has to wait for its response. Returns the
+ * bytes it took. */
+static size_t take_input(struct client *client, const char *data, size_t len)
+{
+	size_t used = 0, took;
+	client->busy = true;
+	do {
+		took = 0;
+		if (!client->txn && used < len)
+			took += request_begin(client, data + used, len - used);
+		if (client->txn && !client->txn->request_done && used + took < len)
+			took += request_body(client->txn, data + used + took, len - used - took);
+		used += took;
+		/* Head and body that came together leave together. */
+		if (client->txn && !client->txn->dispatched)
+			txn_dispatch(client->txn);
+	} while (took > 0 && !client->txn && !client->dead && !client->lingering);
+	client->busy = false;
+	return used;
+}
+
+/* Works on what client->in holds. Nobody else touches the buffer meanwhile, even if the client
+ * dies of what is in it. */
+static void take_buffered(struct client *client)
+{
+	struct buf in = client->in;
+	client->in = (struct buf){.scanned = in.scanned};
+	if (buf_len(&in) > 0)
+		in.start += (uint32_t)take_input(client, buf_head(&in), buf_len(&in));
+	if (client->dead || client->lingering || buf_len(&in) == 0) {
+		buf_free(&in);
+	} else {
+		in.scanned = client->in.scanned;
+		buf_compact(&in);
+		client->in = in;
+	}
+	if (!client->dead && client->eof && !client->txn)
+		client_close(worker_of(client), client, false);
+}
+
+/* The client closed its side, or broke. Half a close is legal: who asked completely is answered. */
+static void input_ended(struct client *client, ssize_t error)
+{
+	if (error == -EAGAIN || error == -EINTR)
+		return;
+	if (error < 0 || !client->txn || !client->txn->request_done)
+		client_close(worker_of(client), client, error < 0);
+	else
+		client->eof = true;
+}
+
+static void read_more(struct client *client)
+{
+	struct worker *worker = worker_of(client);
+	if (!buf_reserve(&client->in, READ_AHEAD)) {
+		client_close(worker, client, true);
+		return;
+	}
+	struct buf *in = &client->in;
+	ssize_t n = conn_recv(&client->conn, in->data + in->end, in->cap - in->end);
+	if (n <= 0) {
+		input_ended(client, n);
+		return;
+	}
+	COUNT_BY(worker, bytes_in, n);
+	in->end += (uint32_t)n;
+	if (!client->txn || !client->txn->request_done)
+		take_buffered(client);
+}
+
+/* The usual case: whole requests, or pieces of a body, that never need memory of their own. */
+static void read_shared(struct client *client)
+{
+	struct worker *worker = worker_of(client);
+	ssize_t n = conn_recv(&client->conn, worker->read, WORKER_READ_SIZE);
+	if (n <= 0) {
+		input_ended(client, n);
+		return;
+	}
+	COUNT_BY(worker, bytes_in, n);
+	size_t used = take_input(client, worker->read, (size_t)n);
+	if (client->dead || client->lingering || used == (size_t)n)
+		return;
+	if (!buf_append(&client->in, worker->read + used, (size_t)n - used))
+		client_close(worker, client, true);
+}
+
+static void linger(struct client *client)
+{
+	struct worker *worker = worker_of(client);
+	ssize_t n = conn_recv(&client->conn, worker->read, WORKER_READ_SIZE);
+	if (n == -EAGAIN || n == -EINTR)
+		return;
+	if (n <= 0 || ++client->linger_reads >= LINGER_READS)
+		client_close(worker, client, false);
+}
+
+static void readable(struct client *client)
+{
+	bool request_done = client->txn && client->txn->request_done;
+	if (client->lingering)
+		linger(client);
+	else if (request_done || buf_len(&client->in) > 0)
+		read_more(client);
+	else
+		read_shared(client);
+	client_watch(client);
+}
+
+static void on_event(struct ev_loop *loop, ev_io *io, int events)
+{
+	(void)loop;
+	struct client *client = list_entry(io, struct client, conn.io);
+	if ((events & EV_WRITE) && client->txn)
+		response_flush(client->txn);
+	if ((events & EV_READ) && !client->dead && wants_read(client))
+		readable(client);
+}
+
+void client_close_idle(struct worker *worker, struct client *client)
+{
+	if (client->dead || client->txn || client->lingering)
+		return;
+	/* A request that has just arrived would be lost, and the client told so by a reset. */
+	readable(client);
+	if (client->dead || client->txn || client->lingering)
+		return;
+	/* Who has just come, or is about to ask, gets a moment when we leave for good. */
+	if (worker->draining && (client->fresh || buf_len(&client->in) > 0))
+		timer_set(worker, &client->timer, DRAIN_GRACE_US);
+	else
+		client_close(worker, client, false);
+}
+
+/* Without this the answer could be lost: closing with unread bytes sends a reset, which overtakes
+ * what the client has not read yet (RFC 9112 section 9.6). */
+static void begin_linger(struct client *client)
+{
+	struct worker *worker = worker_of(client);
+	conn_shut(&client->conn);
+	client->lingering = true;
+	client->eof = false;
+	buf_free(&client->in);
+	timer_cancel(worker, &client->timer);
+	timer_set(worker, &client->timer, LINGER_US);
+	client_watch(client);
+}
+
+void client_txn_ended(struct client *client, bool keep, bool rest_unread)
+{
+	struct worker *worker = worker_of(client);
+	const struct listener *listener = client->listener;
+	client->txn = NULL;
+	if (worker->draining || listener->closing || listener->conf->mode != CONF_MODE_HTTP)
+		keep = false;
+	if (!keep) {
+		if (!client->eof && (rest_unread || buf_len(&client->in) > 0))
+			begin_linger(client);
+		else
+			client_close(worker, client, false);
+		return;
+	}
+	timer_set(worker, &client->timer, listener->conf->idle_timeout_us);
+	if (client->busy)
+		return;
+	if (buf_len(&client->in) > 0 || client->eof)
+		take_buffered(client);
+	client_watch(client);
+}
+
+/* The head did not come in time. */
+static void head_timed_out(struct worker *worker, struct client *client)
+{
+	COUNT(worker, refused_timeout);
+	struct txn *txn = txn_new(client);
+	if (!txn) {
+		client_close(worker, client, true);
+		return;
+	}
+	txn->malformed = true;
+	txn_answer(txn, 408, "request_head");
+}
+
+static void on_timeout(struct worker *worker, struct timer *timer)
+{
+	struct client *client = list_entry(timer, struct client, timer);
+	struct txn *txn = client->txn;
+	if (!txn) {
+		if (client->head_timed)
+			head_timed_out(worker, client);
+		else
+			client_close(worker, client, false);
+		return;
+	}
+	if (txn->state != RESPONSE_HEAD) {
+		client_close(worker, client, true);
+	} else if (buf_len(&txn->request) == 0 && !txn->request_done) {
+		COUNT(worker, refused_timeout);
+		txn_answer(txn, 408, "request_body");
+	} else if (txn->upstream && txn->upstream->established && !txn->upstream->waiting &&
+		   !ack_is_held(&txn->ack)) {
+		response_timed_out(txn); /* it takes no more of the request, or stopped in a head */
+	} else {
+		timer_set(worker, timer, txn->listener->idle_timeout_us); /* other timers decide */
+	}
+}
+
+bool client_open(struct listener *listener, int fd, const struct addr *peer)
+{
+	struct worker *worker = listener->worker;
+	struct client *client = calloc(1, sizeof(*client));
+	if (!client)
+		return false;
+	client->listener = listener;
+	client->peer = *peer;
+	client->fresh = true;
+	list_push_back(&listener->clients, &client->node.list);
+	timer_init(&client->timer, on_timeout);
+	timer_set(worker, &client->timer, listener->conf->header_timeout_us);
+	conn_init(&client->conn, worker, fd, on_event);
+	conn_want(worker->loop, &client->conn, EV_READ);
+	return true;
+}

@@ -1,0 +1,212 @@
+#include "daemon/proxy/heads.h"
+
+#include <arpa/inet.h>
+#include <stdio.h>
+#include <string.h>
+
+#define ADDED_MAX 256 /* what we write of our own, with an IPv6 address */
+
+static char *put(char *at, const char *p, size_t len)
+{
+	memcpy(at, p, len);
+	return at + len;
+}
+
+#define PUT(at, literal) put(at, literal, sizeof(literal) - 1)
+
+static char *put_octet(char *at, unsigned value)
+{
+	if (value >= 100)
+		*at++ = (char)('0' + value / 100);
+	if (value >= 10)
+		*at++ = (char)('0' + value / 10 % 10);
+	*at++ = (char)('0' + value % 10);
+	return at;
+}
+
+/* inet_ntop costs more than the rest of the head together. */
+static char *put_ip(char *at, const struct addr *addr)
+{
+	if (addr->sa.sa_family == AF_INET) {
+		uint32_t ip = ntohl(addr->in.sin_addr.s_addr);
+		at = put_octet(at, ip >> 24);
+		*at++ = '.';
+		at = put_octet(at, ip >> 16 & 255);
+		*at++ = '.';
+		at = put_octet(at, ip >> 8 & 255);
+		*at++ = '.';
+		return put_octet(at, ip & 255);
+	}
+	char text[ADDR_TEXT_MAX];
+	addr_format_ip(addr, text);
+	return put(at, text, strlen(text));
+}
+
+size_t heads_request_room(const struct h1_head *head)
+{
+	return head->len + head->host.len + ADDED_MAX;
+}
+
+static bool request_keeps(const struct h1_head *head, const struct h1_field *field, bool absolute)
+{
+	switch (field->id) {
+	case H1_FIELD_OTHER:
+	case H1_FIELD_COOKIE: return !field->hop;
+	case H1_FIELD_HOST: return !absolute;
+	case H1_FIELD_EXPECT: return head->expect_continue;
+	case H1_FIELD_TRANSFER_ENCODING: return head->framing == H1_BODY_CHUNKED;
+	case H1_FIELD_CONTENT_LENGTH: return true;
+	case H1_FIELD_X_FORWARDED_FOR:
+	case H1_FIELD_X_FORWARDED_PROTO: return false;
+	default: return !field->hop;
+	}
+}
+
+/* Lines that stay are copied in runs: most heads are one or two. */
+struct run {
+	const char *from, *to;
+};
+
+static inline char *run_end(char *at, struct run *run)
+{
+	return run->from ? put(at, run->from, (size_t)(run->to - run->from)) : at;
+}
+
+static inline char *run_add(char *at, struct run *run, struct slice line)
+{
+	if (line.p != run->to) {
+		at = run_end(at, run);
+		run->from = line.p;
+	}
+	run->to = line.p + line.len;
+	return at;
+}
+
+static char *put_forwarded_for(char *at, const struct h1_head *head, const struct addr *peer)
+{
+	at = PUT(at, "X-Forwarded-For: ");
+	for (uint32_t i = 0; i < head->n_fields; i++) {
+		const struct h1_field *field = &head->fields[i];
+		if (field->id != H1_FIELD_X_FORWARDED_FOR || field->value.len == 0)
+			continue;
+		at = put(at, field->value.p, field->value.len);
+		at = PUT(at, ", ");
+	}
+	at = put_ip(at, peer);
+	return PUT(at, "\r\n");
+}
+
+size_t heads_request(const struct h1_head *head, const struct addr *peer, char *out)
+{
+	char *at = out;
+	bool absolute = head->target.p[0] != '/' && head->target.p[0] != '*';
+	at = put(at, head->method_text.p, head->method_text.len);
+	*at++ = ' ';
+	at = put(at, head->path.p, head->path.len);
+	at = PUT(at, " HTTP/1.1\r\n");
+	/* HTTP/1.1 wants a Host even where HTTP/1.0 had none (RFC 9112 section 3.2). */
+	if (absolute || head->host.len == 0) {
+		at = PUT(at, "Host: ");
+		if (head->host.len > 0)
+			at = put(at, head->host.p, head->host.len);
+		at = PUT(at, "\r\n");
+	}
+	struct run run = {NULL, NULL};
+	for (uint32_t i = 0; i < head->n_fields; i++)
+		if (request_keeps(head, &head->fields[i], absolute))
+			at = run_add(at, &run, head->fields[i].line);
+	at = run_end(at, &run);
+	at = put_forwarded_for(at, head, peer);
+	at = PUT(at, "X-Forwarded-Proto: http\r\n\r\n");
+	return (size_t)(at - out);
+}
+
+static bool response_keeps(
+    const struct h1_head *head, const struct h1_field *field, const struct heads_response *options)
+{
+	if (field->hop)
+		return false;
+	switch (field->id) {
+	/* RFC 9110 section 8.6: not in 1xx and 204 */
+	case H1_FIELD_CONTENT_LENGTH: return head->status >= 200 && head->status != 204;
+	case H1_FIELD_TRANSFER_ENCODING: return !options->unchunked;
+	case H1_FIELD_TRAILER: return !options->unchunked;
+	default: return true;
+	}
+}
+
+bool heads_response_unchanged(
+    const struct h1_head *head, const char *raw, const struct heads_response *options)
+{
+	if (options->close || options->keep_alive || options->add.len > 0 ||
+	    memcmp(raw, "HTTP/1.1", 8) != 0)
+		return false;
+	for (uint32_t i = 0; i < head->n_fields; i++)
+		if (!response_keeps(head, &head->fields[i], options))
+			return false;
+	return true;
+}
+
+size_t heads_response_room(const struct h1_head *head, const struct heads_response *options)
+{
+	return head->len + options->add.len + ADDED_MAX;
+}
+
+size_t heads_response(const struct h1_head *head, const struct heads_response *options, char *out)
+{
+	char *at = out;
+	at = PUT(at, "HTTP/1.1 ");
+	*at++ = (char)('0' + head->status / 100);
+	*at++ = (char)('0' + head->status / 10 % 10);
+	*at++ = (char)('0' + head->status % 10);
+	*at++ = ' ';
+	if (head->reason.len > 0)
+		at = put(at, head->reason.p, head->reason.len);
+	at = PUT(at, "\r\n");
+	struct run run = {NULL, NULL};
+	for (uint32_t i = 0; i < head->n_fields; i++)
+		if (response_keeps(head, &head->fields[i], options))
+			at = run_add(at, &run, head->fields[i].line);
+	at = run_end(at, &run);
+	if (options->add.len > 0)
+		at = put(at, options->add.p, options->add.len);
+	if (options->close)
+		at = PUT(at, "Connection: close\r\n");
+	else if (options->keep_alive)
+		at = PUT(at, "Connection: keep-alive\r\n");
+	at = PUT(at, "\r\n");
+	return (size_t)(at - out);
+}
+
+static const char *reason_of(unsigned status)
+{
+	switch (status) {
+	case 400: return "Bad Request";
+	case 408: return "Request Timeout";
+	case 413: return "Content Too Large";
+	case 414: return "URI Too Long";
+	case 417: return "Expectation Failed";
+	case 431: return "Request Header Fields Too Large";
+	case 501: return "Not Implemented";
+	case 502: return "Bad Gateway";
+	case 503: return "Service Unavailable";
+	case 504: return "Gateway Timeout";
+	case 505: return "HTTP Version Not Supported";
+	default: return "Internal Server Error";
+	}
+}
+
+size_t heads_error(
+    unsigned status, const char *why, bool head_only, bool close, char out[HEADS_ERROR_MAX])
+{
+	char body[128];
+	int body_len = snprintf(body, sizeof(body), "%u %s%s%s\n", status, reason_of(status),
+	    why ? ": " : "", why ? why : "");
+	if (body_len >= (int)sizeof(body))
+		body_len = sizeof(body) - 1;
+	int len = snprintf(out, HEADS_ERROR_MAX,
+	    "HTTP/1.1 %u %s\r\nContent-Type: text/plain\r\nContent-Length: %d\r\n%s\r\n%s", status,
+	    reason_of(status), body_len, close ? "Connection: close\r\n" : "",
+	    head_only ? "" : body);
+	return len < HEADS_ERROR_MAX ? (size_t)len : HEADS_ERROR_MAX - 1;
+}

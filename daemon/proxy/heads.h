@@ -1,0 +1,36 @@
+/* The heads that the proxy writes: requests to targets, responses to clients, its own answers.
+ * Pure: parsed heads in, bytes out. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "daemon/base/addr.h"
+#include "daemon/base/text.h"
+#include "daemon/http/h1.h"
+
+/* Room that is enough for heads_request of this head. */
+size_t heads_request_room(const struct h1_head *head);
+/* The request as the target gets it: HTTP/1.1, origin-form, without hop-by-hop fields, with
+ * X-Forwarded-For (one line: what came, then `peer`) and X-Forwarded-Proto. Returns the length. */
+size_t heads_request(const struct h1_head *head, const struct addr *peer, char *out);
+
+struct heads_response {
+	bool close;       /* say Connection: close */
+	bool keep_alive;  /* say Connection: keep-alive (to HTTP/1.0) */
+	bool unchunked;   /* the chunked body goes out without its framing */
+	struct slice add; /* complete field lines, or empty */
+};
+
+/* The head may go out as it came. `raw` is its first byte. */
+bool heads_response_unchanged(
+    const struct h1_head *head, const char *raw, const struct heads_response *options);
+size_t heads_response_room(const struct h1_head *head, const struct heads_response *options);
+size_t heads_response(const struct h1_head *head, const struct heads_response *options, char *out);
+
+/* Status line of an interim response, its fields, the empty line. */
+#define HEADS_ERROR_MAX 512
+/* An answer of our own with a short text body (announced but left out when `head_only`). `why` is
+ * a word for people or NULL. Returns the length. */
+size_t heads_error(
+    unsigned status, const char *why, bool head_only, bool close, char out[HEADS_ERROR_MAX]);

@@ -1,0 +1,143 @@
+/* HTTP/1.1: a client connection (small, lives long) and a transaction (one request and its
+ * response; exists only while it is in progress, then goes back to a free list).
+ *
+ *	client.c    the connection: reading, idling, lingering, closing
+ *	request.c   request head and body, from the client into txn->request
+ *	txn.c       choosing a target, sending, trying again, ending; answers of our own
+ *	response.c  from the target to the client
+ *
+ * A callback may end the transaction, and that may end the client: what was closed stays readable
+ * until the loop's turn ends, and says so (client->dead, txn->client == NULL). */
+#pragma once
+
+#include "daemon/proxy/ack.h"
+#include "daemon/proxy/buf.h"
+#include "daemon/proxy/choose.h"
+#include "daemon/proxy/conn.h"
+#include "daemon/proxy/upstream.h"
+#include "daemon/proxy/worker.h"
+
+/* Unsent bytes towards one side at which the other side is not read any more. */
+#define HTTP_UNSENT_MAX (32U * 1024)
+/* Request bytes kept so that they can be sent again. */
+#define HTTP_REPLAY_MAX (64U * 1024)
+/* Pipelined requests are read ahead up to this. */
+#define HTTP_AHEAD_MAX (16U * 1024)
+#define HTTP_TRIED_MAX 8
+
+struct client {
+	struct conn conn;
+	struct timer timer; /* head, idle, linger */
+	union node node;    /* of listener->clients */
+	struct listener *listener;
+	struct txn *txn; /* NULL: between requests */
+	struct buf in;   /* an incomplete head, or requests to come */
+	struct addr peer;
+	bool dead;
+	bool fresh;      /* no request yet */
+	bool busy;       /* client_input is on the stack */
+	bool eof;        /* the client will send nothing more */
+	bool head_timed; /* the timer counts for a head that has begun */
+	bool lingering;  /* answered and shut: reading until the client has closed too */
+	uint8_t linger_reads;
+};
+
+enum response_state { RESPONSE_HEAD, RESPONSE_BODY, RESPONSE_DONE };
+
+/* A body that passes through, in either direction. */
+struct body {
+	enum h1_framing framing;
+	uint64_t left; /* H1_BODY_LENGTH */
+	struct h1_chunks chunks;
+};
+
+struct txn {
+	struct worker *worker;
+	struct client *client; /* NULL: ended */
+	struct worker_gen *gen;
+	const struct conf_listener *listener;
+	const struct conf_pool *pool;
+	struct upstream *upstream;
+	struct target *target; /* counted as active */
+	struct txn *next;      /* of a free list */
+
+	struct choice choice;
+	struct ack_wait ack;
+	struct target *tried[HTTP_TRIED_MAX];
+	uint32_t n_tried, retries_left;
+	int last_error; /* of the last attempt, -errno; 0: none failed */
+
+	/* The request. */
+	struct buf request; /* from `start`: not sent yet; before: sent, kept to send it again */
+	struct body request_body;
+	enum h1_method method;
+	uint8_t minor;
+	bool client_keep_alive;
+	bool request_done; /* read completely from the client */
+	bool dispatched;
+	bool replayable; /* `request` still has every byte */
+	bool sent_any;   /* in this attempt */
+	bool fresh_only; /* no pooled connection any more */
+	bool malformed;
+
+	/* The response. */
+	struct buf partial; /* an incomplete head */
+	struct buf out;     /* not sent to the client yet */
+	struct body response_body;
+	enum response_state state;
+	bool started; /* the client got a byte of it */
+	bool upstream_keep_alive;
+	bool unchunk;
+	bool close; /* the client connection ends with this response */
+};
+
+/* client.c */
+bool client_open(struct listener *listener, int fd, const struct addr *peer);
+/* Now, whatever is in progress. */
+void client_close(struct worker *worker, struct client *client, bool reset);
+/* Unless a request is in progress or has just arrived. */
+void client_close_idle(struct worker *worker, struct client *client);
+/* What is watched follows from the state; call it when that has changed. */
+void client_watch(struct client *client);
+/* The transaction is over and gone. */
+void client_txn_ended(struct client *client, bool keep, bool rest_unread);
+
+/* request.c */
+/* Begins a transaction if a head is complete. Returns the bytes it took: 0 means that the head goes
+ * on. May close the client. */
+size_t request_begin(struct client *client, const char *data, size_t len);
+/* Takes what belongs to the body. May end the transaction. */
+size_t request_body(struct txn *txn, const char *data, size_t len);
+
+/* txn.c */
+struct txn *txn_new(struct client *client);
+/* The target that the request counts for; NULL: none any more. */
+void txn_set_target(struct txn *txn, struct target *target);
+void txn_dispatch(struct txn *txn);
+void txn_send_request(struct txn *txn);
+void txn_watch_upstream(struct txn *txn);
+/* The present attempt is over before a byte of the response: try again, or answer. */
+void txn_attempt_failed(struct txn *txn, int error);
+/* Answers by ourselves instead of a target. */
+void txn_answer(struct txn *txn, unsigned status, const char *why);
+/* The connection to the target is not needed any more: pooled when it is clean, else closed. */
+void txn_release_upstream(struct txn *txn);
+/* The client connection cannot go on after this response. */
+bool txn_must_close(const struct txn *txn);
+/* Everything was sent. */
+void txn_end(struct txn *txn);
+/* The response cannot be completed: the client must notice. */
+void txn_abort(struct txn *txn);
+/* The client is gone; only client_close calls it. */
+void txn_drop(struct txn *txn);
+void txn_free_dead(struct worker *worker);
+void txn_free_all(struct worker *worker);
+
+/* response.c */
+void response_readable(struct txn *txn);
+void response_timed_out(struct txn *txn);
+void response_resume(struct worker *worker, struct ack_wait *wait);
+/* Sends what is left in txn->out. */
+void response_flush(struct txn *txn);
+/* Sends or keeps; false when the client is gone, and with it the transaction. */
+bool response_send(struct txn *txn, struct iovec *iov, size_t n_iov);

@@ -1,0 +1,186 @@
+/* Listening sockets: accepting in small batches, pausing when descriptors run out, going away. */
+#include <errno.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "daemon/base/clock.h"
+#include "daemon/net/net.h"
+#include "daemon/proxy/http.h"
+#include "daemon/proxy/tcp.h"
+#include "daemon/proxy/worker.h"
+
+#define BATCH_MAX    16U
+#define SHUT_MAX     4096U /* connections taken from the queue of a listener that closes */
+#define PAUSE_US     (100 * US_PER_MS)
+#define LOG_EVERY_US US_PER_SEC
+
+static bool at_limit(const struct listener *listener)
+{
+	uint64_t max = listener->conf->max_connections;
+	return max > 0 &&
+	       atomic_load_explicit(&listener->shared->connections, memory_order_relaxed) >= max;
+}
+
+/* The last one out of a listener that is closing frees it. */
+static void leave(struct listener *listener)
+{
+	listener->connections--;
+	if (!listener->closing || listener->connections > 0)
+		return;
+	list_del(&listener->node.list);
+	worker_bury(listener->worker, &listener->node, listener);
+}
+
+/* Takes `fd`. */
+static void welcome(struct listener *listener, int fd, const struct addr *peer)
+{
+	struct worker *worker = listener->worker;
+	COUNT(worker, connections_accepted);
+	if (at_limit(listener)) {
+		COUNT(worker, connections_refused);
+		close(fd);
+		return;
+	}
+	listener->connections++;
+	atomic_fetch_add_explicit(&listener->shared->connections, 1, memory_order_relaxed);
+	COUNT(worker, client_connections);
+	bool ok = listener->conf->mode == CONF_MODE_TCP ? pair_open(listener, fd, peer)
+							: client_open(listener, fd, peer);
+	if (!ok) {
+		close(fd);
+		listener_left(listener);
+	}
+}
+
+void listener_left(struct listener *listener)
+{
+	UNCOUNT(listener->worker, client_connections);
+	atomic_fetch_sub_explicit(&listener->shared->connections, 1, memory_order_relaxed);
+	leave(listener);
+}
+
+void listener_stop(struct listener *listener)
+{
+	struct worker *worker = listener->worker;
+	listener->connections++;
+	list_for_each_safe (it, &listener->clients)
+		client_close(worker, list_entry(it, struct client, node.list), true);
+	list_for_each_safe (it, &listener->pairs)
+		pair_close(worker, list_entry(it, struct pair, node.list), true);
+	listener->attached = false; /* take nobody in */
+	listener_shut(listener);
+	listener->closing = true;
+	leave(listener);
+}
+
+static void pause_accepting(struct listener *listener, int error)
+{
+	struct worker *worker = listener->worker;
+	uint64_t suppressed;
+	if (log_allowed(&worker->log_accept, worker->now_us, LOG_EVERY_US, &suppressed))
+		log_warn("listener %s: accepting pauses for %u ms: %s", listener->name,
+		    (unsigned)(PAUSE_US / US_PER_MS), worker_error_text(error));
+	ev_io_stop(worker->loop, &listener->io);
+	timer_set(worker, &listener->pause, PAUSE_US);
+}
+
+static void on_pause_over(struct worker *worker, struct timer *timer)
+{
+	struct listener *listener = list_entry(timer, struct listener, pause);
+	if (listener->fd >= 0)
+		ev_io_start(worker->loop, &listener->io);
+}
+
+/* Up to `max` connections; the number taken. */
+static uint32_t accept_some(struct listener *listener, uint32_t max)
+{
+	for (uint32_t n = 0; n < max; n++) {
+		struct addr peer;
+		int fd = net_accept(listener->fd, &peer);
+		if (fd >= 0) {
+			welcome(listener, fd, &peer);
+			continue;
+		}
+		switch (fd) {
+		case -EAGAIN: return n;
+		case -EMFILE:
+		case -ENFILE:
+		case -ENOBUFS:
+		case -ENOMEM: pause_accepting(listener, fd); return n;
+		default: break; /* that connection is gone already */
+		}
+	}
+	return max;
+}
+
+/* One accept when connections come singly, so that none ends in EAGAIN; more when they queue. */
+static void on_acceptable(struct ev_loop *loop, ev_io *io, int events)
+{
+	(void)loop, (void)events;
+	struct listener *listener = list_entry(io, struct listener, io);
+	worker_wake(listener->worker);
+	uint32_t n = accept_some(listener, listener->batch);
+	if (n < listener->batch)
+		listener->batch = n > 0 ? n : 1;
+	else if (listener->batch < BATCH_MAX)
+		listener->batch *= 2;
+}
+
+void listener_init(struct listener *listener, struct worker *worker)
+{
+	listener->worker = worker;
+	listener->batch = 1;
+	ev_io_init(&listener->io, on_acceptable, listener->fd, EV_READ);
+	timer_init(&listener->pause, on_pause_over);
+	list_init(&listener->clients);
+	list_init(&listener->pairs);
+	list_init(&listener->node.list);
+}
+
+void listener_attach(struct listener *listener, const struct conf_listener *conf)
+{
+	struct worker *worker = listener->worker;
+	bool mode_changed = listener->conf && listener->conf->mode != conf->mode;
+	listener->conf = conf;
+	if (mode_changed)
+		listener_close_idle(listener);
+	if (listener->attached)
+		return;
+	listener->attached = true;
+	list_push_back(&worker->listeners, &listener->node.list);
+	if (worker->draining)
+		listener_shut(listener);
+	else
+		ev_io_start(worker->loop, &listener->io);
+}
+
+void listener_shut(struct listener *listener)
+{
+	if (listener->fd < 0)
+		return;
+	struct worker *worker = listener->worker;
+	/* Who is in the queue was promised service by our SYN-ACK; closing would reset them. */
+	if (listener->attached)
+		accept_some(listener, SHUT_MAX);
+	ev_io_stop(worker->loop, &listener->io);
+	timer_cancel(worker, &listener->pause);
+	close(listener->fd);
+	listener->fd = -1;
+}
+
+void listener_retire(struct listener *listener)
+{
+	listener->connections++;
+	listener_shut(listener);
+	listener_close_idle(listener);
+	listener->closing = true;
+	listener->conf = NULL;
+	leave(listener);
+}
+
+void listener_close_idle(struct listener *listener)
+{
+	struct worker *worker = listener->worker;
+	list_for_each_safe (it, &listener->clients)
+		client_close_idle(worker, list_entry(it, struct client, node.list));
+}

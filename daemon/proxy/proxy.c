@@ -1,0 +1,383 @@
+/* The control thread's side: which sockets there are, which configurations, who still uses them. */
+#include "daemon/proxy/proxy.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "daemon/base/clock.h"
+#include "daemon/base/hash.h"
+#include "daemon/base/text.h"
+#include "daemon/proxy/worker.h"
+
+struct proxy {
+	struct proxy_shared shared;
+	struct worker **workers;
+	uint32_t n_started;
+	struct list listeners;   /* struct listener, by registry: those that may be used */
+	struct list generations; /* struct generation */
+	struct listener_shared *names;
+	uint64_t serial;
+};
+
+struct proxy *proxy_start(const struct proxy_shared *shared, struct err *err)
+{
+	struct proxy *proxy = calloc(1, sizeof(*proxy));
+	if (!proxy) {
+		err_set(err, -ENOMEM, "out of memory");
+		return NULL;
+	}
+	proxy->shared = *shared;
+	list_init(&proxy->listeners);
+	list_init(&proxy->generations);
+	proxy->workers = calloc(shared->workers, sizeof(struct worker *));
+	for (uint32_t i = 0; proxy->workers && i < shared->workers; i++)
+		proxy->workers[i] = worker_new(i, &proxy->shared);
+	for (uint32_t i = 0; i < shared->workers; i++) {
+		if (proxy->workers && proxy->workers[i])
+			continue;
+		err_set(err, -ENOMEM, "worker %u: no event loop", i);
+		proxy_stop(proxy);
+		return NULL;
+	}
+	for (uint32_t i = 0; shared->journal && i < shared->workers; i++)
+		journal_add_ack_listener(shared->journal, worker_ack_wake, proxy->workers[i]);
+	for (uint32_t i = 0; i < shared->workers; i++) {
+		int error = worker_start(proxy->workers[i]);
+		if (error < 0) {
+			err_set(err, error, "worker %u: no thread: %s", i, strerror(-error));
+			proxy_stop(proxy);
+			return NULL;
+		}
+		proxy->n_started++;
+	}
+	return proxy;
+}
+
+static struct listener *find_listener(
+    const struct proxy *proxy, const char *name, const struct addr *bind, uint32_t worker)
+{
+	list_for_each (it, &proxy->listeners) {
+		struct listener *listener = list_entry(it, struct listener, registry);
+		if (listener->worker_index == worker && strcmp(listener->name, name) == 0 &&
+		    addr_equal(&listener->bind, bind))
+			return listener;
+	}
+	return NULL;
+}
+
+/* By name, for the life of the proxy: connections may outlive the listener. */
+static struct listener_shared *shared_of(struct proxy *proxy, const char *name)
+{
+	struct listener_shared *shared = proxy->names;
+	while (shared && strcmp(shared->name, name) != 0)
+		shared = shared->next;
+	if (shared)
+		return shared;
+	shared = calloc(1, sizeof(*shared));
+	if (!shared)
+		return NULL;
+	text_copy(shared->name, sizeof(shared->name), name);
+	shared->next = proxy->names;
+	proxy->names = shared;
+	return shared;
+}
+
+int proxy_add_listener(
+    struct proxy *proxy, const char *name, const struct addr *bind, uint32_t worker, int fd)
+{
+	if (worker >= proxy->shared.workers || strlen(name) > CONF_NAME_MAX)
+		return -EINVAL;
+	if (find_listener(proxy, name, bind, worker))
+		return -EEXIST;
+	struct listener_shared *shared = shared_of(proxy, name);
+	struct listener *listener = calloc(1, sizeof(*listener));
+	if (!shared || !listener) {
+		free(listener);
+		return -ENOMEM;
+	}
+	text_copy(listener->name, sizeof(listener->name), name);
+	listener->bind = *bind;
+	listener->worker_index = worker;
+	listener->shared = shared;
+	listener->fd = fd;
+	listener_init(listener, proxy->workers[worker]);
+	list_push_back(&proxy->listeners, &listener->registry);
+	return 0;
+}
+
+static uint32_t count_binds(const struct conf *conf)
+{
+	uint32_t n = 0;
+	for (uint32_t i = 0; i < conf->n_listeners; i++)
+		n += conf->listeners[i].n_binds;
+	return n;
+}
+
+static int bind_listeners(
+    const struct proxy *proxy, struct worker_gen *gen, uint32_t worker, struct err *err)
+{
+	for (uint32_t i = 0; i < gen->conf->n_listeners; i++) {
+		const struct conf_listener *conf = &gen->conf->listeners[i];
+		for (uint32_t b = 0; b < conf->n_binds; b++) {
+			struct listener *listener =
+			    find_listener(proxy, conf->name, &conf->binds[b], worker);
+			char text[ADDR_TEXT_MAX];
+			if (!listener)
+				return err_set(err, -ENOENT,
+				    "listener %s: no socket for %s, worker %u", conf->name,
+				    addr_format(&conf->binds[b], text), worker);
+			gen->bindings[gen->n_bindings++] = (struct binding){listener, conf};
+		}
+	}
+	return 0;
+}
+
+static bool is_bound(const struct worker_gen *gen, const struct listener *listener)
+{
+	for (uint32_t i = 0; i < gen->n_bindings; i++)
+		if (gen->bindings[i].listener == listener)
+			return true;
+	return false;
+}
+
+static int find_removed(const struct proxy *proxy, struct worker_gen *gen, uint32_t worker)
+{
+	uint32_t n = 0;
+	list_for_each (it, &proxy->listeners)
+		n++;
+	gen->removed = calloc(n + 1, sizeof(struct listener *));
+	if (!gen->removed)
+		return -ENOMEM;
+	list_for_each (it, &proxy->listeners) {
+		struct listener *listener = list_entry(it, struct listener, registry);
+		if (listener->worker_index == worker && !is_bound(gen, listener))
+			gen->removed[gen->n_removed++] = listener;
+	}
+	return 0;
+}
+
+static void drop_listener(struct listener *listener)
+{
+	list_del(&listener->registry);
+	close(listener->fd);
+	free(listener);
+}
+
+static int make_pickers(struct worker_gen *gen, uint32_t worker)
+{
+	const struct fleet *fleet = gen->fleet;
+	gen->pickers = calloc(fleet->n_pools + 1, sizeof(struct picker *));
+	if (!gen->pickers)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < fleet->n_pools; i++) {
+		gen->pickers[i] = picker_new(&fleet->pools[i], hash_mix(worker + 1));
+		if (!gen->pickers[i])
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+static int make_slots(struct worker_gen *gen)
+{
+	const struct fleet *fleet = gen->fleet;
+	gen->slots = calloc(fleet->n_slots + 1, sizeof(*gen->slots));
+	if (!gen->slots)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < fleet->n_slots; i++)
+		list_init(&gen->slots[i].idle);
+	for (uint32_t i = 0; i < fleet->n_pools; i++) {
+		const struct pool *pool = &fleet->pools[i];
+		for (uint32_t t = 0; t < pool->n_targets; t++) {
+			struct target *target = pool->targets[t].target;
+			gen->slots[target->slot].target = target;
+		}
+	}
+	return 0;
+}
+
+static struct worker_gen *build_gen(
+    struct proxy *proxy, struct generation *generation, uint32_t worker, struct err *err)
+{
+	struct worker_gen *gen = calloc(1, sizeof(*gen));
+	if (!gen) {
+		err_set(err, -ENOMEM, "out of memory");
+		return NULL;
+	}
+	gen->generation = generation;
+	gen->conf = generation->user->conf;
+	gen->fleet = generation->user->fleet;
+	gen->serial = proxy->serial + 1;
+	gen->bindings = calloc(count_binds(gen->conf) + 1, sizeof(*gen->bindings));
+	int error = gen->bindings ? bind_listeners(proxy, gen, worker, err) : -ENOMEM;
+	if (error == 0)
+		error = find_removed(proxy, gen, worker);
+	if (error == 0)
+		error = make_pickers(gen, worker);
+	if (error == 0)
+		error = make_slots(gen);
+	if (error == 0)
+		return gen;
+	if (error == -ENOMEM)
+		err_set(err, error, "out of memory");
+	worker_gen_free(gen);
+	return NULL;
+}
+
+int proxy_apply(struct proxy *proxy, struct proxy_generation *user, struct err *err)
+{
+	uint32_t n = proxy->shared.workers;
+	int error = -ENOMEM;
+	struct message **messages = calloc(n, sizeof(struct message *));
+	struct generation *generation = calloc(1, sizeof(*generation));
+	if (!messages || !generation) {
+		err_set(err, error, "out of memory");
+		goto out;
+	}
+	generation->user = user;
+	generation->workers = n;
+	/* Everything that can fail is done before the first worker hears of it. */
+	for (uint32_t i = 0; i < n; i++) {
+		messages[i] = calloc(1, sizeof(struct message));
+		if (!messages[i]) {
+			err_set(err, error, "out of memory");
+			goto out;
+		}
+		messages[i]->type = MESSAGE_APPLY;
+		messages[i]->gen = build_gen(proxy, generation, i, err);
+		if (!messages[i]->gen) {
+			error = -ENOENT;
+			goto out;
+		}
+	}
+	proxy->serial++;
+	list_push_back(&proxy->generations, &generation->node);
+	for (uint32_t i = 0; i < n; i++) {
+		struct worker_gen *gen = messages[i]->gen;
+		for (uint32_t b = 0; b < gen->n_bindings; b++)
+			gen->bindings[b].listener->handed = true;
+		for (uint32_t r = 0; r < gen->n_removed; r++)
+			list_del(&gen->removed[r]->registry);
+		worker_post(proxy->workers[i], messages[i]);
+	}
+	free(messages);
+	return 0;
+out:
+	for (uint32_t i = 0; messages && i < n && messages[i]; i++) {
+		worker_gen_free(messages[i]->gen);
+		free(messages[i]);
+	}
+	free(messages);
+	free(generation);
+	return error;
+}
+
+bool proxy_applied(struct proxy *proxy)
+{
+	for (uint32_t i = 0; i < proxy->shared.workers; i++)
+		if (atomic_load_explicit(&proxy->workers[i]->applied, memory_order_acquire) !=
+		    proxy->serial)
+			return false;
+	return true;
+}
+
+void proxy_reap(struct proxy *proxy)
+{
+	list_for_each_safe (it, &proxy->generations) {
+		struct generation *generation = list_entry(it, struct generation, node);
+		if (atomic_load_explicit(&generation->workers, memory_order_acquire) > 0)
+			continue;
+		list_del(it);
+		generation->user->free_fn(generation->user);
+		free(generation);
+	}
+}
+
+bool proxy_alive(struct proxy *proxy, uint64_t window_us, uint32_t *stuck)
+{
+	uint64_t now_us = clock_us();
+	for (uint32_t i = 0; i < proxy->shared.workers; i++) {
+		uint64_t turned =
+		    atomic_load_explicit(&proxy->workers[i]->heartbeat_us, memory_order_relaxed);
+		if (now_us > turned && now_us - turned > window_us) {
+			*stuck = i;
+			return false;
+		}
+	}
+	return true;
+}
+
+void proxy_stats(struct proxy *proxy, struct proxy_stats *out)
+{
+	*out = (struct proxy_stats){0};
+	for (uint32_t i = 0; i < proxy->shared.workers; i++) {
+		const struct counters *counters = &proxy->workers[i]->counters;
+#define X(name, help) out->name += atomic_load_explicit(&counters->name, memory_order_relaxed);
+		PROXY_COUNTERS(X)
+		X(client_connections, "")
+		X(upstream_connections, "")
+		X(upstream_idle, "")
+#undef X
+	}
+}
+
+/* Posts a message without content. A worker that cannot be told is a reason to end the process. */
+static void tell(struct worker *worker, enum message_type type)
+{
+	struct message *message = calloc(1, sizeof(*message));
+	assert(message);
+	message->type = type;
+	worker_post(worker, message);
+}
+
+void proxy_drain(struct proxy *proxy)
+{
+	for (uint32_t i = 0; i < proxy->shared.workers; i++)
+		tell(proxy->workers[i], MESSAGE_DRAIN);
+}
+
+bool proxy_drained(struct proxy *proxy)
+{
+	for (uint32_t i = 0; i < proxy->shared.workers; i++) {
+		struct worker *worker = proxy->workers[i];
+		if (!atomic_load_explicit(&worker->drain_seen, memory_order_acquire) ||
+		    atomic_load_explicit(
+			&worker->counters.client_connections, memory_order_relaxed) > 0)
+			return false;
+	}
+	return true;
+}
+
+/* Those that a worker has are freed by it: forget them before it does. */
+static void free_listeners(struct proxy *proxy)
+{
+	struct list *node;
+	while ((node = list_pop_front(&proxy->listeners))) {
+		struct listener *listener = list_entry(node, struct listener, registry);
+		if (!listener->handed)
+			drop_listener(listener);
+	}
+	while (proxy->names) {
+		struct listener_shared *shared = proxy->names;
+		proxy->names = shared->next;
+		free(shared);
+	}
+}
+
+void proxy_stop(struct proxy *proxy)
+{
+	if (!proxy)
+		return;
+	free_listeners(proxy);
+	for (uint32_t i = 0; i < proxy->n_started; i++)
+		tell(proxy->workers[i], MESSAGE_STOP);
+	for (uint32_t i = 0; i < proxy->n_started; i++)
+		worker_join(proxy->workers[i]);
+	for (uint32_t i = 0; proxy->workers && i < proxy->shared.workers; i++)
+		worker_free(proxy->workers[i]);
+	proxy_reap(proxy);
+	free(proxy->workers);
+	free(proxy);
+}

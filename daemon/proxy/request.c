@@ -1,0 +1,153 @@
+/* From the client: heads and bodies of requests. */
+#include "daemon/proxy/heads.h"
+#include "daemon/proxy/http.h"
+
+/* The result of looking for a head at data. */
+static enum h1_result parse(struct client *client, const char *data, size_t len)
+{
+	struct worker *worker = client->conn.io.data;
+	size_t max = client->listener->conf->max_header_size;
+	size_t scanned = client->in.scanned;
+	enum h1_result result = H1_MORE;
+	/* A head that comes byte by byte is parsed once, at its end. */
+	if (scanned == 0 || h1_head_complete(data, len, &scanned))
+		result = h1_parse_request(data, len, &worker->head);
+	if (result == H1_OK && worker->head.len > max)
+		return H1_HEAD_TOO_LARGE;
+	if (result == H1_MORE && len >= max)
+		return h1_too_large(data, len);
+	return result;
+}
+
+static void wait_for_head(struct client *client, const char *data, size_t len)
+{
+	size_t scanned = client->in.scanned;
+	h1_head_complete(data, len, &scanned);
+	client->in.scanned = (uint32_t)scanned;
+	if (client->head_timed)
+		return;
+	struct worker *worker = client->conn.io.data;
+	client->head_timed = true;
+	timer_cancel(worker, &client->timer);
+	timer_set(worker, &client->timer, client->listener->conf->header_timeout_us);
+}
+
+static void refuse(struct txn *txn, unsigned status, const char *why)
+{
+	COUNT(txn->worker, refused_malformed);
+	txn->malformed = true;
+	txn_answer(txn, status, why);
+}
+
+static void accept_head(struct txn *txn, const struct h1_head *head)
+{
+	txn->method = head->method;
+	txn->minor = head->minor;
+	txn->client_keep_alive = head->keep_alive;
+	txn->request_body.framing = head->framing;
+	txn->request_body.left = head->content_length;
+	if (head->framing == H1_BODY_NONE) {
+		txn->request_done = true;
+		COUNT(txn->worker, requests);
+	}
+	if (head->method == H1_CONNECT) {
+		refuse(txn, 501, "connect");
+		return;
+	}
+	struct client *client = txn->client;
+	struct worker *worker = txn->worker;
+	if (!buf_reserve(&txn->request, heads_request_room(head))) {
+		client_close(worker, client, true);
+		return;
+	}
+	txn->request.end = (uint32_t)heads_request(head, &client->peer, txn->request.data);
+	struct target *target =
+	    choose_first(worker, txn->gen, txn->listener->pool, &client->peer, head, &txn->choice);
+	if (target) {
+		txn_set_target(txn, target);
+		return;
+	}
+	COUNT(worker, no_target);
+	txn_answer(txn, 503, "no_target");
+}
+
+size_t request_begin(struct client *client, const char *data, size_t len)
+{
+	struct worker *worker = client->conn.io.data;
+	enum h1_result result = parse(client, data, len);
+	if (result == H1_MORE) {
+		wait_for_head(client, data, len);
+		return 0;
+	}
+	client->in.scanned = 0;
+	client->head_timed = false;
+	client->fresh = false;
+	struct txn *txn = txn_new(client);
+	if (!txn) {
+		client_close(worker, client, true);
+		return len;
+	}
+	timer_set(worker, &client->timer, txn->listener->idle_timeout_us);
+	if (result != H1_OK) {
+		refuse(txn, h1_refusal_status(result), h1_refusal_name(result));
+		return len;
+	}
+	size_t head_len = worker->head.len;
+	accept_head(txn, &worker->head);
+	return head_len;
+}
+
+/* Bytes that were checked go to the target at once, unless they may have to be sent again. */
+static void forward(struct txn *txn, const char *data, size_t len)
+{
+	struct upstream *upstream = txn->upstream;
+	if (txn->request.end + len > HTTP_REPLAY_MAX)
+		txn->replayable = false;
+	if (txn->dispatched && !txn->replayable && buf_len(&txn->request) == 0) {
+		buf_reset(&txn->request);
+		if (upstream && !upstream->error) {
+			ssize_t n = conn_send(&upstream->conn, data, len);
+			if (n < 0)
+				upstream->error = (int)n; /* reading will tell the rest */
+			else
+				data += n, len -= (size_t)n;
+		}
+	}
+	if (upstream && upstream->error)
+		return; /* it may have answered all the same */
+	if (!buf_append(&txn->request, data, len)) {
+		client_close(txn->worker, txn->client, true);
+		return;
+	}
+	if (txn->dispatched)
+		txn_send_request(txn);
+}
+
+size_t request_body(struct txn *txn, const char *data, size_t len)
+{
+	struct body *body = &txn->request_body;
+	size_t take = len;
+	if (txn->state == RESPONSE_DONE)
+		return len; /* answered already */
+	if (body->framing == H1_BODY_CHUNKED) {
+		enum h1_result result = h1_chunks_feed(&body->chunks, data, len, &take, NULL);
+		if (result != H1_OK) {
+			if (txn->started)
+				txn_abort(txn);
+			else
+				refuse(txn, h1_refusal_status(result), h1_refusal_name(result));
+			return len;
+		}
+		txn->request_done = body->chunks.done;
+	} else {
+		if (take > body->left)
+			take = (size_t)body->left;
+		body->left -= take;
+		txn->request_done = body->left == 0;
+	}
+	if (txn->request_done)
+		COUNT(txn->worker, requests);
+	timer_set(txn->worker, &txn->client->timer, txn->listener->idle_timeout_us);
+	forward(txn, data, take);
+	return take;
+}

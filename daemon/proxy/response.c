@@ -1,0 +1,377 @@
+/* From the target to the client. */
+#include <errno.h>
+#include <string.h>
+
+#include "daemon/proxy/heads.h"
+#include "daemon/proxy/http.h"
+
+#define READ_AHEAD  4096U
+#define COOKIE_LINE 512
+/* A body up to this is copied behind a generated head: cheaper than a second slice to send. */
+#define JOIN_MAX 4096U
+
+/* Appends what conn_sendv left over. */
+static bool keep_rest(struct buf *out, const struct iovec *iov, size_t n_iov, size_t sent)
+{
+	for (size_t i = 0; i < n_iov; i++) {
+		if (sent >= iov[i].iov_len) {
+			sent -= iov[i].iov_len;
+			continue;
+		}
+		if (!buf_append(out, (const char *)iov[i].iov_base + sent, iov[i].iov_len - sent))
+			return false;
+		sent = 0;
+	}
+	return true;
+}
+
+bool response_send(struct txn *txn, struct iovec *iov, size_t n_iov)
+{
+	struct worker *worker = txn->worker;
+	size_t total = 0;
+	ssize_t sent = 0;
+	for (size_t i = 0; i < n_iov; i++)
+		total += iov[i].iov_len;
+	if (buf_len(&txn->out) == 0)
+		sent = conn_sendv(&txn->client->conn, iov, n_iov);
+	if (sent < 0) {
+		client_close(worker, txn->client, true);
+		return false;
+	}
+	COUNT_BY(worker, bytes_out, sent);
+	if ((size_t)sent == total)
+		return true;
+	if (!keep_rest(&txn->out, iov, n_iov, (size_t)sent)) {
+		client_close(worker, txn->client, true);
+		return false;
+	}
+	client_watch(txn->client);
+	txn_watch_upstream(txn);
+	return true;
+}
+
+void response_flush(struct txn *txn)
+{
+	struct worker *worker = txn->worker;
+	struct buf *out = &txn->out;
+	if (buf_len(out) == 0)
+		return;
+	ssize_t n = conn_send(&txn->client->conn, buf_head(out), buf_len(out));
+	if (n < 0) {
+		client_close(worker, txn->client, true);
+		return;
+	}
+	COUNT_BY(worker, bytes_out, n);
+	out->start += (uint32_t)n;
+	timer_set(worker, &txn->client->timer, txn->listener->idle_timeout_us);
+	if (buf_len(out) > 0)
+		return;
+	buf_reset(out);
+	if (txn->state == RESPONSE_DONE) {
+		txn_end(txn);
+		return;
+	}
+	client_watch(txn->client);
+	txn_watch_upstream(txn);
+}
+
+void response_resume(struct worker *worker, struct ack_wait *wait)
+{
+	(void)worker;
+	/* The watcher is level-triggered: what has come meanwhile is read in the next turn. */
+	txn_watch_upstream(list_entry(wait, struct txn, ack));
+}
+
+static void fail(struct txn *txn, const char *what)
+{
+	atomic_fetch_add_explicit(&txn->target->failures, 1, memory_order_relaxed);
+	worker_log_target(txn->worker, txn->pool->name, txn->target, what);
+}
+
+void response_timed_out(struct txn *txn)
+{
+	fail(txn, "no response in time");
+	COUNT(txn->worker, target_timeout);
+	txn_answer(txn, 504, "response_timeout");
+}
+
+static void refuse(struct txn *txn, const char *what)
+{
+	fail(txn, what);
+	if (txn->started) {
+		txn_abort(txn);
+		return;
+	}
+	COUNT(txn->worker, target_failed);
+	txn_answer(txn, 502, "bad_response");
+}
+
+static void finish(struct txn *txn)
+{
+	txn_release_upstream(txn);
+	if (buf_len(&txn->out) == 0)
+		txn_end(txn);
+}
+
+/* Takes the framing of a chunked body away, in place. */
+static enum h1_result unchunk(
+    struct body *body, char *data, size_t len, size_t *used, size_t *out_len)
+{
+	*used = *out_len = 0;
+	while (*used < len && !body->chunks.done) {
+		size_t n = 0;
+		struct slice run = {NULL, 0};
+		enum h1_result result =
+		    h1_chunks_feed(&body->chunks, data + *used, len - *used, &n, &run);
+		if (result != H1_OK)
+			return result;
+		if (n == 0)
+			break;
+		if (run.len > 0) {
+			memmove(data + *out_len, run.p, run.len);
+			*out_len += run.len;
+		}
+		*used += n;
+	}
+	return H1_OK;
+}
+
+/* Takes what belongs to the body. *out_len bytes at `data` go to the client. False: malformed. */
+static bool take_body(struct txn *txn, char *data, size_t len, size_t *out_len)
+{
+	struct body *body = &txn->response_body;
+	size_t used = len;
+	bool done = false;
+	*out_len = 0;
+	switch (body->framing) {
+	case H1_BODY_LENGTH:
+		if (used > body->left)
+			used = (size_t)body->left;
+		body->left -= used;
+		done = body->left == 0;
+		*out_len = used;
+		break;
+	case H1_BODY_CHUNKED:
+		if (txn->unchunk) {
+			if (unchunk(body, data, len, &used, out_len) != H1_OK)
+				return false;
+		} else {
+			if (h1_chunks_feed(&body->chunks, data, len, &used, NULL) != H1_OK)
+				return false;
+			*out_len = used;
+		}
+		done = body->chunks.done;
+		break;
+	case H1_BODY_UNTIL_CLOSE: *out_len = len; break;
+	default:
+		used = 0;
+		done = true;
+		break;
+	}
+	if (used < len)
+		txn->upstream_keep_alive = false; /* it says more than was asked for */
+	txn->state = done ? RESPONSE_DONE : RESPONSE_BODY;
+	return true;
+}
+
+static void count_status(struct worker *worker, unsigned status)
+{
+	switch (status / 100) {
+	case 1: COUNT(worker, responses_1xx); break;
+	case 2: COUNT(worker, responses_2xx); break;
+	case 3: COUNT(worker, responses_3xx); break;
+	case 4: COUNT(worker, responses_4xx); break;
+	default: COUNT(worker, responses_5xx); break;
+	}
+}
+
+/* Sends a head at `data` as it came or rewritten, and with it `body_len` bytes that follow it. */
+static bool send_head(struct txn *txn, const struct h1_head *head, char *data, size_t body_len,
+    const struct heads_response *options)
+{
+	struct buf *scratch = &txn->worker->scratch;
+	char *body = data + head->len;
+	struct iovec iov[2] = {{data, head->len + body_len}};
+	if (heads_response_unchanged(head, data, options))
+		return response_send(txn, iov, 1);
+	buf_reset(scratch);
+	if (!buf_reserve(scratch, heads_response_room(head, options) + JOIN_MAX)) {
+		txn_abort(txn);
+		return false;
+	}
+	scratch->end = (uint32_t)heads_response(head, options, scratch->data);
+	iov[0] = (struct iovec){scratch->data, scratch->end};
+	iov[1] = (struct iovec){body, body_len};
+	if (body_len <= JOIN_MAX) {
+		memcpy(scratch->data + scratch->end, body, body_len);
+		iov[0].iov_len += body_len;
+		return response_send(txn, iov, 1);
+	}
+	return response_send(txn, iov, 2);
+}
+
+/* Interim responses go through as they come, but not to HTTP/1.0 (RFC 9110 section 15.2). */
+static bool relay_interim(struct txn *txn, const struct h1_head *head, char *data)
+{
+	static const struct heads_response options = {0};
+	COUNT(txn->worker, responses_1xx);
+	return txn->minor == 0 || send_head(txn, head, data, 0, &options);
+}
+
+/* The final head, at `data`, and what came with it. */
+static void begin_response(struct txn *txn, struct h1_head *head, char *data, size_t len)
+{
+	struct worker *worker = txn->worker;
+	char cookie[COOKIE_LINE];
+	size_t body_len;
+	txn->response_body.framing = head->framing;
+	txn->response_body.left = head->content_length;
+	txn->upstream_keep_alive = head->keep_alive;
+	txn->unchunk = head->framing == H1_BODY_CHUNKED && txn->minor == 0;
+	txn->close = txn_must_close(txn) || txn->unchunk || head->framing == H1_BODY_UNTIL_CLOSE;
+	if (!take_body(txn, data + head->len, len - head->len, &body_len)) {
+		txn->state = RESPONSE_HEAD;
+		refuse(txn, "malformed chunked body");
+		return;
+	}
+	count_status(worker, head->status);
+	struct heads_response options = {
+	    .close = txn->close,
+	    .keep_alive = !txn->close && txn->minor == 0,
+	    .unchunked = txn->unchunk,
+	    .add = {cookie, choose_set_cookie(worker, txn->gen, txn->listener->pool, txn->target,
+				&txn->choice, cookie, sizeof(cookie))},
+	};
+	txn->started = true;
+	timer_set(worker, &txn->client->timer, txn->listener->idle_timeout_us);
+	if (send_head(txn, head, data, body_len, &options) && txn->state == RESPONSE_DONE)
+		finish(txn);
+}
+
+static void continue_response(struct txn *txn, char *data, size_t len)
+{
+	size_t body_len;
+	if (!take_body(txn, data, len, &body_len)) {
+		refuse(txn, "malformed chunked body");
+		return;
+	}
+	struct iovec iov = {data, body_len};
+	timer_set(txn->worker, &txn->client->timer, txn->listener->idle_timeout_us);
+	if (body_len > 0 && !response_send(txn, &iov, 1))
+		return;
+	if (txn->state == RESPONSE_DONE)
+		finish(txn);
+}
+
+/* Returns the bytes taken: fewer than len when a head is incomplete. The transaction may be over
+ * afterwards. */
+static size_t take_input(struct txn *txn, char *data, size_t len)
+{
+	struct h1_head *head = &txn->worker->head;
+	size_t used = 0;
+	if (txn->state == RESPONSE_BODY) {
+		continue_response(txn, data, len);
+		return len;
+	}
+	while (used < len) {
+		enum h1_result result =
+		    h1_parse_response(data + used, len - used, txn->method, head);
+		if (result == H1_MORE && len - used < txn->listener->max_header_size)
+			break;
+		/* 101 was not asked for: Upgrade is not passed on. */
+		if (result != H1_OK || head->status == 101) {
+			refuse(txn, "malformed response head");
+			return len;
+		}
+		if (head->status >= 200) {
+			begin_response(txn, head, data + used, len - used);
+			return len;
+		}
+		if (!relay_interim(txn, head, data + used))
+			return len;
+		used += head->len;
+	}
+	return used;
+}
+
+/* The target closed its side (0) or broke (-errno). */
+static void input_ended(struct txn *txn, ssize_t error)
+{
+	if (txn->upstream->error)
+		error = txn->upstream->error;
+	if (txn->state == RESPONSE_HEAD) {
+		txn_attempt_failed(txn, error ? (int)error : -EPIPE);
+	} else if (txn->response_body.framing == H1_BODY_UNTIL_CLOSE && error == 0) {
+		txn->state = RESPONSE_DONE;
+		finish(txn);
+	} else {
+		fail(txn, "closed in the middle of a response");
+		COUNT(txn->worker, target_failed);
+		txn_abort(txn);
+	}
+}
+
+static void read_partial(struct txn *txn)
+{
+	struct buf partial = txn->partial;
+	size_t scanned = partial.scanned;
+	if (!buf_reserve(&partial, READ_AHEAD)) {
+		txn_abort(txn);
+		return;
+	}
+	txn->partial = partial;
+	ssize_t n =
+	    conn_recv(&txn->upstream->conn, partial.data + partial.end, partial.cap - partial.end);
+	if (n == -EAGAIN || n == -EINTR)
+		return;
+	if (n <= 0) {
+		input_ended(txn, n);
+		return;
+	}
+	partial.end += (uint32_t)n;
+	txn->partial = partial;
+	bool enough = h1_head_complete(buf_head(&partial), buf_len(&partial), &scanned) ||
+		      buf_len(&partial) >= txn->listener->max_header_size;
+	if (!enough) {
+		txn->partial.scanned = (uint32_t)scanned;
+		return;
+	}
+	/* The bytes are ours while they are looked at, even if the transaction ends by them. */
+	txn->partial = (struct buf){0};
+	partial.start += (uint32_t)take_input(txn, buf_head(&partial), buf_len(&partial));
+	if (txn->client && buf_len(&partial) > 0) {
+		buf_compact(&partial);
+		partial.scanned = 0;
+		txn->partial = partial;
+	} else {
+		buf_free(&partial);
+	}
+}
+
+void response_readable(struct txn *txn)
+{
+	struct worker *worker = txn->worker;
+	struct upstream *upstream = txn->upstream;
+	if (ack_hold(worker, &txn->ack)) {
+		txn_watch_upstream(txn);
+		return;
+	}
+	if (buf_len(&txn->partial) > 0) {
+		read_partial(txn);
+		return;
+	}
+	ssize_t n = conn_recv(&upstream->conn, worker->read, WORKER_READ_SIZE);
+	if (n == -EAGAIN || n == -EINTR)
+		return;
+	if (n <= 0) {
+		input_ended(txn, n);
+		return;
+	}
+	upstream->established = true;
+	upstream->waiting = false;
+	txn->replayable = false;
+	size_t used = take_input(txn, worker->read, (size_t)n);
+	if (txn->client && used < (size_t)n &&
+	    !buf_append(&txn->partial, worker->read + used, (size_t)n - used))
+		txn_abort(txn);
+}

@@ -1,0 +1,395 @@
+#include "daemon/proxy/tcp.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+
+#include "daemon/base/clock.h"
+#include "daemon/net/net.h"
+#include "daemon/proxy/ack.h"
+#include "daemon/proxy/choose.h"
+
+#define TRIED_MAX 8
+
+/* What a pair needs only at its beginning. */
+struct pair_setup {
+	struct pair *pair;
+	struct addr peer;
+	struct choice choice;
+	struct ack_wait ack;
+	struct target *tried[TRIED_MAX];
+	uint32_t n_tried, retries_left;
+};
+
+static const struct conf_pool *pool_of(const struct pair *pair)
+{
+	return &pair->gen->conf->pools[pair->conf->pool];
+}
+
+static enum side other(enum side side)
+{
+	return side == SIDE_CLIENT ? SIDE_SERVER : SIDE_CLIENT;
+}
+
+static void free_unsent(struct pair *pair, enum side side)
+{
+	if (!pair->unsent[side])
+		return;
+	buf_free(pair->unsent[side]);
+	free(pair->unsent[side]);
+	pair->unsent[side] = NULL;
+}
+
+static void end_setup(struct worker *worker, struct pair *pair)
+{
+	if (!pair->setup)
+		return;
+	ack_cancel(worker, &pair->setup->ack);
+	free(pair->setup);
+	pair->setup = NULL;
+}
+
+static void set_target(struct pair *pair, struct target *target)
+{
+	if (pair->target)
+		atomic_fetch_sub_explicit(&pair->target->active, 1, memory_order_relaxed);
+	pair->target = target;
+	if (target) {
+		atomic_fetch_add_explicit(&target->active, 1, memory_order_relaxed);
+		atomic_fetch_add_explicit(&target->requests, 1, memory_order_relaxed);
+	}
+}
+
+static void close_server(struct worker *worker, struct pair *pair, bool reset)
+{
+	if (!conn_is_open(&pair->conns[SIDE_SERVER]))
+		return;
+	conn_close(worker->loop, &pair->conns[SIDE_SERVER], reset);
+	UNCOUNT(worker, upstream_connections);
+}
+
+void pair_close(struct worker *worker, struct pair *pair, bool reset)
+{
+	if (pair->dead)
+		return;
+	pair->dead = true;
+	end_setup(worker, pair);
+	timer_cancel(worker, &pair->timer);
+	close_server(worker, pair, reset);
+	conn_close(worker->loop, &pair->conns[SIDE_CLIENT], reset);
+	free_unsent(pair, SIDE_CLIENT);
+	free_unsent(pair, SIDE_SERVER);
+	set_target(pair, NULL);
+	worker_gen_put(pair->gen);
+	list_del(&pair->node.list);
+	worker_bury(worker, &pair->node, pair);
+	listener_left(pair->listener);
+}
+
+static bool wants_read(const struct pair *pair, enum side side)
+{
+	enum side to = other(side);
+	bool held = side == SIDE_SERVER && pair->setup && ack_is_held(&pair->setup->ack);
+	return !pair->dead && !pair->eof[side] && !pair->unsent[to] && !pair->broken[to] && !held;
+}
+
+/* What is watched follows from the state.
+ *	read a side:	it has more to say, and the other takes it
+ *	write a side:	bytes wait for it; or it is a server that we must know to be there before
+ *			the client's FIN can follow
+ * A connect in progress is not watched for success: the first write tells. */
+static void watch(struct worker *worker, struct pair *pair, enum side side)
+{
+	if (pair->dead || !conn_is_open(&pair->conns[side]))
+		return;
+	bool read = wants_read(pair, side);
+	bool write = pair->unsent[side] ||
+		     (side == SIDE_SERVER && !pair->established && pair->eof[SIDE_CLIENT]);
+	conn_want(worker->loop, &pair->conns[side], (read ? EV_READ : 0) | (write ? EV_WRITE : 0));
+}
+
+static void watch_both(struct worker *worker, struct pair *pair)
+{
+	watch(worker, pair, SIDE_CLIENT);
+	watch(worker, pair, SIDE_SERVER);
+}
+
+static void touch(struct worker *worker, struct pair *pair)
+{
+	timer_set(worker, &pair->timer, pair->conf->idle_timeout_us);
+}
+
+/* The server is there. */
+static void settle(struct worker *worker, struct pair *pair)
+{
+	pair->established = true;
+	touch(worker, pair);
+	if (pair->setup && pair->setup->ack.sequence == 0)
+		end_setup(worker, pair);
+}
+
+static bool keep(struct pair *pair, enum side to, const char *data, size_t len)
+{
+	struct buf *buf = calloc(1, sizeof(*buf));
+	if (!buf || !buf_append(buf, data, len)) {
+		free(buf);
+		return false;
+	}
+	pair->unsent[to] = buf;
+	return true;
+}
+
+/* Passes on that a side has finished, when nothing is left to send. The pair may be over. */
+static void pass_eof(struct worker *worker, struct pair *pair, enum side to)
+{
+	if (pair->unsent[to])
+		return;
+	if (pair->eof[to]) {
+		pair_close(worker, pair, false); /* both have finished */
+		return;
+	}
+	/* Shutting a connect in progress would break it off: wait until it stands. */
+	if (to == SIDE_CLIENT || pair->established)
+		conn_shut(&pair->conns[to]);
+}
+
+/* `side` takes no more bytes. What it has said is still delivered: it may have answered and closed
+ * without reading to the end. */
+static void write_broken(struct worker *worker, struct pair *pair, enum side side)
+{
+	free_unsent(pair, side);
+	pair->broken[side] = true;
+	if (pair->eof[side])
+		pair_close(worker, pair, true);
+}
+
+/* Moves what one read brings. The bulk path (splice) will branch off here. */
+static void relay(struct worker *worker, struct pair *pair, enum side from)
+{
+	enum side to = other(from);
+	ssize_t n = conn_recv(&pair->conns[from], worker->read, WORKER_READ_SIZE);
+	if (n == -EAGAIN || n == -EINTR)
+		return;
+	if (n < 0) {
+		pair_close(worker, pair, true);
+		return;
+	}
+	if (n == 0) {
+		pair->eof[from] = true;
+		if (pair->broken[from] || pair->broken[to])
+			pair_close(worker, pair, true);
+		else
+			pass_eof(worker, pair, to);
+		return;
+	}
+	ssize_t sent = conn_send(&pair->conns[to], worker->read, (size_t)n);
+	if (from == SIDE_CLIENT) {
+		COUNT_BY(worker, bytes_in, n);
+		if (!pair->established && sent > 0)
+			settle(worker, pair);
+	} else {
+		COUNT_BY(worker, bytes_out, sent > 0 ? sent : 0);
+	}
+	if (sent < 0 && pair->established)
+		write_broken(worker, pair, to);
+	else if (sent < n && !keep(pair, to, worker->read + (sent > 0 ? sent : 0),
+				 (size_t)n - (size_t)(sent > 0 ? sent : 0)))
+		pair_close(worker, pair, true);
+	else if (pair->established)
+		touch(worker, pair);
+}
+
+static void flush(struct worker *worker, struct pair *pair, enum side to)
+{
+	struct buf *buf = pair->unsent[to];
+	if (buf) {
+		ssize_t n = conn_send(&pair->conns[to], buf_head(buf), buf_len(buf));
+		if (n < 0) {
+			write_broken(worker, pair, to);
+			return;
+		}
+		buf->start += (uint32_t)n;
+		if (to == SIDE_CLIENT)
+			COUNT_BY(worker, bytes_out, n);
+		if (n > 0)
+			touch(worker, pair);
+		if (buf_len(buf) > 0)
+			return;
+		free_unsent(pair, to);
+	}
+	if (pair->eof[other(to)])
+		pass_eof(worker, pair, to);
+}
+
+static void connect_next(struct worker *worker, struct pair *pair);
+
+static void connect_failed(struct worker *worker, struct pair *pair, int error)
+{
+	struct pair_setup *setup = pair->setup;
+	const struct conf_pool *pool = pool_of(pair);
+	COUNT(worker, upstream_connect_failures);
+	if (!worker_error_is_local(error))
+		atomic_fetch_add_explicit(&pair->target->failures, 1, memory_order_relaxed);
+	worker_log_target(worker, pool->name, pair->target,
+	    error == -ETIMEDOUT ? "connect timed out" : worker_error_text(error));
+	close_server(worker, pair, false);
+	struct target *next = NULL;
+	if (setup->retries_left > 0 && setup->n_tried < TRIED_MAX) {
+		setup->retries_left--;
+		setup->tried[setup->n_tried++] = pair->target;
+		next = choose_again(worker, pair->gen, pair->conf->pool, &setup->peer,
+		    &setup->choice, setup->tried, setup->n_tried);
+	}
+	if (!next) {
+		COUNT(worker, target_failed);
+		pair_close(worker, pair, true);
+		return;
+	}
+	COUNT(worker, retries);
+	set_target(pair, next);
+}
+
+/* An event on a server that has not said or taken anything yet. True: it is there now. */
+static bool check_connected(struct worker *worker, struct pair *pair)
+{
+	int error = net_connect_result(pair->conns[SIDE_SERVER].io.fd);
+	struct sockaddr_storage peer;
+	socklen_t len = sizeof(peer);
+	if (error == 0 &&
+	    getpeername(pair->conns[SIDE_SERVER].io.fd, (struct sockaddr *)&peer, &len) == 0) {
+		settle(worker, pair);
+		return true;
+	}
+	/* Connected, then reset before anything was said: also for retries it is a failed one. */
+	connect_failed(worker, pair, error ? error : -ECONNREFUSED);
+	if (!pair->dead)
+		connect_next(worker, pair);
+	return false;
+}
+
+/* What the server says waits until the peer has the session. */
+static bool must_wait(struct worker *worker, struct pair *pair, enum side side)
+{
+	if (side != SIDE_SERVER || !pair->setup)
+		return false;
+	if (ack_hold(worker, &pair->setup->ack))
+		return true;
+	end_setup(worker, pair);
+	return false;
+}
+
+static void on_event(struct worker *worker, struct pair *pair, enum side side, int events)
+{
+	if (side == SIDE_SERVER && !pair->established && !check_connected(worker, pair))
+		return;
+	if (events & EV_WRITE)
+		flush(worker, pair, side);
+	if ((events & EV_READ) && wants_read(pair, side) && !must_wait(worker, pair, side))
+		relay(worker, pair, side);
+	watch_both(worker, pair);
+}
+
+static void on_client_event(struct ev_loop *loop, ev_io *io, int events)
+{
+	(void)loop;
+	on_event(io->data, list_entry(io, struct pair, conns[SIDE_CLIENT].io), SIDE_CLIENT, events);
+}
+
+static void on_server_event(struct ev_loop *loop, ev_io *io, int events)
+{
+	(void)loop;
+	on_event(io->data, list_entry(io, struct pair, conns[SIDE_SERVER].io), SIDE_SERVER, events);
+}
+
+static void on_timeout(struct worker *worker, struct timer *timer)
+{
+	struct pair *pair = list_entry(timer, struct pair, timer);
+	if (pair->established) {
+		pair_close(worker, pair, false);
+		return;
+	}
+	/* Connected but silent on both sides so far? */
+	struct sockaddr_storage peer;
+	socklen_t len = sizeof(peer);
+	if (getpeername(pair->conns[SIDE_SERVER].io.fd, (struct sockaddr *)&peer, &len) == 0) {
+		settle(worker, pair);
+		return;
+	}
+	connect_failed(worker, pair, -ETIMEDOUT);
+	if (!pair->dead)
+		connect_next(worker, pair);
+}
+
+static void on_acked(struct worker *worker, struct ack_wait *wait)
+{
+	struct pair_setup *setup = list_entry(wait, struct pair_setup, ack);
+	struct pair *pair = setup->pair;
+	if (pair->established)
+		end_setup(worker, pair);
+	watch(worker, pair, SIDE_SERVER);
+}
+
+/* Connects to pair->target; on failure to the next one, until none is left. */
+static void connect_next(struct worker *worker, struct pair *pair)
+{
+	struct pair_setup *setup = pair->setup;
+	while (!pair->dead) {
+		bool in_progress = false;
+		choose_commit(worker, pair->gen, pair->conf->pool, &setup->peer, pair->target,
+		    &setup->choice, &setup->ack);
+		int fd = net_connect_tcp(&pair->target->addr, &in_progress);
+		if (fd < 0) {
+			connect_failed(worker, pair, fd);
+			continue;
+		}
+		COUNT(worker, upstream_connects);
+		COUNT(worker, upstream_connections);
+		conn_init(&pair->conns[SIDE_SERVER], worker, fd, on_server_event);
+		timer_cancel(worker, &pair->timer);
+		timer_set(worker, &pair->timer, pool_of(pair)->connect_timeout_us);
+		watch_both(worker, pair);
+		return;
+	}
+}
+
+static struct pair *pair_new(struct listener *listener, const struct addr *peer)
+{
+	struct pair *pair = calloc(1, sizeof(*pair));
+	struct pair_setup *setup = calloc(1, sizeof(*setup));
+	if (!pair || !setup) {
+		free(pair);
+		free(setup);
+		return NULL;
+	}
+	setup->pair = pair;
+	setup->peer = *peer;
+	ack_init(&setup->ack, on_acked);
+	pair->setup = setup;
+	pair->listener = listener;
+	pair->conf = listener->conf;
+	pair->gen = worker_gen_get(listener->worker->gen);
+	setup->retries_left = pool_of(pair)->retries;
+	return pair;
+}
+
+bool pair_open(struct listener *listener, int fd, const struct addr *peer)
+{
+	struct worker *worker = listener->worker;
+	struct pair *pair = pair_new(listener, peer);
+	if (!pair)
+		return false;
+	list_push_back(&listener->pairs, &pair->node.list);
+	timer_init(&pair->timer, on_timeout);
+	conn_init(&pair->conns[SIDE_CLIENT], worker, fd, on_client_event);
+	conn_init(&pair->conns[SIDE_SERVER], worker, -1, on_server_event);
+	struct target *target =
+	    choose_first(worker, pair->gen, pair->conf->pool, peer, NULL, &pair->setup->choice);
+	if (!target) {
+		COUNT(worker, no_target);
+		pair_close(worker, pair, true);
+		return true;
+	}
+	set_target(pair, target);
+	connect_next(worker, pair);
+	return true;
+}

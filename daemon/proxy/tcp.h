@@ -1,0 +1,28 @@
+/* TCP: a pair of connections and the bytes between them. */
+#pragma once
+
+#include "daemon/proxy/conn.h"
+#include "daemon/proxy/worker.h"
+
+enum side { SIDE_CLIENT, SIDE_SERVER };
+
+struct pair_setup;
+
+struct pair {
+	struct conn conns[2];
+	struct timer timer; /* connect, then idle */
+	union node node;    /* of listener->pairs */
+	struct listener *listener;
+	const struct conf_listener *conf;
+	struct worker_gen *gen;
+	struct target *target;
+	struct buf *unsent[2];    /* for conns[i]; NULL: nothing */
+	struct pair_setup *setup; /* until the connection stands and the peer has the session */
+	bool eof[2];              /* conns[i] sent its FIN */
+	bool broken[2];           /* conns[i] takes no more bytes */
+	bool established;
+	bool dead;
+};
+
+bool pair_open(struct listener *listener, int fd, const struct addr *peer);
+void pair_close(struct worker *worker, struct pair *pair, bool reset);

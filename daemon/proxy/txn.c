@@ -1,0 +1,273 @@
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "daemon/base/clock.h"
+#include "daemon/proxy/heads.h"
+#include "daemon/proxy/http.h"
+
+#define FREE_MAX    256U        /* transactions kept for reuse */
+#define KEEP_BUFFER (8U * 1024) /* of their request buffers */
+/* What cannot be repeated goes only on a connection that was in use a moment ago: one that idles
+ * may be closing at this very moment, and then nobody knows whether the request was served. */
+#define RECENT_US US_PER_SEC
+
+struct txn *txn_new(struct client *client)
+{
+	struct worker *worker = client->conn.io.data;
+	struct buf request = {0};
+	struct txn *txn = worker->free_txns;
+	if (txn) {
+		worker->free_txns = txn->next;
+		worker->n_free_txns--;
+		request = txn->request;
+		buf_reset(&request);
+	} else {
+		txn = malloc(sizeof(*txn));
+		if (!txn)
+			return NULL;
+	}
+	memset(txn, 0, sizeof(*txn));
+	txn->worker = worker;
+	txn->client = client;
+	txn->request = request;
+	txn->gen = worker_gen_get(worker->gen);
+	txn->listener = client->listener->conf;
+	txn->pool = &txn->gen->conf->pools[txn->listener->pool];
+	txn->retries_left = txn->pool->retries;
+	txn->replayable = true;
+	ack_init(&txn->ack, response_resume);
+	client->txn = txn;
+	return txn;
+}
+
+void txn_free_dead(struct worker *worker)
+{
+	while (worker->dead_txns) {
+		struct txn *txn = worker->dead_txns;
+		worker->dead_txns = txn->next;
+		if (worker->n_free_txns >= FREE_MAX) {
+			buf_free(&txn->request);
+			free(txn);
+			continue;
+		}
+		if (txn->request.cap > KEEP_BUFFER)
+			buf_free(&txn->request);
+		txn->next = worker->free_txns;
+		worker->free_txns = txn;
+		worker->n_free_txns++;
+	}
+}
+
+void txn_free_all(struct worker *worker)
+{
+	txn_free_dead(worker);
+	while (worker->free_txns) {
+		struct txn *txn = worker->free_txns;
+		worker->free_txns = txn->next;
+		buf_free(&txn->request);
+		free(txn);
+	}
+}
+
+void txn_set_target(struct txn *txn, struct target *target)
+{
+	if (txn->target)
+		atomic_fetch_sub_explicit(&txn->target->active, 1, memory_order_relaxed);
+	txn->target = target;
+	if (target) {
+		atomic_fetch_add_explicit(&target->active, 1, memory_order_relaxed);
+		atomic_fetch_add_explicit(&target->requests, 1, memory_order_relaxed);
+	}
+}
+
+void txn_release_upstream(struct txn *txn)
+{
+	struct upstream *upstream = txn->upstream;
+	if (upstream) {
+		bool clean = txn->state == RESPONSE_DONE && txn->request_done &&
+			     txn->upstream_keep_alive && !upstream->error &&
+			     buf_len(&txn->request) == 0;
+		txn->upstream = NULL;
+		if (clean)
+			upstream_release(txn->worker, upstream);
+		else
+			upstream_close(txn->worker, upstream);
+	}
+	txn_set_target(txn, NULL);
+}
+
+void txn_drop(struct txn *txn)
+{
+	struct worker *worker = txn->worker;
+	txn_release_upstream(txn);
+	ack_cancel(worker, &txn->ack);
+	worker_gen_put(txn->gen);
+	buf_free(&txn->partial);
+	buf_free(&txn->out);
+	txn->client->txn = NULL;
+	txn->client = NULL;
+	txn->next = worker->dead_txns;
+	worker->dead_txns = txn;
+}
+
+void txn_end(struct txn *txn)
+{
+	struct client *client = txn->client;
+	bool rest_unread = !txn->request_done || txn->malformed;
+	bool keep = !txn->close && !rest_unread;
+	txn_drop(txn);
+	client_txn_ended(client, keep, rest_unread);
+}
+
+void txn_abort(struct txn *txn)
+{
+	client_close(txn->worker, txn->client, true);
+}
+
+bool txn_must_close(const struct txn *txn)
+{
+	return txn->malformed || !txn->request_done || !txn->client_keep_alive ||
+	       txn->worker->draining || txn->client->listener->closing;
+}
+
+void txn_answer(struct txn *txn, unsigned status, const char *why)
+{
+	char text[HEADS_ERROR_MAX];
+	txn_release_upstream(txn);
+	txn->dispatched = true;
+	txn->state = RESPONSE_DONE;
+	txn->started = true;
+	txn->close = txn->minor == 0 || txn_must_close(txn);
+	if (status < 500)
+		COUNT(txn->worker, responses_4xx);
+	else
+		COUNT(txn->worker, responses_5xx);
+	struct iovec iov = {
+	    text, heads_error(status, why, txn->method == H1_HEAD, txn->close, text)};
+	if (response_send(txn, &iov, 1) && buf_len(&txn->out) == 0)
+		txn_end(txn);
+}
+
+void txn_watch_upstream(struct txn *txn)
+{
+	struct upstream *upstream = txn->upstream;
+	if (!upstream)
+		return;
+	bool read = buf_len(&txn->out) == 0 && !ack_is_held(&txn->ack);
+	bool write = buf_len(&txn->request) > 0 && !upstream->error;
+	conn_want(
+	    txn->worker->loop, &upstream->conn, (read ? EV_READ : 0) | (write ? EV_WRITE : 0));
+}
+
+/* Never ends the transaction: an error shows again when the response is read, after what the
+ * target may have said before it closed. */
+void txn_send_request(struct txn *txn)
+{
+	struct upstream *upstream = txn->upstream;
+	struct buf *request = &txn->request;
+	if (!upstream || upstream->error)
+		return;
+	bool was_full = buf_len(request) >= HTTP_UNSENT_MAX;
+	if (buf_len(request) > 0) {
+		ssize_t n = conn_send(&upstream->conn, buf_head(request), buf_len(request));
+		if (n < 0) {
+			upstream->error = (int)n;
+		} else if (n > 0) {
+			upstream->established = true;
+			txn->sent_any = true;
+			request->start += (uint32_t)n;
+		}
+	}
+	if (buf_len(request) == 0) {
+		if (!txn->replayable)
+			buf_reset(request);
+		if (txn->request_done && txn->state == RESPONSE_HEAD && !upstream->waiting) {
+			upstream->waiting = true;
+			timer_set(txn->worker, &upstream->timer, txn->pool->response_timeout_us);
+		}
+	}
+	txn_watch_upstream(txn);
+	if (was_full)
+		client_watch(txn->client);
+}
+
+static void note_failure(struct txn *txn, int error, bool established)
+{
+	if (!established)
+		COUNT(txn->worker, upstream_connect_failures);
+	if (!worker_error_is_local(error))
+		atomic_fetch_add_explicit(&txn->target->failures, 1, memory_order_relaxed);
+	const char *what =
+	    error == -ETIMEDOUT && !established ? "connect timed out" : worker_error_text(error);
+	worker_log_target(txn->worker, txn->pool->name, txn->target, what);
+}
+
+/* Chooses where to go after an attempt failed. False: nowhere, and the client has its answer. */
+static bool find_another(struct txn *txn, int error, bool reused, bool established)
+{
+	bool safe = txn->replayable && (!txn->sent_any || h1_idempotent(txn->method));
+	if (reused && safe) {
+		/* It was closed while it idled: says nothing about the target. */
+		txn->fresh_only = true;
+		COUNT(txn->worker, retries);
+		return true;
+	}
+	note_failure(txn, error, established);
+	if (safe && txn->retries_left > 0 && txn->n_tried < HTTP_TRIED_MAX) {
+		txn->retries_left--;
+		txn->tried[txn->n_tried++] = txn->target;
+		struct target *next = choose_again(txn->worker, txn->gen, txn->listener->pool,
+		    &txn->client->peer, &txn->choice, txn->tried, txn->n_tried);
+		if (next) {
+			txn_set_target(txn, next);
+			COUNT(txn->worker, retries);
+			return true;
+		}
+	}
+	if (error == -ETIMEDOUT) {
+		COUNT(txn->worker, target_timeout);
+		txn_answer(txn, 504, "connect_timeout");
+	} else {
+		COUNT(txn->worker, target_failed);
+		txn_answer(txn, 502, established ? "target_closed" : "connect_failed");
+	}
+	return false;
+}
+
+void txn_dispatch(struct txn *txn)
+{
+	struct worker *worker = txn->worker;
+	struct upstream *upstream = NULL;
+	uint64_t max_age_us = h1_idempotent(txn->method) ? UINT64_MAX : RECENT_US;
+	int error = 0;
+	txn->dispatched = true;
+	for (;;) {
+		choose_commit(worker, txn->gen, txn->listener->pool, &txn->client->peer,
+		    txn->target, &txn->choice, &txn->ack);
+		if (!txn->fresh_only)
+			upstream = upstream_take(worker, txn->target, max_age_us, txn);
+		if (!upstream)
+			upstream = upstream_connect(
+			    worker, txn->target, txn->pool->connect_timeout_us, txn, &error);
+		if (upstream)
+			break;
+		txn->sent_any = false;
+		if (!find_another(txn, error, false, false))
+			return;
+	}
+	txn->upstream = upstream;
+	txn->sent_any = false;
+	txn->request.start = 0;
+	txn_send_request(txn);
+}
+
+void txn_attempt_failed(struct txn *txn, int error)
+{
+	struct upstream *upstream = txn->upstream;
+	bool reused = upstream->reused, established = upstream->established;
+	txn->upstream = NULL;
+	upstream_close(txn->worker, upstream);
+	if (find_another(txn, error, reused, established))
+		txn_dispatch(txn);
+}

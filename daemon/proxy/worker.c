@@ -1,0 +1,313 @@
+#include "daemon/proxy/worker.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "daemon/base/clock.h"
+#include "daemon/proxy/ack.h"
+#include "daemon/proxy/http.h"
+#include "daemon/proxy/tcp.h"
+#include "daemon/proxy/upstream.h"
+
+#define TICK_BUSY    0.016
+#define TICK_IDLE    0.1
+#define LOG_EVERY_US US_PER_SEC
+#define SEAL_LABEL   "yoke sticky cookie"
+
+void worker_bury(struct worker *worker, union node *node, void *base)
+{
+	node->grave.base = base;
+	node->grave.next = worker->graves;
+	worker->graves = &node->grave;
+}
+
+static void free_buried(struct worker *worker)
+{
+	while (worker->graves) {
+		struct grave *grave = worker->graves;
+		worker->graves = grave->next;
+		free(grave->base);
+	}
+	if (worker->dead_txns)
+		txn_free_dead(worker);
+}
+
+static void on_prepare(struct ev_loop *loop, ev_prepare *prepare, int events)
+{
+	(void)loop, (void)events;
+	free_buried(prepare->data);
+}
+
+static void set_tick(struct worker *worker, bool fast)
+{
+	worker->tick_fast = fast;
+	worker->tick.repeat = fast ? TICK_BUSY : TICK_IDLE;
+	ev_timer_again(worker->loop, &worker->tick);
+}
+
+void worker_wake(struct worker *worker)
+{
+	worker->now_us = clock_us();
+	if (!worker->tick_fast)
+		set_tick(worker, true);
+}
+
+static void on_timer(struct wheel_entry *entry, void *arg)
+{
+	struct timer *timer = list_entry(entry, struct timer, entry);
+	timer->fire(arg, timer);
+}
+
+static void on_tick(struct ev_loop *loop, ev_timer *tick, int events)
+{
+	(void)loop, (void)events;
+	struct worker *worker = tick->data;
+	worker->now_us = clock_us();
+	atomic_store_explicit(&worker->heartbeat_us, worker->now_us, memory_order_relaxed);
+	wheel_run(&worker->wheel, worker->now_us, on_timer, worker);
+	bool fast = worker->wheel.count > 0;
+	if (fast != worker->tick_fast)
+		set_tick(worker, fast);
+}
+
+static void on_acks(struct ev_loop *loop, ev_async *async, int events)
+{
+	(void)loop, (void)events;
+	ack_run(async->data);
+}
+
+/* Generations. */
+
+void worker_gen_free(struct worker_gen *gen)
+{
+	if (!gen)
+		return;
+	if (gen->pickers) {
+		for (uint32_t i = 0; i < gen->fleet->n_pools; i++)
+			picker_free(gen->pickers[i]);
+	}
+	free(gen->pickers);
+	free(gen->slots);
+	free(gen->bindings);
+	free(gen->removed);
+	free(gen);
+}
+
+void worker_gen_put(struct worker_gen *gen)
+{
+	assert(gen->refs > 0);
+	if (--gen->refs > 0)
+		return;
+	struct generation *generation = gen->generation;
+	worker_gen_free(gen);
+	/* The control thread may free the configuration as soon as it sees this. */
+	atomic_fetch_sub_explicit(&generation->workers, 1, memory_order_release);
+}
+
+static void apply(struct worker *worker, struct worker_gen *gen)
+{
+	struct worker_gen *before = worker->gen;
+	/* What a listener that leaves still has to begin belongs to the old configuration. */
+	for (uint32_t i = 0; i < gen->n_removed; i++)
+		listener_retire(gen->removed[i]);
+	worker->gen = gen;
+	gen->refs = 1;
+	upstream_set_slots(worker, gen);
+	for (uint32_t i = 0; i < gen->n_bindings; i++)
+		listener_attach(gen->bindings[i].listener, gen->bindings[i].conf);
+	if (before)
+		worker_gen_put(before);
+	atomic_store_explicit(&worker->applied, gen->serial, memory_order_release);
+}
+
+static void drain(struct worker *worker)
+{
+	worker->draining = true;
+	list_for_each (it, &worker->listeners) {
+		struct listener *listener = list_entry(it, struct listener, node.list);
+		if (listener->closing)
+			continue;
+		listener_shut(listener);
+		listener_close_idle(listener);
+	}
+	atomic_store_explicit(&worker->drain_seen, true, memory_order_release);
+}
+
+/* Everything ends now, in the middle of whatever it does. */
+static void stop(struct worker *worker)
+{
+	worker->stopping = true;
+	list_for_each_safe (it, &worker->listeners)
+		listener_stop(list_entry(it, struct listener, node.list));
+	upstream_close_idle(worker);
+	free_buried(worker);
+	if (worker->gen)
+		worker_gen_put(worker->gen);
+	worker->gen = NULL;
+	ev_break(worker->loop, EVBREAK_ALL);
+}
+
+static void on_mail(struct ev_loop *loop, ev_async *async, int events)
+{
+	(void)loop, (void)events;
+	struct worker *worker = async->data;
+	worker_wake(worker);
+	pthread_mutex_lock(&worker->mail_lock);
+	struct message *message = worker->mail_first;
+	worker->mail_first = NULL;
+	worker->mail_last = &worker->mail_first;
+	pthread_mutex_unlock(&worker->mail_lock);
+	while (message) {
+		struct message *next = message->next;
+		if (worker->stopping)
+			worker_gen_free(message->gen);
+		else if (message->type == MESSAGE_APPLY)
+			apply(worker, message->gen);
+		else if (message->type == MESSAGE_DRAIN)
+			drain(worker);
+		else
+			stop(worker);
+		free(message);
+		message = next;
+	}
+}
+
+void worker_post(struct worker *worker, struct message *message)
+{
+	message->next = NULL;
+	pthread_mutex_lock(&worker->mail_lock);
+	*worker->mail_last = message;
+	worker->mail_last = &message->next;
+	pthread_mutex_unlock(&worker->mail_lock);
+	ev_async_send(worker->loop, &worker->mail);
+}
+
+static void *run(void *arg)
+{
+	struct worker *worker = arg;
+	char name[16];
+	snprintf(name, sizeof(name), "worker/%u", worker->index);
+	pthread_setname_np(pthread_self(), name);
+	ev_run(worker->loop, 0);
+	return NULL;
+}
+
+int worker_start(struct worker *worker)
+{
+	/* Signals are the control thread's. */
+	sigset_t all, before;
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	int error = pthread_create(&worker->thread, NULL, run, worker);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	return -error;
+}
+
+void worker_join(struct worker *worker)
+{
+	pthread_join(worker->thread, NULL);
+}
+
+static bool init_loop(struct worker *worker)
+{
+	worker->loop = ev_loop_new(EVBACKEND_EPOLL | EVFLAG_NOENV);
+	if (!worker->loop)
+		return false;
+	ev_timer_init(&worker->tick, on_tick, 0, TICK_BUSY);
+	ev_prepare_init(&worker->prepare, on_prepare);
+	ev_async_init(&worker->mail, on_mail);
+	ev_async_init(&worker->acks, on_acks);
+	worker->tick.data = worker->prepare.data = worker;
+	worker->mail.data = worker->acks.data = worker;
+	worker->tick_fast = true;
+	ev_timer_again(worker->loop, &worker->tick);
+	ev_prepare_start(worker->loop, &worker->prepare);
+	ev_async_start(worker->loop, &worker->mail);
+	ev_async_start(worker->loop, &worker->acks);
+	return true;
+}
+
+struct worker *worker_new(uint32_t index, const struct proxy_shared *shared)
+{
+	/* Lines of its own: a neighbour's counters must not slow this worker down. */
+	struct worker *worker = aligned_alloc(64, (sizeof(*worker) + 63) / 64 * 64);
+	if (!worker)
+		return NULL;
+	memset(worker, 0, sizeof(*worker));
+	worker->index = index;
+	worker->shared = shared;
+	worker->now_us = clock_us();
+	worker->heartbeat_us = worker->now_us;
+	worker->mail_last = &worker->mail_first;
+	pthread_mutex_init(&worker->mail_lock, NULL);
+	wheel_init(&worker->wheel, worker->now_us);
+	list_init(&worker->listeners);
+	list_init(&worker->ack_waits);
+	worker->seal = seal_new(shared->cookie_key, SEAL_LABEL);
+	if (!worker->seal || !init_loop(worker)) {
+		worker_free(worker);
+		return NULL;
+	}
+	return worker;
+}
+
+void worker_free(struct worker *worker)
+{
+	if (!worker)
+		return;
+	while (worker->mail_first) {
+		struct message *message = worker->mail_first;
+		worker->mail_first = message->next;
+		worker_gen_free(message->gen);
+		free(message);
+	}
+	free_buried(worker);
+	txn_free_all(worker);
+	free(worker->slots);
+	buf_free(&worker->scratch);
+	seal_free(worker->seal);
+	if (worker->loop)
+		ev_loop_destroy(worker->loop);
+	pthread_mutex_destroy(&worker->mail_lock);
+	free(worker);
+}
+
+const char *worker_error_text(int error)
+{
+	switch (error) {
+	case -ECONNREFUSED: return "connect refused";
+	case -ETIMEDOUT: return "timed out";
+	case -ECONNRESET: return "connection reset";
+	case -EPIPE: return "connection closed";
+	case -EHOSTUNREACH: return "host unreachable";
+	case -ENETUNREACH: return "network unreachable";
+	case -EADDRNOTAVAIL: return "no local port left";
+	case -EMFILE:
+	case -ENFILE: return "out of file descriptors";
+	case -ENOMEM: return "out of memory";
+	default: return "connection failed";
+	}
+}
+
+bool worker_error_is_local(int error)
+{
+	return error == -EMFILE || error == -ENFILE || error == -ENOMEM || error == -ENOBUFS ||
+	       error == -EADDRNOTAVAIL;
+}
+
+void worker_log_target(
+    struct worker *worker, const char *pool, const struct target *target, const char *what)
+{
+	uint64_t suppressed;
+	if (!log_allowed(&worker->log_targets, worker->now_us, LOG_EVERY_US, &suppressed))
+		return;
+	if (suppressed > 0)
+		log_warn("pool %s target %s: %s (%llu similar not shown)", pool, target->text, what,
+		    (unsigned long long)suppressed);
+	else
+		log_warn("pool %s target %s: %s", pool, target->text, what);
+}

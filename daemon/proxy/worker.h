@@ -1,0 +1,242 @@
+/* One worker: a thread, its loop, and all that lives on it. Private to the engine. Unless a comment
+ * says otherwise a field belongs to the worker's thread. */
+#pragma once
+
+#include <ev.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "conf/conf.h"
+#include "daemon/balance/fleet.h"
+#include "daemon/balance/pick.h"
+#include "daemon/base/addr.h"
+#include "daemon/base/list.h"
+#include "daemon/base/log.h"
+#include "daemon/base/wheel.h"
+#include "daemon/http/h1.h"
+#include "daemon/proxy/buf.h"
+#include "daemon/proxy/proxy.h"
+#include "daemon/tls/seal.h"
+
+/* One read. It fits the first-level cache; longer heads and bodies take several. */
+#define WORKER_READ_SIZE (32U * 1024)
+
+struct worker;
+struct upstream;
+struct txn;
+
+/* A timeout on the worker's wheel. */
+struct timer {
+	struct wheel_entry entry;
+	void (*fire)(struct worker *worker, struct timer *timer);
+};
+
+/* What was closed in this turn of the loop is freed at its end, so that a callback may still look
+ * at an object that something it called has closed. Lies over the object's list node. */
+struct grave {
+	struct grave *next;
+	void *base;
+};
+
+union node {
+	struct list list;
+	struct grave grave;
+};
+
+/* The connections of one listener, over all workers and binds: for max_connections. */
+struct listener_shared {
+	char name[CONF_NAME_MAX + 1];
+	atomic_uint connections;
+	struct listener_shared *next; /* control thread */
+};
+
+struct listener {
+	/* Immutable. */
+	char name[CONF_NAME_MAX + 1];
+	struct addr bind;
+	uint32_t worker_index;
+	struct listener_shared *shared;
+
+	/* The control thread's. */
+	struct list registry;
+	bool handed; /* to the worker, who frees it */
+
+	struct worker *worker;
+	ev_io io;
+	int fd;                           /* -1: not listening any more */
+	uint32_t connections;             /* of this worker */
+	uint32_t batch;                   /* accepts in a turn: follows the load */
+	bool attached;                    /* on worker->listeners */
+	bool closing;                     /* not in the present configuration */
+	struct timer pause;               /* accepting goes on when it fires */
+	const struct conf_listener *conf; /* of the worker's generation; NULL when closing */
+	struct list clients;              /* struct client */
+	struct list pairs;                /* struct pair */
+	union node node;                  /* worker->listeners */
+};
+
+/* A configuration as the control thread sees it. */
+struct generation {
+	struct proxy_generation *user;
+	atomic_uint workers; /* that still use it */
+	struct list node;
+};
+
+struct upstream_slot {
+	struct target *target;
+	struct list idle; /* struct upstream, the latest first */
+	uint32_t n_idle;
+};
+
+struct binding {
+	struct listener *listener;
+	const struct conf_listener *conf;
+};
+
+/* A configuration on one worker: built by the control thread, then the worker's. */
+struct worker_gen {
+	struct generation *generation;
+	const struct conf *conf;
+	struct fleet *fleet;
+	uint64_t serial;
+	uint32_t refs;               /* the worker's own and one a request or pair */
+	struct picker **pickers;     /* by pool index */
+	struct upstream_slot *slots; /* moves to the worker when it is put in force */
+	struct binding *bindings;
+	uint32_t n_bindings;
+	struct listener **removed;
+	uint32_t n_removed;
+};
+
+enum message_type { MESSAGE_APPLY, MESSAGE_DRAIN, MESSAGE_STOP };
+
+struct message {
+	struct message *next;
+	enum message_type type;
+	struct worker_gen *gen;
+};
+
+/* Written by the worker alone, read by the control thread. */
+struct counters {
+#define X(name, help) _Atomic uint64_t name;
+	PROXY_COUNTERS(X)
+#undef X
+	_Atomic uint64_t client_connections, upstream_connections, upstream_idle;
+};
+
+static inline void counter_add(_Atomic uint64_t *counter, uint64_t n)
+{
+	/* One writer: no locked instruction. */
+	atomic_store_explicit(
+	    counter, atomic_load_explicit(counter, memory_order_relaxed) + n, memory_order_relaxed);
+}
+
+#define COUNT(worker, name)       counter_add(&(worker)->counters.name, 1)
+#define COUNT_BY(worker, name, n) counter_add(&(worker)->counters.name, (uint64_t)(n))
+#define UNCOUNT(worker, name)     counter_add(&(worker)->counters.name, UINT64_MAX)
+
+struct worker {
+	uint32_t index;
+	const struct proxy_shared *shared;
+	pthread_t thread;
+	struct ev_loop *loop;
+	ev_timer tick;
+	ev_prepare prepare;
+	ev_async mail, acks;
+
+	struct wheel wheel;
+	uint64_t now_us; /* as of the last tick or accept: at most TICK_IDLE old when idle */
+	bool tick_fast;
+	bool draining, stopping;
+
+	struct worker_gen *gen;
+	struct upstream_slot *slots; /* by target slot */
+	uint32_t n_slots;
+	struct list listeners;
+	struct seal *seal;
+
+	struct grave *graves;
+	struct txn *dead_txns, *free_txns;
+	uint32_t n_free_txns;
+
+	struct list ack_waits;
+	struct log_limit log_targets, log_accept;
+
+	struct counters counters;
+
+	/* Shared with the control thread. */
+	pthread_mutex_t mail_lock;
+	struct message *mail_first, **mail_last; /* under mail_lock */
+	_Atomic uint64_t heartbeat_us;
+	_Atomic uint64_t applied; /* serial of the generation in force */
+	atomic_bool drain_seen;
+	atomic_uint n_ack_waits; /* read by the sync thread */
+
+	/* Scratch: valid within one callback. */
+	struct buf scratch; /* a generated head */
+	struct h1_head head;
+	char read[WORKER_READ_SIZE];
+};
+
+struct worker *worker_new(uint32_t index, const struct proxy_shared *shared);
+int worker_start(struct worker *worker); /* 0 or -errno */
+/* Takes `message`. Any thread. */
+void worker_post(struct worker *worker, struct message *message);
+void worker_join(struct worker *worker);
+/* After worker_join, or when it was never started. */
+void worker_free(struct worker *worker);
+/* The journal's ack listener: any thread. */
+void worker_ack_wake(void *worker);
+
+static inline struct worker_gen *worker_gen_get(struct worker_gen *gen)
+{
+	gen->refs++;
+	return gen;
+}
+void worker_gen_put(struct worker_gen *gen);
+/* Frees one that no worker has seen. */
+void worker_gen_free(struct worker_gen *gen);
+
+void worker_bury(struct worker *worker, union node *node, void *base);
+/* Time moves with the tick; whoever arms a timer after a long sleep calls this first. */
+void worker_wake(struct worker *worker);
+
+static inline void timer_init(
+    struct timer *timer, void (*fire)(struct worker *worker, struct timer *timer))
+{
+	wheel_entry_init(&timer->entry);
+	timer->fire = fire;
+}
+
+/* Not before now + timeout_us, although now_us lags by up to a tick. */
+static inline void timer_set(struct worker *worker, struct timer *timer, uint64_t timeout_us)
+{
+	wheel_set(&worker->wheel, &timer->entry, worker->now_us + timeout_us + WHEEL_TICK_US);
+}
+
+static inline void timer_cancel(struct worker *worker, struct timer *timer)
+{
+	wheel_cancel(&worker->wheel, &timer->entry);
+}
+
+/* listener.c */
+void listener_init(struct listener *listener, struct worker *worker);
+void listener_attach(struct listener *listener, const struct conf_listener *conf);
+void listener_accept_on(struct listener *listener);
+/* No more new connections; those in the kernel's queue are taken first. */
+void listener_shut(struct listener *listener);
+/* Not in the configuration any more: closed, and freed with its last connection. */
+void listener_retire(struct listener *listener);
+void listener_close_idle(struct listener *listener);
+/* A connection ended. May free the listener. */
+void listener_left(struct listener *listener);
+/* Closes it with all its connections. */
+void listener_stop(struct listener *listener);
+
+/* `pool web target 192.0.2.21:8080: connect refused`, rate-limited. */
+void worker_log_target(
+    struct worker *worker, const char *pool, const struct target *target, const char *what);
+const char *worker_error_text(int error); /* of a negative errno */
+bool worker_error_is_local(int error);    /* our own shortage, not the target's fault */
