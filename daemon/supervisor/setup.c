@@ -197,9 +197,10 @@ static int load_key(struct setup *setup, struct err *err)
 		return err_set(err, -EINVAL,
 		    "sync.key_file: is missing: the two nodes of a pair share a "
 		    "key; " HOW_TO_MAKE_A_KEY);
-	int rc = conf_key_load(conf->sync.key_file, setup->key, err);
+	struct err why;
+	int rc = conf_key_load(conf->sync.key_file, setup->key, &why);
 	setup->has_key = rc == 0;
-	return rc;
+	return rc ? err_set(err, rc, "sync.key_file: %s", why.text) : 0;
 }
 
 /* All of these are looked at, so that all errors are told at once. */
