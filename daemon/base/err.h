@@ -7,5 +7,6 @@ struct err {
 };
 
 /* Stores the formatted text and returns `code` (0 or -errno), so that a failing function can write
- * `return err_set(err, -EINVAL, "...")`. `err` may be NULL. */
+ * `return err_set(err, -EINVAL, "...")`. `err` may be NULL, and its own
+ * text may be an argument: err_set(err, rc, "sync: %s", err->text). */
 int err_set(struct err *err, int code, const char *fmt, ...) __attribute__((format(printf, 3, 4)));

@@ -77,7 +77,8 @@ uint64_t hash_keyed(const uint64_t key[2], const void *data, size_t len)
 		s.v0 ^= m;
 	}
 	m = 0;
-	memcpy(&m, p, left);
+	if (left > 0)
+		memcpy(&m, p, left);
 	m |= (uint64_t)len << 56;
 	s.v3 ^= m;
 	sip_round(&s);

@@ -1,5 +1,6 @@
 #include "daemon/base/log.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -67,8 +68,19 @@ static size_t line_prefix(char *line, size_t size, enum log_level level)
 	return (size_t)len;
 }
 
+/* Text of a stranger in a line must not make a second line, nor play with a terminal. */
+static void hide_controls(char *line, size_t len)
+{
+	for (size_t i = 0; i < len; i++) {
+		unsigned char c = (unsigned char)line[i];
+		if (c < 0x20 || c == 0x7f)
+			line[i] = '?';
+	}
+}
+
 void log_at(enum log_level level, const char *fmt, ...)
 {
+	int saved_errno = errno;
 	if ((int)level > atomic_load_explicit(&logger.level, memory_order_relaxed))
 		return;
 	char line[LOG_LINE_MAX];
@@ -82,10 +94,12 @@ void log_at(enum log_level level, const char *fmt, ...)
 	len += (size_t)n;
 	if (len > sizeof(line) - 2)
 		len = sizeof(line) - 2;
+	hide_controls(line, len);
 	line[len++] = '\n';
 	/* Nowhere to report that the log itself cannot be written. */
 	ssize_t written = write(STDERR_FILENO, line, len);
 	(void)written;
+	errno = saved_errno;
 }
 
 bool log_allowed(

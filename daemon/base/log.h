@@ -20,6 +20,7 @@ void log_init(const char *role, enum log_level level);
 void log_set_level(enum log_level level);
 bool log_level_parse(const char *name, enum log_level *out); /* error warn notice info debug */
 
+/* Keeps errno. Control characters are written as '?', long lines are cut. */
 void log_at(enum log_level level, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 #define log_error(...)  log_at(LOG_LEVEL_ERROR, __VA_ARGS__)

@@ -16,7 +16,7 @@ struct slice {
 bool slice_equal(struct slice a, struct slice b);
 bool slice_equal_nocase(struct slice a, struct slice b); /* ASCII */
 
-/* Copies with truncation, always terminates; returns dst. */
+/* Copies with truncation, always terminates; returns dst. `size` is at least 1. */
 char *text_copy(char *dst, size_t size, const char *src);
 
 /* Standard base64 with padding (RFC 4648 section 4). Returns the number of bytes, or -1 if the text

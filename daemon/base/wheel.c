@@ -1,5 +1,7 @@
 #include "daemon/base/wheel.h"
 
+#define AHEAD_MAX (1U << 30) /* ticks */
+
 void wheel_init(struct wheel *wheel, uint64_t now_us)
 {
 	for (unsigned i = 0; i < WHEEL_SLOTS; i++)
@@ -30,11 +32,20 @@ static void file_entry(struct wheel *wheel, struct wheel_entry *entry)
 	list_push_back(&wheel->slots[entry->filed_tick % WHEEL_SLOTS], &entry->node);
 }
 
+/* The first tick that begins after the deadline, cut to what 32 bits can compare. */
+static uint32_t tick_of(const struct wheel *wheel, uint64_t deadline_us)
+{
+	uint64_t tick = deadline_us / WHEEL_TICK_US + 1;
+	if (tick < wheel->tick)
+		tick = wheel->tick;
+	else if (tick > wheel->tick + AHEAD_MAX)
+		tick = wheel->tick + AHEAD_MAX;
+	return (uint32_t)tick;
+}
+
 void wheel_set(struct wheel *wheel, struct wheel_entry *entry, uint64_t deadline_us)
 {
-	uint32_t tick = (uint32_t)(deadline_us / WHEEL_TICK_US + 1);
-	if (tick_before(tick, (uint32_t)wheel->tick))
-		tick = (uint32_t)wheel->tick;
+	uint32_t tick = tick_of(wheel, deadline_us);
 	entry->deadline_tick = tick;
 	if (wheel_armed(entry)) {
 		if (!tick_before(tick, entry->filed_tick))

@@ -25,15 +25,16 @@ struct wheel {
 
 struct wheel_entry {
 	struct list node;
-	uint32_t
-	    deadline_tick;   /* when to fire; relative to the wheel's start, wraps after 814 days */
-	uint32_t filed_tick; /* the tick whose slot holds it */
+	/* The low 32 bits of tick numbers; compared by their difference. */
+	uint32_t deadline_tick; /* when to fire */
+	uint32_t filed_tick;    /* whose slot holds it; never later than deadline_tick */
 };
 
 void wheel_init(struct wheel *wheel, uint64_t now_us);
 void wheel_entry_init(struct wheel_entry *entry);
 bool wheel_armed(const struct wheel_entry *entry);
-/* Fires at or up to two ticks after `deadline_us`, never before. Replaces an earlier setting. */
+/* Fires up to two ticks after `deadline_us`, never before (but what lies more than 200 days ahead
+ * is cut to that). Replaces an earlier setting. */
 void wheel_set(struct wheel *wheel, struct wheel_entry *entry, uint64_t deadline_us);
 void wheel_cancel(struct wheel *wheel, struct wheel_entry *entry);
 /* Calls `fire` for each entry whose time has come; the entry is disarmed before the call and may be
