@@ -111,11 +111,10 @@ int conf_load(const char *file, const char *text, size_t len, conf_report_fn *re
 	struct report *report = malloc(sizeof(*report));
 	struct conf_tree *tree = calloc(1, sizeof(*tree));
 	int result = -ENOMEM;
+	if (report)
+		report_init(report, text, len);
 	if (!report || !tree)
 		goto out;
-	report_init(report, text, len);
-	arena_init(&tree->arena);
-	arena_init(&parse.arena);
 	if (len > FILE_SIZE_MAX) {
 		report_offset(report, 0, NULL, "larger than %d MiB", FILE_SIZE_MAX >> 20);
 		result = 0;

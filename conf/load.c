@@ -217,6 +217,8 @@ static void load_key(struct load *load, const struct conf_key *key, const struct
 static void report_unknown(
     struct load *load, const struct conf_object *object, const struct node *child)
 {
+	if (report_full(load->report))
+		return;
 	if (conf_schema_word_in(object->later, child->key)) {
 		report_key(load->report, child, "not supported by this version");
 		return;

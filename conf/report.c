@@ -22,8 +22,8 @@ void report_fini(struct report *report)
 	arena_fini(&report->arena);
 }
 
-static void add(struct report *report, size_t offset, const struct node *node, const char *key,
-    const char *fmt, va_list args)
+__attribute__((format(printf, 5, 0))) static void add(struct report *report, size_t offset,
+    const struct node *node, const char *key, const char *fmt, va_list args)
 {
 	char path[PATH_TEXT_MAX], message[MESSAGE_TEXT_MAX];
 	if (report->n_errors == REPORT_ERRORS_MAX) {

@@ -156,8 +156,7 @@ static void store(const struct conf_key *key, void *field, uint64_t value)
 	case 1: *(uint8_t *)field = (uint8_t)value; break;
 	case 2: *(uint16_t *)field = (uint16_t)value; break;
 	case 4: *(uint32_t *)field = (uint32_t)value; break;
-	case 8: *(uint64_t *)field = value; break;
-	default: assert(!"a number field of 1, 2, 4 or 8 bytes");
+	default: assert(key->size == 8); *(uint64_t *)field = value;
 	}
 }
 

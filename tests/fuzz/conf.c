@@ -1,0 +1,73 @@
+/* Any bytes as a configuration: no crash, no leak, and the same answer twice. */
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "conf/conf.h"
+#include "daemon/base/hash.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+struct answer {
+	int result;
+	uint64_t lines; /* hash over what was said */
+	uint64_t hash;
+};
+
+/* One line, and it begins with the file's name. */
+static void on_line(void *arg, const char *line)
+{
+	struct answer *answer = arg;
+	if (strncmp(line, "f:", 2) != 0 || strchr(line, '\n'))
+		abort();
+	answer->lines = hash_mix(answer->lines + hash_id(line, strlen(line)));
+}
+
+/* Names were resolved and limits hold. */
+static void check_tree(const struct conf *conf)
+{
+	if (conf->n_listeners > CONF_LISTENERS_MAX || conf->n_pools > CONF_POOLS_MAX ||
+	    conf->n_routers > CONF_ROUTERS_MAX || (conf->n_nodes != 0 && conf->n_nodes != 2) ||
+	    conf->workers < 1 || conf->workers > CONF_WORKERS_MAX || !conf->cluster || !conf->user)
+		abort();
+	for (uint32_t i = 0; i < conf->n_listeners; i++) {
+		const struct conf_listener *listener = &conf->listeners[i];
+		if (listener->pool >= conf->n_pools || listener->n_binds == 0 ||
+		    listener->idle_timeout_us == 0)
+			abort();
+	}
+	for (uint32_t i = 0; i < conf->n_pools; i++) {
+		const struct conf_pool *pool = &conf->pools[i];
+		if (pool->n_targets == 0 || pool->n_targets > CONF_TARGETS_MAX)
+			abort();
+		for (uint32_t j = 0; j < pool->n_targets; j++) {
+			if (!pool->targets[j].text || pool->targets[j].weight == 0)
+				abort();
+		}
+	}
+}
+
+static struct answer load(const uint8_t *data, size_t size)
+{
+	struct answer answer = {0};
+	struct conf *conf = NULL;
+	answer.result = conf_load("f", (const char *)data, size, on_line, &answer, &conf);
+	if ((answer.result == 0) != (conf != NULL) || (answer.result == 0) == (answer.lines != 0))
+		abort();
+	if (conf) {
+		answer.hash = conf->hash;
+		check_tree(conf);
+	}
+	conf_free(conf);
+	return answer;
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct answer first = load(data, size), second = load(data, size);
+	if (first.result != second.result || first.lines != second.lines ||
+	    first.hash != second.hash)
+		abort();
+	return 0;
+}

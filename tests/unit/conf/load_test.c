@@ -1,0 +1,394 @@
+/* The examples with the values they mean; defaults; the hash; reload; which node we are. */
+#include <errno.h>
+#include <string.h>
+
+#include "conf/conf.h"
+#include "tests/unit/unit.h"
+
+#define MS 1000ULL
+#define S  (1000 * MS)
+
+static void print_line(void *arg, const char *line)
+{
+	(void)arg;
+	printf("%s\n", line);
+}
+
+static struct conf *load(const char *text)
+{
+	struct conf *conf = NULL;
+	CU_ASSERT_EQUAL(conf_load("test.json", text, strlen(text), print_line, NULL, &conf), 0);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(conf);
+	return conf;
+}
+
+static struct conf *load_example(const char *path)
+{
+	struct conf *conf = NULL;
+	CU_ASSERT_EQUAL(conf_load_file(path, print_line, NULL, &conf), 0);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(conf);
+	return conf;
+}
+
+static void assert_endpoint(const struct addr *addr, const char *text)
+{
+	char buf[ADDR_TEXT_MAX];
+	CU_ASSERT_STRING_EQUAL(addr_format(addr, buf), text);
+}
+
+static void assert_ip(const struct addr *addr, const char *text)
+{
+	char buf[ADDR_TEXT_MAX];
+	CU_ASSERT_STRING_EQUAL(addr_format_ip(addr, buf), text);
+}
+
+static void minimal_example(void)
+{
+	struct conf *conf = load_example(EXAMPLES "/minimal.json");
+	CU_ASSERT_STRING_EQUAL(conf->cluster, "yoke");
+	CU_ASSERT_EQUAL(conf->n_nodes, 0);
+	CU_ASSERT_EQUAL(conf->n_routers, 0);
+	CU_ASSERT_EQUAL(conf->self, CONF_NONE);
+	CU_ASSERT_EQUAL(conf->peer, CONF_NONE);
+	CU_ASSERT_EQUAL_FATAL(conf->n_listeners, 1);
+	CU_ASSERT_EQUAL_FATAL(conf->n_pools, 1);
+
+	const struct conf_listener *listener = &conf->listeners[0];
+	CU_ASSERT_STRING_EQUAL(listener->name, "web");
+	CU_ASSERT_EQUAL_FATAL(listener->n_binds, 1);
+	assert_endpoint(&listener->binds[0], "127.0.0.1:8080");
+	CU_ASSERT_EQUAL(listener->mode, CONF_MODE_HTTP);
+	CU_ASSERT_EQUAL(listener->pool, 0);
+	CU_ASSERT_EQUAL(listener->header_timeout_us, 10 * S);
+	CU_ASSERT_EQUAL(listener->idle_timeout_us, 60 * S);
+	CU_ASSERT_EQUAL(listener->max_header_size, 16384);
+	CU_ASSERT_EQUAL(listener->max_connections, 0);
+
+	const struct conf_pool *pool = &conf->pools[0];
+	CU_ASSERT_STRING_EQUAL(pool->name, "web");
+	CU_ASSERT_EQUAL(pool->balance, CONF_BALANCE_ROUND_ROBIN);
+	CU_ASSERT_EQUAL_FATAL(pool->n_targets, 2);
+	CU_ASSERT_STRING_EQUAL(pool->targets[1].text, "127.0.0.1:9002");
+	CU_ASSERT_EQUAL(pool->targets[1].weight, 1);
+	CU_ASSERT_FALSE(pool->targets[1].backup);
+	CU_ASSERT_EQUAL(pool->health.kind, CONF_HEALTH_NONE);
+	CU_ASSERT_EQUAL(pool->sticky.kind, CONF_STICKY_NONE);
+	CU_ASSERT_EQUAL(pool->connect_timeout_us, 2 * S);
+	CU_ASSERT_EQUAL(pool->response_timeout_us, 60 * S);
+	CU_ASSERT_EQUAL(pool->retries, 2);
+	CU_ASSERT_FALSE(pool->fail_open);
+	conf_free(conf);
+}
+
+static void top_level_defaults(void)
+{
+	struct conf *conf = load_example(EXAMPLES "/minimal.json");
+	CU_ASSERT_EQUAL(conf->sync.port, 5405);
+	CU_ASSERT_PTR_NULL(conf->sync.key_file);
+	CU_ASSERT_EQUAL(conf->sync.sessions, CONF_SYNC_ASYNC);
+	CU_ASSERT_EQUAL(conf->sync.ack_timeout_us, 50 * MS);
+	CU_ASSERT_EQUAL(conf->sync.max_sessions, 1000000);
+	CU_ASSERT_FALSE(conf->admin_tcp);
+	CU_ASSERT_PTR_NULL(conf->admin_token_file);
+	CU_ASSERT(conf->workers >= 1 && conf->workers <= CONF_WORKERS_MAX);
+	CU_ASSERT_STRING_EQUAL(conf->user, "yoke");
+	CU_ASSERT_FALSE(conf->user_given);
+	CU_ASSERT_EQUAL(conf->shutdown_timeout_us, 10 * S);
+	CU_ASSERT_EQUAL(conf->log_level, LOG_LEVEL_NOTICE);
+	conf_free(conf);
+}
+
+static void pair_example(void)
+{
+	struct conf *conf = load_example(EXAMPLES "/pair.json");
+	CU_ASSERT_STRING_EQUAL(conf->cluster, "shop");
+	CU_ASSERT_EQUAL_FATAL(conf->n_nodes, 2);
+	CU_ASSERT_STRING_EQUAL(conf->nodes[0].name, "primary");
+	assert_ip(&conf->nodes[0].address, "192.0.2.11");
+	CU_ASSERT_EQUAL(conf->nodes[0].priority, 200);
+	CU_ASSERT_STRING_EQUAL(conf->nodes[1].name, "standby");
+	CU_ASSERT_EQUAL(conf->nodes[1].priority, 150);
+
+	CU_ASSERT_EQUAL_FATAL(conf->n_routers, 1);
+	const struct conf_router *router = &conf->routers[0];
+	CU_ASSERT_STRING_EQUAL(router->name, "front");
+	CU_ASSERT_EQUAL(router->vrid, 51);
+	CU_ASSERT_STRING_EQUAL(router->interface, "eth0");
+	CU_ASSERT_EQUAL_FATAL(router->n_addresses, 1);
+	assert_ip(&router->addresses[0].addr, "192.0.2.10");
+	CU_ASSERT_EQUAL(router->addresses[0].prefix, 24);
+	CU_ASSERT_EQUAL(router->advertise_us, 100 * MS);
+	CU_ASSERT_EQUAL(router->failback, CONF_FAILBACK_MANUAL);
+	CU_ASSERT_EQUAL(router->mode, CONF_VRRP_MULTICAST);
+	CU_ASSERT_EQUAL(router->checksum, CONF_CHECKSUM_AUTO);
+	CU_ASSERT_EQUAL(router->version, 3);
+
+	CU_ASSERT_EQUAL_FATAL(conf->n_listeners, 2);
+	CU_ASSERT_EQUAL(conf->listeners[1].mode, CONF_MODE_TCP);
+	CU_ASSERT_EQUAL(conf->listeners[1].pool, 1);
+	CU_ASSERT_EQUAL(conf->listeners[1].idle_timeout_us, 3600 * S);
+	CU_ASSERT_STRING_EQUAL(conf->sync.key_file, "/etc/yoke/sync.key");
+	CU_ASSERT_EQUAL(conf->sync.sessions, CONF_SYNC_ACKED);
+	CU_ASSERT_TRUE(conf->admin_tcp);
+	assert_endpoint(&conf->admin_listen, "127.0.0.1:8404");
+	conf_free(conf);
+}
+
+static void pair_example_pools(void)
+{
+	struct conf *conf = load_example(EXAMPLES "/pair.json");
+	CU_ASSERT_EQUAL_FATAL(conf->n_pools, 2);
+	const struct conf_pool *web = &conf->pools[0], *sql = &conf->pools[1];
+	CU_ASSERT_EQUAL(web->balance, CONF_BALANCE_LEAST_CONNECTIONS);
+	CU_ASSERT_EQUAL_FATAL(web->n_targets, 3);
+	CU_ASSERT_STRING_EQUAL(web->targets[0].text, "192.0.2.21:8080");
+	CU_ASSERT_EQUAL(web->targets[1].weight, 2);
+	CU_ASSERT_FALSE(web->targets[1].backup);
+	CU_ASSERT_EQUAL(web->targets[2].weight, 1);
+	CU_ASSERT_TRUE(web->targets[2].backup);
+	CU_ASSERT_EQUAL(web->health.kind, CONF_HEALTH_HTTP);
+	CU_ASSERT_STRING_EQUAL(web->health.path, "/healthz");
+	CU_ASSERT_STRING_EQUAL(web->health.method, "GET");
+	CU_ASSERT_PTR_NULL(web->health.host);
+	CU_ASSERT_EQUAL(web->health.expect_min, 200);
+	CU_ASSERT_EQUAL(web->health.expect_max, 399);
+	CU_ASSERT_EQUAL(web->health.interval_us, S);
+	CU_ASSERT_EQUAL(web->health.timeout_us, 500 * MS);
+	CU_ASSERT_EQUAL(web->health.rise, 2);
+	CU_ASSERT_EQUAL(web->health.fall, 3);
+	CU_ASSERT_EQUAL(web->sticky.kind, CONF_STICKY_COOKIE);
+	CU_ASSERT_STRING_EQUAL(web->sticky.cookie_name, "YOKE");
+	CU_ASSERT_EQUAL(web->sticky.ttl_us, 3600 * S);
+	CU_ASSERT_FALSE(web->sticky.fail_when_down);
+	CU_ASSERT_EQUAL(sql->balance, CONF_BALANCE_SOURCE_HASH);
+	CU_ASSERT_EQUAL(sql->health.kind, CONF_HEALTH_TCP);
+	CU_ASSERT_EQUAL(sql->health.interval_us, 2 * S);
+	CU_ASSERT_EQUAL(sql->health.timeout_us, S);
+	conf_free(conf);
+}
+
+/* Every key that the examples leave out, with a value that is not the default. */
+static void keys_beyond_the_examples(void)
+{
+	struct conf *conf = load(
+	    "/* all */ {\"workers\": 3, \"user\": \"yoke\", \"shutdown_timeout\": \"1.5s\",\n"
+	    "\"log_level\": \"debug\", \"admin\": {\"listen\": \"[::]:1\", \"token_file\": "
+	    "\"/t\"},\n"
+	    "\"sync\": {\"ack_timeout\": \"20ms\", \"max_sessions\": 5},\n"
+	    "\"listeners\": {\"w\": {\"bind\": [\"0.0.0.0:80\", \"[::]:80\"], \"pool\": \"p\",\n"
+	    "\"header_timeout\": \"5s\", \"idle_timeout\": \"2m\", \"max_header_size\": \"8KiB\",\n"
+	    "\"max_connections\": 77}},\n"
+	    "\"pools\": {\"p\": {\"targets\": [\"[2001:DB8:0::1]:80\"], \"retries\": 0,\n"
+	    "\"fail_open\": true, \"connect_timeout\": \"250ms\", \"response_timeout\": \"1h\",\n"
+	    "\"health\": {\"http\": {\"host\": \"a.example\", \"method\": \"HEAD\", \"expect\": "
+	    "\"204\"},\n"
+	    "\"interval\": \"300ms\"},\n"
+	    "\"sticky\": {\"source\": {\"prefix4\": 24}, \"when_down\": \"fail\", \"ttl\": "
+	    "\"1d\"}}}}");
+	CU_ASSERT_EQUAL(conf->workers, 3);
+	CU_ASSERT_TRUE(conf->user_given);
+	CU_ASSERT_EQUAL(conf->shutdown_timeout_us, 1500 * MS);
+	CU_ASSERT_EQUAL(conf->log_level, LOG_LEVEL_DEBUG);
+	CU_ASSERT_STRING_EQUAL(conf->admin_token_file, "/t");
+	CU_ASSERT_EQUAL(conf->sync.ack_timeout_us, 20 * MS);
+	CU_ASSERT_EQUAL(conf->sync.max_sessions, 5);
+	const struct conf_listener *listener = &conf->listeners[0];
+	CU_ASSERT_EQUAL_FATAL(listener->n_binds, 2);
+	assert_endpoint(&listener->binds[1], "[::]:80");
+	CU_ASSERT_EQUAL(listener->header_timeout_us, 5 * S);
+	CU_ASSERT_EQUAL(listener->idle_timeout_us, 120 * S);
+	CU_ASSERT_EQUAL(listener->max_header_size, 8192);
+	CU_ASSERT_EQUAL(listener->max_connections, 77);
+	const struct conf_pool *pool = &conf->pools[0];
+	CU_ASSERT_STRING_EQUAL(pool->targets[0].text, "[2001:db8::1]:80");
+	CU_ASSERT_EQUAL(pool->retries, 0);
+	CU_ASSERT_TRUE(pool->fail_open);
+	CU_ASSERT_EQUAL(pool->connect_timeout_us, 250 * MS);
+	CU_ASSERT_EQUAL(pool->response_timeout_us, 3600 * S);
+	CU_ASSERT_STRING_EQUAL(pool->health.host, "a.example");
+	CU_ASSERT_STRING_EQUAL(pool->health.path, "/");
+	CU_ASSERT_STRING_EQUAL(pool->health.method, "HEAD");
+	CU_ASSERT_EQUAL(pool->health.expect_min, 204);
+	CU_ASSERT_EQUAL(pool->health.expect_max, 204);
+	CU_ASSERT_EQUAL(pool->health.timeout_us, 300 * MS);
+	CU_ASSERT_EQUAL(pool->sticky.kind, CONF_STICKY_SOURCE);
+	CU_ASSERT_EQUAL(pool->sticky.prefix4, 24);
+	CU_ASSERT_EQUAL(pool->sticky.prefix6, 64);
+	CU_ASSERT_TRUE(pool->sticky.fail_when_down);
+	CU_ASSERT_EQUAL(pool->sticky.ttl_us, 86400 * S);
+	conf_free(conf);
+}
+
+static uint64_t hash_of(const char *text)
+{
+	struct conf *conf = load(text);
+	uint64_t hash = conf->hash;
+	conf_free(conf);
+	return hash;
+}
+
+#define BASE(listener, pool, more)                                                       \
+	"{\"listeners\":{\"w\":{\"bind\":\"127.0.0.1:80\",\"pool\":\"p\"" listener "}}," \
+	"\"pools\":{\"p\":{\"targets\":[\"10.0.0.1:80\",\"10.0.0.2:80\"]" pool "}}" more "}"
+
+static void hash_is_of_the_meaning(void)
+{
+	uint64_t hash = hash_of(BASE("", "", ""));
+	static const char *const same[] = {
+	    " // comment\n" BASE("", "", "") "\n\n",
+	    BASE(",\"mode\":\"http\",\"header_timeout\":\"10000ms\"", ",\"retries\":2", ""),
+	    BASE("", "", ",\"sync\":{},\"admin\":{},\"cluster\":\"yoke\""),
+	    "{\"pools\":{\"p\":{\"targets\":[{\"address\":\"10.0.0.1:80\",\"weight\":1},"
+	    "\"10.0.0.2:80\"]}},"
+	    "\"listeners\":{\"w\":{\"pool\":\"p\",\"bind\":[\"127.0.0.1:80\"]}}}",
+	};
+	static const char *const different[] = {
+	    BASE(",\"mode\":\"tcp\"", "", ""),
+	    BASE("", ",\"retries\":1", ""),
+	    BASE("", ",\"health\":{\"tcp\":{}}", ""),
+	    BASE("", ",\"health\":{\"http\":{}}", ""),
+	    BASE("", ",\"sticky\":{\"source\":{}}", ""),
+	    BASE("", "", ",\"workers\":1"),
+	    BASE("},\"v\":{\"bind\":\"127.0.0.1:81\",\"pool\":\"p\"", "", ""),
+	    BASE("", "},\"q\":{\"targets\":[\"10.0.0.3:80\"]", ""),
+	    "{\"listeners\":{\"w\":{\"bind\":\"127.0.0.1:80\",\"pool\":\"p\"}},"
+	    "\"pools\":{\"p\":{\"targets\":[\"10.0.0.2:80\",\"10.0.0.1:80\"]}}}",
+	    "{\"listeners\":{\"w\":{\"bind\":\"127.0.0.1:80\",\"pool\":\"q\"}},"
+	    "\"pools\":{\"q\":{\"targets\":[\"10.0.0.1:80\",\"10.0.0.2:80\"]}}}",
+	};
+	size_t n = sizeof(different) / sizeof(different[0]);
+	uint64_t seen[sizeof(different) / sizeof(different[0])];
+	for (size_t i = 0; i < sizeof(same) / sizeof(same[0]); i++)
+		CU_ASSERT_EQUAL(hash_of(same[i]), hash);
+	for (size_t i = 0; i < n; i++) {
+		seen[i] = hash_of(different[i]);
+		CU_ASSERT_NOT_EQUAL(seen[i], hash);
+		for (size_t j = 0; j < i; j++)
+			CU_ASSERT_NOT_EQUAL(seen[i], seen[j]);
+	}
+}
+
+static bool is_primary(const struct addr *addr)
+{
+	char buf[ADDR_TEXT_MAX];
+	return strcmp(addr_format_ip(addr, buf), "192.0.2.11") == 0;
+}
+
+static bool is_standby(const struct addr *addr)
+{
+	return !is_primary(addr);
+}
+
+static bool is_every(const struct addr *addr)
+{
+	(void)addr;
+	return true;
+}
+
+static bool is_none(const struct addr *addr)
+{
+	(void)addr;
+	return false;
+}
+
+static void selects_the_node(void)
+{
+	struct err err = {0};
+	struct conf *conf = load_example(EXAMPLES "/pair.json");
+	CU_ASSERT_EQUAL(conf_select_node(conf, NULL, is_none, &err), -ENOENT);
+	CU_ASSERT_PTR_NOT_NULL(strstr(err.text, "neither is on this host"));
+	CU_ASSERT_EQUAL(conf_select_node(conf, NULL, is_every, &err), -ENOENT);
+	CU_ASSERT_PTR_NOT_NULL(strstr(err.text, "both are on this host"));
+	CU_ASSERT_EQUAL(conf_select_node(conf, "third", is_primary, &err), -ENOENT);
+	CU_ASSERT_PTR_NOT_NULL(strstr(err.text, "third"));
+	CU_ASSERT_EQUAL(conf->self, CONF_NONE);
+	CU_ASSERT_EQUAL(conf_select_node(conf, NULL, is_primary, &err), 0);
+	CU_ASSERT(conf->self == 0 && conf->peer == 1);
+	CU_ASSERT_EQUAL(conf_select_node(conf, NULL, is_standby, &err), 0);
+	CU_ASSERT(conf->self == 1 && conf->peer == 0);
+	CU_ASSERT_EQUAL(conf_select_node(conf, "primary", is_none, &err), 0);
+	CU_ASSERT(conf->self == 0 && conf->peer == 1);
+	conf_free(conf);
+
+	conf = load_example(EXAMPLES "/minimal.json");
+	CU_ASSERT_EQUAL(conf_select_node(conf, "any", is_none, &err), 0);
+	CU_ASSERT_EQUAL(conf->self, CONF_NONE);
+	conf_free(conf);
+}
+
+#define PAIR(nodes, more)                                                                         \
+	"{\"nodes\":{" nodes "},\"listeners\":{\"w\":{\"bind\":\"10.0.0.9:80\",\"pool\":\"p\"}}," \
+	"\"pools\":{\"p\":{\"targets\":[\"10.0.0.1:80\"]}}" more "}"
+#define NODE_A "\"a\":{\"address\":\"10.0.0.11\"}"
+#define NODE_B "\"b\":{\"address\":\"10.0.0.12\"}"
+#define KEY    ",\"sync\":{\"key_file\":\"/k\"}"
+
+/* `wish` NULL: the reload is allowed; else the text names the key. */
+static const struct reload {
+	const char *to, *wish;
+} reloads[] = {
+    {PAIR(NODE_A "," NODE_B, KEY), NULL},
+    {PAIR(NODE_B "," NODE_A, KEY), NULL},
+    {PAIR("\"a\":{\"address\":\"10.0.0.11\",\"priority\":7}," NODE_B, KEY), NULL},
+    {PAIR(NODE_A "," NODE_B,
+	 ",\"sync\":{\"key_file\":\"/k\",\"max_sessions\":9},\"log_level\":\"debug\""),
+	NULL},
+    {PAIR(NODE_A "," NODE_B, KEY ",\"workers\":63"), "workers: the change from "},
+    {PAIR(NODE_A "," NODE_B, KEY ",\"user\":\"www\""), "user: the change from yoke to www"},
+    {PAIR(NODE_A "," NODE_B, ",\"sync\":{\"key_file\":\"/k\",\"port\":9}"),
+	"sync.port: the change from 5405 to 9"},
+    {PAIR(NODE_A "," NODE_B, ",\"sync\":{\"key_file\":\"/other\"}"), "sync.key_file: "},
+    {PAIR(NODE_A ",\"c\":{\"address\":\"10.0.0.12\"}", KEY), "nodes.b: "},
+    {PAIR(NODE_A ",\"b\":{\"address\":\"10.0.0.13\"}", KEY), "nodes.b.address: "},
+    {BASE("", "", ""), "nodes: leaving a pair"},
+};
+
+static void reload_names_what_needs_a_restart(void)
+{
+	struct conf *from = load(reloads[0].to);
+	for (size_t i = 0; i < sizeof(reloads) / sizeof(reloads[0]); i++) {
+		struct err err = {0};
+		const struct reload *reload = &reloads[i];
+		struct conf *to = load(reload->to);
+		int result = conf_reload_allowed(from, to, &err);
+		CU_ASSERT_EQUAL(result, reload->wish ? -EINVAL : 0);
+		if (reload->wish)
+			CU_ASSERT_EQUAL(strncmp(err.text, reload->wish, strlen(reload->wish)), 0);
+		conf_free(to);
+	}
+	conf_free(from);
+}
+
+static void reload_does_not_swap_the_nodes(void)
+{
+	struct err err = {0};
+	struct conf *from = load(reloads[0].to), *to = load(reloads[1].to);
+	CU_ASSERT_EQUAL(conf_select_node(from, "a", is_none, &err), 0);
+	CU_ASSERT_EQUAL(conf_select_node(to, "b", is_none, &err), 0);
+	CU_ASSERT_EQUAL(conf_reload_allowed(from, to, &err), -EINVAL);
+	CU_ASSERT_EQUAL(conf_select_node(to, "a", is_none, &err), 0);
+	CU_ASSERT_EQUAL(conf_reload_allowed(from, to, &err), 0);
+	conf_free(from);
+	conf_free(to);
+}
+
+static void keep(void *arg, const char *text)
+{
+	snprintf(arg, 512, "%s", text);
+}
+
+static void says_when_a_file_cannot_be_read(void)
+{
+	char line[512] = "";
+	struct conf *conf = NULL;
+	CU_ASSERT_EQUAL(conf_load_file("/nonexistent/y.json", keep, line, &conf), -ENOENT);
+	CU_ASSERT_STRING_EQUAL(
+	    line, "/nonexistent/y.json:1:1: top level: cannot be read: No such file or directory");
+	CU_ASSERT_EQUAL(conf_load_file("/", keep, line, &conf), -EISDIR);
+	CU_ASSERT_PTR_NULL(conf);
+}
+
+UNIT_MAIN("conf/load", UNIT(minimal_example), UNIT(top_level_defaults), UNIT(pair_example),
+    UNIT(pair_example_pools), UNIT(keys_beyond_the_examples), UNIT(hash_is_of_the_meaning),
+    UNIT(selects_the_node), UNIT(reload_names_what_needs_a_restart),
+    UNIT(reload_does_not_swap_the_nodes), UNIT(says_when_a_file_cannot_be_read))
