@@ -1,0 +1,201 @@
+/* Random histories of a pair: writes, cuts, promotions, restarts, messages that wait on the wire.
+ * After each step what must always hold; at the end of each one Active node, a connection, silence:
+ * then both must be the same. */
+#include <stdio.h>
+#include <string.h>
+
+#include "tests/unit/sync/model.h"
+#include "tests/unit/unit.h"
+
+#define HISTORIES 600
+#define STEPS     250
+#define KEYS      60
+
+static uint64_t random_state;
+
+static unsigned pick(unsigned n)
+{
+	random_state ^= random_state << 13;
+	random_state ^= random_state >> 7;
+	random_state ^= random_state << 17;
+	return (unsigned)(random_state >> 20) % n;
+}
+
+/* What the histories have reached: a model test that never gets somewhere proves nothing there. */
+static struct {
+	unsigned long cuts, resumes, snapshots, overtaken, refused, both_active, re_epochs,
+	    protected_steps, broken_protocol;
+} reached;
+
+static void write_something(struct model *model, int i)
+{
+	unsigned key = pick(KEYS);
+	switch (pick(7)) {
+	case 6: model_session_race(model, i, key, 1 + pick(4), 1 + pick(4)); break;
+	case 0: model_session_delete(model, i, key); break;
+	case 1: model_session(model, i, key, 1 + pick(4), 1000 * (1 + pick(2000))); break;
+	case 2:
+		model_target(model, i, pick(MODEL_TARGETS), (uint8_t)pick(3), (uint8_t)pick(3));
+		break;
+	default: model_session(model, i, key, 1 + pick(4), MODEL_HOUR_US); break;
+	}
+}
+
+/* Now and then more at once than the journal holds. */
+static void write_some(struct model *model)
+{
+	unsigned n = pick(12) == 0 ? 100 : 1 + pick(5);
+	for (int i = 0; i < 2; i++) {
+		for (unsigned k = 0; model->node[i].active && k < n; k++)
+			write_something(model, i);
+	}
+}
+
+static void move_messages(struct model *model)
+{
+	for (unsigned n = 1 + pick(8); n > 0; n--) {
+		int i = (int)pick(2);
+		if (pick(2))
+			model_send(model, i);
+		else
+			model_deliver(model, i);
+	}
+}
+
+static void change_roles(struct model *model)
+{
+	int i = (int)pick(2);
+	bool active = !model->node[i].active;
+	/* Mostly a hand-over, sometimes two or none. */
+	if (active && pick(4) != 0)
+		model_set_active(model, 1 - i, false);
+	model_set_active(model, i, active);
+}
+
+static void step(struct model *model)
+{
+	switch (pick(20)) {
+	case 0: change_roles(model); break;
+	case 1:
+		reached.cuts += model->connected;
+		model_cut(model, "cut");
+		break;
+	case 2:
+		if (pick(6) == 0)
+			model_restart(model, (int)pick(2));
+		break;
+	case 3: model_advance(model, 1000 * pick(400), false); break;
+	case 4:
+	case 5: model_connect(model); break;
+	case 6: model_settle(model); break;
+	case 7:
+	case 8:
+	case 9: write_some(model); break;
+	default: move_messages(model); break;
+	}
+}
+
+/* What acked mode promises: when the Active calls itself protected and everything acknowledged, the
+ * Backup has it all. (Unless it was promoted meanwhile, which a lower epoch here shows.) */
+static bool promise_holds(struct model *model, int i)
+{
+	struct journal *journal = model->node[i].journal;
+	if (!journal_protected(journal))
+		return true;
+	if (!model->connected || !model->node[i].active)
+		return false;
+	reached.protected_steps++;
+	struct sync_status mine = model_status(model, i), theirs = model_status(model, 1 - i);
+	if (journal_acked(journal) != journal_last(journal) || mine.epoch != theirs.epoch)
+		return true;
+	return model_tables_equal(model) && model_targets_equal(model);
+}
+
+static void note_reached(struct model *model)
+{
+	static uint64_t transitions[2];
+	for (int i = 0; i < 2; i++) {
+		struct sync_status status = model_status(model, i);
+		uint64_t now = stream_transitions(model->node[i].stream);
+		if (now == transitions[i])
+			continue;
+		transitions[i] = now;
+		reached.resumes += strstr(status.reason, "resumed") != NULL;
+		reached.overtaken += strstr(status.reason, "overtaken") != NULL;
+		reached.both_active += strstr(status.reason, "both nodes") != NULL;
+		reached.re_epochs += strstr(status.reason, "earlier epoch") != NULL;
+		reached.broken_protocol += strstr(status.reason, "without a beginning") != NULL ||
+					   strstr(status.reason, "missing") != NULL;
+	}
+}
+
+static bool ends_equal(struct model *model)
+{
+	int winner = (int)pick(2);
+	model_set_active(model, 1 - winner, false);
+	model_set_active(model, winner, true);
+	model_connect(model);
+	model_settle(model);
+	if (!model->connected) { /* a refusal of something on the wire before */
+		model_connect(model);
+		model_settle(model);
+	}
+	model_advance(model, 60 * 1000000, true); /* what is short-lived expires */
+	struct sync_status mine = model_status(model, winner),
+			   theirs = model_status(model, 1 - winner);
+	struct session_stats a, b;
+	session_table_stats(model->node[0].table, &a);
+	session_table_stats(model->node[1].table, &b);
+	reached.snapshots += mine.snapshots;
+	reached.refused += mine.refused_frames + theirs.refused_frames;
+	struct journal *journal = model->node[winner].journal;
+	return model_tables_equal(model) && model_targets_equal(model) && a.digest == b.digest &&
+	       a.entries == b.entries && mine.state == SYNC_IN_SYNC &&
+	       theirs.state == SYNC_IN_SYNC && mine.digest_known && mine.digest_equal &&
+	       theirs.digest_known && theirs.digest_equal && mine.config_equal &&
+	       mine.lag_entries == 0 && theirs.peer_active && !mine.peer_active &&
+	       mine.epoch == theirs.epoch && journal_protected(journal) &&
+	       journal_acked(journal) == journal_last(journal);
+}
+
+static bool run_history(uint64_t seed)
+{
+	struct model model;
+	random_state = seed * 0x9e3779b97f4a7c15ULL + 1;
+	model_init(&model, 32);
+	bool ok = true;
+	for (int i = 0; ok && i < STEPS; i++) {
+		step(&model);
+		note_reached(&model);
+		ok = promise_holds(&model, 0) && promise_holds(&model, 1);
+		if (!ok)
+			printf("history %llu: broken promise after step %d\n",
+			    (unsigned long long)seed, i);
+	}
+	if (ok && !ends_equal(&model)) {
+		ok = false;
+		struct sync_status a = model_status(&model, 0), b = model_status(&model, 1);
+		printf("history %llu: not equal at the end: %s / %s\n", (unsigned long long)seed,
+		    a.reason, b.reason);
+	}
+	model_fini(&model);
+	return ok;
+}
+
+static void every_history_converges(void)
+{
+	unsigned failed = 0;
+	for (uint64_t seed = 1; seed <= HISTORIES; seed++)
+		failed += !run_history(seed);
+	CU_ASSERT_EQUAL(failed, 0);
+	printf("cuts %lu, resumes %lu, snapshots %lu, overtaken %lu, refused %lu, both active %lu, "
+	       "later epochs %lu, protected %lu, broken %lu ",
+	    reached.cuts, reached.resumes, reached.snapshots, reached.overtaken, reached.refused,
+	    reached.both_active, reached.re_epochs, reached.protected_steps,
+	    reached.broken_protocol);
+	CU_ASSERT(reached.cuts > 100 && reached.resumes > 100 && reached.snapshots > 100);
+	CU_ASSERT(reached.overtaken > 10 && reached.refused > 10 && reached.both_active > 10);
+	CU_ASSERT(reached.re_epochs > 10 && reached.protected_steps > 1000);
+}
+
+UNIT_MAIN("sync/histories", UNIT(every_history_converges))

@@ -1,0 +1,65 @@
+/* Two streams with their tables and journals, a wire of encoded frames between them, and a clock
+ * that the test turns. The nodes' clocks are far apart, as they are in life. */
+#pragma once
+
+#include "daemon/session/table.h"
+#include "daemon/sync/stream.h"
+
+#define MODEL_TARGETS   8
+#define MODEL_WIRE_SIZE (1024U * 1024)
+#define MODEL_HOUR_US   (3600 * 1000000ULL)
+
+struct model_node {
+	const char *name;
+	uint64_t clock_offset_us;
+	struct session_table *table;
+	struct journal *journal;
+	struct stream *stream;
+	struct codec *codec;
+	bool active;
+	uint8_t health[MODEL_TARGETS], admin[MODEL_TARGETS];
+	uint64_t since_us[MODEL_TARGETS];
+	unsigned restarts;
+
+	uint8_t *wire; /* frames on their way to this node */
+	size_t wire_len;
+	struct err last_err; /* why this node disconnected last */
+};
+
+struct model {
+	struct model_node node[2];
+	uint64_t now_us;
+	bool connected;
+	size_t journal_size;
+};
+
+void model_init(struct model *model, size_t journal_size);
+void model_fini(struct model *model);
+uint64_t model_now(const struct model *model, int i); /* the node's own clock */
+
+void model_connect(struct model *model);
+void model_cut(struct model *model, const char *reason);
+void model_restart(struct model *model, int i); /* everything is lost; implies a cut */
+void model_set_active(struct model *model, int i, bool active);
+
+/* One message from node `i` onto the wire; false if it has none or the wire is full. */
+bool model_send(struct model *model, int i);
+/* One message from the wire to node `i`; false if there is none. */
+bool model_deliver(struct model *model, int i);
+/* Until neither has anything to say. */
+void model_settle(struct model *model);
+/* Turns the clock in steps of 50 ms, with ticks; `settle`: messages flow meanwhile. */
+void model_advance(struct model *model, uint64_t us, bool settle);
+
+/* What a worker or the control thread does: the table, then the journal. */
+void model_session(struct model *model, int i, unsigned key, uint64_t target_id, uint64_t ttl_us);
+/* Two workers change one key: the table takes `second` last, the journal first. */
+void model_session_race(struct model *model, int i, unsigned key, uint64_t first, uint64_t second);
+void model_session_delete(struct model *model, int i, unsigned key);
+void model_target(struct model *model, int i, unsigned target, uint8_t health, uint8_t admin);
+
+uint64_t model_lookup(struct model *model, int i, unsigned key); /* the target, or 0 */
+/* The same sessions (of those that live for more than half an hour), the same targets. */
+bool model_tables_equal(struct model *model);
+bool model_targets_equal(const struct model *model);
+struct sync_status model_status(const struct model *model, int i);

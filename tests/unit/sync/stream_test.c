@@ -1,0 +1,452 @@
+/* The protocol's rules one by one; the histories test mixes them. */
+#include <errno.h>
+#include <string.h>
+
+#include "tests/unit/sync/model.h"
+#include "tests/unit/unit.h"
+
+#define LONG MODEL_HOUR_US
+
+static bool reason_has(const struct model *model, int i, const char *text)
+{
+	struct sync_status status = model_status(model, i);
+	if (strstr(status.reason, text))
+		return true;
+	printf("[%s] is not in [%s]\n", text, status.reason);
+	return false;
+}
+
+/* Node 0 Active, node 1 has everything. */
+static void start_in_sync(struct model *model, size_t journal_size)
+{
+	model_init(model, journal_size);
+	model_set_active(model, 0, true);
+	model_connect(model);
+	model_settle(model);
+	CU_ASSERT_EQUAL(model_status(model, 0).state, SYNC_IN_SYNC);
+	CU_ASSERT_EQUAL(model_status(model, 1).state, SYNC_IN_SYNC);
+}
+
+static void snapshot_then_records(void)
+{
+	struct model model;
+	model_init(&model, 64);
+	for (unsigned key = 0; key < 1000; key++)
+		model_session(&model, 0, key, key + 1, LONG);
+	model_target(&model, 0, 3, 2, 1);
+	model_session(&model, 1, 5000, 9, LONG); /* the Backup's own: must go */
+	model_set_active(&model, 0, true);
+	CU_ASSERT_EQUAL(model_status(&model, 0).state, SYNC_DISCONNECTED);
+	model_connect(&model);
+	model_settle(&model);
+	CU_ASSERT(model_tables_equal(&model));
+	CU_ASSERT(model_targets_equal(&model));
+	CU_ASSERT_EQUAL(model_lookup(&model, 1, 999), 1000);
+	CU_ASSERT_EQUAL(model_lookup(&model, 1, 5000), 0);
+	CU_ASSERT(reason_has(&model, 0, "in sync with beta: snapshot of 1000 sessions, 8 targets"));
+	CU_ASSERT(
+	    reason_has(&model, 1, "in sync with alpha: snapshot of 1000 sessions, 8 targets"));
+	CU_ASSERT(reason_has(&model, 1, "1 old sessions removed"));
+	CU_ASSERT(journal_protected(model.node[0].journal));
+	CU_ASSERT_FALSE(journal_protected(model.node[1].journal));
+
+	model_session(&model, 0, 1, 77, LONG);
+	model_session_delete(&model, 0, 2);
+	model_target(&model, 0, 0, 1, 0);
+	CU_ASSERT_EQUAL(model_status(&model, 0).lag_entries, 3);
+	model_settle(&model);
+	CU_ASSERT_EQUAL(model_status(&model, 0).lag_entries, 0);
+	CU_ASSERT_EQUAL(model_lookup(&model, 1, 1), 77);
+	CU_ASSERT_EQUAL(model_lookup(&model, 1, 2), 0);
+	CU_ASSERT(model_targets_equal(&model));
+	CU_ASSERT_EQUAL(journal_acked(model.node[0].journal), journal_last(model.node[0].journal));
+	CU_ASSERT_EQUAL(model_status(&model, 0).snapshots, 1);
+	model_fini(&model);
+}
+
+/* The nodes' clocks differ by years: what arrives must be right by the receiver's. */
+static void times_are_relative(void)
+{
+	struct model model;
+	start_in_sync(&model, 64);
+	model_session(&model, 0, 1, 5, 10 * 1000000);
+	model_target(&model, 0, 2, 2, 0);
+	model_advance(&model, 1000000, true);
+	model_settle(&model);
+	CU_ASSERT_EQUAL(model_now(&model, 1) - model.node[1].since_us[2],
+	    model_now(&model, 0) - model.node[0].since_us[2]);
+	model_advance(&model, 8500000, true);
+	CU_ASSERT_EQUAL(model_lookup(&model, 1, 1), 5);
+	model_advance(&model, 1000000, true);
+	CU_ASSERT_EQUAL(model_lookup(&model, 1, 1), 0);
+	model_fini(&model);
+}
+
+static void a_cut_is_resumed(void)
+{
+	struct model model;
+	start_in_sync(&model, 64);
+	model_cut(&model, "cut");
+	CU_ASSERT_FALSE(journal_protected(model.node[0].journal));
+	CU_ASSERT_EQUAL(model_status(&model, 0).state, SYNC_DISCONNECTED);
+	for (unsigned key = 0; key < 64; key++)
+		model_session(&model, 0, key, 3, LONG);
+	model_connect(&model);
+	model_settle(&model);
+	CU_ASSERT(reason_has(&model, 0, "in sync with beta: resumed, it has record 64"));
+	CU_ASSERT(reason_has(&model, 1, "in sync with alpha: resumed after record 0"));
+	CU_ASSERT_EQUAL(model_status(&model, 0).snapshots, 1); /* the first one */
+	CU_ASSERT(model_tables_equal(&model));
+	CU_ASSERT_EQUAL(model_lookup(&model, 1, 63), 3);
+	CU_ASSERT(journal_protected(model.node[0].journal));
+	model_fini(&model);
+}
+
+static void too_long_a_cut_needs_a_snapshot(void)
+{
+	struct model model;
+	start_in_sync(&model, 64);
+	model_cut(&model, "cut");
+	for (unsigned key = 0; key < 65; key++)
+		model_session(&model, 0, key, 3, LONG);
+	model_connect(&model);
+	model_settle(&model);
+	CU_ASSERT_EQUAL(model_status(&model, 0).snapshots, 2);
+	CU_ASSERT(model_tables_equal(&model));
+	model_fini(&model);
+}
+
+static void the_ring_overtakes_a_slow_peer(void)
+{
+	struct model model;
+	start_in_sync(&model, 64);
+	for (unsigned key = 0; key < 65; key++)
+		model_session(&model, 0, key, 3, LONG);
+	CU_ASSERT(model_send(&model, 0));
+	CU_ASSERT(reason_has(&model, 0, "overtaken"));
+	CU_ASSERT_FALSE(journal_protected(model.node[0].journal));
+	CU_ASSERT_EQUAL(model_status(&model, 0).state, SYNC_SNAPSHOT);
+	model_settle(&model);
+	CU_ASSERT_EQUAL(model_status(&model, 0).snapshots, 2);
+	CU_ASSERT_EQUAL(model_status(&model, 0).state, SYNC_IN_SYNC);
+	CU_ASSERT(model_tables_equal(&model));
+	model_fini(&model);
+}
+
+static void a_restarted_backup_gets_a_snapshot(void)
+{
+	struct model model;
+	start_in_sync(&model, 64);
+	model_session(&model, 0, 1, 5, LONG);
+	model_settle(&model);
+	model_restart(&model, 1);
+	model_connect(&model);
+	model_settle(&model);
+	CU_ASSERT_EQUAL(model_lookup(&model, 1, 1), 5);
+	CU_ASSERT_EQUAL(model_status(&model, 0).snapshots, 2);
+	model_fini(&model);
+}
+
+static void roles_change_hands(void)
+{
+	struct model model;
+	start_in_sync(&model, 64);
+	model_session(&model, 0, 1, 5, LONG);
+	model_settle(&model);
+	for (int round = 0; round < 4; round++) {
+		int old = round % 2;
+		uint64_t epoch = model_status(&model, old).epoch;
+		model_set_active(&model, old, false);
+		model_settle(&model);
+		/* Nobody is Active: both are warm. */
+		CU_ASSERT_EQUAL(model_status(&model, 0).state, SYNC_IN_SYNC);
+		CU_ASSERT_EQUAL(model_status(&model, 1).state, SYNC_IN_SYNC);
+		CU_ASSERT_FALSE(journal_protected(model.node[old].journal));
+		model_set_active(&model, 1 - old, true);
+		CU_ASSERT(model_status(&model, 1 - old).epoch > epoch);
+		model_session(&model, 1 - old, 10 + (unsigned)round, 6, LONG);
+		model_settle(&model);
+		CU_ASSERT(model_tables_equal(&model));
+		CU_ASSERT_EQUAL(model_lookup(&model, old, 1), 5);
+		CU_ASSERT_EQUAL(model_lookup(&model, old, 10 + (unsigned)round), 6);
+		CU_ASSERT(journal_protected(model.node[1 - old].journal));
+		CU_ASSERT_EQUAL(model_status(&model, old).sending, false);
+		CU_ASSERT_EQUAL(model_status(&model, old).peer_active, true);
+	}
+	model_fini(&model);
+}
+
+/* Old entries stay until the snapshot is complete, so a death in the middle costs nothing. */
+static void half_a_snapshot_takes_nothing_away(void)
+{
+	struct model model;
+	model_init(&model, 64);
+	for (unsigned key = 0; key < 2000; key++)
+		model_session(&model, 0, key, 1, LONG);
+	for (unsigned key = 5000; key < 5100; key++)
+		model_session(&model, 1, key, 2, LONG);
+	model_set_active(&model, 0, true);
+	model_connect(&model);
+	for (int i = 0; i < 3; i++) /* hello both ways, begin, targets, a few sessions */
+		model_send(&model, 1 - i % 2), model_send(&model, 0);
+	while (model_deliver(&model, 0))
+		;
+	for (int i = 0; i < 6; i++)
+		model_send(&model, 0);
+	while (model_deliver(&model, 1))
+		;
+	CU_ASSERT_EQUAL(model_status(&model, 1).state, SYNC_SNAPSHOT);
+	struct session_stats stats;
+	session_table_stats(model.node[1].table, &stats);
+	CU_ASSERT(stats.entries > 100 && stats.entries < 2100);
+	model_cut(&model, "power off");
+	model_set_active(&model, 1, true);
+	for (unsigned key = 5000; key < 5100; key++)
+		CU_ASSERT_EQUAL(model_lookup(&model, 1, key), 2);
+	model_fini(&model);
+}
+
+static void a_lower_epoch_is_refused(void)
+{
+	struct model model;
+	start_in_sync(&model, 64);
+	/* Records of the old Active are on the wire when the Backup takes over. */
+	model_session(&model, 0, 1, 5, LONG);
+	model_send(&model, 0);
+	model_set_active(&model, 1, true);
+	model_session(&model, 1, 1, 6, LONG);
+	CU_ASSERT(model_deliver(&model, 1));
+	CU_ASSERT_EQUAL(model_lookup(&model, 1, 1), 6);
+	CU_ASSERT_EQUAL(model_status(&model, 1).refused_frames, 1);
+	/* Also when it is Backup again at once. */
+	model_session(&model, 0, 2, 5, LONG);
+	model_send(&model, 0);
+	model_set_active(&model, 1, false);
+	model_deliver(&model, 1);
+	CU_ASSERT_EQUAL(model_lookup(&model, 1, 2), 0);
+	CU_ASSERT_EQUAL(model_status(&model, 1).refused_frames, 2);
+	/* The one that stayed Active opens an epoch above both and is believed. */
+	model_settle(&model);
+	CU_ASSERT(model.connected);
+	CU_ASSERT_EQUAL(model_lookup(&model, 1, 2), 5);
+	CU_ASSERT_EQUAL(model_lookup(&model, 1, 1), 5);
+	CU_ASSERT_EQUAL(model_status(&model, 0).epoch, model_status(&model, 1).epoch);
+	model_fini(&model);
+}
+
+static void two_actives_do_not_mix(void)
+{
+	struct model model;
+	model_init(&model, 64);
+	model_set_active(&model, 0, true);
+	model_set_active(&model, 1, true);
+	CU_ASSERT_NOT_EQUAL(model_status(&model, 0).epoch, model_status(&model, 1).epoch);
+	model_session(&model, 0, 1, 5, LONG);
+	model_session(&model, 1, 1, 6, LONG);
+	model_connect(&model);
+	model_settle(&model);
+	model_advance(&model, 3000000, true);
+	CU_ASSERT(model.connected);
+	CU_ASSERT(reason_has(&model, 0, "both nodes are Active"));
+	CU_ASSERT_EQUAL(model_lookup(&model, 0, 1), 5);
+	CU_ASSERT_EQUAL(model_lookup(&model, 1, 1), 6);
+	CU_ASSERT_FALSE(journal_protected(model.node[0].journal));
+	CU_ASSERT_FALSE(journal_protected(model.node[1].journal));
+	/* Whichever stays is right, also the one with the lower epoch. */
+	int stays = model_status(&model, 0).epoch < model_status(&model, 1).epoch ? 0 : 1;
+	model_set_active(&model, 1 - stays, false);
+	model_settle(&model);
+	CU_ASSERT_EQUAL(model_lookup(&model, 1 - stays, 1), stays == 0 ? 5 : 6);
+	CU_ASSERT_EQUAL(model_status(&model, stays).state, SYNC_IN_SYNC);
+	model_fini(&model);
+}
+
+static void silence_ends_a_connection(void)
+{
+	struct model model;
+	start_in_sync(&model, 64);
+	model_advance(&model, 10000000, true);
+	CU_ASSERT(model.connected);
+	model_advance(&model, 1450000, false);
+	CU_ASSERT(model.connected);
+	model_advance(&model, 150000, false);
+	CU_ASSERT_FALSE(model.connected);
+	CU_ASSERT(reason_has(&model, 0, "disconnected from beta: no heartbeat for 1.5 s"));
+	model_fini(&model);
+}
+
+/* A process that was stopped finds an old clock reading, not a silent peer. */
+static void a_sleeper_does_not_blame_the_peer(void)
+{
+	struct model model;
+	start_in_sync(&model, 64);
+	struct err err;
+	model.now_us += 5000000;
+	CU_ASSERT_EQUAL(stream_tick(model.node[0].stream, model_now(&model, 0), &err), 0);
+	model_fini(&model);
+}
+
+static void a_slow_peer_protects_nobody(void)
+{
+	struct model model;
+	start_in_sync(&model, 64);
+	model_session(&model, 0, 1, 5, LONG);
+	model_advance(&model, 400000, false);
+	CU_ASSERT(journal_protected(model.node[0].journal));
+	model_advance(&model, 300000, false);
+	CU_ASSERT_FALSE(journal_protected(model.node[0].journal));
+	CU_ASSERT(model_status(&model, 0).lag_us >= 600000);
+	model_settle(&model);
+	CU_ASSERT(journal_protected(model.node[0].journal));
+	CU_ASSERT_EQUAL(model_status(&model, 0).lag_us, 0);
+	model_fini(&model);
+}
+
+static void digests_tell_a_difference(void)
+{
+	struct model model;
+	start_in_sync(&model, 64);
+	model_session(&model, 0, 1, 5, LONG);
+	model_advance(&model, 2500000, true);
+	CU_ASSERT(model_status(&model, 0).digest_known && model_status(&model, 0).digest_equal);
+	CU_ASSERT(model_status(&model, 1).digest_known && model_status(&model, 1).digest_equal);
+	/* Something else has changed the Backup's table. */
+	struct session stray = {.key.pool_id = 9, .target_id = 9};
+	stray.expires_us = model_now(&model, 1) + LONG;
+	session_table_upsert(model.node[1].table, &stray, model_now(&model, 1));
+	model_advance(&model, 1500000, true);
+	CU_ASSERT(model_status(&model, 1).digest_equal); /* once may be a matter of timing */
+	model_advance(&model, 3000000, true);
+	CU_ASSERT(model_status(&model, 0).digest_known && !model_status(&model, 0).digest_equal);
+	CU_ASSERT(model_status(&model, 1).digest_known && !model_status(&model, 1).digest_equal);
+	session_table_delete(model.node[1].table, &stray.key);
+	model_advance(&model, 2500000, true);
+	CU_ASSERT(model_status(&model, 0).digest_equal && model_status(&model, 1).digest_equal);
+	model_fini(&model);
+}
+
+static void configurations_are_compared(void)
+{
+	struct model model;
+	start_in_sync(&model, 64);
+	CU_ASSERT(model_status(&model, 0).config_equal && model_status(&model, 1).config_equal);
+	stream_set_config_hash(model.node[0].stream, 43);
+	model_settle(&model);
+	CU_ASSERT(!model_status(&model, 0).config_equal && !model_status(&model, 1).config_equal);
+	stream_set_config_hash(model.node[1].stream, 43);
+	model_settle(&model);
+	CU_ASSERT(model_status(&model, 0).config_equal && model_status(&model, 1).config_equal);
+	model_fini(&model);
+}
+
+static struct sync_message hello(void)
+{
+	struct sync_message message = {.kind = SYNC_HELLO};
+	message.hello.version = message.hello.oldest_version = 1;
+	strcpy(message.hello.node, "beta");
+	message.hello.instance = 999;
+	return message;
+}
+
+/* What a peer that knows the key, but not the rules, may send to node 0. */
+static void broken_rules_end_the_connection(void)
+{
+	struct model model;
+	struct err err;
+	model_init(&model, 64);
+	struct stream *stream = model.node[0].stream;
+	uint64_t now_us = model_now(&model, 0);
+	struct sync_message greeting = hello(), message;
+#define ANSWER(m)                                               \
+	(stream_connected(stream, now_us), err.text[0] = '\0',  \
+	    stream_receive(stream, &greeting, now_us, &err) < 0 \
+		? -1                                            \
+		: stream_receive(stream, (m), now_us, &err))
+	message = (struct sync_message){.kind = SYNC_BATCH, .batch.epoch = 1};
+	CU_ASSERT_EQUAL(ANSWER(&message), -EPROTO); /* without a beginning */
+	message = (struct sync_message){.kind = SYNC_SNAPSHOT_END, .mark.epoch = 1};
+	CU_ASSERT_EQUAL(ANSWER(&message), -EPROTO);
+	message = (struct sync_message){.kind = SYNC_RESUME, .mark.epoch = 1};
+	CU_ASSERT_EQUAL(ANSWER(&message), -EPROTO);
+	message = hello();
+	CU_ASSERT_EQUAL(ANSWER(&message), -EPROTO); /* twice */
+	message = (struct sync_message){.kind = SYNC_BYE};
+	CU_ASSERT_EQUAL(ANSWER(&message), -ESHUTDOWN);
+	message = (struct sync_message){.kind = SYNC_UNKNOWN};
+	CU_ASSERT_EQUAL(ANSWER(&message), 0);
+
+	message = (struct sync_message){.kind = SYNC_SNAPSHOT_BEGIN, .mark = {7, 100}};
+	CU_ASSERT_EQUAL(ANSWER(&message), 0);
+	message = (struct sync_message){.kind = SYNC_BATCH, .batch = {7, 101, 102}};
+	CU_ASSERT_EQUAL(stream_receive(stream, &message, now_us, &err), -EPROTO); /* a gap */
+	CU_ASSERT(strstr(err.text, "missing between 100 and 101") != NULL);
+
+	model_set_active(&model, 0, true);
+	message =
+	    (struct sync_message){.kind = SYNC_ACK, .mark.epoch = model_status(&model, 0).epoch};
+	message.mark.sequence = 1;
+	CU_ASSERT_EQUAL(ANSWER(&message), -EPROTO); /* of what was never sent */
+
+	greeting.hello.oldest_version = greeting.hello.version = STREAM_VERSION + 1;
+	CU_ASSERT_EQUAL(ANSWER(&message), -1);
+	CU_ASSERT(strstr(err.text, "protocol versions 2 to 2, this node 1 to 1") != NULL);
+	greeting = hello();
+	strcpy(greeting.hello.node, "gamma");
+	CU_ASSERT_EQUAL(ANSWER(&message), -1);
+	greeting = hello();
+	greeting.kind = SYNC_HEARTBEAT;
+	CU_ASSERT_EQUAL(ANSWER(&message), -1);
+	CU_ASSERT(strstr(err.text, "before the hello") != NULL);
+#undef ANSWER
+	model_fini(&model);
+}
+
+static void races_between_workers_do_not_matter(void)
+{
+	struct model model;
+	start_in_sync(&model, 64);
+	model_session_race(&model, 0, 1, 5, 6);
+	model_settle(&model);
+	CU_ASSERT_EQUAL(model_lookup(&model, 0, 1), 6);
+	CU_ASSERT_EQUAL(model_lookup(&model, 1, 1), 6);
+	model_fini(&model);
+}
+
+/* Traffic does not wait for a snapshot, and the snapshot does not wait for traffic. */
+static void records_travel_during_a_snapshot(void)
+{
+	struct model model;
+	model_init(&model, 64);
+	for (unsigned key = 0; key < 5000; key++)
+		model_session(&model, 0, key, 1, LONG);
+	model_set_active(&model, 0, true);
+	model_connect(&model);
+	unsigned written = 0;
+	for (bool busy = true; busy;) {
+		busy = false;
+		for (int i = 0; i < 2; i++) {
+			busy |= model_send(&model, i);
+			busy |= model_deliver(&model, 1 - i);
+		}
+		/* Many times what the journal holds, while the snapshot is under way. */
+		if (model_status(&model, 0).state != SYNC_IN_SYNC) {
+			for (unsigned k = 0; k < 15; k++, written++)
+				model_session(
+				    &model, 0, written * 37 % 9000, 2 + written % 3, LONG);
+		}
+	}
+	CU_ASSERT(written > 10 * 64);
+	CU_ASSERT_EQUAL(model_status(&model, 0).snapshots, 1);
+	CU_ASSERT(model_tables_equal(&model));
+	model_fini(&model);
+}
+
+UNIT_MAIN("sync/stream", UNIT(snapshot_then_records), UNIT(times_are_relative),
+    UNIT(a_cut_is_resumed), UNIT(too_long_a_cut_needs_a_snapshot),
+    UNIT(the_ring_overtakes_a_slow_peer), UNIT(a_restarted_backup_gets_a_snapshot),
+    UNIT(roles_change_hands), UNIT(half_a_snapshot_takes_nothing_away),
+    UNIT(a_lower_epoch_is_refused), UNIT(two_actives_do_not_mix), UNIT(silence_ends_a_connection),
+    UNIT(a_sleeper_does_not_blame_the_peer), UNIT(a_slow_peer_protects_nobody),
+    UNIT(digests_tell_a_difference), UNIT(configurations_are_compared),
+    UNIT(broken_rules_end_the_connection), UNIT(races_between_workers_do_not_matter),
+    UNIT(records_travel_during_a_snapshot))
