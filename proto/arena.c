@@ -7,7 +7,7 @@
 
 static void *on_alloc(void *arg, size_t size)
 {
-	return arena_alloc(arg, size);
+	return frame_arena_alloc(arg, size);
 }
 
 static void on_free(void *arg, void *p)
@@ -16,27 +16,27 @@ static void on_free(void *arg, void *p)
 	(void)p;
 }
 
-int arena_init(struct arena *arena, size_t size)
+int frame_arena_init(struct frame_arena *arena, size_t size)
 {
-	*arena = (struct arena){.base = malloc(size), .size = size};
+	*arena = (struct frame_arena){.base = malloc(size), .size = size};
 	if (!arena->base)
 		return -ENOMEM;
 	arena->allocator = (ProtobufCAllocator){on_alloc, on_free, arena};
 	return 0;
 }
 
-void arena_fini(struct arena *arena)
+void frame_arena_fini(struct frame_arena *arena)
 {
 	free(arena->base);
 	arena->base = NULL;
 }
 
-void arena_reset(struct arena *arena)
+void frame_arena_reset(struct frame_arena *arena)
 {
 	arena->used = 0;
 }
 
-void *arena_alloc(struct arena *arena, size_t size)
+void *frame_arena_alloc(struct frame_arena *arena, size_t size)
 {
 	if (size > arena->size - arena->used)
 		return NULL;

@@ -5,13 +5,14 @@
 #include <stddef.h>
 #include <stdint.h>
 
-struct arena {
+struct frame_arena {
 	uint8_t *base;
 	size_t size, used;
 	ProtobufCAllocator allocator; /* refuses when the arena is full; frees nothing */
 };
 
-int arena_init(struct arena *arena, size_t size); /* 0 or -ENOMEM */
-void arena_fini(struct arena *arena);
-void arena_reset(struct arena *arena);
-void *arena_alloc(struct arena *arena, size_t size); /* 16-byte aligned; NULL when full */
+int frame_arena_init(struct frame_arena *arena, size_t size); /* 0 or -ENOMEM */
+void frame_arena_fini(struct frame_arena *arena);
+void frame_arena_reset(struct frame_arena *arena);
+void *frame_arena_alloc(
+    struct frame_arena *arena, size_t size); /* 16-byte aligned; NULL when full */

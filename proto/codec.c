@@ -13,14 +13,14 @@
 #define ARENA_SIZE (1024U * 1024)
 
 struct codec {
-	struct arena arena;
+	struct frame_arena arena;
 	struct record records[SYNC_BATCH_MAX]; /* of the batch decoded last */
 };
 
 struct codec *codec_new(void)
 {
 	struct codec *codec = calloc(1, sizeof(*codec));
-	if (codec && arena_init(&codec->arena, ARENA_SIZE) < 0) {
+	if (codec && frame_arena_init(&codec->arena, ARENA_SIZE) < 0) {
 		free(codec);
 		codec = NULL;
 	}
@@ -31,7 +31,7 @@ void codec_free(struct codec *codec)
 {
 	if (!codec)
 		return;
-	arena_fini(&codec->arena);
+	frame_arena_fini(&codec->arena);
 	free(codec);
 }
 
@@ -42,9 +42,10 @@ const char *sync_message_name(enum sync_message_kind kind)
 	return kind < SYNC_KIND_COUNT ? names[kind] : "?";
 }
 
-static int pack_session(struct arena *arena, const struct record *record, Yoke__Sync__Record *out)
+static int pack_session(
+    struct frame_arena *arena, const struct record *record, Yoke__Sync__Record *out)
 {
-	Yoke__Sync__Session *session = arena_alloc(arena, sizeof(*session));
+	Yoke__Sync__Session *session = frame_arena_alloc(arena, sizeof(*session));
 	if (!session)
 		return -EINVAL;
 	yoke__sync__session__init(session);
@@ -58,9 +59,10 @@ static int pack_session(struct arena *arena, const struct record *record, Yoke__
 	return 0;
 }
 
-static int pack_delete(struct arena *arena, const struct record *record, Yoke__Sync__Record *out)
+static int pack_delete(
+    struct frame_arena *arena, const struct record *record, Yoke__Sync__Record *out)
 {
-	Yoke__Sync__SessionDelete *session = arena_alloc(arena, sizeof(*session));
+	Yoke__Sync__SessionDelete *session = frame_arena_alloc(arena, sizeof(*session));
 	if (!session)
 		return -EINVAL;
 	yoke__sync__session_delete__init(session);
@@ -72,9 +74,10 @@ static int pack_delete(struct arena *arena, const struct record *record, Yoke__S
 	return 0;
 }
 
-static int pack_health(struct arena *arena, const struct record *record, Yoke__Sync__Record *out)
+static int pack_health(
+    struct frame_arena *arena, const struct record *record, Yoke__Sync__Record *out)
 {
-	Yoke__Sync__Health *health = arena_alloc(arena, sizeof(*health));
+	Yoke__Sync__Health *health = frame_arena_alloc(arena, sizeof(*health));
 	if (!health || !memchr(record->health.reason, 0, sizeof(record->health.reason)))
 		return -EINVAL;
 	yoke__sync__health__init(health);
@@ -89,9 +92,10 @@ static int pack_health(struct arena *arena, const struct record *record, Yoke__S
 	return 0;
 }
 
-static int pack_admin(struct arena *arena, const struct record *record, Yoke__Sync__Record *out)
+static int pack_admin(
+    struct frame_arena *arena, const struct record *record, Yoke__Sync__Record *out)
 {
-	Yoke__Sync__Admin *admin = arena_alloc(arena, sizeof(*admin));
+	Yoke__Sync__Admin *admin = frame_arena_alloc(arena, sizeof(*admin));
 	if (!admin)
 		return -EINVAL;
 	yoke__sync__admin__init(admin);
@@ -102,7 +106,8 @@ static int pack_admin(struct arena *arena, const struct record *record, Yoke__Sy
 	return 0;
 }
 
-static int pack_record(struct arena *arena, const struct record *record, Yoke__Sync__Record *out)
+static int pack_record(
+    struct frame_arena *arena, const struct record *record, Yoke__Sync__Record *out)
 {
 	yoke__sync__record__init(out);
 	switch (record->kind) {
@@ -116,13 +121,13 @@ static int pack_record(struct arena *arena, const struct record *record, Yoke__S
 }
 
 static int pack_batch(
-    struct arena *arena, const struct sync_message *message, Yoke__Sync__Batch *batch)
+    struct frame_arena *arena, const struct sync_message *message, Yoke__Sync__Batch *batch)
 {
 	size_t n = message->batch.n_records;
 	if (n > SYNC_BATCH_MAX)
 		return -EINVAL;
-	Yoke__Sync__Record **list = arena_alloc(arena, n * sizeof(Yoke__Sync__Record *));
-	Yoke__Sync__Record *records = arena_alloc(arena, n * sizeof(Yoke__Sync__Record));
+	Yoke__Sync__Record **list = frame_arena_alloc(arena, n * sizeof(Yoke__Sync__Record *));
+	Yoke__Sync__Record *records = frame_arena_alloc(arena, n * sizeof(Yoke__Sync__Record));
 	if (!list || !records)
 		return -EINVAL;
 	for (size_t i = 0; i < n; i++) {
@@ -212,8 +217,8 @@ static int pack_mark(
 	}
 }
 
-static int pack_message(struct arena *arena, const struct sync_message *message, union parts *parts,
-    Yoke__Sync__Frame *frame)
+static int pack_message(struct frame_arena *arena, const struct sync_message *message,
+    union parts *parts, Yoke__Sync__Frame *frame)
 {
 	switch (message->kind) {
 	case SYNC_HELLO:
@@ -244,7 +249,7 @@ long codec_encode(
 {
 	Yoke__Sync__Frame frame;
 	union parts parts;
-	arena_reset(&codec->arena);
+	frame_arena_reset(&codec->arena);
 	yoke__sync__frame__init(&frame);
 	if (pack_message(&codec->arena, message, &parts, &frame) < 0)
 		return -EINVAL;
@@ -273,7 +278,7 @@ long codec_decode(struct codec *codec, const uint8_t *in, size_t len, struct syn
 		    body_len, SYNC_FRAME_MAX);
 	if (len - SYNC_FRAME_HEADER < body_len)
 		return 0;
-	arena_reset(&codec->arena);
+	frame_arena_reset(&codec->arena);
 	Yoke__Sync__Frame *frame =
 	    yoke__sync__frame__unpack(&codec->arena.allocator, body_len, in + SYNC_FRAME_HEADER);
 	if (!frame)
