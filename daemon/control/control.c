@@ -237,7 +237,11 @@ static void on_config(struct control *control, const struct ipc_config *config, 
 	if (load_incoming(control, &conf, &err) < 0 || start_parts(control, conf, &err) < 0)
 		fail_start(control, &err);
 	conf_free(conf);
-	text_copy(control->node, sizeof(control->node), config->node);
+	/* Outside a pair the node has no name but the host's. */
+	if (config->node[0])
+		text_copy(control->node, sizeof(control->node), config->node);
+	else if (gethostname(control->node, sizeof(control->node) - 1) < 0)
+		text_copy(control->node, sizeof(control->node), "localhost");
 	text_copy(control->file, sizeof(control->file), config->file);
 }
 
