@@ -1,10 +1,10 @@
 #include "conf/check.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "conf/schema.h"
 #include "conf/value.h"
@@ -192,14 +192,21 @@ static int finish_pool(struct arena *arena, struct conf_pool *pool)
 	return 0;
 }
 
+/* Those that we may run on. Not sysconf(): that opens a file, which the proxy's sandbox refuses. */
+static uint32_t count_cpus(void)
+{
+	cpu_set_t set;
+	if (sched_getaffinity(0, sizeof(set), &set) < 0)
+		return 1;
+	int n = CPU_COUNT(&set);
+	return n > CONF_WORKERS_MAX ? CONF_WORKERS_MAX : (uint32_t)n;
+}
+
 int check_finish(
     struct arena *arena, struct report *report, const struct node *root, struct conf *conf)
 {
-	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
 	if (conf->workers == 0)
-		conf->workers = cpus < 1                  ? 1
-				: cpus > CONF_WORKERS_MAX ? CONF_WORKERS_MAX
-							  : (uint32_t)cpus;
+		conf->workers = count_cpus();
 	conf->self = CONF_NONE;
 	conf->peer = CONF_NONE;
 	const struct node *node = first_of(node_child(root, "listeners"));

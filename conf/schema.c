@@ -5,9 +5,9 @@
 #include "conf/conf.h"
 #include "conf/format.h"
 
-#define FIELD(type, member)            .offset = offsetof(type, member), .size = sizeof(((type *)NULL)->member)
-#define ENTRIES(type, member, counter) FIELD(type, member), .count_offset = offsetof(type, counter)
-#define KEYS(array)                    .keys = (array), .n_keys = sizeof(array) / sizeof((array)[0])
+#define FIELD(t, m)            .offset = offsetof(t, m), .size = sizeof(((t *)NULL)->m)
+#define ENTRIES(t, m, counter) FIELD(t, m), .count_offset = offsetof(t, counter)
+#define KEYS(array)            .keys = (array), .n_keys = sizeof(array) / sizeof((array)[0])
 
 #define MS 1000ULL
 #define S  (1000 * MS)
@@ -45,6 +45,7 @@ static const struct conf_key node_keys[] = {
     {"address", CONF_IP, FIELD(struct conf_node, address), .required = true, .restart = true,
 	.help = "Where the node is reached by its peer: sync channel and unicast VRRP"},
     {"priority", CONF_INT, FIELD(struct conf_node, priority), .min = 1, .max = 254, .def = "100",
+	.later = "object",
 	.help = "The node with the higher priority becomes Active when both start together"},
 };
 static const struct conf_object node_object = {
@@ -250,6 +251,7 @@ static const struct conf_key root_keys[] = {
 	.help = "Replication to the peer, and the session table"},
     {"admin", CONF_OBJECT, 0, 0, .object = &admin_object, .help = "The admin API"},
     {"workers", CONF_INT, FIELD(struct conf, workers), .min = 1, .max = CONF_WORKERS_MAX,
+	.notes_given = true, .given_offset = offsetof(struct conf, workers_given),
 	.def_note = "the number of CPUs", .restart = true, .help = "Threads that serve traffic"},
     {"user", CONF_STRING, FIELD(struct conf, user), .format = &conf_format_user, .def = "yoke",
 	.notes_given = true, .given_offset = offsetof(struct conf, user_given), .restart = true,

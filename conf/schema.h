@@ -51,7 +51,8 @@ struct conf_key {
 	const char *def;         /* as in the file, strings without quotes */
 	const char *def_note;    /* a default that depends on something, for people */
 	const char *const *words;
-	const char *later; /* words that a later version will know, separated by blanks */
+	/* What a later version will accept, separated by blanks: words, numbers, "object" */
+	const char *later;
 	const struct conf_format *format;
 	const struct conf_object *object; /* object, map */
 	const struct conf_key *element;   /* list */

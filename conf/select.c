@@ -75,6 +75,16 @@ static int compare_nodes(const struct conf *from, const struct conf *to, struct 
 	return 0;
 }
 
+/* The row must keep its value, and does not. A default that depends on the host (the number of
+ * CPUs) may differ; whoever runs with the old one goes on with it. */
+static bool needs_restart(const struct conf_key *key, const char *from, const char *to)
+{
+	if (!key->restart || value_equal(key, from + key->offset, to + key->offset))
+		return false;
+	return !key->notes_given || *(const bool *)(from + key->given_offset) ||
+	       *(const bool *)(to + key->given_offset);
+}
+
 /* All rows of an object that say `restart`, also in objects below it. */
 static int compare_rows(const struct conf_object *object, const char *prefix, const char *from,
     const char *to, struct err *err)
@@ -88,7 +98,7 @@ static int compare_rows(const struct conf_object *object, const char *prefix, co
 			int result = compare_rows(key->object, below, old, new, err);
 			if (result < 0)
 				return result;
-		} else if (key->restart && !value_equal(key, old, new)) {
+		} else if (needs_restart(key, from, to)) {
 			value_format(key, old, before);
 			value_format(key, new, after);
 			return err_set(err, -EINVAL,

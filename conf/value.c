@@ -206,9 +206,12 @@ static int parse_number(const struct conf_key *key, enum node_kind kind, const c
 	char range[80], step[32];
 	bool ok = key->type == CONF_INT ? parse_integer(kind, text, &value, &fits)
 					: parse_quantity(key->type, kind, text, &value);
+	append_range(key, range, sizeof(range), 0);
+	if (kind == NODE_OBJECT && conf_schema_word_in(key->later, "object"))
+		return err_set(
+		    err, -EINVAL, "%s is not supported by this version, only %s", shown, range);
 	if (!ok)
 		return refuse(key, shown, err);
-	append_range(key, range, sizeof(range), 0);
 	if (conf_schema_word_in(key->later, text))
 		return err_set(
 		    err, -EINVAL, "%s is not supported by this version, only %s", shown, range);

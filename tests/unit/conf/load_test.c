@@ -359,6 +359,19 @@ static void reload_names_what_needs_a_restart(void)
 	conf_free(from);
 }
 
+static void reload_stands_another_number_of_cpus(void)
+{
+	struct err err = {0};
+	struct conf *from = load(BASE("", "", "")), *to = load(BASE("", "", ""));
+	CU_ASSERT_FALSE(from->workers_given);
+	to->workers++;
+	CU_ASSERT_EQUAL(conf_reload_allowed(from, to, &err), 0);
+	to->workers_given = true;
+	CU_ASSERT_EQUAL(conf_reload_allowed(from, to, &err), -EINVAL);
+	conf_free(from);
+	conf_free(to);
+}
+
 static void reload_does_not_swap_the_nodes(void)
 {
 	struct err err = {0};
@@ -391,4 +404,5 @@ static void says_when_a_file_cannot_be_read(void)
 UNIT_MAIN("conf/load", UNIT(minimal_example), UNIT(top_level_defaults), UNIT(pair_example),
     UNIT(pair_example_pools), UNIT(keys_beyond_the_examples), UNIT(hash_is_of_the_meaning),
     UNIT(selects_the_node), UNIT(reload_names_what_needs_a_restart),
-    UNIT(reload_does_not_swap_the_nodes), UNIT(says_when_a_file_cannot_be_read))
+    UNIT(reload_stands_another_number_of_cpus), UNIT(reload_does_not_swap_the_nodes),
+    UNIT(says_when_a_file_cannot_be_read))
