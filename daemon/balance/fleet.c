@@ -36,9 +36,10 @@ static void target_put(struct target *target)
 
 static struct target *target_new(uint64_t id, const struct fleet_target_spec *spec)
 {
-	struct target *target = calloc(1, sizeof(*target));
+	struct target *target = aligned_alloc(_Alignof(struct target), sizeof(*target));
 	if (!target)
 		return NULL;
+	memset(target, 0, sizeof(*target));
 	target->slot = slot_take();
 	if (target->slot == SLOT_NONE) {
 		free(target);

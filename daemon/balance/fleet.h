@@ -25,17 +25,20 @@ struct target {
 	uint32_t slot; /* small number, unique among living targets: index of per-worker arrays */
 	atomic_uint refs; /* one per fleet that names it */
 
-	_Atomic uint8_t health;    /* enum target_health */
-	_Atomic uint8_t admin;     /* enum target_admin */
-	atomic_uint active;        /* requests (http) or connections (tcp) in flight */
-	_Atomic uint64_t requests; /* since start */
-	_Atomic uint64_t failures; /* connects refused or timed out, responses broken */
+	_Atomic uint8_t health; /* enum target_health */
+	_Atomic uint8_t admin;  /* enum target_admin */
+
+	/* Written with each request, so on a line of their own: what is above stays in the
+	 * workers' caches. */
+	_Alignas(64) atomic_uint active; /* requests (http) or connections (tcp) in flight */
+	_Atomic uint64_t requests;       /* since start */
+	_Atomic uint64_t failures;       /* connects refused or timed out, responses broken */
 
 	/* The control thread's own: */
-	uint16_t rise_count, fall_count; /* successes or failures in a row */
-	uint64_t last_check_us;          /* 0: never */
-	uint64_t since_us;               /* of the present health */
-	char reason[TARGET_REASON_MAX];  /* of the present health */
+	_Alignas(64) uint16_t rise_count, fall_count; /* successes or failures in a row */
+	uint64_t last_check_us;                       /* 0: never */
+	uint64_t since_us;                            /* of the present health */
+	char reason[TARGET_REASON_MAX];               /* of the present health */
 };
 
 struct pool_target {

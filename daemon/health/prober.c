@@ -441,6 +441,8 @@ static int compare_probes(const void *a, const void *b)
 static struct probe *find_probe(const struct prober *prober, uint64_t id)
 {
 	struct probe key = {.id = id}, *key_at = &key;
+	if (prober->n_probes == 0)
+		return NULL;
 	struct probe **found =
 	    bsearch(&key_at, prober->probes, prober->n_probes, sizeof(key_at), compare_probes);
 	return found ? *found : NULL;

@@ -108,7 +108,7 @@ static void server_start(struct server *server, enum behaviour behaviour, const 
 	server->behaviour = behaviour;
 	server->answer = answer;
 	server->fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	struct addr addr;
+	struct addr addr = {0};
 	socklen_t len = sizeof(addr);
 	bool ok = server->fd >= 0 && addr_parse_ip("127.0.0.1", &addr) &&
 		  bind(server->fd, &addr.sa, addr_len(&addr)) == 0 &&
@@ -444,7 +444,7 @@ static void bounds_the_checks_at_once(void)
 	bench_start();
 	server_start(&mute, MUTE, NULL);
 	int any = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	struct addr addr;
+	struct addr addr = {0};
 	socklen_t len = sizeof(addr);
 	addr_parse_ip("0.0.0.0", &addr);
 	bool ok = bind(any, &addr.sa, addr_len(&addr)) == 0 &&
