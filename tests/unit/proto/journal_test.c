@@ -1,7 +1,6 @@
 #include "proto/journal.h"
 
 #include <pthread.h>
-#include <sched.h>
 #include <stdatomic.h>
 
 #include "tests/unit/unit.h"
@@ -110,52 +109,84 @@ static void wait_for(struct bell *bell)
 	pthread_mutex_unlock(&bell->lock);
 }
 
-static void *appender(void *arg)
+struct appender {
+	struct journal *journal;
+	uint64_t number;
+	pthread_t thread;
+};
+
+static void *appender_main(void *arg)
 {
-	static atomic_uint number;
-	uint64_t me = atomic_fetch_add(&number, 1);
+	struct appender *me = arg;
 	for (uint64_t i = 1; i <= PER_THREAD; i++)
-		append(arg, me << 32 | i);
+		append(me->journal, me->number << 32 | i);
 	return NULL;
 }
 
-/* A reader that sleeps until it is woken loses nothing, in order; when the ring overtakes it, it
- * goes on at the end and knows it. */
-static void threads(void)
+struct tally {
+	uint64_t seen, skipped;
+	bool in_order;
+};
+
+static struct tally read_all(struct journal *journal, struct bell *bell)
 {
-	struct journal *journal = journal_new(4096);
-	struct bell bell = {.lock = PTHREAD_MUTEX_INITIALIZER, .rung = PTHREAD_COND_INITIALIZER};
-	pthread_t appenders[APPENDERS];
-	uint64_t cursor = 0, seen = 0, skipped = 0, newest[APPENDERS] = {0};
-	bool in_order = true;
-	journal_set_reader_wake(journal, ring, &bell);
-	for (int i = 0; i < APPENDERS; i++)
-		pthread_create(&appenders[i], NULL, appender, journal);
+	struct tally tally = {.in_order = true};
+	uint64_t cursor = 0, newest[APPENDERS] = {0};
 	while (cursor < APPENDERS * PER_THREAD) {
 		struct record out[64];
 		long n = journal_read(journal, cursor, out, 64);
 		if (n < 0) {
 			uint64_t last = journal_last(journal);
-			skipped += last - cursor;
+			tally.skipped += last - cursor;
 			cursor = last;
 		} else if (n == 0) {
-			wait_for(&bell);
+			wait_for(bell);
 		}
 		for (long i = 0; i < n; i++) {
 			uint64_t *mine = &newest[out[i].admin.target_id >> 32];
 			uint64_t number = out[i].admin.target_id & UINT32_MAX;
-			in_order = in_order && out[i].sequence == ++cursor && number > *mine;
+			tally.in_order =
+			    tally.in_order && out[i].sequence == ++cursor && number > *mine;
 			*mine = number;
-			seen++;
+			tally.seen++;
 		}
 	}
+	return tally;
+}
+
+static struct tally run_threads(size_t capacity)
+{
+	struct journal *journal = journal_new(capacity);
+	struct bell bell = {.lock = PTHREAD_MUTEX_INITIALIZER, .rung = PTHREAD_COND_INITIALIZER};
+	struct appender appenders[APPENDERS];
+	journal_set_reader_wake(journal, ring, &bell);
+	for (unsigned i = 0; i < APPENDERS; i++) {
+		appenders[i] = (struct appender){.journal = journal, .number = i};
+		pthread_create(&appenders[i].thread, NULL, appender_main, &appenders[i]);
+	}
+	struct tally tally = read_all(journal, &bell);
 	for (int i = 0; i < APPENDERS; i++)
-		pthread_join(appenders[i], NULL);
-	CU_ASSERT(in_order);
-	CU_ASSERT_EQUAL(seen + skipped, APPENDERS * PER_THREAD);
-	CU_ASSERT(seen > 0);
+		pthread_join(appenders[i].thread, NULL);
 	journal_free(journal);
+	return tally;
+}
+
+/* A reader that sleeps until it is woken gets everything, in order. */
+static void threads_and_a_long_ring(void)
+{
+	struct tally tally = run_threads(131072);
+	CU_ASSERT(tally.in_order);
+	CU_ASSERT_EQUAL(tally.seen, APPENDERS * PER_THREAD);
+}
+
+/* When the ring overtakes it, it knows how much it has missed. */
+static void threads_and_a_short_ring(void)
+{
+	struct tally tally = run_threads(64);
+	CU_ASSERT(tally.in_order);
+	CU_ASSERT_EQUAL(tally.seen + tally.skipped, APPENDERS * PER_THREAD);
 }
 
 UNIT_MAIN("proto/journal", UNIT(numbers_and_overwrites), UNIT(wakes_a_reader_that_has_seen_all),
-    UNIT(tells_listeners_of_changes_only), UNIT(threads))
+    UNIT(tells_listeners_of_changes_only), UNIT(threads_and_a_long_ring),
+    UNIT(threads_and_a_short_ring))
