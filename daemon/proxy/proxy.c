@@ -351,7 +351,7 @@ bool proxy_drained(struct proxy *proxy)
 }
 
 /* Those that a worker has are freed by it: forget them before it does. */
-static void free_listeners(struct proxy *proxy)
+static void forget_listeners(struct proxy *proxy)
 {
 	struct list *node;
 	while ((node = list_pop_front(&proxy->listeners))) {
@@ -359,6 +359,10 @@ static void free_listeners(struct proxy *proxy)
 		if (!listener->handed)
 			drop_listener(listener);
 	}
+}
+
+static void free_names(struct proxy *proxy)
+{
 	while (proxy->names) {
 		struct listener_shared *shared = proxy->names;
 		proxy->names = shared->next;
@@ -370,13 +374,14 @@ void proxy_stop(struct proxy *proxy)
 {
 	if (!proxy)
 		return;
-	free_listeners(proxy);
+	forget_listeners(proxy);
 	for (uint32_t i = 0; i < proxy->n_started; i++)
 		tell(proxy->workers[i], MESSAGE_STOP);
 	for (uint32_t i = 0; i < proxy->n_started; i++)
 		worker_join(proxy->workers[i]);
 	for (uint32_t i = 0; proxy->workers && i < proxy->shared.workers; i++)
 		worker_free(proxy->workers[i]);
+	free_names(proxy);
 	proxy_reap(proxy);
 	free(proxy->workers);
 	free(proxy);

@@ -13,7 +13,7 @@ static enum h1_result parse(struct client *client, const char *data, size_t len)
 	if (scanned == 0 || h1_head_complete(data, len, &scanned))
 		result = h1_parse_request(data, len, &worker->head);
 	if (result == H1_OK && worker->head.len > max)
-		return H1_HEAD_TOO_LARGE;
+		return h1_too_large(data, max);
 	if (result == H1_MORE && len >= max)
 		return h1_too_large(data, len);
 	return result;
