@@ -1,0 +1,77 @@
+/* Frames of the sync channel: whatever is decoded is within the limits, and what was decoded can be
+ * encoded and decoded again to the same. */
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "proto/codec.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static void check(int ok)
+{
+	if (!ok)
+		abort();
+}
+
+static void check_record(const struct record *record)
+{
+	switch (record->kind) {
+	case RECORD_SESSION: check(record->session.expires_us <= SYNC_TIME_MAX_US); break;
+	case RECORD_HEALTH:
+		check(record->health.health <= 2 && record->health.since_us <= SYNC_TIME_MAX_US);
+		check(memchr(record->health.reason, 0, RECORD_REASON_MAX) != NULL);
+		break;
+	case RECORD_ADMIN: check(record->admin.admin <= 2); break;
+	default: check(record->kind == RECORD_SESSION_DELETE);
+	}
+}
+
+static void check_message(const struct sync_message *message)
+{
+	check(message->kind < SYNC_KIND_COUNT);
+	if (message->kind != SYNC_BATCH)
+		return;
+	check(message->batch.n_records <= SYNC_BATCH_MAX);
+	check(message->batch.after <= message->batch.through);
+	for (size_t i = 0; i < message->batch.n_records; i++)
+		check_record(&message->batch.records[i]);
+}
+
+static void check_round_trip(const struct sync_message *message)
+{
+	static struct codec *codec;
+	static uint8_t frame[2][SYNC_FRAME_HEADER + SYNC_FRAME_MAX];
+	struct sync_message again;
+	struct err err;
+	if (!codec)
+		codec = codec_new();
+	if (!codec || message->kind == SYNC_UNKNOWN)
+		return;
+	long len = codec_encode(codec, message, frame[0], sizeof(frame[0]));
+	check(len > 0);
+	check(codec_decode(codec, frame[0], (size_t)len, &again, &err) == len);
+	check(again.kind == message->kind);
+	check(codec_encode(codec, &again, frame[1], sizeof(frame[1])) == len);
+	check(memcmp(frame[0], frame[1], (size_t)len) == 0);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	static struct codec *codec;
+	struct sync_message message;
+	struct err err;
+	if (!codec)
+		codec = codec_new();
+	while (codec) {
+		long len = codec_decode(codec, data, size, &message, &err);
+		if (len <= 0)
+			break;
+		check((size_t)len <= size);
+		check_message(&message);
+		check_round_trip(&message);
+		data += len;
+		size -= (size_t)len;
+	}
+	return 0;
+}
