@@ -1,6 +1,7 @@
 """Targets that fail, clients that are slow."""
 from harness import (Case, answer, becomes, closed, drip, gets, gets_error, hangup, leave, listen,
-                     pause, released, sees, send, stop_listening, untouched)
+                     pause, released, sees, send, stop_listening, turned_away,
+                     untouched)
 from messages import TE, fwd, fwd_post, ok, post, req, served
 
 FAST = {"tcp": {}, "interval": "50ms", "timeout": "50ms", "rise": 1, "fall": 1}
@@ -90,6 +91,6 @@ CASES = [
          answer(ok(), b="x"), gets(ok(), c="1"), targets=2,
          pool={"balance": "least_connections"}),
     Case("max_connections refuses the second client",
-         *served(c="1"), send(b"", c="2"), closed("2", reset=None),
+         *served(c="1"), turned_away("2"),
          *served(b"/2", c="1"), leave("1"), listener={"max_connections": 1}),
 ]

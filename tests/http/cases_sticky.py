@@ -3,9 +3,9 @@ import base64
 import re
 import select
 
-from harness import (Case, Failed, answer, becomes, do, gets, gets_error, gets_head, hangup, listen,
-                     sees, send, show, stop_listening, untouched)
-from messages import fwd, ok, req
+from harness import (Case, Failed, answer, becomes, do, gets, gets_error, gets_head, listen,
+                     released, sees, send, show, stop_listening, untouched)
+from messages import CLOSE, fwd, ok, req
 
 COOKIE = {"sticky": {"cookie": {"name": "SRV"}, "ttl": "1h"}}
 SOURCE = {"sticky": {"source": {}, "ttl": "1h"}}
@@ -72,11 +72,11 @@ def no_secrets(run):
         raise Failed("the cookie shows the target")
 
 
-def source(path, source, b, t=0, c="c"):
+def source(path, source, b, t=0, c="c", close=b""):
     """A visit from a source address on a new connection."""
     forwarded = fwd(path).replace(b"For: 127.0.0.1", b"For: " + source.encode())
-    return (send(req(path), c=c, source=source), sees(forwarded, b=b, t=t), answer(ok(), b=b),
-            gets(ok(), c=c))
+    return (send(req(path), c=c, source=source), sees(forwarded, b=b, t=t),
+            answer(ok(fields=close), b=b), gets(ok(), c=c))
 
 
 FAST = {"tcp": {}, "interval": "50ms", "timeout": "50ms", "rise": 1, "fall": 1}
@@ -143,8 +143,8 @@ CASES = [
          listen(0), becomes(0, "up"), *source(b"/4", "127.0.0.2", "y", 1, "3"),
          targets=2, pool={**SOURCE, "health": FAST}),
     Case("a source whose target refuses moves",
-         *source(b"/1", "127.0.0.2", "x", 0, "1"), *source(b"/2", "127.0.0.3", "y", 1, "2"),
-         stop_listening(0), hangup("x"), *source(b"/3", "127.0.0.2", "y", 1, "1"),
+         *source(b"/1", "127.0.0.2", "x", 0, "1", CLOSE), released("x"),
+         *source(b"/2", "127.0.0.3", "y", 1, "2"), stop_listening(0), *source(b"/3", "127.0.0.2", "y", 1, "1"),
          *source(b"/4", "127.0.0.2", "y", 1, "3"), targets=2, pool=SOURCE),
     Case("sticky connections in TCP mode",
          send(b"1", c="1", source="127.0.0.2"), sees(b"1", b="x1", t=0),

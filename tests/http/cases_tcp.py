@@ -1,6 +1,6 @@
 """Listeners in TCP mode: bytes, both half-closes, failures."""
 from harness import (Case, answer, closed, do, gets, half_close, hangup, leave, pause, released,
-                     sees, send, shut, untouched)
+                     sees, send, shut, turned_away, untouched)
 from transfer import backend_to_client, client_to_backend, slow_client
 
 TCP = {"mode": "tcp"}
@@ -32,7 +32,7 @@ CASES = [
         answer(b"two", b="y"), gets(b"two", c="2"), answer(b"one", b="x"), gets(b"one", c="1")),
     tcp("a target that refuses is passed over",
         send(b"x"), sees(b"x", t=1), answer(b"y"), gets(b"y"), targets=2, dead=(0,)),
-    tcp("all targets refuse", send(b""), closed(reset=None), targets=2, dead=(0, 1)),
+    tcp("all targets refuse", turned_away(), targets=2, dead=(0, 1)),
     tcp("round robin",
         send(b"1", c="1"), sees(b"1", b="x", t=0), send(b"2", c="2"), sees(b"2", b="y", t=1),
         send(b"3", c="3"), sees(b"3", b="z", t=0), untouched(0), untouched(1), targets=2),

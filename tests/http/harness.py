@@ -38,6 +38,11 @@ def send(data, c="c", source=None):
     return step("send", data=data, c=c, source=source)
 
 
+def turned_away(c="c"):
+    """The client connects and is closed at once, however early."""
+    return step("turned_away", c=c)
+
+
 def drip(data, c="c"):
     """As send, each byte in a segment of its own, and each consumed before the next."""
     return step("drip", data=data, c=c)
@@ -314,6 +319,12 @@ class Run:
 
     def do_send(self, data, c, source):
         self.client(c, source).send(data)
+
+    def do_turned_away(self, c):
+        try:
+            self.client(c).require_end(None)
+        except ConnectionResetError:
+            pass
 
     def do_drip(self, data, c):
         self.client(c).drip(data)
