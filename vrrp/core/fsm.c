@@ -4,14 +4,13 @@
 enum timer_op {
 	KEEP,
 	STOP,
-	START,   /* Active_Down_Interval of our own interval: nobody was heard yet */
-	ADVER,   /* Advertisement_Interval */
-	DOWN,    /* Active_Down_Interval */
-	LEARN,   /* adopt the advert's interval, then Active_Down_Interval */
-	SKEW,    /* Skew_Time */
-	YIELD,   /* so long that any peer takes over first */
-	DOUBT,   /* keep the timer; but we may not be the only Active */
-	CONFIRM, /* the doubt was unfounded: Advertisement_Interval */
+	START,  /* Active_Down_Interval of our own interval: nobody was heard yet */
+	ADVER,  /* Advertisement_Interval */
+	DOWN,   /* Active_Down_Interval */
+	LEARN,  /* adopt the advert's interval, then Active_Down_Interval */
+	SKEW,   /* Skew_Time */
+	YIELD,  /* so long that any peer takes over first */
+	AFRESH, /* Advertisement_Interval from now, in a new rhythm */
 };
 
 struct cell {
@@ -44,6 +43,7 @@ static const struct cell table[VRRP_STATE_COUNT][VRRP_EVENT_COUNT] =
 		[VRRP_EV_ADVERT_EQUAL_LOWER] = IN(VRRP_INITIALIZE),
 		[VRRP_EV_ADVERT_EQUAL_HIGHER] = IN(VRRP_INITIALIZE),
 		[VRRP_EV_ADVERT_HIGHER] = IN(VRRP_INITIALIZE),
+		[VRRP_EV_ADVERT_STALE] = IN(VRRP_INITIALIZE),
 		[VRRP_EV_RESIGN] = IN(VRRP_INITIALIZE),
 		[VRRP_EV_FAULT] = {VRRP_FAULT, 0, STOP},
 		[VRRP_EV_RECOVERED] = IN(VRRP_INITIALIZE),
@@ -61,6 +61,7 @@ static const struct cell table[VRRP_STATE_COUNT][VRRP_EVENT_COUNT] =
 		[VRRP_EV_ADVERT_EQUAL_LOWER] = {VRRP_BACKUP, 0, LEARN},
 		[VRRP_EV_ADVERT_EQUAL_HIGHER] = {VRRP_BACKUP, 0, LEARN},
 		[VRRP_EV_ADVERT_HIGHER] = {VRRP_BACKUP, 0, LEARN},
+		[VRRP_EV_ADVERT_STALE] = IN(VRRP_BACKUP),
 		[VRRP_EV_RESIGN] = IN(VRRP_BACKUP),
 		[VRRP_EV_FAULT] = {VRRP_FAULT, 0, STOP},
 		[VRRP_EV_RECOVERED] = IN(VRRP_BACKUP),
@@ -78,11 +79,12 @@ static const struct cell table[VRRP_STATE_COUNT][VRRP_EVENT_COUNT] =
 		[VRRP_EV_ADVERT_EQUAL_LOWER] = {VRRP_ACTIVE, ASSERT, KEEP},
 		[VRRP_EV_ADVERT_EQUAL_HIGHER] = {VRRP_BACKUP, VRRP_DO_REMOVE_VIP, LEARN},
 		[VRRP_EV_ADVERT_HIGHER] = {VRRP_BACKUP, VRRP_DO_REMOVE_VIP, LEARN},
+		[VRRP_EV_ADVERT_STALE] = IN(VRRP_ACTIVE),
 		[VRRP_EV_RESIGN] = {VRRP_BACKUP, LEAVE, YIELD},
 		[VRRP_EV_FAULT] = {VRRP_FAULT, LEAVE, STOP},
 		[VRRP_EV_RECOVERED] = IN(VRRP_ACTIVE),
-		[VRRP_EV_STALLED] = {VRRP_ACTIVE, 0, DOUBT},
-		[VRRP_EV_RECHECKED] = {VRRP_ACTIVE, PROMOTE, CONFIRM},
+		[VRRP_EV_STALLED] = IN(VRRP_ACTIVE),
+		[VRRP_EV_RECHECKED] = {VRRP_ACTIVE, PROMOTE, AFRESH},
 	    },
 	[VRRP_FAULT] =
 	    {
@@ -95,6 +97,7 @@ static const struct cell table[VRRP_STATE_COUNT][VRRP_EVENT_COUNT] =
 		[VRRP_EV_ADVERT_EQUAL_LOWER] = IN(VRRP_FAULT),
 		[VRRP_EV_ADVERT_EQUAL_HIGHER] = IN(VRRP_FAULT),
 		[VRRP_EV_ADVERT_HIGHER] = IN(VRRP_FAULT),
+		[VRRP_EV_ADVERT_STALE] = IN(VRRP_FAULT),
 		[VRRP_EV_RESIGN] = IN(VRRP_FAULT),
 		[VRRP_EV_FAULT] = IN(VRRP_FAULT),
 		[VRRP_EV_RECOVERED] = {VRRP_BACKUP, 0, START},
@@ -160,11 +163,7 @@ static void apply_timer(struct vrrp_fsm *fsm, enum timer_op op, uint32_t heard_u
 	case DOWN: fsm->timer_us = now_us + vrrp_fsm_active_down_us(fsm); break;
 	case SKEW: fsm->timer_us = now_us + vrrp_fsm_skew_us(fsm); break;
 	case YIELD: fsm->timer_us = yield_us(fsm, now_us); break;
-	case DOUBT: fsm->doubtful = true; break;
-	case CONFIRM:
-		fsm->doubtful = false;
-		fsm->timer_us = now_us + fsm->interval_us;
-		break;
+	case AFRESH: fsm->timer_us = now_us + fsm->interval_us; break;
 	}
 }
 
@@ -176,8 +175,6 @@ static unsigned step(
 	const struct cell *cell = &table[fsm->state][event];
 	apply_timer(fsm, cell->timer, heard_us, now_us);
 	fsm->state = cell->next;
-	if (fsm->state != VRRP_ACTIVE)
-		fsm->doubtful = false;
 	return cell->actions;
 }
 
@@ -189,7 +186,7 @@ unsigned vrrp_fsm_step(struct vrrp_fsm *fsm, enum vrrp_event event, uint64_t now
 enum vrrp_event vrrp_fsm_classify(const struct vrrp_fsm *fsm, uint8_t priority, int order)
 {
 	if (priority == 0)
-		return VRRP_EV_ADVERT_LEAVING;
+		return fsm->doubtful ? VRRP_EV_ADVERT_STALE : VRRP_EV_ADVERT_LEAVING;
 	if (fsm->state == VRRP_ACTIVE && fsm->doubtful)
 		return VRRP_EV_ADVERT_INCUMBENT;
 	if (priority < fsm->priority) {
@@ -229,13 +226,17 @@ bool vrrp_fsm_awake(struct vrrp_fsm *fsm, uint64_t now_us)
 	    fsm->state == VRRP_ACTIVE ? 3 * (uint64_t)fsm->interval_us : fsm->active_interval_us;
 	if (gap <= limit || (fsm->state != VRRP_ACTIVE && fsm->state != VRRP_BACKUP))
 		return false;
+	fsm->doubtful = true;
 	step(fsm, VRRP_EV_STALLED, fsm->active_interval_us, now_us);
 	return true;
 }
 
 unsigned vrrp_fsm_recheck(struct vrrp_fsm *fsm, uint64_t now_us)
 {
-	return fsm->doubtful ? vrrp_fsm_step(fsm, VRRP_EV_RECHECKED, now_us) : 0;
+	if (!fsm->doubtful)
+		return 0;
+	fsm->doubtful = false;
+	return vrrp_fsm_step(fsm, VRRP_EV_RECHECKED, now_us);
 }
 
 uint64_t vrrp_fsm_wake_us(const struct vrrp_fsm *fsm)

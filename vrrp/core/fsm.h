@@ -23,6 +23,7 @@ enum vrrp_state { VRRP_INITIALIZE, VRRP_BACKUP, VRRP_ACTIVE, VRRP_FAULT, VRRP_ST
 	X(ADVERT_EQUAL_LOWER)  /* our priority, the sender's address is lower */  \
 	X(ADVERT_EQUAL_HIGHER) /* our priority, the sender's address is higher */ \
 	X(ADVERT_HIGHER)       /* higher priority */                              \
+	X(ADVERT_STALE)        /* priority 0, but perhaps long ago */             \
 	X(RESIGN)              /* the operator wants the peer to have the VIP */  \
 	X(FAULT)               /* not fit to serve: proxy, link, ... */           \
 	X(RECOVERED)           /* fit again */                                    \
@@ -53,7 +54,7 @@ struct vrrp_fsm {
 	enum vrrp_state state;
 	uint8_t priority;
 	bool preempt;         /* take the VIP from a lower priority; may change at any time */
-	bool doubtful;        /* Active after a stall, until what was queued is read */
+	bool doubtful;        /* after a stall, until what was queued is read */
 	uint32_t interval_us; /* Advertisement_Interval: ours */
 	uint32_t active_interval_us; /* Active_Adver_Interval: of the Active that was heard */
 	uint64_t timer_us;           /* Adver_Timer or Active_Down_Timer; VRRP_NEVER */
@@ -79,10 +80,11 @@ void vrrp_fsm_configure(
 /* Call first at each wake-up, then read what the network has queued, then vrrp_fsm_recheck, then
  * events of time: silence counts only while we listen. Wake up at vrrp_fsm_wake_us at the latest.
  *
- * True when there was a stall: a Backup has restarted its timer (it may have missed adverts). An
- * Active that was silent for so long that the peer may have taken over is doubtful: any advert that
- * it finds in its queue, also of a lower priority, makes it Backup; if there is none it asserts
- * itself anew (recheck). */
+ * True when there was a stall, and then everything in the queue is of unknown age. A Backup has
+ * restarted its timer, since it may have missed adverts. An Active that was silent for so long that
+ * the peer may have taken over becomes Backup by any advert that it finds, also of a lower
+ * priority; if there is none it asserts itself anew (recheck). A priority 0 found then is ignored:
+ * its sender may be back. */
 bool vrrp_fsm_awake(struct vrrp_fsm *fsm, uint64_t now_us);
 unsigned vrrp_fsm_recheck(struct vrrp_fsm *fsm, uint64_t now_us);
 uint64_t vrrp_fsm_wake_us(const struct vrrp_fsm *fsm);

@@ -231,16 +231,17 @@ static void on_advert(struct vrrp_instance *instance, const struct vrrp_advert *
 		remark_differences(instance, advert, from);
 	int order = memcmp(&source->in.sin_addr, &instance->netif.source.in.sin_addr, 4);
 	enum vrrp_state previous = instance->fsm.state;
-	bool ignored =
-	    vrrp_fsm_classify(&instance->fsm, advert->priority, order) == VRRP_EV_ADVERT_LOWER;
+	enum vrrp_event event = vrrp_fsm_classify(&instance->fsm, advert->priority, order);
 	snprintf(reason, sizeof(reason), "advert of %s with priority %u%s", from, advert->priority,
 	    instance->fsm.doubtful ? ", after we were stalled" : "");
 	unsigned actions = vrrp_fsm_advert(
 	    &instance->fsm, advert->priority, order, advert->interval_cs * 10000U, now_us);
 	conclude(instance, previous, actions, reason, now_us);
+	if (event == VRRP_EV_ADVERT_STALE)
+		return;
 	instance->heard_from = *source;
 	instance->heard_priority = advert->priority;
-	if (ignored)
+	if (event == VRRP_EV_ADVERT_LOWER)
 		instance->ignored_us = now_us;
 	else
 		instance->heard_us = now_us;
@@ -435,10 +436,12 @@ static void adopt_fitness(struct vrrp_instance *instance, const struct vrrp_fitn
 	    instance->config.failback == CONF_FAILBACK_WHEN_WARM && fitness->warm;
 }
 
+/* With `auto`, until the peer has shown what it writes: the form with the pseudo-header. RFC 9568
+ * has it without, but keepalived, FRR and packet analysers all mean the other one. */
 static enum vrrp_checksum first_form(const struct ipc_router *config)
 {
-	return config->checksum == CONF_CHECKSUM_RFC5798 ? VRRP_CHECKSUM_PSEUDO
-							 : VRRP_CHECKSUM_PLAIN;
+	return config->checksum == CONF_CHECKSUM_RFC9568 ? VRRP_CHECKSUM_PLAIN
+							 : VRRP_CHECKSUM_PSEUDO;
 }
 
 void vrrp_instance_start(struct vrrp_instance *instance, struct vrrp_station *station,

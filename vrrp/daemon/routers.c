@@ -1,6 +1,7 @@
 #include "vrrp/daemon/routers.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "conf/conf.h"
@@ -175,11 +176,17 @@ int vrrp_routers_resign(const char *name, const char *reason, struct err *err)
 		return rc ? rc : err_set(err, 0, "%s resigned", name);
 	}
 	unsigned resigned = 0;
+	char names[IPC_REASON_MAX] = "";
+	size_t len = 0;
 	for (unsigned i = 0; i < VRRP_ROUTERS_MAX; i++) {
-		if (instances[i].used && vrrp_instance_resign(&instances[i], reason, NULL) == 0)
-			resigned++;
+		if (!instances[i].used || vrrp_instance_resign(&instances[i], reason, NULL))
+			continue;
+		int n = snprintf(names + len, sizeof(names) - len, "%s%s", resigned ? ", " : "",
+		    instances[i].config.name);
+		len = (size_t)n < sizeof(names) - len ? len + (size_t)n : sizeof(names) - 1;
+		resigned++;
 	}
 	if (resigned == 0)
 		return err_set(err, -EPERM, "no virtual router is Active here");
-	return err_set(err, 0, "%u virtual router%s resigned", resigned, resigned > 1 ? "s" : "");
+	return err_set(err, 0, "%s resigned", names);
 }

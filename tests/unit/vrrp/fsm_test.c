@@ -54,7 +54,6 @@ static const struct row {
     {VRRP_ACTIVE, VRRP_EV_ADVERT_HIGHER, VRRP_BACKUP, VRRP_DO_REMOVE_VIP, 965625},
     {VRRP_ACTIVE, VRRP_EV_RESIGN, VRRP_BACKUP, LEAVE, 500000},
     {VRRP_ACTIVE, VRRP_EV_FAULT, VRRP_FAULT, LEAVE, NEVER},
-    {VRRP_ACTIVE, VRRP_EV_STALLED, VRRP_ACTIVE, 0, KEEP},
     {VRRP_ACTIVE, VRRP_EV_RECHECKED, VRRP_ACTIVE, PROMOTE, 100000},
     {VRRP_FAULT, VRRP_EV_SHUTDOWN, VRRP_INITIALIZE, 0, NEVER},
     {VRRP_FAULT, VRRP_EV_RECOVERED, VRRP_BACKUP, 0, 321875},
@@ -162,7 +161,9 @@ static void adverts_are_classified(void)
 	    {VRRP_ACTIVE, true, false, 200, -1, VRRP_EV_ADVERT_EQUAL_LOWER},
 	    {VRRP_ACTIVE, true, false, 200, 1, VRRP_EV_ADVERT_EQUAL_HIGHER},
 	    {VRRP_ACTIVE, true, false, 201, -1, VRRP_EV_ADVERT_HIGHER},
-	    {VRRP_ACTIVE, true, true, 0, 1, VRRP_EV_ADVERT_LEAVING},
+	    {VRRP_ACTIVE, true, true, 0, 1, VRRP_EV_ADVERT_STALE},
+	    {VRRP_BACKUP, true, true, 0, 1, VRRP_EV_ADVERT_STALE},
+	    {VRRP_BACKUP, true, true, 199, 1, VRRP_EV_ADVERT_LOWER},
 	    {VRRP_ACTIVE, true, true, 1, -1, VRRP_EV_ADVERT_INCUMBENT},
 	    {VRRP_ACTIVE, false, true, 200, -1, VRRP_EV_ADVERT_INCUMBENT},
 	    {VRRP_ACTIVE, false, true, 254, 1, VRRP_EV_ADVERT_INCUMBENT},
@@ -273,8 +274,23 @@ static void stalled_active_yields_to_whom_it_finds(void)
 	CU_ASSERT_TRUE(fsm.doubtful);
 	CU_ASSERT_EQUAL(vrrp_fsm_advert(&fsm, 100, -1, 100000, now + 600001), VRRP_DO_REMOVE_VIP);
 	CU_ASSERT_EQUAL(fsm.state, VRRP_BACKUP);
-	CU_ASSERT_FALSE(fsm.doubtful);
 	CU_ASSERT_EQUAL(vrrp_fsm_recheck(&fsm, now + 600001), 0);
+	CU_ASSERT_FALSE(fsm.doubtful);
+}
+
+/* Its sender may be back for long: it must not make us answer, or hurry. */
+static void priority_0_found_after_a_stall_is_ignored(void)
+{
+	struct vrrp_fsm fsm = fsm_in(VRRP_ACTIVE);
+	CU_ASSERT_TRUE(vrrp_fsm_awake(&fsm, now + 400000));
+	CU_ASSERT_EQUAL(vrrp_fsm_advert(&fsm, 0, 1, 100000, now + 400000), 0);
+	fsm = fsm_in(VRRP_BACKUP);
+	CU_ASSERT_TRUE(vrrp_fsm_awake(&fsm, now + 400000));
+	CU_ASSERT_EQUAL(vrrp_fsm_advert(&fsm, 0, 1, 100000, now + 400000), 0);
+	CU_ASSERT_EQUAL(fsm.timer_us, now + 400000 + 965625);
+	vrrp_fsm_recheck(&fsm, now + 400000);
+	vrrp_fsm_advert(&fsm, 0, 1, 100000, now + 400000);
+	CU_ASSERT_EQUAL(fsm.timer_us, now + 400000 + 65625);
 }
 
 static void stalled_active_alone_asserts_itself(void)
@@ -335,6 +351,6 @@ UNIT_MAIN("vrrp/fsm", UNIT(every_cell_does_what_the_table_says),
     UNIT(backup_learns_the_interval), UNIT(yielding_active_adopts_the_winners_interval),
     UNIT(preemption_can_be_switched_while_running), UNIT(after_resigning_any_peer_comes_first),
     UNIT(rhythm_is_kept_when_a_beat_is_late), UNIT(stalled_backup_listens_anew),
-    UNIT(stalled_active_yields_to_whom_it_finds), UNIT(stalled_active_alone_asserts_itself),
-    UNIT(a_stall_means_nothing_out_of_service),
+    UNIT(stalled_active_yields_to_whom_it_finds), UNIT(priority_0_found_after_a_stall_is_ignored),
+    UNIT(stalled_active_alone_asserts_itself), UNIT(a_stall_means_nothing_out_of_service),
     UNIT(backup_wakes_often_enough_to_know_that_it_listened), UNIT(configure_changes_no_state))
