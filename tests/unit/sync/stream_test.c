@@ -92,6 +92,13 @@ static void a_cut_is_resumed(void)
 	for (unsigned key = 0; key < 64; key++)
 		model_session(&model, 0, key, 3, LONG);
 	model_connect(&model);
+	for (int i = 0; i < 2; i++) /* the hellos, then Resume and what it is answered */
+		CU_ASSERT(model_send(&model, i) && model_deliver(&model, 1 - i));
+	CU_ASSERT(model_send(&model, 0) && model_deliver(&model, 1));
+	CU_ASSERT(model_send(&model, 1) && model_deliver(&model, 0));
+	CU_ASSERT_EQUAL(model_status(&model, 1).state, SYNC_IN_SYNC);
+	CU_ASSERT_EQUAL(model_status(&model, 0).state, SYNC_SNAPSHOT); /* 64 records behind */
+	CU_ASSERT_FALSE(journal_protected(model.node[0].journal));
 	model_settle(&model);
 	CU_ASSERT(reason_has(&model, 0, "in sync with beta: resumed, it has record 64"));
 	CU_ASSERT(reason_has(&model, 1, "in sync with alpha: resumed after record 0"));
@@ -375,9 +382,12 @@ static void broken_rules_end_the_connection(void)
 	message = (struct sync_message){.kind = SYNC_UNKNOWN};
 	CU_ASSERT_EQUAL(ANSWER(&message), 0);
 
-	message = (struct sync_message){.kind = SYNC_SNAPSHOT_BEGIN, .mark = {7, 100}};
+	message = (struct sync_message){
+	    .kind = SYNC_SNAPSHOT_BEGIN, .mark.epoch = 7, .mark.sequence = 100};
 	CU_ASSERT_EQUAL(ANSWER(&message), 0);
-	message = (struct sync_message){.kind = SYNC_BATCH, .batch = {7, 101, 102}};
+	message = (struct sync_message){.kind = SYNC_BATCH, .batch.epoch = 7};
+	message.batch.after = 101;
+	message.batch.through = 102;
 	CU_ASSERT_EQUAL(stream_receive(stream, &message, now_us, &err), -EPROTO); /* a gap */
 	CU_ASSERT(strstr(err.text, "missing between 100 and 101") != NULL);
 
