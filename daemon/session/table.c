@@ -229,7 +229,8 @@ void session_table_clear(struct session_table *table)
 
 void session_table_stats(struct session_table *table, struct session_stats *out)
 {
-	struct session_stats sum = {.max_entries = atomic_load(&table->max_entries)};
+	struct session_stats sum = {
+	    .max_entries = atomic_load(&table->max_entries), .bytes = sizeof(*table)};
 	for (uint32_t i = 0; i < SHARDS; i++) {
 		struct locked_shard *locked = lock_shard(table, i);
 		sum.entries += locked->shard.count;
@@ -238,6 +239,7 @@ void session_table_stats(struct session_table *table, struct session_stats *out)
 		sum.expired += locked->expired;
 		sum.evicted += locked->evicted;
 		sum.digest ^= locked->shard.digest;
+		sum.bytes += locked->shard.slots * sizeof(struct entry);
 		unlock(locked);
 	}
 	*out = sum;

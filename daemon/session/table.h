@@ -29,6 +29,7 @@ struct session_stats {
 	 * the same on both nodes; expiry times do not count. An expired entry is in it (and in
 	 * `entries`) until the sweep finds it. */
 	uint64_t digest;
+	uint64_t bytes; /* memory */
 };
 
 /* NULL when out of memory. `hash_key`: secret, random. */

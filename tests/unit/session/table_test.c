@@ -274,6 +274,29 @@ static void sweeps_only_what_expired(void)
 	session_table_free(table);
 }
 
+static void memory_follows_the_entries(void)
+{
+	enum { N = 200000 };
+	struct session_table *table = session_table_new(10000000, hash_key);
+	CU_ASSERT_TRUE(stats_of(table).bytes < 100000); /* nothing for what may come */
+	for (uint64_t i = 0; i < N; i++) {
+		struct session session = make(i, 1, i < N - 1000 ? 1000 : 2000);
+		session_table_upsert(table, &session, 0);
+	}
+	double each = (double)stats_of(table).bytes / N;
+	CU_ASSERT_TRUE(each > 48 && each < 86);
+	uint64_t target, found = 0;
+	expire_all(table, 1000);
+	CU_ASSERT_EQUAL(stats_of(table).entries, 1000);
+	CU_ASSERT_TRUE(stats_of(table).bytes < 1000000);
+	for (uint64_t i = 0; i < N; i++) {
+		struct session session = make(i, 1, 0);
+		found += session_table_lookup(table, &session.key, 1000, &target, NULL);
+	}
+	CU_ASSERT_EQUAL(found, 1000);
+	session_table_free(table);
+}
+
 /* ---- scan ---- */
 
 static void scan_skips_the_expired(void)
@@ -393,4 +416,5 @@ static void works_with_many_threads(void)
 UNIT_MAIN("session/table", UNIT(inserts_and_finds), UNIT(does_not_store_what_has_expired),
     UNIT(behaves_like_a_map), UNIT(equal_tables_have_equal_digests), UNIT(keeps_its_limit),
     UNIT(evicts_who_would_expire_first), UNIT(resizes_down_and_up), UNIT(sweeps_only_what_expired),
-    UNIT(scan_skips_the_expired), UNIT(scan_misses_nobody), UNIT(works_with_many_threads))
+    UNIT(memory_follows_the_entries), UNIT(scan_skips_the_expired), UNIT(scan_misses_nobody),
+    UNIT(works_with_many_threads))
