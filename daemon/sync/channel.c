@@ -492,8 +492,6 @@ struct channel *channel_new(const struct channel_config *config, struct err *err
 	const struct sync_config *sync = config->sync;
 	struct channel *channel = calloc(1, sizeof(*channel));
 	if (!channel) {
-		if (sync->listen_fd >= 0)
-			close(sync->listen_fd);
 		err_set(err, -ENOMEM, "out of memory");
 		return NULL;
 	}
@@ -528,11 +526,8 @@ void channel_free(struct channel *channel, const char *reason)
 		say_bye(channel, reason);
 		connection_end(channel, reason);
 	}
-	if (channel->listen_fd >= 0) {
-		if (channel->listener.data)
-			ev_io_stop(channel->loop, &channel->listener);
-		close(channel->listen_fd);
-	}
+	if (channel->listener.data)
+		ev_io_stop(channel->loop, &channel->listener);
 	tls_psk_free(channel->psk);
 	codec_free(channel->codec);
 	free(channel->in);

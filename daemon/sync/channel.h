@@ -18,7 +18,7 @@ struct channel_config {
 	void *arg;
 };
 
-/* NULL with a text on failure. Owns the listening socket from then on, also on failure. */
+/* NULL with a text on failure. The listening socket stays the caller's. */
 struct channel *channel_new(const struct channel_config *config, struct err *err);
 /* Says goodbye to the peer, closes everything. */
 void channel_free(struct channel *channel, const char *reason);

@@ -25,6 +25,7 @@ struct sync {
 	struct channel *channel;
 	struct journal *journal;
 	struct sync_callbacks callbacks;
+	int listen_fd;
 	uint64_t transitions; /* as last logged */
 
 	pthread_mutex_t lock;
@@ -116,6 +117,7 @@ static void wake_for_journal(void *arg)
 static void *thread_main(void *arg)
 {
 	struct sync *sync = arg;
+	pthread_setname_np(pthread_self(), "sync");
 	ev_run(sync->loop, 0);
 	channel_free(sync->channel, "shutting down");
 	sync->channel = NULL;
@@ -162,7 +164,6 @@ static int start_thread(struct sync *sync, struct err *err)
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	if (result != 0)
 		return err_set(err, -result, "cannot start the sync thread: %s", strerror(result));
-	pthread_setname_np(sync->thread, "sync");
 	return 0;
 }
 
@@ -181,18 +182,17 @@ struct sync *sync_start(const struct sync_config *config, struct err *err)
 	struct sync *sync = calloc(1, sizeof(*sync));
 	if (!sync) {
 		err_set(err, -ENOMEM, "out of memory");
-		close(config->listen_fd);
 		return NULL;
 	}
 	pthread_mutex_init(&sync->lock, NULL);
 	sync->journal = config->journal;
+	sync->listen_fd = config->listen_fd;
 	sync->callbacks = config->callbacks;
 	sync->command.config_hash = config->config_hash;
 	sync->loop = ev_loop_new(EVFLAG_AUTO);
 	if (!sync->loop || make_stream(sync, config, err) < 0) {
 		if (!sync->loop)
 			err_set(err, -ENOMEM, "cannot make an event loop");
-		close(config->listen_fd);
 		sync_free(sync);
 		return NULL;
 	}
@@ -223,6 +223,8 @@ void sync_stop(struct sync *sync)
 	pthread_mutex_unlock(&sync->lock);
 	ev_async_send(sync->loop, &sync->command_wake);
 	pthread_join(sync->thread, NULL);
+	if (sync->listen_fd >= 0)
+		close(sync->listen_fd);
 	sync_free(sync);
 }
 

@@ -50,7 +50,7 @@ struct sync_callbacks {
 struct sync_config {
 	const char *self, *peer;          /* node names; copied */
 	struct addr self_addr, peer_addr; /* with sync.port */
-	int listen_fd;                    /* from yoked; closed by sync_stop */
+	int listen_fd; /* from yoked; closed by sync_stop. -1: none, for the node that dials */
 	uint8_t key[CONF_KEY_LEN];
 	uint64_t config_hash;
 	struct session_table *table;
@@ -58,7 +58,7 @@ struct sync_config {
 	struct sync_callbacks callbacks;
 };
 
-/* Starts the thread. NULL with a text on failure. */
+/* Starts the thread. NULL with a text on failure; listen_fd then stays the caller's. */
 struct sync *sync_start(const struct sync_config *config, struct err *err);
 void sync_stop(struct sync *sync);
 /* Control thread: our VRRP role changed. Active: a new epoch begins and a connected peer gets a
