@@ -61,10 +61,10 @@ def failover(lab, dying, survivor, strike, flush=True, clients=True, deadline_ms
     say("traffic flows")
     story.pools_before = dying.pools()
     last_event = max([e["id"] for e in survivor.transitions()], default=0)
-    if flush:
-        lab.flush_arp("client", VIP)
     story.struck = strike()
     if flush:
+        # Once, while the entry is valid: flushing one that is being resolved makes the kernel fail
+        # the connections that wait for it ("No route to host").
         lab.flush_arp("client", VIP)
     say("struck")
     story.active = survivor.wait_state("active", takeover_timeout)
@@ -88,6 +88,10 @@ def check_story(checks, story, outage_limit_ms, clients=True):
     checks.note("takeover, ms", story.takeover_ms)
     checks.note("failed requests", f"{story.failed} of {len(story.traffic.rows)}: "
                                    f"{story.traffic.failures_text()}")
+    if 0 < story.failed <= 5:
+        for start, end, _, _, error in story.traffic.failed():
+            checks.note("failed", f"{error}: {1000 * (start - story.struck):.1f} to "
+                                  f"{1000 * (end - story.struck):.1f} ms after the kill")
     checks.note("slowest answer, ms", 1000 * story.traffic.slowest())
     gap, began = story.traffic.outage(story.struck)
     late = story.traffic.failed(after=began + gap)

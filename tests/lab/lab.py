@@ -98,7 +98,7 @@ class Api:
             data = json.dumps(body).encode() if body is not None else None
             connection.request(method, path, data, {"Content-Type": "application/json"})
             answer = connection.getresponse()
-            text = answer.read().decode()
+            text = answer.read().decode(errors="backslashreplace")
         except http.client.HTTPException as error:
             raise ConnectionError(str(error)) from error
         finally:
@@ -177,6 +177,9 @@ class Traffic:
     def failed(self, after=0.0):
         return [row for row in self.rows if row[4] and row[0] >= after]
 
+    def until(self, moment):
+        return Traffic([row for row in self.rows if row[0] < moment])
+
     def failures_text(self):
         counts = {}
         for row in self.failed():
@@ -186,10 +189,12 @@ class Traffic:
     def outage(self, after=0.0):
         """The longest time without service, in seconds, and where it began: the longest gap
         between the starts of answered requests, or between the answers if that is longer (a
-        request that waited out the outage and was then served shows there)."""
+        request that waited out the outage and was then served shows there). Answers that come
+        after the last request was started are stragglers: nobody asked in between."""
         longest = (0.0, 0.0)
+        last_start = max((row[0] for row in self.rows), default=0.0)
         for column in (0, 1):
-            times = sorted(row[column] for row in self.good())
+            times = sorted(row[column] for row in self.good() if row[column] <= last_start)
             for before, here in zip(times, times[1:]):
                 if here >= after and here - before > longest[0]:
                     longest = (here - before, before)

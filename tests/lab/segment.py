@@ -202,9 +202,14 @@ class Segment:
         return run(*self.command(role, *words), **options)
 
     def start_in(self, role, *words, **options):
-        """A process that ends with the lab at the latest. Leads its own process group."""
+        """A process that ends with the lab at the latest. Leads its own process group. It says
+        what it has to say to a file, not to our output, which a lab that is kept would hold open."""
         options.setdefault("stdin", subprocess.DEVNULL)
-        process = subprocess.Popen(self.command(role, *words), start_new_session=True, **options)
+        with open(os.path.join(self.dir, "processes.log"), "a", encoding="ascii") as log:
+            options.setdefault("stdout", log)
+            options.setdefault("stderr", log)
+            process = subprocess.Popen(self.command(role, *words), start_new_session=True,
+                                       **options)
         self.processes.append(process)
         return process
 

@@ -85,7 +85,7 @@ def test_reload_100(checks):
             checks.equal(f"{node.name}: transitions", len(node.transitions()) - events[node], 0)
             checks.equal(f"{node.name}: the same processes", node.processes(), pids[node])
             checks.true(f"{node.name}: equal configurations", node.status()["sync"]["config_equal"])
-            checks.equal(f"{node.name}: generation", node.status()["generation"], RELOADS + 1)
+            checks.true(f"{node.name}: generation", node.status()["generation"] > RELOADS)
 
 
 BAD = {
