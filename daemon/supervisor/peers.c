@@ -279,6 +279,8 @@ static void on_applied(struct supervisor *sup, struct peer *peer, const struct i
 			listeners_applied(&sup->listeners, peer->out.next_set);
 		else
 			forget_routers(sup, peer->out.setup->conf);
+	} else if (!proxy) {
+		forget_routers(sup, sup->setup->conf); /* it stays with the old set */
 	}
 	if (proxy ? reload_on_proxy_applied(sup, applied->error, applied->text)
 		  : reload_on_vrrp_applied(sup, applied->error, applied->text))

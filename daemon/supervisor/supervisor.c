@@ -123,6 +123,7 @@ static void on_tick(struct ev_loop *loop, ev_timer *w, int revents)
 	uint64_t now_us = clock_us();
 	(void)loop;
 	(void)revents;
+	notify_flush();
 	if (sup->watchdog_interval_us && now_us >= sup->watchdog_next_us) {
 		notify_watchdog();
 		sup->watchdog_next_us = now_us + sup->watchdog_interval_us;
@@ -241,6 +242,7 @@ static void fini(struct supervisor *sup)
 		ev_loop_destroy(sup->loop);
 	setup_free(sup->reload.candidate);
 	setup_free(sup->setup);
+	notify_fini();
 }
 
 int supervisor_run(const struct args *args)
@@ -250,6 +252,7 @@ int supervisor_run(const struct args *args)
 	log_init("yoked", LOG_LEVEL_INFO);
 	signal(SIGPIPE, SIG_IGN);
 	raise_file_limit();
+	notify_init();
 	sup.args = args;
 	if (setup_load(args->config, args->node, report_line, NULL, &sup.setup) < 0)
 		return 1;
