@@ -347,11 +347,8 @@ static void check_sync_port(struct report *report, const struct node *node, cons
 static int check_listeners(
     struct report *report, const struct node *root, const struct conf *conf, struct places *places)
 {
-	const struct node *map = node_child(root, "listeners"), *entry = first_of(map);
+	const struct node *entry = first_of(node_child(root, "listeners"));
 	const struct node *admin = node_child(node_child(root, "admin"), "listen");
-	if (!first_of(node_child(root, "virtual_routers")) && !first_of(map))
-		report_missing(report, root, "listeners",
-		    "missing; without listeners and virtual_routers there is nothing to do");
 	for (uint32_t i = 0; i < conf->n_listeners; i++, entry = entry->next) {
 		const struct conf_listener *listener = &conf->listeners[i];
 		const struct node *binds = node_child(entry, "bind");
