@@ -1,7 +1,8 @@
 """Keep-alive and pooling, pipelining, who closes what and when."""
-from harness import (Case, answer, answer_drip, closed, drip, gets, gets_error, hangup, leave,
+from harness import (Case, answer, answer_drip, closed, do, drip, gets, gets_error, hangup, leave,
                      released, sees, send, shut, untouched)
 from messages import fwd, fwd_post, ok, ok_close, post, req, served
+from transfer import eager_client
 
 CASES = [
     Case("two requests on one connection, both sides",
@@ -38,6 +39,8 @@ CASES = [
          send(req(b"/1") + req(b"/2")), sees(fwd(b"/1")), answer(b"nonsense\r\n\r\n"),
          gets_error(502, closed=False), released(),
          sees(fwd(b"/2"), b="b2"), answer(ok(b"2"), b="b2"), gets(ok(b"2"))),
+    Case("a client that pipelines without end is stopped",
+         do(lambda run: eager_client(run, req(), fwd())), leave(reset=True)),
     Case("a request byte by byte",
          drip(post(b"slow", b"/1")), sees(fwd_post(b"slow", b"/1")), answer(ok()), gets(ok()),
          *served(b"/2")),

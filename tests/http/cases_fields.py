@@ -78,13 +78,14 @@ CASES = [
     Case("CONNECT is refused", send(b"CONNECT a:80 HTTP/1.1\r\nHost: a:80\r\n\r\n"),
          gets_error(501), untouched()),
     response("response fields are passed on as they came",
-             b"HTTP/1.1 200 OK\r\nServer: x\r\nx-lower:1\r\nSet-Cookie: a=b\r\nContent-Length: 2\r\n"
-             b"Set-Cookie: c=d; Path=/\r\nX-Text: \xe2\x82\xac\r\n\r\nok",
-             b"HTTP/1.1 200 OK\r\nServer: x\r\nx-lower:1\r\nSet-Cookie: a=b\r\nContent-Length: 2\r\n"
-             b"Set-Cookie: c=d; Path=/\r\nX-Text: \xe2\x82\xac\r\n\r\nok"),
+             b"HTTP/1.1 200 OK\r\nServer: x\r\nx-lower:1\r\nSet-Cookie: a=b\r\n"
+             b"Content-Length: 2\r\nSet-Cookie: c=d; Path=/\r\nX-Text: \xe2\x82\xac\r\n\r\nok",
+             b"HTTP/1.1 200 OK\r\nServer: x\r\nx-lower:1\r\nSet-Cookie: a=b\r\n"
+             b"Content-Length: 2\r\nSet-Cookie: c=d; Path=/\r\nX-Text: \xe2\x82\xac\r\n\r\nok"),
     response("hop-by-hop fields of the response stay here",
-             b"HTTP/1.1 200 OK\r\nKeep-Alive: timeout=5\r\nX: 1\r\nConnection: keep-alive, x-hop\r\n"
-             b"X-Hop: 1\r\nProxy-Connection: x\r\nUpgrade: h2\r\nContent-Length: 2\r\n\r\nok",
+             b"HTTP/1.1 200 OK\r\nKeep-Alive: timeout=5\r\nX: 1\r\n"
+             b"Connection: keep-alive, x-hop\r\nX-Hop: 1\r\nProxy-Connection: x\r\n"
+             b"Upgrade: h2\r\nContent-Length: 2\r\n\r\nok",
              b"HTTP/1.1 200 OK\r\nX: 1\r\nContent-Length: 2\r\n\r\nok"),
     response("Connection of the response cannot take away Set-Cookie",
              b"HTTP/1.1 200 OK\r\nConnection: set-cookie, content-length\r\nSet-Cookie: a=b\r\n"

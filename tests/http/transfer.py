@@ -62,6 +62,18 @@ def backend_to_client(run, n, before=b"", got=b""):
     require_equal(copy(backend, client, data), data)
 
 
+def push(end, data):
+    """Sends until nothing was taken for a while; returns what was not."""
+    end.sock.setblocking(False)
+    view, quiet_since = memoryview(data), time.monotonic()
+    while len(view) and time.monotonic() - quiet_since < 0.3:
+        if select.select([], [end.sock], [], 0.05)[1]:
+            view = view[end.sock.send(view[:CHUNK]):]
+            quiet_since = time.monotonic()
+    end.sock.setblocking(True)
+    return view
+
+
 def slow_client(run, ask, seen=None, head=b""):
     """The target sends 64 MiB while the client does not read: it must be stopped long before its
     end, not kept in memory. Then the client reads, and all of it is right."""
@@ -70,15 +82,17 @@ def slow_client(run, ask, seen=None, head=b""):
     client.send(ask)
     backend = run.backend("b")
     backend.require(ask if seen is None else seen)
-    backend.sock.setblocking(False)
-    view, quiet_since = memoryview(data), time.monotonic()
-    while time.monotonic() - quiet_since < 0.3:
-        if select.select([], [backend.sock], [], 0.05)[1]:
-            view = view[backend.sock.send(view[:CHUNK]):]
-            quiet_since = time.monotonic()
-            if not len(view):
-                raise Failed("64 MiB were taken from the target for a client that does not read")
-    sent = len(data) - len(view)
-    require_equal(copy(backend, client, view, len(data)), data)
-    if sent > 48 << 20:
-        raise Failed(f"{sent} bytes were taken before the target was stopped")
+    left = push(backend, data)
+    if len(left) < 16 << 20:
+        raise Failed(f"{len(data) - len(left)} bytes were taken for a client that does not read")
+    require_equal(copy(backend, client, left, len(data)), data)
+
+
+def eager_client(run, ask, seen):
+    """A client that pipelines 64 MiB of requests while its first one waits must be stopped, too."""
+    data = ask * ((64 << 20) // len(ask))
+    client = run.client("c")
+    left = push(client, data)
+    run.backend("b").require(seen)
+    if len(left) < 16 << 20:
+        raise Failed(f"{len(data) - len(left)} bytes of requests were taken before one was served")
