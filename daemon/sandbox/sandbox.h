@@ -1,4 +1,5 @@
-/* Giving up privileges, for good. Each returns 0 or -errno with a text. */
+/* Giving up privileges, for good. Each returns 0 or -errno with a text. Users and capabilities:
+ * before the first thread starts, since capabilities belong to a thread. */
 #pragma once
 
 #include <stdbool.h>
