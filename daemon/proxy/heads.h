@@ -18,7 +18,7 @@ size_t heads_request(const struct h1_head *head, const struct addr *peer, char *
 struct heads_response {
 	bool close;       /* say Connection: close */
 	bool keep_alive;  /* say Connection: keep-alive (to HTTP/1.0) */
-	bool unchunked;   /* the chunked body goes out without its framing */
+	bool unchunked;   /* to HTTP/1.0, which knows no chunked coding */
 	struct slice add; /* complete field lines, or empty */
 };
 

@@ -115,6 +115,8 @@ static void forward(struct txn *txn, const char *data, size_t len)
 	}
 	if (upstream && upstream->error)
 		return; /* it may have answered all the same */
+	if (!txn->replayable)
+		buf_compact(&txn->request); /* a slow target must not make it grow for ever */
 	if (!buf_append(&txn->request, data, len)) {
 		client_close(txn->worker, txn->client, true);
 		return;

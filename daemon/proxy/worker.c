@@ -69,7 +69,9 @@ static void on_tick(struct ev_loop *loop, ev_timer *tick, int events)
 	worker->now_us = clock_us();
 	atomic_store_explicit(&worker->heartbeat_us, worker->now_us, memory_order_relaxed);
 	wheel_run(&worker->wheel, worker->now_us, on_timer, worker);
-	bool fast = worker->wheel.count > 0;
+	/* Without clients only idle connections to targets wait for something. */
+	bool fast =
+	    atomic_load_explicit(&worker->counters.client_connections, memory_order_relaxed) > 0;
 	if (fast != worker->tick_fast)
 		set_tick(worker, fast);
 }
