@@ -1,0 +1,279 @@
+#include "tests/unit/proxy/rig.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "daemon/base/clock.h"
+#include "daemon/net/net.h"
+#include <stdlib.h>
+
+#include "tests/unit/unit.h"
+
+#define WAIT_MS 5000
+
+/* One configuration with all that it points to. */
+struct setup {
+	struct proxy_generation pub;
+	struct conf conf;
+	struct conf_listener listeners[2];
+	struct conf_pool pool;
+	struct conf_target targets[RIG_TARGETS];
+	char texts[RIG_TARGETS][ADDR_TEXT_MAX];
+	struct rig *rig;
+};
+
+static void let_go(struct proxy_generation *generation)
+{
+	struct setup *setup = generation->owner;
+	setup->rig->generations--;
+	fleet_free(generation->fleet);
+	free(setup);
+}
+
+static int listen_somewhere(struct addr *bind)
+{
+	struct net_listen_options options = {.reuse_port = true};
+	socklen_t len = sizeof(*bind);
+	memset(bind, 0, sizeof(*bind));
+	bind->in.sin_family = AF_INET;
+	bind->in.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	int fd = net_listen_tcp(bind, &options);
+	CU_ASSERT_FATAL(fd >= 0);
+	CU_ASSERT_FATAL(getsockname(fd, &bind->sa, &len) == 0);
+	return fd;
+}
+
+void rig_init(struct rig *rig)
+{
+	static const char *const names[] = {"web", "raw"};
+	const uint64_t hash_key[2] = {1, 2};
+	struct err err = {""};
+	memset(rig, 0, sizeof(*rig));
+	rig->sessions = session_table_new(1000, hash_key);
+	rig->journal = journal_new(64);
+	CU_ASSERT_FATAL(rig->sessions && rig->journal);
+	struct proxy_shared shared = {
+	    .workers = 1, .sessions = rig->sessions, .journal = rig->journal};
+	rig->proxy = proxy_start(&shared, &err);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(rig->proxy);
+	for (unsigned i = 0; i < 2; i++) {
+		int fd = listen_somewhere(&rig->binds[i]);
+		CU_ASSERT_EQUAL_FATAL(
+		    proxy_add_listener(rig->proxy, names[i], &rig->binds[i], 0, fd), 0);
+	}
+	for (unsigned i = 0; i < RIG_TARGETS; i++)
+		rig->listening[i] = listen_somewhere(&rig->targets[i]);
+	rig->n_targets = 1;
+	rig->ack_timeout_us = 10 * US_PER_SEC;
+	rig->listener = (struct conf_listener){
+	    .n_binds = 1,
+	    .header_timeout_us = 10 * US_PER_SEC,
+	    .idle_timeout_us = 20 * US_PER_SEC,
+	    .max_header_size = 4096,
+	};
+	rig->pool = (struct conf_pool){
+	    .name = "pool",
+	    .sticky = {.cookie_name = "Y",
+		.prefix4 = 32,
+		.prefix6 = 64,
+		.ttl_us = 3600 * US_PER_SEC},
+	    .connect_timeout_us = 2 * US_PER_SEC,
+	    .response_timeout_us = 10 * US_PER_SEC,
+	    .retries = 2,
+	};
+}
+
+static void build_conf(struct rig *rig, struct setup *setup)
+{
+	setup->rig = rig;
+	setup->pool = rig->pool;
+	setup->pool.targets = setup->targets;
+	setup->pool.n_targets = rig->n_targets;
+	setup->listeners[RIG_HTTP] = setup->listeners[RIG_TCP] = rig->listener;
+	setup->listeners[RIG_HTTP].name = "web";
+	setup->listeners[RIG_HTTP].binds = &rig->binds[RIG_HTTP];
+	setup->listeners[RIG_TCP].name = "raw";
+	setup->listeners[RIG_TCP].binds = &rig->binds[RIG_TCP];
+	setup->listeners[RIG_TCP].mode = CONF_MODE_TCP;
+	setup->conf = (struct conf){
+	    .listeners = setup->listeners,
+	    .n_listeners = 2,
+	    .pools = &setup->pool,
+	    .n_pools = 1,
+	    .sync = {.sessions = rig->sessions_mode, .ack_timeout_us = rig->ack_timeout_us},
+	};
+}
+
+void rig_apply(struct rig *rig)
+{
+	struct err err = {""};
+	struct fleet_target_spec targets[RIG_TARGETS] = {{0}};
+	struct setup *setup = calloc(1, sizeof(*setup));
+	CU_ASSERT_PTR_NOT_NULL_FATAL(setup);
+	build_conf(rig, setup);
+	for (unsigned i = 0; i < rig->n_targets; i++) {
+		addr_format(&rig->targets[i], setup->texts[i]);
+		setup->targets[i] = (struct conf_target){
+		    .text = setup->texts[i], .addr = rig->targets[i], .weight = 1};
+		targets[i] = (struct fleet_target_spec){
+		    .text = setup->texts[i], .addr = rig->targets[i], .weight = 1};
+	}
+	struct fleet_pool_spec pool = {
+	    .name = "pool", .targets = targets, .n_targets = rig->n_targets};
+	rig->fleet = fleet_new(&pool, 1, rig->fleet);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(rig->fleet);
+	setup->pub = (struct proxy_generation){
+	    .conf = &setup->conf, .fleet = rig->fleet, .free_fn = let_go, .owner = setup};
+	rig->generations++;
+	CU_ASSERT_EQUAL_FATAL(proxy_apply(rig->proxy, &setup->pub, &err), 0);
+	uint64_t end_us = clock_us() + WAIT_MS * US_PER_MS;
+	while (!proxy_applied(rig->proxy) && clock_us() < end_us)
+		poll(NULL, 0, 1);
+	CU_ASSERT_FATAL(proxy_applied(rig->proxy));
+}
+
+void rig_fini(struct rig *rig)
+{
+	proxy_stop(rig->proxy);
+	CU_ASSERT_EQUAL(rig->generations, 0);
+	for (unsigned i = 0; i < RIG_TARGETS; i++)
+		rig_close_target(rig, i);
+	session_table_free(rig->sessions);
+	journal_free(rig->journal);
+}
+
+bool rig_wait(struct rig *rig, uint64_t (*counter)(const struct proxy_stats *), uint64_t at_least)
+{
+	struct proxy_stats stats;
+	uint64_t end_us = clock_us() + WAIT_MS * US_PER_MS;
+	do {
+		proxy_stats(rig->proxy, &stats);
+		if (counter(&stats) >= at_least)
+			return true;
+		poll(NULL, 0, 1);
+	} while (clock_us() < end_us);
+	return false;
+}
+
+int rig_connect(const struct rig *rig, enum rig_listener listener)
+{
+	const struct addr *addr = &rig->binds[listener];
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	CU_ASSERT_FATAL(fd >= 0);
+	CU_ASSERT_FATAL(connect(fd, &addr->sa, addr_len(addr)) == 0);
+	return fd;
+}
+
+static bool wait_readable(int fd, int ms)
+{
+	struct pollfd pollfd = {.fd = fd, .events = POLLIN};
+	return poll(&pollfd, 1, ms) == 1;
+}
+
+int rig_accept(const struct rig *rig, unsigned target)
+{
+	CU_ASSERT_FATAL(wait_readable(rig->listening[target], WAIT_MS));
+	int fd = accept4(rig->listening[target], NULL, NULL, SOCK_CLOEXEC);
+	CU_ASSERT_FATAL(fd >= 0);
+	return fd;
+}
+
+void rig_close_target(struct rig *rig, unsigned target)
+{
+	if (rig->listening[target] >= 0)
+		close(rig->listening[target]);
+	rig->listening[target] = -1;
+}
+
+void peer_send(int fd, const char *text)
+{
+	CU_ASSERT_EQUAL(send(fd, text, strlen(text), MSG_NOSIGNAL), (ssize_t)strlen(text));
+}
+
+static ssize_t read_some(int fd, char *buf, size_t len)
+{
+	if (!wait_readable(fd, WAIT_MS))
+		return -ETIMEDOUT;
+	ssize_t n = recv(fd, buf, len, 0);
+	return n < 0 ? -errno : n;
+}
+
+void peer_expect(int fd, const char *text)
+{
+	char buf[4096];
+	size_t len = 0, want = strlen(text);
+	CU_ASSERT_FATAL(want < sizeof(buf));
+	while (len < want) {
+		ssize_t n = read_some(fd, buf + len, want - len);
+		if (n <= 0)
+			break;
+		len += (size_t)n;
+	}
+	bool equal = len == want && memcmp(buf, text, want) == 0;
+	if (!equal)
+		printf("\nwant:\n%s\ngot:\n%.*s\n", text, (int)len, buf);
+	CU_ASSERT_FATAL(equal);
+}
+
+void peer_read_head(int fd, char head[PEER_HEAD_MAX])
+{
+	size_t len = 0;
+	while (len < PEER_HEAD_MAX - 1 && (len < 4 || memcmp(head + len - 4, "\r\n\r\n", 4) != 0)) {
+		if (read_some(fd, head + len, 1) <= 0)
+			break;
+		len++;
+	}
+	head[len] = '\0';
+}
+
+static void check_head(const char *head, const char *start, const char *part)
+{
+	bool good = strncmp(head, start, strlen(start)) == 0 && strstr(head, part);
+	if (!good)
+		printf("\nwant: %s ... %s\ngot:\n%s\n", start, part, head);
+	CU_ASSERT_FATAL(good);
+}
+
+void peer_expect_head(int fd, const char *start, const char *part)
+{
+	char head[PEER_HEAD_MAX];
+	peer_read_head(fd, head);
+	check_head(head, start, part);
+}
+
+void peer_expect_answer(int fd, const char *start, const char *part)
+{
+	char head[PEER_HEAD_MAX], byte;
+	peer_read_head(fd, head);
+	check_head(head, start, part);
+	const char *field = strstr(head, "\r\nContent-Length: ");
+	for (long left = field ? atol(field + 18) : 0; left > 0; left--)
+		CU_ASSERT_EQUAL_FATAL(read_some(fd, &byte, 1), 1);
+}
+
+void peer_expect_eof(int fd)
+{
+	char byte;
+	CU_ASSERT_EQUAL(read_some(fd, &byte, 1), 0);
+}
+
+void peer_expect_reset(int fd)
+{
+	char byte;
+	CU_ASSERT_EQUAL(read_some(fd, &byte, 1), -ECONNRESET);
+}
+
+void peer_expect_silence(int fd, int ms)
+{
+	CU_ASSERT_FALSE(wait_readable(fd, ms));
+}
+
+void peer_reset(int fd)
+{
+	struct linger linger = {.l_onoff = 1, .l_linger = 0};
+	CU_ASSERT_EQUAL(setsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger)), 0);
+	close(fd);
+}

@@ -1,0 +1,59 @@
+/* The engine in this process, between sockets that the test holds: one worker, an HTTP and a TCP
+ * listener, two targets. One thread plays client and targets, so that each step is where the test
+ * says. Every wait ends by itself after some seconds. */
+#pragma once
+
+#include <stdbool.h>
+
+#include "conf/conf.h"
+#include "daemon/proxy/proxy.h"
+
+#define RIG_TARGETS 2
+
+enum rig_listener { RIG_HTTP, RIG_TCP };
+
+struct rig {
+	struct proxy *proxy;
+	struct session_table *sessions;
+	struct journal *journal;
+	struct fleet *fleet; /* the latest */
+	struct addr binds[2];
+	struct addr targets[RIG_TARGETS];
+	int listening[RIG_TARGETS]; /* -1: closed */
+	unsigned generations;       /* alive */
+	/* The next rig_apply builds from these. */
+	struct conf_pool pool;
+	struct conf_listener listener;
+	uint32_t n_targets;
+	enum conf_sync_sessions sessions_mode;
+	uint64_t ack_timeout_us;
+};
+
+/* With the first target only and short timeouts; not applied yet. */
+void rig_init(struct rig *rig);
+/* Puts the settings in force. */
+void rig_apply(struct rig *rig);
+/* Stops the engine; fails the test if a generation or connection is left. */
+void rig_fini(struct rig *rig);
+/* Waits until counter(stats) >= at_least: true, or false after some seconds. */
+bool rig_wait(struct rig *rig, uint64_t (*counter)(const struct proxy_stats *), uint64_t at_least);
+
+int rig_connect(const struct rig *rig, enum rig_listener listener);
+int rig_accept(const struct rig *rig, unsigned target);
+void rig_close_target(struct rig *rig, unsigned target);
+
+void peer_send(int fd, const char *text);
+/* The next bytes are exactly these. */
+void peer_expect(int fd, const char *text);
+#define PEER_HEAD_MAX 4096
+/* Takes a head; what came until the wait was over, if it is not complete. */
+void peer_read_head(int fd, char head[PEER_HEAD_MAX]);
+/* The next bytes are a head that begins with `start` and contains `part`. */
+void peer_expect_head(int fd, const char *start, const char *part);
+/* The same, and takes the body of Content-Length. */
+void peer_expect_answer(int fd, const char *start, const char *part);
+void peer_expect_eof(int fd);
+void peer_expect_reset(int fd);
+/* Nothing comes for `ms`. */
+void peer_expect_silence(int fd, int ms);
+void peer_reset(int fd);
