@@ -7,6 +7,7 @@
  *  - it stays so: no change of state at all in the time that follows,
  *  - who it is follows the failback policy: with preemption the better node; without it, whoever
  *    was alone in holding the VIP when the trouble ended (if it was fit then).
+ *  - where both were Active until then, the winner's announcement is the last one that was made.
  * During the trouble: nobody holds the VIP who is not Active, and an operator's resignation moves
  * the VIP where the peer listens.
  *
@@ -27,7 +28,14 @@
 #define WIRE_MAX      512
 #define INBOX_MAX     512
 
-enum bug { BUG_NONE, BUG_DEAF_ACTIVE, BUG_NO_HOLD, BUG_ALWAYS_PREEMPTS, BUG_COUNT };
+enum bug {
+	BUG_NONE,
+	BUG_DEAF_ACTIVE,
+	BUG_NO_HOLD,
+	BUG_ALWAYS_PREEMPTS,
+	BUG_SILENT_LOSER,
+	BUG_COUNT
+};
 
 struct packet {
 	uint64_t at_us; /* when it arrives */
@@ -58,6 +66,8 @@ struct world {
 	unsigned changes;
 	enum bug bug;
 	bool tell;
+	int announcer; /* who announced the VIP last */
+	bool was_dual; /* both were Active when the wire became sound */
 	char broken[160];
 };
 
@@ -128,12 +138,16 @@ static void perform(struct world *w, int i, unsigned actions)
 		send_advert(w, i, node->priority);
 	if (actions & VRRP_DO_ADD_VIP)
 		node->has_vip = true;
+	if (actions & VRRP_DO_ANNOUNCE)
+		w->announcer = i;
 }
 
 static void conclude(
     struct world *w, int i, enum vrrp_state before, unsigned actions, const char *why)
 {
 	struct node *node = &w->nodes[i];
+	if (w->bug == BUG_SILENT_LOSER && (actions & VRRP_DO_REMOVE_VIP))
+		actions &= ~(unsigned)VRRP_DO_SEND_ADVERT;
 	perform(w, i, actions);
 	if (node->fsm.state != before) {
 		w->changes++;
@@ -324,6 +338,9 @@ static void disturb(struct world *w)
 static void make_sound(struct world *w)
 {
 	tell(w, "the wire is sound, the nodes are whole");
+	w->was_dual = true;
+	for (int i = 0; i < 2; i++)
+		w->was_dual &= runs(&w->nodes[i]) && w->nodes[i].fsm.state == VRRP_ACTIVE;
 	w->n_wire = 0; /* nothing of an earlier life is still on its way */
 	w->cut[0] = w->cut[1] = false;
 	w->loss_percent = w->duplicate_percent = 0;
@@ -393,6 +410,8 @@ static void check_settles(struct world *w)
 	run_until(w, w->now_us + 10 * down_us);
 	if (w->changes != changes)
 		break_rule(w, "no peace on a sound wire");
+	if (w->was_dual && winner >= 0 && w->announcer != winner)
+		break_rule(w, "the neighbours believe the loser");
 }
 
 /* From peace: the operator moves the VIP; then the holder dies. */
@@ -480,6 +499,7 @@ int main(int argc, char **argv)
 	    [BUG_DEAF_ACTIVE] = "an Active that does not listen",
 	    [BUG_NO_HOLD] = "a resigned node that does not wait",
 	    [BUG_ALWAYS_PREEMPTS] = "preemption against the policy",
+	    [BUG_SILENT_LOSER] = "an Active that yields without a last advert",
 	};
 	if (argc > 1) {
 		run_history(&w, strtoull(argv[1], NULL, 10), BUG_NONE, true);

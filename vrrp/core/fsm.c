@@ -22,6 +22,7 @@ struct cell {
 #define PROMOTE (VRRP_DO_SEND_ADVERT | VRRP_DO_ADD_VIP | VRRP_DO_ANNOUNCE)
 #define LEAVE   (VRRP_DO_REMOVE_VIP | VRRP_DO_SEND_LEAVING)
 #define ASSERT  (VRRP_DO_SEND_ADVERT | VRRP_DO_ANNOUNCE)
+#define CONCEDE (VRRP_DO_REMOVE_VIP | VRRP_DO_SEND_ADVERT)
 #define IN(state)              \
 	{                      \
 		state, 0, KEEP \
@@ -29,7 +30,9 @@ struct cell {
 
 /* Complete: every state has a cell for every event. An Active that hears a losing advert answers at
  * once, so that the other yields (RFC 9568 section 6.4.3, line 750), and announces its addresses
- * again, because the other has announced them too. */
+ * again, because the other has announced them too. That is why the one who yields sends a last,
+ * losing advert: the winner may not have heard of it, and neighbours would go on sending here. Not
+ * after a stall: its priority might win. */
 static const struct cell table[VRRP_STATE_COUNT][VRRP_EVENT_COUNT] =
     {
 	[VRRP_INITIALIZE] =
@@ -77,8 +80,8 @@ static const struct cell table[VRRP_STATE_COUNT][VRRP_EVENT_COUNT] =
 		[VRRP_EV_ADVERT_LOWER] = {VRRP_ACTIVE, ASSERT, KEEP},
 		[VRRP_EV_ADVERT_INCUMBENT] = {VRRP_BACKUP, VRRP_DO_REMOVE_VIP, LEARN},
 		[VRRP_EV_ADVERT_EQUAL_LOWER] = {VRRP_ACTIVE, ASSERT, KEEP},
-		[VRRP_EV_ADVERT_EQUAL_HIGHER] = {VRRP_BACKUP, VRRP_DO_REMOVE_VIP, LEARN},
-		[VRRP_EV_ADVERT_HIGHER] = {VRRP_BACKUP, VRRP_DO_REMOVE_VIP, LEARN},
+		[VRRP_EV_ADVERT_EQUAL_HIGHER] = {VRRP_BACKUP, CONCEDE, LEARN},
+		[VRRP_EV_ADVERT_HIGHER] = {VRRP_BACKUP, CONCEDE, LEARN},
 		[VRRP_EV_ADVERT_STALE] = IN(VRRP_ACTIVE),
 		[VRRP_EV_RESIGN] = {VRRP_BACKUP, LEAVE, YIELD},
 		[VRRP_EV_FAULT] = {VRRP_FAULT, LEAVE, STOP},
