@@ -198,6 +198,20 @@ static void each_refusal_has_its_packet(void)
 	}
 }
 
+static void reserved_bits_are_no_part_of_the_interval(void)
+{
+	uint8_t copy[sizeof(plain)];
+	memcpy(copy, plain, sizeof(copy));
+	copy[4] = 0xf1;
+	mend_checksum(copy, sizeof(copy));
+	struct vrrp_received packet = received(copy, sizeof(copy), "10.96.0.1");
+	struct vrrp_expect expect = expectation();
+	struct vrrp_advert advert;
+	enum vrrp_checksum form;
+	CU_ASSERT_EQUAL_FATAL(vrrp_parse(&packet, &expect, &advert, &form), VRRP_ACCEPTED);
+	CU_ASSERT_EQUAL(advert.interval_cs, 0x164);
+}
+
 static void only_the_peer_may_speak_unicast(void)
 {
 	struct vrrp_received packet = received(plain, 12, "10.96.0.1");
@@ -257,6 +271,7 @@ static void bytes_behind_are_tolerated_and_summed(void)
 	uint8_t longer[16] = {0};
 	memcpy(longer, plain, 12);
 	longer[13] = 7;
+	longer[14] = 9;
 	struct vrrp_received packet = received(longer, sizeof(longer), "10.96.0.1");
 	CU_ASSERT_EQUAL(parse(&packet), VRRP_REFUSED_CHECKSUM);
 	mend_checksum(longer, sizeof(longer));
@@ -345,8 +360,8 @@ static void every_refusal_has_a_text(void)
 
 UNIT_MAIN("vrrp/packet", UNIT(golden_packets_are_read), UNIT(golden_packets_are_written),
     UNIT(checksum_policy_decides), UNIT(pseudo_header_has_the_real_destination),
-    UNIT(each_refusal_has_its_packet), UNIT(only_the_peer_may_speak_unicast),
-    UNIT(ttl_window_can_be_wider), UNIT(truncated_at_every_byte_is_refused),
-    UNIT(bytes_behind_are_tolerated_and_summed), UNIT(refused_packet_leaves_outputs_alone),
-    UNIT(every_value_survives_the_round_trip), UNIT(encode_refuses_what_has_no_form),
-    UNIT(every_refusal_has_a_text))
+    UNIT(each_refusal_has_its_packet), UNIT(reserved_bits_are_no_part_of_the_interval),
+    UNIT(only_the_peer_may_speak_unicast), UNIT(ttl_window_can_be_wider),
+    UNIT(truncated_at_every_byte_is_refused), UNIT(bytes_behind_are_tolerated_and_summed),
+    UNIT(refused_packet_leaves_outputs_alone), UNIT(every_value_survives_the_round_trip),
+    UNIT(encode_refuses_what_has_no_form), UNIT(every_refusal_has_a_text))
