@@ -114,6 +114,8 @@ class Api:
             status, body = self.request("GET", path, timeout=2)
         except OSError:
             return None
+        if isinstance(body, str):
+            raise LabError(f"GET {path}: the answer is not JSON: {body!r}")
         return body if status == 200 else None
 
 
