@@ -96,7 +96,8 @@ static char *put_forwarded_for(char *at, const struct h1_head *head, const struc
 	return PUT(at, "\r\n");
 }
 
-size_t heads_request(const struct h1_head *head, const struct addr *peer, char *out)
+size_t heads_request(
+    const struct h1_head *head, const struct addr *peer, struct slice default_host, char *out)
 {
 	char *at = out;
 	bool absolute = head->target.p[0] != '/' && head->target.p[0] != '*';
@@ -104,11 +105,12 @@ size_t heads_request(const struct h1_head *head, const struct addr *peer, char *
 	*at++ = ' ';
 	at = put(at, head->path.p, head->path.len);
 	at = PUT(at, " HTTP/1.1\r\n");
-	/* HTTP/1.1 wants a Host even where HTTP/1.0 had none (RFC 9112 section 3.2). */
+	/* HTTP/1.1 wants a Host even where HTTP/1.0 had none (RFC 9112 section 3.2), and servers
+	 * refuse an empty one. */
 	if (absolute || head->host.len == 0) {
+		struct slice host = head->host.len > 0 ? head->host : default_host;
 		at = PUT(at, "Host: ");
-		if (head->host.len > 0)
-			at = put(at, head->host.p, head->host.len);
+		at = put(at, host.p, host.len);
 		at = PUT(at, "\r\n");
 	}
 	struct run run = {NULL, NULL};

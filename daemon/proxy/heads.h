@@ -12,8 +12,10 @@
 /* Room that is enough for heads_request of this head. */
 size_t heads_request_room(const struct h1_head *head);
 /* The request as the target gets it: HTTP/1.1, origin-form, without hop-by-hop fields, with
- * X-Forwarded-For (one line: what came, then `peer`) and X-Forwarded-Proto. Returns the length. */
-size_t heads_request(const struct h1_head *head, const struct addr *peer, char *out);
+ * X-Forwarded-For (one line: what came, then `peer`) and X-Forwarded-Proto. `default_host`, at most
+ * an address with a port, is for HTTP/1.0 requests that name no host. Returns the length. */
+size_t heads_request(
+    const struct h1_head *head, const struct addr *peer, struct slice default_host, char *out);
 
 struct heads_response {
 	bool close;       /* say Connection: close */

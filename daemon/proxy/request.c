@@ -1,4 +1,6 @@
 /* From the client: heads and bodies of requests. */
+#include <string.h>
+
 #include "daemon/proxy/heads.h"
 #include "daemon/proxy/http.h"
 
@@ -56,19 +58,21 @@ static void accept_head(struct txn *txn, const struct h1_head *head)
 	}
 	struct client *client = txn->client;
 	struct worker *worker = txn->worker;
+	struct target *target =
+	    choose_first(worker, txn->gen, txn->listener->pool, &client->peer, head, &txn->choice);
+	if (!target) {
+		COUNT(worker, no_target);
+		txn_answer(txn, 503, "no_target");
+		return;
+	}
+	txn_set_target(txn, target);
 	if (!buf_reserve(&txn->request, heads_request_room(head))) {
 		client_close(worker, client, true);
 		return;
 	}
-	txn->request.end = (uint32_t)heads_request(head, &client->peer, txn->request.data);
-	struct target *target =
-	    choose_first(worker, txn->gen, txn->listener->pool, &client->peer, head, &txn->choice);
-	if (target) {
-		txn_set_target(txn, target);
-		return;
-	}
-	COUNT(worker, no_target);
-	txn_answer(txn, 503, "no_target");
+	struct slice default_host = {target->text, strlen(target->text)};
+	txn->request.end =
+	    (uint32_t)heads_request(head, &client->peer, default_host, txn->request.data);
 }
 
 size_t request_begin(struct client *client, const char *data, size_t len)

@@ -17,7 +17,7 @@ static void check_request(const char *ip, const char *in, const char *expected)
 	CU_ASSERT_EQUAL_FATAL(h1_parse_request(in, strlen(in), &head), H1_OK);
 	char *out = malloc(heads_request_room(&head));
 	CU_ASSERT_PTR_NOT_NULL_FATAL(out);
-	size_t len = heads_request(&head, &peer, out);
+	size_t len = heads_request(&head, &peer, SLICE("192.0.2.9:8080"), out);
 	CU_ASSERT(len <= heads_request_room(&head));
 	bool equal = len == strlen(expected) && memcmp(out, expected, len) == 0;
 	if (!equal)
@@ -64,7 +64,7 @@ static void requests(void)
 	    {"192.0.2.1", "OPTIONS http://a.b HTTP/1.1\r\nHost: a.b\r\n\r\n",
 		"OPTIONS * HTTP/1.1\r\nHost: a.b\r\n" FORWARDED("192.0.2.1")},
 	    {"192.0.2.1", "GET /p HTTP/1.0\r\n\r\n",
-		"GET /p HTTP/1.1\r\nHost: \r\n" FORWARDED("192.0.2.1")},
+		"GET /p HTTP/1.1\r\nHost: 192.0.2.9:8080\r\n" FORWARDED("192.0.2.1")},
 	    /* Expect only where somebody waits for it */
 	    {"192.0.2.1",
 		"PUT / HTTP/1.1\r\nHost: h\r\nExpect: 100-continue\r\nContent-Length: 1\r\n\r\n",
