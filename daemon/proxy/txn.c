@@ -220,6 +220,8 @@ static bool find_another(struct txn *txn, int error, bool reused, bool establish
 		struct target *next = choose_again(txn->worker, txn->gen, txn->listener->pool,
 		    &txn->client->peer, &txn->choice, txn->tried, txn->n_tried);
 		if (next) {
+			/* A stale connection to one target says nothing about those to others. */
+			txn->fresh_only = txn->fresh_only && next == txn->target;
 			txn_set_target(txn, next);
 			COUNT(txn->worker, retries);
 			return true;

@@ -1,6 +1,6 @@
 """Keep-alive and pooling, pipelining, who closes what and when."""
 from harness import (Case, answer, answer_drip, closed, do, drip, gets, gets_error, hangup, leave,
-                     released, sees, send, shut, untouched)
+                     released, sees, send, shut, stop_listening, untouched)
 from messages import fwd, fwd_post, ok, ok_close, post, req, served
 from transfer import eager_client
 
@@ -85,6 +85,10 @@ CASES = [
          sees(fwd_post(b"x" * 5000).replace(b"POST", b"PUT", 1)), hangup(reset=True),
          sees(fwd_post(b"x" * 5000).replace(b"POST", b"PUT", 1), b="b2"), answer(ok(), b="b2"),
          gets(ok())),
+    Case("after a stale connection to a target that is gone, others are reused",
+         *served(b"/1", b="x", t=0), *served(b"/2", b="y", t=1), stop_listening(0),
+         send(req(b"/3")), sees(fwd(b"/3"), b="x"), hangup("x"), sees(fwd(b"/3"), b="y"),
+         answer(ok(), b="y"), gets(ok()), untouched(1), targets=2),
     Case("a POST that a pooled connection swallowed is not sent again",
          *served(b"/1"), send(post(b"pay", b"/2")), sees(fwd_post(b"pay", b"/2")), hangup(),
          gets_error(502, closed=False), untouched(), *served(b"/3", b="b2")),
