@@ -147,6 +147,8 @@ static void conclude(struct vrrp_instance *instance, enum vrrp_state previous, u
     const char *reason, uint64_t now_us)
 {
 	bool changed = instance->fsm.state != previous;
+	if (changed && instance->fsm.state == VRRP_ACTIVE)
+		instance->handed_over = false;
 	perform(instance, actions, changed && instance->fsm.state == VRRP_ACTIVE, now_us);
 	if (changed)
 		note_change(instance, previous, reason, now_us);
@@ -432,8 +434,8 @@ static void adopt_fitness(struct vrrp_instance *instance, const struct vrrp_fitn
 {
 	text_copy(instance->proxy_fault, sizeof(instance->proxy_fault),
 	    fitness->ready ? "" : fitness->reason);
-	instance->fsm.preempt =
-	    instance->config.failback == CONF_FAILBACK_WHEN_WARM && fitness->warm;
+	instance->fsm.preempt = instance->config.failback == CONF_FAILBACK_WHEN_WARM &&
+				fitness->warm && !instance->handed_over;
 }
 
 /* With `auto`, until the peer has shown what it writes: the form with the pseudo-header. RFC 9568
@@ -586,6 +588,8 @@ int vrrp_instance_resign(struct vrrp_instance *instance, const char *reason, str
 	}
 	char text[IPC_REASON_MAX];
 	snprintf(text, sizeof(text), "resigned: %s", reason[0] ? reason : "asked to");
+	instance->handed_over = true;
+	instance->fsm.preempt = false;
 	step(instance, VRRP_EV_RESIGN, text);
 	rearm(instance);
 	return 0;

@@ -63,6 +63,7 @@ struct vrrp_instance {
 	/* Why it is not fit; empty: no objection. */
 	char proxy_fault[IPC_REASON_MAX];
 	char link_fault[IPC_REASON_MAX];
+	bool handed_over; /* by the operator: no preemption before we have been Active again */
 	char trouble[IPC_REASON_MAX]; /* something failed; tried again at retry_us */
 	uint64_t retry_us;
 	uint64_t mute_us; /* since when no advert could be sent; 0: the last one was */
