@@ -82,7 +82,7 @@ def failover(lab, dying, survivor, strike, flush=True, clients=True, deadline_ms
     return story
 
 
-def check_story(checks, story, outage_limit_ms, clients=True):
+def check_story(checks, story, outage_limit_ms, clients=True, reason=""):
     """What every failover must show. The limit is the promise; a noisy machine gets three times."""
     checks.at_most("outage, ms", story.outage_ms, outage_limit_ms, 3 * SLACK)
     checks.note("takeover, ms", story.takeover_ms)
@@ -100,8 +100,9 @@ def check_story(checks, story, outage_limit_ms, clients=True):
     # Known at once: nothing is learned again.
     checks.equal("health known by the survivor", story.pools_at_once, story.pools_before)
     checks.equal("survivor's transitions", [t["to"] for t in story.transitions], ["active"])
-    checks.true("the transition says why", story.reason().strip() not in ("", "?"))
     checks.note("reason", story.reason())
+    checks.true(f"the transition says why: {reason}",
+                reason in story.reason() and story.reason().strip() not in ("", "?"))
     if clients:
         for kind, row in story.sticky.items():
             checks.true(f"{kind}: at least 100 clients", row["clients"] >= 100)

@@ -11,7 +11,8 @@ from testing import TestLab
 
 SILENCE_MS = 400   # nobody could say goodbye: the peer's timer
 GOODBYE_MS = 100   # priority 0
-HANG_MS = 2000     # first the heartbeat must be missed, for a second
+HANG_MS = 2000     # first the heartbeat must be missed, for a second; then priority 0
+REASONS = {SILENCE_MS: "no advert for", GOODBYE_MS: "resigned", HANG_MS: "resigned"}
 
 
 def each_order(checks, strike, limit_ms, then=lambda *_: None, unflushed=False, **options):
@@ -25,7 +26,7 @@ def each_order(checks, strike, limit_ms, then=lambda *_: None, unflushed=False, 
             dying, survivor = lab.start_pair(primary)
             story = failover(lab, dying, survivor, functools.partial(strike, dying), flush=flush,
                              **options)
-            check_story(checks, story, limit_ms)
+            check_story(checks, story, limit_ms, reason=REASONS[limit_ms])
             then(lab, dying, survivor, story)
 
 
