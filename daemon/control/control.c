@@ -15,7 +15,7 @@
 #include "daemon/base/text.h"
 #include "daemon/sandbox/sandbox.h"
 
-#define WORKER_STUCK_US   IPC_HEARTBEAT_TIMEOUT_US
+#define WORKER_STUCK_US   (800 * US_PER_MS)
 #define CONFIG_TEXT_MAX   (4U << 20)
 #define POLL_INTERVAL_SEC 0.002 /* while something is being waited for that has no event */
 
@@ -397,24 +397,26 @@ static bool workers_alive(struct control *control)
 		if (alive)
 			log_warn("workers: every loop turns again");
 		else
-			log_error("%s: its loop has not turned for %u ms: heartbeat withheld",
-			    object, (unsigned)(WORKER_STUCK_US / US_PER_MS));
+			log_error("%s: its loop has not turned for %u ms: not ready", object,
+			    (unsigned)(WORKER_STUCK_US / US_PER_MS));
 		events_add(&control->events, alive ? "workers" : object,
 		    alive ? "stuck" : "running", alive ? "running" : "stuck", "loop heartbeat");
 	}
 	return alive;
 }
 
-/* Withheld while a worker hangs: yoke-vrrp then gives the VIP away and yoked restarts us. */
+/* While a worker hangs, yoke-vrrp is told and gives the VIP away; yoked hears nothing and restarts
+ * us. */
 static void send_heartbeats(struct control *control)
 {
-	if (!control->started || !workers_alive(control))
+	if (!control->started)
 		return;
-	bool ready = !control->shutdown_deadline_us;
+	bool alive = workers_alive(control), ready = alive && !control->shutdown_deadline_us;
 	union ipc_message msg;
 	ipc_init(&msg, IPC_HEARTBEAT);
 	msg.heartbeat.ready = ready;
-	ipc_send(control->supervisor_io.fd, &msg, -1); /* if yoked is gone, EOF tells */
+	if (alive)
+		ipc_send(control->supervisor_io.fd, &msg, -1); /* if yoked is gone, EOF tells */
 	routers_heartbeat(control, ready);
 }
 

@@ -149,6 +149,7 @@ void routers_heartbeat(struct control *control, bool ready)
 	union ipc_message msg;
 	ipc_init(&msg, IPC_HEARTBEAT);
 	msg.heartbeat.ready = ready;
+	msg.heartbeat.stuck = control->worker_stuck;
 	msg.heartbeat.warm = !control->sync || control->sync_state == SYNC_IN_SYNC;
 	int error = ipc_send(control->link_io.fd, &msg, -1);
 	if (error && error != -EAGAIN)

@@ -116,13 +116,15 @@ struct ipc_applied {
 	char text[IPC_REASON_MAX];
 };
 
-/* Sent every IPC_HEARTBEAT_US. From the proxy only while every worker's loop turns. */
+/* Sent every IPC_HEARTBEAT_US. From the proxy to yoked only while every worker's loop turns; to
+ * yoke-vrrp always, because it must know at once. */
 #define IPC_HEARTBEAT_US         100000
 #define IPC_HEARTBEAT_TIMEOUT_US 1000000
 struct ipc_heartbeat {
 	struct ipc_header header;
 	bool ready; /* proxy: the configuration is in force and every worker accepts */
 	bool warm;  /* proxy: in sync with the peer, so it may take the VIP back */
+	bool stuck; /* proxy: not ready because a worker's loop does not turn */
 };
 
 /* Somebody asked by the admin API; the answer carries the same id. */

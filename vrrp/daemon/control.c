@@ -113,7 +113,8 @@ static void on_proxy_message(const union ipc_message *msg)
 	switch (msg->header.type) {
 	case IPC_HEARTBEAT:
 		control.heartbeat_us = clock_us();
-		set_fitness(msg->heartbeat.ready, msg->heartbeat.warm, "proxy not ready");
+		set_fitness(msg->heartbeat.ready, msg->heartbeat.warm,
+		    msg->heartbeat.stuck ? "a worker of the proxy hangs" : "proxy not ready");
 		break;
 	case IPC_RESIGN: on_resign(&msg->resign); break;
 	default: log_error("proxy sent %s, which is not for us", ipc_type_name(msg->header.type));

@@ -1,0 +1,83 @@
+"""Who holds the VIP when both could: failback, and a node whose heart beats but that cannot serve."""
+import time
+
+import testing
+from failover import check_story, failover
+from freeze import Frozen, threads
+from lab import NODES, Prober, pair_config
+from testing import TestLab
+
+HANG_MS = 1000  # 0.8 s until it is judged, a tick, the goodbye
+
+
+def test_when_warm(checks):
+    """failback when_warm: the better node takes the VIP back, but only when it is in sync. What the
+    operator moves stays where it is."""
+    with TestLab() as lab:
+        config = pair_config("node1")
+        config["virtual_routers"]["front"]["failback"] = "when_warm"
+        first, second = lab.start_pair("node1", config)
+        prober = Prober(lab, deadline_ms=3000)
+        prober.wait_ok()
+
+        checks.section("the better node dies and comes back")
+        first.kill_all()
+        second.wait_state("active")
+        first.start()
+        first.wait_state("active", 15)
+        second.wait_state("backup")
+        warm = [e["id"] for e in first.events("sync") if e["to"] == "in_sync"]
+        back = [e["id"] for e in first.transitions() if e["to"] == "active"]
+        checks.true(f"in sync (event {warm}) before Active (event {back})",
+                    warm and back and warm[0] < back[0])
+        checks.note("reason", first.transitions()[-1]["reason"])
+        prober.wait_ok(50)
+
+        checks.section("the operator moves it")
+        second.wait_in_sync()
+        before = len(first.transitions())
+        first.ctl("failover")
+        second.wait_state("active")
+        first.wait_state("backup")
+        first.wait_in_sync()
+        # Many times the half second after which it would take the VIP back on its own.
+        prober.wait_ok(1000)
+        checks.equal("transitions of the node that gave it away", len(first.transitions()) - before, 1)
+        checks.equal("state of the other", second.state(), "active")
+
+        checks.section("until the other gives it back")
+        second.ctl("failover")
+        first.wait_state("active")
+        prober.wait_ok(50)
+        prober.stop()
+
+
+def test_hang_worker(checks):
+    """One worker's loop stands still, everything else goes on: the node must not keep the VIP. It is
+    restarted and comes back as Backup."""
+    for primary in NODES:
+        checks.section(f"primary {primary}")
+        with TestLab() as lab:
+            dying, survivor = lab.start_pair(primary)
+            pid = dying.pid_of("yoke-proxy")
+            frozen = Frozen(threads(pid, "worker/")[0])
+
+            def strike():
+                moment = time.monotonic()
+                frozen.__enter__()
+                return moment
+            try:
+                story = failover(lab, dying, survivor, strike, takeover_timeout=10)
+            finally:
+                frozen.__exit__()
+            check_story(checks, story, HANG_MS, reason="resigned")
+            checks.at_most("takeover, ms", story.takeover_ms, HANG_MS, 2)
+            checks.true("it says why", "worker" in dying.log().split("Active -> Fault")[-1])
+            dying.wait_state("backup", 15)
+            dying.wait_in_sync()
+            checks.true("another yoke-proxy", dying.pid_of("yoke-proxy") != pid)
+            checks.equal("the survivor stays", survivor.state(), "active")
+
+
+if __name__ == "__main__":
+    testing.main(globals())
