@@ -167,11 +167,13 @@ class Machine:
     def _first_process(self):
         if self.outer.poll() is not None:
             raise AssertionError("the machine did not start")
-        pid = self.outer.pid
-        children = pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-        comm = os.path.basename(self.init[0])
-        if children and pathlib.Path(f"/proc/{children[0]}/comm").read_text().strip() == comm:
-            return int(children[0])
+        pid, comm = self.outer.pid, os.path.basename(self.init[0])
+        try:
+            for child in pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
+                if pathlib.Path(f"/proc/{child}/comm").read_text().strip() == comm:
+                    return int(child)
+        except OSError:  # a short-lived one of the way there
+            pass
         return None
 
     def _remove_cgroups(self):
