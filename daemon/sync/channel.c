@@ -244,10 +244,11 @@ static void dial(struct channel *channel, uint64_t now_us)
 
 static void connection_end(struct channel *channel, const char *reason)
 {
+	/* First, because the reason may be the connection's own text. */
+	stream_disconnected(channel->stream, reason, clock_us());
 	link_close(&channel->current);
 	channel->in_len = channel->out_at = channel->out_len = 0;
 	channel->next_dial_us = clock_us() + channel->dial_delay_us;
-	stream_disconnected(channel->stream, reason, clock_us());
 	channel->on_change(channel->arg);
 }
 
@@ -302,10 +303,7 @@ static bool read_all(struct channel *channel, bool *want_write)
 			return true;
 		}
 		if (result != TLS_OK) {
-			char reason[SYNC_REASON_MAX];
-			snprintf(
-			    reason, sizeof(reason), "%s", tls_conn_reason(channel->current.tls));
-			connection_end(channel, reason);
+			connection_end(channel, tls_conn_reason(channel->current.tls));
 			return false;
 		}
 		moved += n;

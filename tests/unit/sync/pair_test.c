@@ -88,7 +88,7 @@ struct relay {
 	uint16_t port, to_port;
 };
 
-/* c: cut; o: be closed, refuse; O: open; s: stall; q: quit */
+/* c: cut; r: cut by reset; o: be closed, refuse; O: open; s: stall; q: quit */
 static void relay_say(struct relay *relay, char command)
 {
 	CU_ASSERT_EQUAL(write(relay->control[1], &command, 1), 1);
@@ -101,6 +101,16 @@ static void relay_drop(int fd[2])
 			close(fd[i]);
 		fd[i] = -1;
 	}
+}
+
+static void relay_reset(int fd[2])
+{
+	struct linger linger = {.l_onoff = 1, .l_linger = 0};
+	for (int i = 0; i < 2; i++) {
+		if (fd[i] >= 0)
+			setsockopt(fd[i], SOL_SOCKET, SO_LINGER, &linger, sizeof(linger));
+	}
+	relay_drop(fd);
 }
 
 static bool relay_copy(int from, int to)
@@ -135,6 +145,8 @@ static void *relay_main(void *arg)
 			stalled = true;
 		if (command == 'o' || command == 'O')
 			open = command == 'O';
+		if (command == 'r')
+			relay_reset(fd);
 		if (command == 'c' || command == 'o') {
 			relay_drop(fd);
 			stalled = false;
@@ -547,6 +559,31 @@ static void workers_write_at_full_speed(void)
 	pair_stop(&pair);
 }
 
+/* The connection breaks while there is always something to write: writing notices it as often as
+ * reading does. Whoever notices says why, in words that are still there. */
+static void resets_under_full_speed(void)
+{
+	struct pair pair;
+	pair_start(&pair, 1024);
+	sync_set_active(pair.alpha.sync, true);
+	AWAIT(in_sync(&pair.alpha) && in_sync(&pair.beta));
+	for (unsigned round = 0; round < 20; round++) {
+		struct writer writer = {.node = &pair.alpha, .from = round};
+		uint64_t connects = status_of(&pair.alpha).connects;
+		pthread_create(&writer.thread, NULL, writer_main, &writer);
+		relay_say(&pair.relay, 'r');
+		AWAIT(status_of(&pair.alpha).connects > connects);
+		pthread_join(writer.thread, NULL);
+		struct sync_status status = status_of(&pair.alpha);
+		for (const char *c = status.reason; *c; c++)
+			CU_ASSERT(*c >= ' ' && *c <= '~');
+	}
+	AWAIT(in_sync(&pair.alpha) &&
+	      journal_acked(pair.alpha.journal) == journal_last(pair.alpha.journal));
+	CU_ASSERT_EQUAL(entries(&pair.alpha), entries(&pair.beta));
+	pair_stop(&pair);
+}
+
 static void acknowledged_latency(void)
 {
 	struct pair pair;
@@ -571,4 +608,4 @@ static void acknowledged_latency(void)
 UNIT_MAIN("sync/pair", UNIT(snapshot_records_and_a_switch), UNIT(a_hand_over_loses_nothing),
     UNIT(a_cut_is_resumed), UNIT(silence_is_noticed), UNIT(a_wrong_key_gets_nothing),
     UNIT(strangers_do_no_harm), UNIT(a_new_connection_replaces_the_old_one), UNIT(goodbye_is_told),
-    UNIT(workers_write_at_full_speed), UNIT(acknowledged_latency))
+    UNIT(workers_write_at_full_speed), UNIT(resets_under_full_speed), UNIT(acknowledged_latency))
