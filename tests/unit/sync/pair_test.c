@@ -567,7 +567,7 @@ static void resets_under_full_speed(void)
 	pair_start(&pair, 1024);
 	sync_set_active(pair.alpha.sync, true);
 	AWAIT(in_sync(&pair.alpha) && in_sync(&pair.beta));
-	for (unsigned round = 0; round < 20; round++) {
+	for (unsigned round = 0; round < 6; round++) {
 		struct writer writer = {.node = &pair.alpha, .from = round};
 		uint64_t connects = status_of(&pair.alpha).connects;
 		pthread_create(&writer.thread, NULL, writer_main, &writer);
