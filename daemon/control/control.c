@@ -19,7 +19,7 @@
 #define CONFIG_TEXT_MAX   (4U << 20)
 #define POLL_INTERVAL_SEC 0.002 /* while something is being waited for that has no event */
 
-static void poll_soon(struct control *control)
+void control_poll_soon(struct control *control)
 {
 	ev_timer_stop(control->loop, &control->tick);
 	ev_timer_set(&control->tick, POLL_INTERVAL_SEC, CONTROL_TICK_SEC);
@@ -285,7 +285,7 @@ static void on_config_end(struct control *control, uint64_t number)
 	if (!control->started)
 		replica_update_probing(control);
 	control->applying = number;
-	poll_soon(control);
+	control_poll_soon(control);
 }
 
 static void poll_applied(struct control *control)
@@ -315,7 +315,7 @@ static void begin_shutdown(struct control *control, uint64_t timeout_us, const c
 	control->shutdown_deadline_us = clock_us() + timeout_us + 1;
 	if (control->proxy)
 		proxy_drain(control->proxy);
-	poll_soon(control);
+	control_poll_soon(control);
 }
 
 static void poll_shutdown(struct control *control)
@@ -356,6 +356,7 @@ static void on_message(struct control *control, const union ipc_message *msg, in
 	case IPC_LINK: routers_set_link(control, fd); return;
 	case IPC_CONFIG_END: on_config_end(control, msg->config_end.generation); break;
 	case IPC_RELOAD_RESULT: on_reload_result(control, &msg->reload_result); break;
+	case IPC_QUIESCE: handover_for_supervisor(control); break;
 	case IPC_SHUTDOWN:
 		begin_shutdown(control, msg->shutdown.timeout_us, "asked by yoked");
 		break;
@@ -426,6 +427,7 @@ static void on_tick(struct ev_loop *loop, ev_timer *timer, int events)
 	(void)events;
 	struct control *control = timer->data;
 	poll_applied(control);
+	handover_poll(control);
 	poll_shutdown(control);
 	send_heartbeats(control);
 	if (control->started) {
@@ -433,8 +435,8 @@ static void on_tick(struct ev_loop *loop, ev_timer *timer, int events)
 		if (control->ticks++ % 10 == 0)
 			proxy_reap(control->proxy);
 	}
-	if (control->applying || control->shutdown_deadline_us)
-		poll_soon(control);
+	if (control->applying || control->handover.waiting || control->shutdown_deadline_us)
+		control_poll_soon(control);
 }
 
 static void on_terminate(struct ev_loop *loop, ev_signal *signal, int events)

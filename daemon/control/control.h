@@ -69,6 +69,16 @@ struct control {
 	char file[sizeof(((struct ipc_config *)0)->file)];
 	char node[IPC_NAME_MAX];
 
+	/* the VIP is about to leave: handover.c */
+	struct {
+		bool waiting;
+		bool for_supervisor; /* yoked goes on; else we resign ourselves */
+		unsigned quiet_polls;
+		uint64_t deadline_us;
+		admin_ticket ticket;
+		char router[IPC_NAME_MAX];
+	} handover;
+
 	/* yoke-vrrp */
 	ev_io link_io; /* fd -1: no link */
 	struct router_view routers[CONF_ROUTERS_MAX];
@@ -106,10 +116,23 @@ void control_object_target(
 struct generation *generation_new(struct conf *conf, uint64_t number, struct fleet *previous);
 void generation_free(struct generation *generation);
 
+/* Polls again in a few milliseconds. */
+void control_poll_soon(struct control *control);
+
+/* handover.c: no request is lost when the VIP moves as planned */
+void handover_for_supervisor(struct control *control);
+struct admin_reply handover_by_operator(
+    struct control *control, admin_ticket ticket, const char *router);
+void handover_poll(struct control *control);
+/* yoke-vrrp has answered, or is gone. */
+void handover_over(struct control *control);
+
 /* routers.c: the link to yoke-vrrp */
 void routers_set_link(struct control *control, int fd);
 void routers_heartbeat(struct control *control, bool ready);
-struct admin_reply routers_failover(struct control *control, admin_ticket ticket, const char *name);
+bool routers_linked(const struct control *control);
+/* Asks yoke-vrrp to give the VIP away; its answer completes the ticket. 0 or -errno. */
+int routers_resign(struct control *control, admin_ticket ticket, const char *name);
 
 /* replica.c: between the fleet and the sync thread */
 int replica_start(struct control *control, const uint8_t key[CONF_KEY_LEN], struct err *err);

@@ -78,6 +78,7 @@ static void close_link(struct control *control)
 static void on_link_lost(struct control *control)
 {
 	close_link(control);
+	handover_over(control);
 	log_warn("link to yoke-vrrp lost: its virtual routers count as initialize");
 	for (uint32_t i = 0; i < control->n_routers; i++) {
 		struct ipc_router_state *state = &control->routers[i].state;
@@ -101,6 +102,7 @@ static struct json_object *message_body(const char *key, const char *text)
 
 static void on_resign_result(struct control *control, const struct ipc_resign_result *result)
 {
+	handover_over(control);
 	if (result->error)
 		admin_complete(
 		    control->admin, result->id, 409, message_body("error", result->text));
@@ -156,23 +158,19 @@ void routers_heartbeat(struct control *control, bool ready)
 		on_link_lost(control);
 }
 
-struct admin_reply routers_failover(struct control *control, admin_ticket ticket, const char *name)
+bool routers_linked(const struct control *control)
 {
-	struct admin_reply refused = {.status = 409};
+	return control->link_io.fd >= 0;
+}
+
+int routers_resign(struct control *control, admin_ticket ticket, const char *name)
+{
 	union ipc_message msg;
-	if (control->link_io.fd < 0) {
-		refused.body =
-		    message_body("error", "no virtual routers here: nothing to hand over");
-		return refused;
-	}
+	if (!routers_linked(control))
+		return -ENOTCONN;
 	ipc_init(&msg, IPC_RESIGN);
 	msg.resign.id = ticket;
-	text_copy(msg.resign.name, sizeof(msg.resign.name), name ? name : "");
+	text_copy(msg.resign.name, sizeof(msg.resign.name), name);
 	text_copy(msg.resign.reason, sizeof(msg.resign.reason), "asked by the operator");
-	if (ipc_send(control->link_io.fd, &msg, -1) < 0) {
-		refused.status = 503;
-		refused.body = message_body("error", "yoke-vrrp does not answer");
-		return refused;
-	}
-	return (struct admin_reply){0};
+	return ipc_send(control->link_io.fd, &msg, -1);
 }

@@ -346,7 +346,7 @@ static struct admin_reply start_reload(void *arg, admin_ticket ticket)
 
 static struct admin_reply start_failover(void *arg, admin_ticket ticket, const char *router)
 {
-	return routers_failover(arg, ticket, router);
+	return handover_by_operator(arg, ticket, router);
 }
 
 static bool view_healthy(void *arg, struct err *why)

@@ -147,6 +147,8 @@ static bool sanitise(union ipc_message *msg)
 	case IPC_RESIGN_RESULT: END_TEXT(msg->resign_result.text); return true;
 	case IPC_CONFIG_END:
 	case IPC_LINK:
+	case IPC_QUIESCE:
+	case IPC_QUIET:
 	case IPC_SHUTDOWN:
 	case IPC_RELOAD:
 	case IPC_ROUTERS_END: return true;

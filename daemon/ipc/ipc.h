@@ -2,8 +2,8 @@
  *a packet, file descriptors beside it. All three programs are of one build; a message of the wrong
  *size for its type is a bug and refused.
  *
- *	yoked  --CONFIG+fd, LISTENER+fd.., CONFIG_END, SHUTDOWN-->           yoke-proxy
- *	yoked  <--APPLIED, HEARTBEAT, RELOAD--                               yoke-proxy
+ *	yoked  --CONFIG+fd, LISTENER+fd.., CONFIG_END, QUIESCE, SHUTDOWN-->  yoke-proxy
+ *	yoked  <--APPLIED, HEARTBEAT, RELOAD, QUIET--                        yoke-proxy
  *	yoked  --RELOAD_RESULT-->                                            yoke-proxy
  *	yoked  --ROUTER.., ROUTERS_END, LINK+fd, SHUTDOWN-->                 yoke-vrrp
  *	yoked  <--APPLIED, HEARTBEAT, ROUTER_STATE--                         yoke-vrrp
@@ -36,6 +36,8 @@
 	X(CONFIG_END, config_end)       \
 	X(LINK, link)                   \
 	X(SHUTDOWN, shutdown)           \
+	X(QUIESCE, quiesce)             \
+	X(QUIET, quiet)                 \
 	X(APPLIED, applied)             \
 	X(HEARTBEAT, heartbeat)         \
 	X(RELOAD, reload)               \
@@ -106,6 +108,18 @@ struct ipc_link {
 struct ipc_shutdown {
 	struct ipc_header header;
 	uint64_t timeout_us;
+};
+
+/* The VIP is about to leave: no new connections (their SYNs are ignored, so that TCP sends them
+ * again, to the peer), and QUIET as soon as no request is in flight, or after IPC_QUIESCE_MAX_US
+ * all the same. */
+#define IPC_QUIESCE_MAX_US 30000
+struct ipc_quiesce {
+	struct ipc_header header;
+};
+
+struct ipc_quiet {
+	struct ipc_header header;
 };
 
 /* The answer to CONFIG_END / ROUTERS_END. error 0: in force. */

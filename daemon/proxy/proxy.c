@@ -3,8 +3,11 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <linux/filter.h>
+#include <netinet/tcp.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "daemon/base/clock.h"
@@ -330,6 +333,30 @@ static void tell(struct worker *worker, enum message_type type)
 	assert(message);
 	message->type = type;
 	worker_post(worker, message);
+}
+
+void proxy_pause(struct proxy *proxy, bool paused)
+{
+	/* At a TCP header: SYN without ACK is dropped, everything else passes. */
+	struct sock_filter code[] = {
+	    BPF_STMT(BPF_LD | BPF_B | BPF_ABS, 13),
+	    BPF_STMT(BPF_ALU | BPF_AND | BPF_K, TH_SYN | TH_ACK),
+	    BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, TH_SYN, 0, 1),
+	    BPF_STMT(BPF_RET | BPF_K, 0),
+	    BPF_STMT(BPF_RET | BPF_K, UINT32_MAX),
+	};
+	struct sock_fprog program = {sizeof(code) / sizeof(code[0]), code};
+	int unused = 0;
+	list_for_each (it, &proxy->listeners) {
+		const struct listener *listener = list_entry(it, struct listener, registry);
+		/* Best effort: without it, connections of the next milliseconds may be cut. */
+		if (paused)
+			setsockopt(
+			    listener->fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof(program));
+		else
+			setsockopt(
+			    listener->fd, SOL_SOCKET, SO_DETACH_FILTER, &unused, sizeof(unused));
+	}
 }
 
 void proxy_drain(struct proxy *proxy)

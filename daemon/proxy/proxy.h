@@ -88,6 +88,10 @@ bool proxy_alive(struct proxy *proxy, uint64_t window_us, uint32_t *stuck);
 
 void proxy_stats(struct proxy *proxy, struct proxy_stats *out);
 
+/* Paused: new connections are not refused but unheard, so that TCP asks again (after a second, and
+ * then perhaps another node). Those that are established or half-way go on. */
+void proxy_pause(struct proxy *proxy, bool paused);
+
 /* Stop accepting, let requests in flight end (keep-alive responses carry Connection: close, idle
  * connections are closed). */
 void proxy_drain(struct proxy *proxy);

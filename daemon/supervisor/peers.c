@@ -74,6 +74,12 @@ void peers_send_to_vrrp(struct supervisor *sup, const struct setup *setup)
 	send_set(sup, &sup->vrrp, setup, false);
 }
 
+void peers_send_quiesce(struct supervisor *sup)
+{
+	sup->proxy.out.quiesce = true;
+	child_kick(&sup->proxy.child);
+}
+
 void peers_send_shutdown(struct peer *peer, uint64_t timeout_us)
 {
 	peer->out.shutdown = true;
@@ -91,6 +97,9 @@ static bool next_other(struct supervisor *sup, struct outbox *out, union ipc_mes
 	} else if (out->result) {
 		*msg = sup->reload.result;
 		out->in_flight = SENT_RESULT;
+	} else if (out->quiesce) {
+		ipc_init(msg, IPC_QUIESCE);
+		out->in_flight = SENT_QUIESCE;
 	} else if (out->shutdown) {
 		ipc_init(msg, IPC_SHUTDOWN);
 		msg->shutdown.timeout_us = out->shutdown_timeout_us;
@@ -110,6 +119,7 @@ static void sent_other(struct outbox *out)
 		out->link_fd = -1;
 		break;
 	case SENT_RESULT: out->result = false; break;
+	case SENT_QUIESCE: out->quiesce = false; break;
 	case SENT_SHUTDOWN: out->shutdown = false; break;
 	case SENT_NOTHING:
 	case SENT_SET: break;
@@ -311,6 +321,7 @@ static void proxy_message(struct child *child, const union ipc_message *msg)
 	case IPC_APPLIED: on_applied(sup, &sup->proxy, &msg->applied); break;
 	case IPC_HEARTBEAT: sup->proxy.heartbeat_us = clock_us(); break;
 	case IPC_RELOAD: reload_request(sup, msg->reload.id); break;
+	case IPC_QUIET: supervisor_on_quiet(sup); break;
 	default: unexpected(child, msg->header.type); break;
 	}
 }

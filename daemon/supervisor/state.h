@@ -31,9 +31,16 @@ struct outbox {
 	struct listener *sending; /* proxy: the listener just taken */
 	bool next_set;            /* proxy: listeners of the next set, not the current one */
 	int link_fd;              /* or -1 */
-	bool result, shutdown;
+	bool result, quiesce, shutdown;
 	uint64_t shutdown_timeout_us;
-	enum { SENT_NOTHING, SENT_SET, SENT_LINK, SENT_RESULT, SENT_SHUTDOWN } in_flight;
+	enum {
+		SENT_NOTHING,
+		SENT_SET,
+		SENT_LINK,
+		SENT_RESULT,
+		SENT_QUIESCE,
+		SENT_SHUTDOWN
+	} in_flight;
 };
 
 /* A process that the supervisor talks to. */
@@ -73,7 +80,7 @@ struct supervisor {
 	bool ready;
 	int exit_code;
 
-	enum { RUNNING, ENDING_VRRP, ENDING_PROXY, ENDED } stage;
+	enum { RUNNING, QUIESCING, ENDING_VRRP, ENDING_PROXY, ENDED } stage;
 	uint64_t stage_deadline_us;
 
 	struct {
@@ -94,6 +101,7 @@ void peers_init(struct supervisor *sup);
 /* Sends a set (again); for the proxy the listeners of the current or next set. */
 void peers_send_to_proxy(struct supervisor *sup, const struct setup *setup, bool next_set);
 void peers_send_to_vrrp(struct supervisor *sup, const struct setup *setup);
+void peers_send_quiesce(struct supervisor *sup);
 void peers_send_shutdown(struct peer *peer, uint64_t timeout_us);
 /* Heartbeats that stopped, answers that do not come. */
 void peers_check(struct supervisor *sup, uint64_t now_us);
@@ -117,4 +125,5 @@ const struct setup *reload_target(const struct supervisor *sup, bool *next_set);
 void supervisor_check_ready(struct supervisor *sup);
 void supervisor_update_status(struct supervisor *sup);
 void supervisor_end(struct supervisor *sup, const char *why, int exit_code);
+void supervisor_on_quiet(struct supervisor *sup);
 void supervisor_child_died(struct supervisor *sup);

@@ -18,7 +18,8 @@
 #define SLEPT_US      (US_PER_SEC) /* a tick so late: the host or we were stopped */
 #define BIND_RETRY_US (5 * US_PER_SEC)
 #define RESIGN_MAX_US US_PER_SEC
-#define END_GRACE_US  (2 * US_PER_SEC) /* for a child beyond its own time limit */
+#define QUIET_MAX_US  (10 * IPC_QUIESCE_MAX_US) /* then the proxy hangs */
+#define END_GRACE_US  (2 * US_PER_SEC)          /* for a child beyond its own time limit */
 
 /* --- what people see --- */
 
@@ -72,7 +73,34 @@ static void end_proxy(struct supervisor *sup)
 	peers_send_shutdown(&sup->proxy, timeout_us);
 }
 
-/* First the virtual addresses go to the peer, then what is in flight here may finish. */
+static void end_vrrp(struct supervisor *sup)
+{
+	sup->stage = ENDING_VRRP;
+	if (!peer_running(&sup->vrrp)) {
+		end_proxy(sup);
+		return;
+	}
+	sup->stage_deadline_us = clock_us() + RESIGN_MAX_US + END_GRACE_US;
+	peers_send_shutdown(&sup->vrrp, RESIGN_MAX_US);
+}
+
+void supervisor_on_quiet(struct supervisor *sup)
+{
+	if (sup->stage == QUIESCING)
+		end_vrrp(sup);
+}
+
+static bool holds_vip(const struct supervisor *sup)
+{
+	for (uint32_t i = 0; i < sup->n_routers; i++) {
+		if (sup->routers[i].active)
+			return true;
+	}
+	return false;
+}
+
+/* First the requests of this moment end, then the virtual addresses go to the peer, then what is
+ * longer in flight here may finish. */
 void supervisor_end(struct supervisor *sup, const char *why, int exit_code)
 {
 	if (sup->stage != RUNNING) {
@@ -86,18 +114,20 @@ void supervisor_end(struct supervisor *sup, const char *why, int exit_code)
 	sup->exit_code = exit_code;
 	child_dismiss(&sup->vrrp.child);
 	child_dismiss(&sup->proxy.child);
-	sup->stage = ENDING_VRRP;
-	if (!peer_running(&sup->vrrp)) {
-		end_proxy(sup);
+	if (!holds_vip(sup) || !peer_running(&sup->proxy)) {
+		end_vrrp(sup);
 		return;
 	}
-	sup->stage_deadline_us = clock_us() + RESIGN_MAX_US + END_GRACE_US;
-	peers_send_shutdown(&sup->vrrp, RESIGN_MAX_US);
+	sup->stage = QUIESCING;
+	sup->stage_deadline_us = clock_us() + QUIET_MAX_US;
+	peers_send_quiesce(sup);
 }
 
 void supervisor_child_died(struct supervisor *sup)
 {
-	if (sup->stage == ENDING_VRRP && !peer_running(&sup->vrrp))
+	if (sup->stage == QUIESCING)
+		end_vrrp(sup);
+	else if (sup->stage == ENDING_VRRP && !peer_running(&sup->vrrp))
 		end_proxy(sup);
 	else if (sup->stage == ENDING_PROXY && !peer_running(&sup->proxy))
 		sup->stage = ENDED;
@@ -109,6 +139,10 @@ static void check_end(struct supervisor *sup, uint64_t now_us)
 {
 	if (now_us < sup->stage_deadline_us)
 		return;
+	if (sup->stage == QUIESCING) {
+		end_vrrp(sup);
+		return;
+	}
 	struct child *child = sup->stage == ENDING_VRRP ? &sup->vrrp.child : &sup->proxy.child;
 	log_error("%s: does not end: killed", child->name);
 	sup->stage_deadline_us = now_us + END_GRACE_US;
