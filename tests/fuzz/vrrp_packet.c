@@ -43,6 +43,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	packet.data = buf;
 	packet.len = len;
 	require(vrrp_parse(&packet, &expect, &second, &form2) == VRRP_ACCEPTED);
+	require(second.type == first.type && second.flags == first.flags);
+	require(first.type == VRRP_TYPE_CLAIM || first.flags == 0);
 	require(form2 == form && second.vrid == first.vrid && second.priority == first.priority &&
 		second.interval_cs == first.interval_cs &&
 		second.n_addresses == first.n_addresses &&

@@ -16,12 +16,14 @@ FIELDS = ("frame.time_epoch", "ip.src", "ip.dst", "ip.ttl", "vrrp.version", "vrr
 # Wireshark's default is the pseudo-header of RFC 5798's common reading; RFC 9568 has none.
 CHECKSUMS = {"rfc9568": ("-o", "vrrp.v3_checksum_as_in_v2:TRUE"), "rfc5798": ()}
 GOOD_CHECKSUM = "1"
+CLAIM = "14"  # our own type of message, which others discard: vrrp/README.md
 
 
 def adverts(capture, options):
     # An ICMP error (nobody listens for the protocol yet) quotes the advert that it answers.
     rows = capture.fields("vrrp && !icmp", *FIELDS, options=options)
-    return [dict(zip(FIELDS, row)) for row in rows]
+    messages = [dict(zip(FIELDS, row)) for row in rows]
+    return [row for row in messages if row["vrrp.type"] != CLAIM]
 
 
 def check_adverts(checks, rows, sender, receiver):

@@ -11,6 +11,12 @@
  * During the trouble: nobody holds the VIP who is not Active, and an operator's resignation moves
  * the VIP where the peer listens.
  *
+ * Beside each machine stands its kernel with the sets of the fence (vrrp/core/fence.h), whose
+ * timeouts are late or early by a jiffy, whatever is worse. In half of the histories the wire keeps
+ * to what the fence assumes: it delays by no more than a claim's beat, never loses two packets of
+ * one direction within 4 T (none if T is below 40 ms), and is not cut. There, whatever happens to
+ *the processes, two leases are never alive at once.
+ *
  * The rules are tested too: with a bug planted in the wiring some history must break one.
  *
  *	sim_pair [SEED]    one history, told step by step */
@@ -21,10 +27,11 @@
 #include <string.h>
 
 #include "daemon/base/clock.h"
+#include "vrrp/core/fence.h"
 #include "vrrp/core/fsm.h"
 
 #define HISTORIES     20000
-#define BUG_HISTORIES 400
+#define BUG_HISTORIES 1000
 #define WIRE_MAX      512
 #define INBOX_MAX     512
 
@@ -34,18 +41,29 @@ enum bug {
 	BUG_NO_HOLD,
 	BUG_ALWAYS_PREEMPTS,
 	BUG_SILENT_LOSER,
+	BUG_RENEWS_ALWAYS,
+	BUG_LONG_LEASE,
+	BUG_OVERRIDES,
+	BUG_DEAF_KERNEL,
 	BUG_COUNT
 };
 
 struct packet {
 	uint64_t at_us; /* when it arrives */
 	int to;
+	bool is_claim, preempts;
 	uint8_t priority;
 	uint32_t interval_us;
 };
 
+/* Until when the elements of the fence's sets are alive. */
+struct kernel {
+	uint64_t lease_us, permit_us, peer_us, claim_us;
+};
+
 struct node {
 	struct vrrp_fsm fsm;
+	struct kernel kernel;
 	bool alive, stopped, fit, has_vip;
 	uint8_t priority;
 	uint32_t interval_us;
@@ -59,6 +77,8 @@ struct world {
 	struct node nodes[2];
 	struct packet wire[WIRE_MAX];
 	size_t n_wire;
+	bool strict; /* the wire keeps to what the fence assumes */
+	uint64_t lost_us[2];
 	bool cut[2]; /* packets to that node are lost */
 	unsigned loss_percent, duplicate_percent;
 	uint64_t delay_us;
@@ -113,33 +133,148 @@ static void put_on_wire(struct world *w, const struct packet *packet)
 		w->wire[w->n_wire++] = *packet;
 }
 
-static void send_advert(struct world *w, int from, uint8_t priority)
+static bool is_lost(struct world *w, const struct packet *packet)
 {
-	struct packet packet = {
-	    .to = !from, .priority = priority, .interval_us = w->nodes[from].interval_us};
+	if (w->cut[packet->to])
+		return true;
+	if (below(w, 100) >= w->loss_percent)
+		return false;
+	if (w->strict && w->now_us - w->lost_us[packet->to] < 4 * (uint64_t)packet->interval_us)
+		return false;
+	w->lost_us[packet->to] = w->now_us;
+	return true;
+}
+
+static void transmit(struct world *w, const struct packet *packet)
+{
 	bool twice = below(w, 100) < w->duplicate_percent;
 	for (int copy = 0; copy <= twice; copy++) {
-		packet.at_us = w->now_us + below(w, w->delay_us + 1);
-		if (!w->cut[packet.to] && below(w, 100) >= w->loss_percent)
-			put_on_wire(w, &packet);
+		struct packet sent = *packet;
+		sent.at_us = w->now_us + below(w, w->delay_us + 1);
+		if (!is_lost(w, &sent))
+			put_on_wire(w, &sent);
 	}
+}
+
+/* ---- a node's kernel: what the fence's rules do ---- */
+
+static uint64_t until(struct world *w, uint32_t timeout_ms, bool late)
+{
+	uint64_t jiffy_us = below(w, 4 * US_PER_MS), end_us = w->now_us + timeout_ms * US_PER_MS;
+	return late ? end_us + jiffy_us : end_us - jiffy_us;
+}
+
+static struct vrrp_fence_times times_of(const struct node *node)
+{
+	return vrrp_fence_times(node->interval_us, node->fsm.active_interval_us);
+}
+
+static void check_leases(struct world *w)
+{
+	if (w->strict && w->nodes[0].kernel.lease_us > w->now_us &&
+	    w->nodes[1].kernel.lease_us > w->now_us)
+		break_rule(w, "two leases at once");
+}
+
+static bool may_renew(const struct world *w, const struct kernel *k)
+{
+	return k->lease_us > w->now_us || w->bug == BUG_RENEWS_ALWAYS;
+}
+
+static bool may_acquire(const struct world *w, const struct kernel *k)
+{
+	if (w->bug == BUG_DEAF_KERNEL)
+		return true;
+	return k->permit_us > w->now_us && k->peer_us <= w->now_us && k->claim_us <= w->now_us;
+}
+
+/* False: refused. */
+static bool send_advert(struct world *w, int from)
+{
+	struct node *node = &w->nodes[from];
+	struct packet packet = {
+	    .to = !from, .priority = node->priority, .interval_us = node->interval_us};
+	if (!may_renew(w, &node->kernel) && !may_acquire(w, &node->kernel))
+		return false;
+	uint32_t lease_ms = times_of(node).lease_ms;
+	if (w->bug == BUG_LONG_LEASE)
+		lease_ms *= 2;
+	node->kernel.lease_us = until(w, lease_ms, true);
+	transmit(w, &packet);
+	check_leases(w);
+	return true;
+}
+
+static void release(struct world *w, int i)
+{
+	w->nodes[i].kernel.lease_us = w->nodes[i].kernel.permit_us = 0;
+}
+
+static void send_leaving(struct world *w, int from)
+{
+	struct packet packet = {.to = !from, .interval_us = w->nodes[from].interval_us};
+	release(w, from);
+	transmit(w, &packet);
+}
+
+static void send_claim(struct world *w, int from, bool overrides)
+{
+	struct node *node = &w->nodes[from];
+	struct packet packet = {.to = !from,
+	    .is_claim = true,
+	    .preempts = node->fsm.preempt,
+	    .priority = node->priority,
+	    .interval_us = node->interval_us};
+	if (overrides)
+		node->kernel.peer_us = 0;
+	node->kernel.permit_us = until(w, times_of(node).permit_ms, true);
+	transmit(w, &packet);
+}
+
+/* Also while the processes are stopped or dead. */
+static void hear(struct world *w, const struct packet *packet)
+{
+	struct node *node = &w->nodes[packet->to];
+	if (packet->is_claim)
+		node->kernel.claim_us = until(w, times_of(node).claim_ms, false);
+	else
+		node->kernel.peer_us =
+		    packet->priority ? until(w, times_of(node).peer_ms, false) : 0;
 }
 
 /* ---- a node's shell ---- */
 
-static void perform(struct world *w, int i, unsigned actions)
+static void step(struct world *w, int i, enum vrrp_event event);
+
+/* False: an advert was refused. */
+static bool perform(struct world *w, int i, unsigned actions)
 {
 	struct node *node = &w->nodes[i];
+	bool sent = true;
 	if (actions & VRRP_DO_REMOVE_VIP)
 		node->has_vip = false;
-	if (actions & VRRP_DO_SEND_LEAVING)
-		send_advert(w, i, 0);
 	if (actions & VRRP_DO_SEND_ADVERT)
-		send_advert(w, i, node->priority);
+		sent = send_advert(w, i);
+	if (actions & VRRP_DO_RELEASE)
+		release(w, i);
+	if (actions & VRRP_DO_SEND_LEAVING)
+		send_leaving(w, i);
+	if (actions & (VRRP_DO_SEND_CLAIM | VRRP_DO_OVERRIDE))
+		send_claim(w, i, actions & VRRP_DO_OVERRIDE);
+	if (actions & VRRP_DO_ACQUIRE)
+		sent = send_advert(w, i);
+	if (!sent)
+		return false;
 	if (actions & VRRP_DO_ADD_VIP)
 		node->has_vip = true;
 	if (actions & VRRP_DO_ANNOUNCE)
 		w->announcer = i;
+	return true;
+}
+
+static bool same_to_others(enum vrrp_state a, enum vrrp_state b)
+{
+	return (a == VRRP_CLAIMANT ? VRRP_BACKUP : a) == (b == VRRP_CLAIMANT ? VRRP_BACKUP : b);
 }
 
 static void conclude(
@@ -148,11 +283,19 @@ static void conclude(
 	struct node *node = &w->nodes[i];
 	if (w->bug == BUG_SILENT_LOSER && (actions & VRRP_DO_REMOVE_VIP))
 		actions &= ~(unsigned)VRRP_DO_SEND_ADVERT;
-	perform(w, i, actions);
+	if (w->bug == BUG_OVERRIDES && (actions & VRRP_DO_ACQUIRE))
+		actions |= VRRP_DO_OVERRIDE;
 	if (node->fsm.state != before) {
-		w->changes++;
+		w->changes += !same_to_others(node->fsm.state, before);
 		tell(w, "node %d: %s -> %s: %s", i, vrrp_state_name(before),
 		    vrrp_state_name(node->fsm.state), why);
+	}
+	bool sent = perform(w, i, actions);
+	if (!sent) {
+		tell(w, "node %d: the kernel refuses its advert", i);
+		step(w, i, VRRP_EV_REFUSED);
+	} else if (actions & VRRP_DO_ACQUIRE) {
+		step(w, i, VRRP_EV_ACQUIRED);
 	}
 	if (node->has_vip != (node->fsm.state == VRRP_ACTIVE))
 		break_rule(w, "the VIP is where no Active is, or the other way round");
@@ -178,10 +321,16 @@ static void read_inbox(struct world *w, int i)
 			continue;
 		/* Node 1 has the higher address. */
 		int order = i == 0 ? 1 : -1;
-		unsigned actions = vrrp_fsm_advert(
-		    &node->fsm, packet->priority, order, packet->interval_us, w->now_us);
+		unsigned actions = packet->is_claim
+				       ? vrrp_fsm_step(&node->fsm,
+					     vrrp_fsm_classify_claim(&node->fsm, packet->priority,
+						 order, packet->preempts),
+					     w->now_us)
+				       : vrrp_fsm_advert(&node->fsm, packet->priority, order,
+					     packet->interval_us, w->now_us);
 		char why[32];
-		snprintf(why, sizeof(why), "advert, priority %u", packet->priority);
+		snprintf(why, sizeof(why), "%s, priority %u", packet->is_claim ? "claim" : "advert",
+		    packet->priority);
 		conclude(w, i, before, actions, why);
 	}
 	node->n_inbox = 0;
@@ -226,6 +375,7 @@ static void deliver(struct world *w)
 		}
 		w->wire[k] = w->wire[--w->n_wire];
 		struct node *node = &w->nodes[packet.to];
+		hear(w, &packet);
 		if (!node->alive)
 			continue; /* no socket */
 		if (node->n_inbox < INBOX_MAX)
@@ -270,12 +420,14 @@ static void start(struct world *w, int i)
 	node->alive = true;
 	node->stopped = false;
 	node->n_inbox = 0;
+	node->kernel = (struct kernel){0};
 	vrrp_fsm_init(&node->fsm, node->priority, node->interval_us, w->now_us);
 	step(w, i, node->fit ? VRRP_EV_STARTUP : VRRP_EV_FAULT);
 	node->wake_us = vrrp_fsm_wake_us(&node->fsm);
 }
 
-/* SIGKILL: the kernel takes the address, the supervisor may say goodbye. */
+/* SIGKILL: the kernel takes the address when it likes, the lease when its time has come; the
+ * supervisor may say goodbye. */
 static void kill_node(struct world *w, int i)
 {
 	struct node *node = &w->nodes[i];
@@ -285,7 +437,7 @@ static void kill_node(struct world *w, int i)
 	node->alive = node->has_vip = false;
 	node->fsm.state = VRRP_INITIALIZE;
 	if (was_active && goodbye)
-		send_advert(w, i, 0);
+		send_leaving(w, i);
 }
 
 static void set_fit(struct world *w, int i, bool fit)
@@ -326,7 +478,7 @@ static void disturb_node(struct world *w, int i)
 
 static void disturb(struct world *w)
 {
-	switch (below(w, 8)) {
+	switch (w->strict ? 7 : below(w, 8)) {
 	case 0: w->cut[below(w, 2)] = true; break;
 	case 1: w->cut[0] = w->cut[1] = below(w, 2); break;
 	case 2: w->loss_percent = (unsigned)below(w, 60); break;
@@ -454,11 +606,15 @@ static void run_history(struct world *w, uint64_t seed, enum bug bug, bool talk)
 		random_next(w);
 	uint32_t interval_us = intervals_ms[below(w, 4)] * (uint32_t)US_PER_MS;
 	w->when_warm = below(w, 2);
-	w->delay_us = below(w, 5) * US_PER_MS;
+	w->strict = bug >= BUG_RENEWS_ALWAYS || (bug == BUG_NONE && below(w, 2));
+	w->delay_us = w->strict ? vrrp_claim_beat_us(interval_us) : below(w, 5) * US_PER_MS;
+	w->loss_percent = w->strict ? (unsigned)below(w, 30) : 0;
+	if (w->strict && interval_us < 40000)
+		w->loss_percent = 0;
 	w->duplicate_percent = (unsigned)below(w, 20);
 	for (int i = 0; i < 2; i++) {
 		w->nodes[i].fit = true;
-		w->nodes[i].interval_us = below(w, 8) ? interval_us : 2 * interval_us;
+		w->nodes[i].interval_us = w->strict || below(w, 8) ? interval_us : 2 * interval_us;
 		w->nodes[i].priority = (uint8_t)(1 + below(w, 254));
 	}
 	if (below(w, 10) == 0)
@@ -500,6 +656,10 @@ int main(int argc, char **argv)
 	    [BUG_NO_HOLD] = "a resigned node that does not wait",
 	    [BUG_ALWAYS_PREEMPTS] = "preemption against the policy",
 	    [BUG_SILENT_LOSER] = "an Active that yields without a last advert",
+	    [BUG_RENEWS_ALWAYS] = "each advert renews the lease, also when it is over",
+	    [BUG_LONG_LEASE] = "a lease longer than the peer's patience",
+	    [BUG_OVERRIDES] = "a claimant that overrides an Active who is silent",
+	    [BUG_DEAF_KERNEL] = "a lease for whoever wants it",
 	};
 	if (argc > 1) {
 		run_history(&w, strtoull(argv[1], NULL, 10), BUG_NONE, true);

@@ -1,5 +1,12 @@
 #include "vrrp/core/fsm.h"
 
+#include "vrrp/core/fence.h"
+
+/* A peer that is Active, hears that a better one wants the VIP and goes on for so many adverts does
+ * not know what a claim is: it will yield to an advert, as the RFC has it. A yoke yields to the
+ * claim; one that is silent may be stopped, with its lease still alive, and is never overridden. */
+#define DEFIED_MAX 3
+
 /* What a cell does with the timer. */
 enum timer_op {
 	KEEP,
@@ -11,6 +18,13 @@ enum timer_op {
 	SKEW,   /* Skew_Time */
 	YIELD,  /* so long that any peer takes over first */
 	AFRESH, /* Advertisement_Interval from now, in a new rhythm */
+	CLAIM,  /* the claim begins: it ends with the timer, but is not too short */
+	BEAT,   /* the next claim */
+	AGAIN,  /* the claim begins anew */
+	OUTBID, /* anew, and longer than the kernel remembers the peer's */
+	WAIT,   /* not before the Active of lower priority yields or dies, unless it defies us */
+	SOON,   /* it has yielded */
+	HOLD,   /* long enough for a better claimant to become Active, and to die unheard */
 };
 
 struct cell {
@@ -19,10 +33,11 @@ struct cell {
 	enum timer_op timer;
 };
 
-#define PROMOTE (VRRP_DO_SEND_ADVERT | VRRP_DO_ADD_VIP | VRRP_DO_ANNOUNCE)
-#define LEAVE   (VRRP_DO_REMOVE_VIP | VRRP_DO_SEND_LEAVING)
+#define SETTLE  (VRRP_DO_ADD_VIP | VRRP_DO_ANNOUNCE)
+#define LEAVE   (VRRP_DO_REMOVE_VIP | VRRP_DO_RELEASE | VRRP_DO_SEND_LEAVING)
 #define ASSERT  (VRRP_DO_SEND_ADVERT | VRRP_DO_ANNOUNCE)
-#define CONCEDE (VRRP_DO_REMOVE_VIP | VRRP_DO_SEND_ADVERT)
+#define CONCEDE (VRRP_DO_REMOVE_VIP | VRRP_DO_SEND_ADVERT | VRRP_DO_RELEASE)
+#define DROP    (VRRP_DO_REMOVE_VIP | VRRP_DO_RELEASE)
 #define IN(state)              \
 	{                      \
 		state, 0, KEEP \
@@ -32,7 +47,9 @@ struct cell {
  * once, so that the other yields (RFC 9568 section 6.4.3, line 750), and announces its addresses
  * again, because the other has announced them too. That is why the one who yields sends a last,
  * losing advert: the winner may not have heard of it, and neighbours would go on sending here. Not
- * after a stall: its priority might win. */
+ * after a stall: its priority might win.
+ *
+ * An Active answers every claim with an advert: the claimant has not heard it. */
 static const struct cell table[VRRP_STATE_COUNT][VRRP_EVENT_COUNT] =
     {
 	[VRRP_INITIALIZE] =
@@ -52,12 +69,18 @@ static const struct cell table[VRRP_STATE_COUNT][VRRP_EVENT_COUNT] =
 		[VRRP_EV_RECOVERED] = IN(VRRP_INITIALIZE),
 		[VRRP_EV_STALLED] = IN(VRRP_INITIALIZE),
 		[VRRP_EV_RECHECKED] = IN(VRRP_INITIALIZE),
+		[VRRP_EV_CLAIM_DUE] = IN(VRRP_INITIALIZE),
+		[VRRP_EV_ACQUIRED] = IN(VRRP_INITIALIZE),
+		[VRRP_EV_REFUSED] = IN(VRRP_INITIALIZE),
+		[VRRP_EV_CLAIM_WORSE] = IN(VRRP_INITIALIZE),
+		[VRRP_EV_CLAIM_BETTER] = IN(VRRP_INITIALIZE),
+		[VRRP_EV_CLAIM_PREEMPTS] = IN(VRRP_INITIALIZE),
 	    },
 	[VRRP_BACKUP] =
 	    {
 		[VRRP_EV_STARTUP] = IN(VRRP_BACKUP),
 		[VRRP_EV_SHUTDOWN] = {VRRP_INITIALIZE, 0, STOP},
-		[VRRP_EV_TIMER] = {VRRP_ACTIVE, PROMOTE, ADVER},
+		[VRRP_EV_TIMER] = IN(VRRP_BACKUP),
 		[VRRP_EV_ADVERT_LEAVING] = {VRRP_BACKUP, 0, SKEW},
 		[VRRP_EV_ADVERT_LOWER] = IN(VRRP_BACKUP),
 		[VRRP_EV_ADVERT_INCUMBENT] = {VRRP_BACKUP, 0, LEARN},
@@ -70,6 +93,36 @@ static const struct cell table[VRRP_STATE_COUNT][VRRP_EVENT_COUNT] =
 		[VRRP_EV_RECOVERED] = IN(VRRP_BACKUP),
 		[VRRP_EV_STALLED] = {VRRP_BACKUP, 0, DOWN},
 		[VRRP_EV_RECHECKED] = IN(VRRP_BACKUP),
+		[VRRP_EV_CLAIM_DUE] = {VRRP_CLAIMANT, VRRP_DO_SEND_CLAIM, CLAIM},
+		[VRRP_EV_ACQUIRED] = IN(VRRP_BACKUP),
+		[VRRP_EV_REFUSED] = IN(VRRP_BACKUP),
+		[VRRP_EV_CLAIM_WORSE] = IN(VRRP_BACKUP),
+		[VRRP_EV_CLAIM_BETTER] = {VRRP_BACKUP, 0, HOLD},
+		[VRRP_EV_CLAIM_PREEMPTS] = {VRRP_BACKUP, 0, HOLD},
+	    },
+	[VRRP_CLAIMANT] =
+	    {
+		[VRRP_EV_STARTUP] = IN(VRRP_CLAIMANT),
+		[VRRP_EV_SHUTDOWN] = {VRRP_INITIALIZE, VRRP_DO_RELEASE, STOP},
+		[VRRP_EV_TIMER] = {VRRP_CLAIMANT, VRRP_DO_ACQUIRE, KEEP},
+		[VRRP_EV_CLAIM_DUE] = {VRRP_CLAIMANT, VRRP_DO_SEND_CLAIM, BEAT},
+		[VRRP_EV_ACQUIRED] = {VRRP_ACTIVE, SETTLE, ADVER},
+		[VRRP_EV_REFUSED] = {VRRP_CLAIMANT, VRRP_DO_SEND_CLAIM, AGAIN},
+		[VRRP_EV_ADVERT_LEAVING] = {VRRP_CLAIMANT, 0, SOON},
+		[VRRP_EV_ADVERT_LOWER] = {VRRP_CLAIMANT, 0, WAIT},
+		[VRRP_EV_ADVERT_INCUMBENT] = {VRRP_BACKUP, VRRP_DO_RELEASE, LEARN},
+		[VRRP_EV_ADVERT_EQUAL_LOWER] = {VRRP_BACKUP, VRRP_DO_RELEASE, LEARN},
+		[VRRP_EV_ADVERT_EQUAL_HIGHER] = {VRRP_BACKUP, VRRP_DO_RELEASE, LEARN},
+		[VRRP_EV_ADVERT_HIGHER] = {VRRP_BACKUP, VRRP_DO_RELEASE, LEARN},
+		[VRRP_EV_ADVERT_STALE] = IN(VRRP_CLAIMANT),
+		[VRRP_EV_CLAIM_WORSE] = {VRRP_CLAIMANT, VRRP_DO_SEND_CLAIM, OUTBID},
+		[VRRP_EV_CLAIM_BETTER] = {VRRP_BACKUP, VRRP_DO_RELEASE, HOLD},
+		[VRRP_EV_CLAIM_PREEMPTS] = {VRRP_BACKUP, VRRP_DO_RELEASE, HOLD},
+		[VRRP_EV_RESIGN] = IN(VRRP_CLAIMANT),
+		[VRRP_EV_FAULT] = {VRRP_FAULT, VRRP_DO_RELEASE, STOP},
+		[VRRP_EV_RECOVERED] = IN(VRRP_CLAIMANT),
+		[VRRP_EV_STALLED] = {VRRP_BACKUP, VRRP_DO_RELEASE, DOWN},
+		[VRRP_EV_RECHECKED] = IN(VRRP_CLAIMANT),
 	    },
 	[VRRP_ACTIVE] =
 	    {
@@ -78,7 +131,7 @@ static const struct cell table[VRRP_STATE_COUNT][VRRP_EVENT_COUNT] =
 		[VRRP_EV_TIMER] = {VRRP_ACTIVE, VRRP_DO_SEND_ADVERT, ADVER},
 		[VRRP_EV_ADVERT_LEAVING] = {VRRP_ACTIVE, VRRP_DO_SEND_ADVERT, ADVER},
 		[VRRP_EV_ADVERT_LOWER] = {VRRP_ACTIVE, ASSERT, KEEP},
-		[VRRP_EV_ADVERT_INCUMBENT] = {VRRP_BACKUP, VRRP_DO_REMOVE_VIP, LEARN},
+		[VRRP_EV_ADVERT_INCUMBENT] = {VRRP_BACKUP, DROP, LEARN},
 		[VRRP_EV_ADVERT_EQUAL_LOWER] = {VRRP_ACTIVE, ASSERT, KEEP},
 		[VRRP_EV_ADVERT_EQUAL_HIGHER] = {VRRP_BACKUP, CONCEDE, LEARN},
 		[VRRP_EV_ADVERT_HIGHER] = {VRRP_BACKUP, CONCEDE, LEARN},
@@ -87,7 +140,13 @@ static const struct cell table[VRRP_STATE_COUNT][VRRP_EVENT_COUNT] =
 		[VRRP_EV_FAULT] = {VRRP_FAULT, LEAVE, STOP},
 		[VRRP_EV_RECOVERED] = IN(VRRP_ACTIVE),
 		[VRRP_EV_STALLED] = IN(VRRP_ACTIVE),
-		[VRRP_EV_RECHECKED] = {VRRP_ACTIVE, PROMOTE, AFRESH},
+		[VRRP_EV_RECHECKED] = {VRRP_ACTIVE, VRRP_DO_SEND_ADVERT | SETTLE, AFRESH},
+		[VRRP_EV_CLAIM_DUE] = IN(VRRP_ACTIVE),
+		[VRRP_EV_ACQUIRED] = IN(VRRP_ACTIVE),
+		[VRRP_EV_REFUSED] = {VRRP_BACKUP, DROP, DOWN},
+		[VRRP_EV_CLAIM_WORSE] = {VRRP_ACTIVE, VRRP_DO_SEND_ADVERT, KEEP},
+		[VRRP_EV_CLAIM_BETTER] = {VRRP_ACTIVE, VRRP_DO_SEND_ADVERT, KEEP},
+		[VRRP_EV_CLAIM_PREEMPTS] = {VRRP_BACKUP, LEAVE, DOWN},
 	    },
 	[VRRP_FAULT] =
 	    {
@@ -106,6 +165,12 @@ static const struct cell table[VRRP_STATE_COUNT][VRRP_EVENT_COUNT] =
 		[VRRP_EV_RECOVERED] = {VRRP_BACKUP, 0, START},
 		[VRRP_EV_STALLED] = IN(VRRP_FAULT),
 		[VRRP_EV_RECHECKED] = IN(VRRP_FAULT),
+		[VRRP_EV_CLAIM_DUE] = IN(VRRP_FAULT),
+		[VRRP_EV_ACQUIRED] = IN(VRRP_FAULT),
+		[VRRP_EV_REFUSED] = IN(VRRP_FAULT),
+		[VRRP_EV_CLAIM_WORSE] = IN(VRRP_FAULT),
+		[VRRP_EV_CLAIM_BETTER] = IN(VRRP_FAULT),
+		[VRRP_EV_CLAIM_PREEMPTS] = IN(VRRP_FAULT),
 	    },
 };
 
@@ -155,8 +220,53 @@ static uint64_t yield_us(struct vrrp_fsm *fsm, uint64_t now_us)
 	return now_us + 5 * (uint64_t)fsm->interval_us;
 }
 
+/* The better claimant may have to claim anew once, because of ours. */
+static uint64_t hold_us(const struct vrrp_fsm *fsm, uint64_t now_us)
+{
+	return now_us + vrrp_fsm_active_down_us(fsm) + vrrp_claim_outbid_us(fsm->interval_us);
+}
+
+static uint64_t later(uint64_t a_us, uint64_t b_us)
+{
+	return a_us > b_us ? a_us : b_us;
+}
+
+static uint64_t sooner(uint64_t a_us, uint64_t b_us)
+{
+	return a_us < b_us ? a_us : b_us;
+}
+
+/* What is known of an Active of lower priority that we mean to preempt. Its adverts do not restart
+ * our timer (RFC 9568), but while it may be alive only its consent gives us the VIP: it may be
+ * stopped, and its lease run on. */
+static void note_lower(
+    struct vrrp_fsm *fsm, enum vrrp_event event, uint32_t heard_us, uint64_t now_us)
+{
+	if (fsm->state != VRRP_CLAIMANT)
+		fsm->defied = 0;
+	if (event == VRRP_EV_ADVERT_LEAVING) {
+		fsm->lower_us = 0;
+	} else if (event == VRRP_EV_ADVERT_LOWER) {
+		fsm->lower_us = now_us + 3 * (uint64_t)heard_us + vrrp_fsm_skew_us(fsm);
+		fsm->defied += fsm->state == VRRP_CLAIMANT;
+	}
+}
+
+static void apply_claim(struct vrrp_fsm *fsm, enum timer_op op, uint64_t now_us)
+{
+	uint64_t whole_us = now_us + vrrp_claim_us(fsm->interval_us);
+	fsm->claim_us = now_us + vrrp_claim_beat_us(fsm->interval_us);
+	if (op == CLAIM)
+		fsm->timer_us = later(later(fsm->timer_us, whole_us), fsm->lower_us);
+	else if (op == AGAIN)
+		fsm->timer_us = whole_us;
+	else if (op == OUTBID)
+		fsm->timer_us = now_us + vrrp_claim_outbid_us(fsm->interval_us);
+}
+
 static void apply_timer(struct vrrp_fsm *fsm, enum timer_op op, uint32_t heard_us, uint64_t now_us)
 {
+	uint64_t lead_us = vrrp_claim_us(fsm->interval_us);
 	switch (op) {
 	case KEEP: break;
 	case STOP: fsm->timer_us = VRRP_NEVER; break;
@@ -167,18 +277,46 @@ static void apply_timer(struct vrrp_fsm *fsm, enum timer_op op, uint32_t heard_u
 	case SKEW: fsm->timer_us = now_us + vrrp_fsm_skew_us(fsm); break;
 	case YIELD: fsm->timer_us = yield_us(fsm, now_us); break;
 	case AFRESH: fsm->timer_us = now_us + fsm->interval_us; break;
+	case CLAIM:
+	case BEAT:
+	case AGAIN:
+	case OUTBID: apply_claim(fsm, op, now_us); break;
+	case WAIT:
+		fsm->timer_us =
+		    fsm->defied < DEFIED_MAX ? later(fsm->timer_us, fsm->lower_us) : now_us;
+		break;
+	case SOON: fsm->timer_us = sooner(fsm->timer_us, now_us + lead_us); break;
+	case HOLD: fsm->timer_us = later(fsm->timer_us, hold_us(fsm, now_us)); break;
 	}
+}
+
+/* When TIMER means something before timer_us; VRRP_NEVER: it does not. */
+static uint64_t claim_due_us(const struct vrrp_fsm *fsm)
+{
+	uint64_t lead_us = vrrp_claim_us(fsm->interval_us);
+	if (fsm->state == VRRP_CLAIMANT)
+		return fsm->claim_us;
+	if (fsm->state != VRRP_BACKUP || fsm->timer_us == VRRP_NEVER)
+		return VRRP_NEVER;
+	return fsm->timer_us > lead_us ? fsm->timer_us - lead_us : 0;
 }
 
 static unsigned step(
     struct vrrp_fsm *fsm, enum vrrp_event event, uint32_t heard_us, uint64_t now_us)
 {
-	if (event == VRRP_EV_TIMER && now_us < fsm->timer_us)
-		return 0;
+	if (event == VRRP_EV_TIMER && (now_us < fsm->timer_us || fsm->state == VRRP_BACKUP)) {
+		if (now_us < claim_due_us(fsm))
+			return 0;
+		event = VRRP_EV_CLAIM_DUE;
+	}
 	const struct cell *cell = &table[fsm->state][event];
+	unsigned actions = cell->actions;
+	note_lower(fsm, event, heard_us, now_us);
+	if ((actions & VRRP_DO_ACQUIRE) && fsm->defied >= DEFIED_MAX)
+		actions |= VRRP_DO_OVERRIDE;
 	apply_timer(fsm, cell->timer, heard_us, now_us);
 	fsm->state = cell->next;
-	return cell->actions;
+	return actions;
 }
 
 unsigned vrrp_fsm_step(struct vrrp_fsm *fsm, enum vrrp_event event, uint64_t now_us)
@@ -193,12 +331,20 @@ enum vrrp_event vrrp_fsm_classify(const struct vrrp_fsm *fsm, uint8_t priority, 
 	if (fsm->state == VRRP_ACTIVE && fsm->doubtful)
 		return VRRP_EV_ADVERT_INCUMBENT;
 	if (priority < fsm->priority) {
-		return fsm->state == VRRP_BACKUP && !fsm->preempt ? VRRP_EV_ADVERT_INCUMBENT
+		return fsm->state != VRRP_ACTIVE && !fsm->preempt ? VRRP_EV_ADVERT_INCUMBENT
 								  : VRRP_EV_ADVERT_LOWER;
 	}
 	if (priority > fsm->priority)
 		return VRRP_EV_ADVERT_HIGHER;
 	return order > 0 ? VRRP_EV_ADVERT_EQUAL_HIGHER : VRRP_EV_ADVERT_EQUAL_LOWER;
+}
+
+enum vrrp_event vrrp_fsm_classify_claim(
+    const struct vrrp_fsm *fsm, uint8_t priority, int order, bool preempts)
+{
+	if (priority < fsm->priority || (priority == fsm->priority && order <= 0))
+		return VRRP_EV_CLAIM_WORSE;
+	return preempts && priority > fsm->priority ? VRRP_EV_CLAIM_PREEMPTS : VRRP_EV_CLAIM_BETTER;
 }
 
 unsigned vrrp_fsm_advert(
@@ -227,7 +373,7 @@ bool vrrp_fsm_awake(struct vrrp_fsm *fsm, uint64_t now_us)
 	/* A peer of our interval is patient for three of them and its skew. */
 	uint64_t limit =
 	    fsm->state == VRRP_ACTIVE ? 3 * (uint64_t)fsm->interval_us : fsm->active_interval_us;
-	if (gap <= limit || (fsm->state != VRRP_ACTIVE && fsm->state != VRRP_BACKUP))
+	if (gap <= limit || fsm->state == VRRP_INITIALIZE || fsm->state == VRRP_FAULT)
 		return false;
 	fsm->doubtful = true;
 	step(fsm, VRRP_EV_STALLED, fsm->active_interval_us, now_us);
@@ -244,8 +390,9 @@ unsigned vrrp_fsm_recheck(struct vrrp_fsm *fsm, uint64_t now_us)
 
 uint64_t vrrp_fsm_wake_us(const struct vrrp_fsm *fsm)
 {
-	uint64_t latest = fsm->awake_us + fsm->active_interval_us / 4;
-	return fsm->state == VRRP_BACKUP && latest < fsm->timer_us ? latest : fsm->timer_us;
+	uint64_t latest = fsm->awake_us + fsm->active_interval_us / 4, due = claim_due_us(fsm);
+	due = due < fsm->timer_us ? due : fsm->timer_us;
+	return fsm->state == VRRP_BACKUP && latest < due ? latest : due;
 }
 
 const char *vrrp_state_name(enum vrrp_state state)
@@ -253,6 +400,7 @@ const char *vrrp_state_name(enum vrrp_state state)
 	static const char *const names[VRRP_STATE_COUNT] = {
 	    [VRRP_INITIALIZE] = "Initialize",
 	    [VRRP_BACKUP] = "Backup",
+	    [VRRP_CLAIMANT] = "Claimant",
 	    [VRRP_ACTIVE] = "Active",
 	    [VRRP_FAULT] = "Fault",
 	};

@@ -3,31 +3,47 @@
  * order of their bits, and steps the machine when `timer_us` has come.
  *
  * Ours beyond the RFC: the state Fault (not fit to serve: no advert leaves, no timer runs), the
- * event Resign (an operator moves the VIP), and what happens after the process was stalled. */
+ * event Resign (an operator moves the VIP), what happens after the process was stalled, and the
+ * state Claimant: the last moment of a Backup's patience, in which it says that it is about to take
+ * the VIP, so that whoever knows better can object. The first advert is sent by VRRP_DO_ACQUIRE and
+ * may be refused by the kernel's fence (core/fence.h): ACQUIRED or REFUSED says which. */
 #pragma once
 
 #include <stdbool.h>
 #include <stdint.h>
 
-enum vrrp_state { VRRP_INITIALIZE, VRRP_BACKUP, VRRP_ACTIVE, VRRP_FAULT, VRRP_STATE_COUNT };
+enum vrrp_state {
+	VRRP_INITIALIZE,
+	VRRP_BACKUP,
+	VRRP_CLAIMANT, /* to the outside a Backup */
+	VRRP_ACTIVE,
+	VRRP_FAULT,
+	VRRP_STATE_COUNT
+};
 
-/* ADVERT_*: vrrp_fsm_classify tells which. STALLED, RECHECKED: from vrrp_fsm_awake and
- * vrrp_fsm_recheck only. */
-#define VRRP_EVENTS(X)                                                            \
-	X(STARTUP)                                                                \
-	X(SHUTDOWN)                                                               \
-	X(TIMER)               /* ignored before timer_us */                      \
-	X(ADVERT_LEAVING)      /* priority 0 */                                   \
-	X(ADVERT_LOWER)        /* lower priority, and we do not respect it */     \
-	X(ADVERT_INCUMBENT)    /* lower priority, but it holds the VIP */         \
-	X(ADVERT_EQUAL_LOWER)  /* our priority, the sender's address is lower */  \
-	X(ADVERT_EQUAL_HIGHER) /* our priority, the sender's address is higher */ \
-	X(ADVERT_HIGHER)       /* higher priority */                              \
-	X(ADVERT_STALE)        /* priority 0, but perhaps long ago */             \
-	X(RESIGN)              /* the operator wants the peer to have the VIP */  \
-	X(FAULT)               /* not fit to serve: proxy, link, ... */           \
-	X(RECOVERED)           /* fit again */                                    \
-	X(STALLED)             /* we did not run for too long */                  \
+/* ADVERT_*, CLAIM_* of the peer: vrrp_fsm_classify, vrrp_fsm_classify_claim tell which. CLAIM_DUE:
+ * TIMER, before the timer's end. STALLED, RECHECKED: from vrrp_fsm_awake, vrrp_fsm_recheck only. */
+#define VRRP_EVENTS(X)                                                             \
+	X(STARTUP)                                                                 \
+	X(SHUTDOWN)                                                                \
+	X(TIMER)               /* ignored before timer_us */                       \
+	X(CLAIM_DUE)           /* time to say that we are about to take it */      \
+	X(ACQUIRED)            /* the first advert has left */                     \
+	X(REFUSED)             /* the kernel did not let an advert leave */        \
+	X(ADVERT_LEAVING)      /* priority 0 */                                    \
+	X(ADVERT_LOWER)        /* lower priority, and we do not respect it */      \
+	X(ADVERT_INCUMBENT)    /* lower priority, but it holds the VIP */          \
+	X(ADVERT_EQUAL_LOWER)  /* our priority, the sender's address is lower */   \
+	X(ADVERT_EQUAL_HIGHER) /* our priority, the sender's address is higher */  \
+	X(ADVERT_HIGHER)       /* higher priority */                               \
+	X(ADVERT_STALE)        /* priority 0, but perhaps long ago */              \
+	X(CLAIM_WORSE)         /* the peer claims, and ours is the better claim */ \
+	X(CLAIM_BETTER)        /* the other way round */                           \
+	X(CLAIM_PREEMPTS)      /* better, and it would take it from an Active */   \
+	X(RESIGN)              /* the operator wants the peer to have the VIP */   \
+	X(FAULT)               /* not fit to serve: proxy, link, ... */            \
+	X(RECOVERED)           /* fit again */                                     \
+	X(STALLED)             /* we did not run for too long */                   \
 	X(RECHECKED)           /* after a stall: what was queued has been read */
 
 enum vrrp_event {
@@ -40,11 +56,15 @@ enum vrrp_event {
 /* To be performed in this order: on the way out the address goes before the peer is told, on the
  * way in the peer is told before the address comes. */
 enum vrrp_action {
-	VRRP_DO_REMOVE_VIP = 1 << 0,   /* also ends announcing */
-	VRRP_DO_SEND_LEAVING = 1 << 1, /* an advert with priority 0 */
-	VRRP_DO_SEND_ADVERT = 1 << 2,
-	VRRP_DO_ADD_VIP = 1 << 3,
-	VRRP_DO_ANNOUNCE = 1 << 4, /* gratuitous ARP burst */
+	VRRP_DO_REMOVE_VIP = 1 << 0, /* also ends announcing */
+	VRRP_DO_SEND_ADVERT = 1 << 1,
+	VRRP_DO_RELEASE = 1 << 2,      /* the kernel's lease ends */
+	VRRP_DO_SEND_LEAVING = 1 << 3, /* an advert with priority 0 */
+	VRRP_DO_SEND_CLAIM = 1 << 4,   /* "preempts" if `preempt` */
+	VRRP_DO_OVERRIDE = 1 << 5, /* a claim that the kernel takes for leave to ignore the peer */
+	VRRP_DO_ACQUIRE = 1 << 6,  /* the first advert; then step with ACQUIRED or REFUSED */
+	VRRP_DO_ADD_VIP = 1 << 7,
+	VRRP_DO_ANNOUNCE = 1 << 8, /* gratuitous ARP burst */
 };
 
 #define VRRP_NEVER UINT64_MAX
@@ -58,6 +78,9 @@ struct vrrp_fsm {
 	uint32_t interval_us; /* Advertisement_Interval: ours */
 	uint32_t active_interval_us; /* Active_Adver_Interval: of the Active that was heard */
 	uint64_t timer_us;           /* Adver_Timer or Active_Down_Timer; VRRP_NEVER */
+	uint64_t claim_us;           /* Claimant: the next claim */
+	uint64_t lower_us;           /* until then an ignored Active of lower priority may live */
+	unsigned defied;             /* Claimant: adverts that a peer sent in spite of our claim */
 	uint64_t awake_us;           /* the last vrrp_fsm_awake */
 };
 
@@ -72,6 +95,10 @@ enum vrrp_event vrrp_fsm_classify(const struct vrrp_fsm *fsm, uint8_t priority, 
 /* Classifies and steps; the interval of the advert is adopted where the RFC says so. */
 unsigned vrrp_fsm_advert(
     struct vrrp_fsm *fsm, uint8_t priority, int order, uint32_t interval_us, uint64_t now_us);
+
+/* The same for a claim of the peer. */
+enum vrrp_event vrrp_fsm_classify_claim(
+    const struct vrrp_fsm *fsm, uint8_t priority, int order, bool preempts);
 
 /* New parameters without a change of state. */
 void vrrp_fsm_configure(

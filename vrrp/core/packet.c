@@ -3,8 +3,6 @@
 #include <arpa/inet.h>
 #include <string.h>
 
-#define TYPE_ADVERTISEMENT 1
-
 /* One's-complement sum of 16 bit words (RFC 1071), not folded; an odd last byte is padded. */
 static uint32_t sum_words(const uint8_t *data, size_t len)
 {
@@ -66,17 +64,19 @@ enum vrrp_refusal vrrp_parse(const struct vrrp_received *packet, const struct vr
 		return VRRP_REFUSED_SHORT;
 	if (p[0] >> 4 != VRRP_VERSION)
 		return VRRP_REFUSED_VERSION;
-	if ((p[0] & 0x0f) != TYPE_ADVERTISEMENT)
+	if (p[0] != VRRP_FIRST_BYTE_ADVERT && p[0] != VRRP_FIRST_BYTE_CLAIM)
 		return VRRP_REFUSED_TYPE;
 	if (packet->len < VRRP_HEADER_LEN)
 		return VRRP_REFUSED_SHORT;
 
 	struct vrrp_advert advert = {
 	    .version = VRRP_VERSION,
+	    .type = p[0] & 0x0f,
 	    .vrid = p[1],
 	    .priority = p[2],
 	    .n_addresses = p[3],
-	    /* The upper four bits are reserved and ignored. */
+	    /* The upper four bits of an advert are reserved and ignored. */
+	    .flags = p[0] == VRRP_FIRST_BYTE_CLAIM ? p[4] >> 4 : 0,
 	    .interval_cs = (uint16_t)((p[4] & 0x0f) << 8 | p[5]),
 	    .addresses = p + VRRP_HEADER_LEN,
 	};
@@ -104,14 +104,18 @@ size_t vrrp_encode(const struct vrrp_advert *advert, enum vrrp_checksum form,
     const struct addr *source, const struct addr *destination, uint8_t *buf, size_t size)
 {
 	size_t len = VRRP_HEADER_LEN + 4U * advert->n_addresses;
+	if (advert->type != VRRP_TYPE_ADVERT && advert->type != VRRP_TYPE_CLAIM)
+		return 0;
+	if (advert->flags > 15 || (advert->flags && advert->type == VRRP_TYPE_ADVERT))
+		return 0;
 	if (advert->version != VRRP_VERSION || advert->vrid == 0 || advert->n_addresses == 0 ||
 	    advert->interval_cs == 0 || advert->interval_cs > VRRP_INTERVAL_CS_MAX || size < len)
 		return 0;
-	buf[0] = VRRP_VERSION << 4 | TYPE_ADVERTISEMENT;
+	buf[0] = (uint8_t)(VRRP_VERSION << 4 | advert->type);
 	buf[1] = advert->vrid;
 	buf[2] = advert->priority;
 	buf[3] = advert->n_addresses;
-	buf[4] = (uint8_t)(advert->interval_cs >> 8);
+	buf[4] = (uint8_t)(advert->flags << 4 | advert->interval_cs >> 8);
 	buf[5] = (uint8_t)advert->interval_cs;
 	buf[6] = buf[7] = 0;
 	memcpy(buf + VRRP_HEADER_LEN, advert->addresses, 4U * advert->n_addresses);

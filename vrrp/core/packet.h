@@ -6,7 +6,9 @@
  *	|Version| Type  | Virtual Rtr ID|   Priority    |  Addr Count   |
  *	|Reserve| Max Advertise Interval|           Checksum            |
  *	|                 IPv4 addresses, 4 bytes each                  |
- */
+ *
+ * A claim of ours is the same message with another type, which every router discards (RFC 9568
+ * section 7.1), and with flags in the reserved bits. */
 #pragma once
 
 #include <stddef.h>
@@ -24,6 +26,14 @@
 #define VRRP_PRIORITY_LEAVING 0 /* "I am leaving" */
 #define VRRP_PRIORITY_OWNER   255
 
+enum vrrp_type { VRRP_TYPE_ADVERT = 1, VRRP_TYPE_CLAIM = 14 };
+#define VRRP_FIRST_BYTE_ADVERT (VRRP_VERSION << 4 | VRRP_TYPE_ADVERT)
+#define VRRP_FIRST_BYTE_CLAIM  (VRRP_VERSION << 4 | VRRP_TYPE_CLAIM)
+
+/* Flags of a claim: it would take the VIP from an Active of lower priority, and does so because
+ * that one does not understand claims (for the fence of the sender). */
+enum { VRRP_CLAIM_PREEMPTS = 1, VRRP_CLAIM_OVERRIDES = 2 };
+
 /* What the checksum covers. RFC 9568: over IPv4 the message alone. RFC 5798 was read by others
  * (keepalived, Wireshark) to include a pseudo-header of source, destination, protocol, length. */
 enum vrrp_checksum { VRRP_CHECKSUM_PLAIN, VRRP_CHECKSUM_PSEUDO };
@@ -33,6 +43,8 @@ enum vrrp_accept { VRRP_ACCEPT_EITHER, VRRP_ACCEPT_PLAIN, VRRP_ACCEPT_PSEUDO };
 
 struct vrrp_advert {
 	uint8_t version; /* VRRP_VERSION */
+	uint8_t type;    /* enum vrrp_type */
+	uint8_t flags;   /* of a claim; 0 in an advert */
 	uint8_t vrid;    /* 1..255 */
 	uint8_t priority;
 	uint8_t n_addresses;      /* 1..255 */
@@ -63,7 +75,7 @@ struct vrrp_expect {
 	X(TTL, "TTL is not 255")                                         \
 	X(SHORT, "shorter than a VRRP header")                           \
 	X(VERSION, "another VRRP version")                               \
-	X(TYPE, "not an advertisement")                                  \
+	X(TYPE, "neither an advertisement nor a claim")                  \
 	X(COUNT_LARGE, "more addresses announced than the packet holds") \
 	X(COUNT_ZERO, "no address")                                      \
 	X(CHECKSUM, "wrong checksum")                                    \

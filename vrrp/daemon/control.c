@@ -14,12 +14,18 @@
 
 /* Messages of one channel in one pass; others wait their turn. */
 #define MESSAGES_PER_PASS 64
+/* Fences that a dead run left for routers that we do not have any more stand a while longer: so do,
+ * perhaps, the addresses. */
+#define SWEEP_US (10 * US_PER_SEC)
 
 static struct {
 	struct vrrp_station station;
 	struct vrrp_monitor *monitor;
 	ev_io monitor_io;
 	ev_timer tick;
+
+	uint32_t rules_generation; /* of nftables, when we looked last */
+	uint64_t sweep_us;         /* VRRP_NEVER: done */
 
 	int yoked_fd;
 	ev_io yoked_io;
@@ -229,6 +235,21 @@ static void on_yoked(struct ev_loop *loop, ev_io *io, int revents)
 
 /* ---- time and interfaces ---- */
 
+static void watch_rules(void)
+{
+	struct vrrp_lease *lease = control.station.lease;
+	if (!lease)
+		return;
+	uint32_t generation = vrrp_lease_generation(lease);
+	if (generation != control.rules_generation)
+		vrrp_routers_check_guards();
+	control.rules_generation = generation;
+	if (clock_us() < control.sweep_us)
+		return;
+	control.sweep_us = VRRP_NEVER;
+	vrrp_lease_sweep(lease, vrrp_routers_own_fence);
+}
+
 static void on_tick(struct ev_loop *loop, ev_timer *timer, int revents)
 {
 	union ipc_message beat;
@@ -239,6 +260,7 @@ static void on_tick(struct ev_loop *loop, ev_timer *timer, int revents)
 	beat.heartbeat.ready = true;
 	tell(control.yoked_fd, &beat, NULL);
 	watch_proxy();
+	watch_rules();
 	vrrp_routers_tick();
 	if (control.yoked_missed)
 		replay_states(control.yoked_fd, &control.yoked_missed);
@@ -272,6 +294,10 @@ int vrrp_control_start(struct ev_loop *loop, int fd, struct err *err)
 	if (!control.monitor)
 		return -EIO;
 
+	/* Without it every router says so, and works. */
+	control.station.lease = vrrp_lease_open(NULL);
+	control.sweep_us = clock_us() + SWEEP_US;
+
 	ev_io_init(&control.yoked_io, on_yoked, fd, EV_READ);
 	ev_io_start(loop, &control.yoked_io);
 	ev_init(&control.proxy_io, on_proxy);
@@ -299,6 +325,8 @@ void vrrp_control_stop(void)
 	control.proxy_fd = control.yoked_fd = control.station.arp_fd = -1;
 	vrrp_monitor_free(control.monitor);
 	vrrp_vip_close(control.station.vip);
+	vrrp_lease_close(control.station.lease);
 	control.monitor = NULL;
 	control.station.vip = NULL;
+	control.station.lease = NULL;
 }

@@ -9,6 +9,7 @@
 #include "daemon/base/clock.h"
 #include "daemon/base/text.h"
 #include "vrrp/link/arp.h"
+#include "vrrp/link/token.h"
 
 /* More packets than a receive buffer holds, so that one pass empties it. */
 #define PACKETS_PER_PASS 256
@@ -77,20 +78,19 @@ static void announce(struct vrrp_instance *instance)
 	}
 }
 
+enum outcome {
+	SENT,    /* or it will be, soon */
+	FAILED,  /* it cannot be sent, and perhaps never */
+	REFUSED, /* the lease is over, or may not be had */
+};
+
 /* An Active whose adverts do not leave must not go on: the peer takes over in silence. A full
  * queue passes; what else it is may last. */
-static bool send_advert(struct vrrp_instance *instance, uint8_t priority, uint64_t now_us)
+static enum outcome judge_failure(struct vrrp_instance *instance, int rc, uint64_t now_us)
 {
-	int rc =
-	    vrrp_socket_advertise(&instance->sock, &instance->config, priority, instance->form);
-	if (rc == 0) {
-		instance->adverts_sent++;
-		instance->mute_us = 0;
-		return true;
-	}
 	instance->send_errors++;
-	if (priority == VRRP_PRIORITY_LEAVING)
-		return false;
+	if (rc == -ENOBUFS && vrrp_guard_refused(&instance->guard, &instance->config))
+		return REFUSED;
 	if (instance->mute_us == 0)
 		instance->mute_us = now_us;
 	bool passing = rc == -ENOBUFS || rc == -EAGAIN;
@@ -101,25 +101,72 @@ static bool send_advert(struct vrrp_instance *instance, uint8_t priority, uint64
 		snprintf(text, sizeof(text), "adverts cannot be sent: %s", strerror(-rc));
 		set_trouble(instance, now_us, text);
 	}
-	return passing;
+	return passing ? SENT : FAILED;
 }
 
-/* In the order of the bits: see enum vrrp_action. */
-static void perform(
-    struct vrrp_instance *instance, unsigned actions, bool promoted, uint64_t now_us)
+/* A unicast advert may wait for ARP, or leave by another interface: there the lease needs a frame
+ * of its own. After the advert, never instead of it. */
+static int renew(struct vrrp_instance *instance)
+{
+	if (instance->config.mode != CONF_VRRP_UNICAST || !instance->guard.up)
+		return 0;
+	int rc = vrrp_token_send(
+	    instance->station->arp_fd, &instance->netif, VRRP_TOKEN_RENEW, instance->config.vrid);
+	return rc == -ENOTSUP ? 0 : rc;
+}
+
+static enum outcome send_advert(struct vrrp_instance *instance, uint64_t now_us)
+{
+	int rc = vrrp_socket_advertise(
+	    &instance->sock, &instance->config, instance->config.priority, instance->form);
+	if (rc == 0)
+		rc = renew(instance);
+	if (rc)
+		return judge_failure(instance, rc, now_us);
+	instance->adverts_sent++;
+	instance->mute_us = 0;
+	return SENT;
+}
+
+static void send_claim(struct vrrp_instance *instance, bool overrides)
+{
+	uint8_t flags = instance->fsm.preempt ? VRRP_CLAIM_PREEMPTS : 0;
+	if (overrides)
+		flags |= VRRP_CLAIM_OVERRIDES;
+	int rc = vrrp_socket_claim(&instance->sock, &instance->config, flags, instance->form);
+	if (rc)
+		complain(instance, COMPLAINT_SEND, "claim not sent: %s", strerror(-rc));
+}
+
+static void release(struct vrrp_instance *instance)
+{
+	if (instance->guard.up)
+		vrrp_token_send(instance->station->arp_fd, &instance->netif, VRRP_TOKEN_RELEASE,
+		    instance->config.vrid);
+}
+
+/* In the order of the bits: see enum vrrp_action. What became of the advert, if there was one; the
+ * address comes only when it has left. */
+static enum outcome perform(struct vrrp_instance *instance, unsigned actions, uint64_t now_us)
 {
 	if (actions & VRRP_DO_REMOVE_VIP) {
 		vrrp_burst_cancel(&instance->burst);
 		remove_addresses(instance);
 	}
+	enum outcome outcome = SENT;
+	if (actions & VRRP_DO_SEND_ADVERT)
+		outcome = send_advert(instance, now_us);
+	if (actions & VRRP_DO_RELEASE)
+		release(instance);
 	if (actions & VRRP_DO_SEND_LEAVING)
-		send_advert(instance, VRRP_PRIORITY_LEAVING, now_us);
-	if ((actions & VRRP_DO_SEND_ADVERT) &&
-	    !send_advert(instance, instance->config.priority, now_us) && promoted) {
-		/* Nobody heard that we are Active now, so the address does not come either. */
-		set_trouble(instance, now_us, "the first advert could not be sent");
-		return;
-	}
+		vrrp_socket_advertise(
+		    &instance->sock, &instance->config, VRRP_PRIORITY_LEAVING, instance->form);
+	if (actions & (VRRP_DO_SEND_CLAIM | VRRP_DO_OVERRIDE))
+		send_claim(instance, actions & VRRP_DO_OVERRIDE);
+	if (actions & VRRP_DO_ACQUIRE)
+		outcome = send_advert(instance, now_us);
+	if (outcome == REFUSED)
+		return outcome;
 	if (actions & VRRP_DO_ADD_VIP)
 		add_addresses(instance, now_us);
 	if (actions & VRRP_DO_ANNOUNCE) {
@@ -127,6 +174,7 @@ static void perform(
 		if (vrrp_burst_take(&instance->burst, now_us))
 			announce(instance);
 	}
+	return outcome;
 }
 
 /* ---- events ---- */
@@ -138,20 +186,58 @@ static void note_change(
 	instance->since_us = now_us;
 	instance->heard_us = 0;
 	instance->ignored_us = 0;
-	log_notice("vrrp %s: %s -> %s: %s", instance->config.name, vrrp_state_name(previous),
+	/* Nobody outside has heard of a claimant. */
+	log_notice("vrrp %s: %s -> %s: %s", instance->config.name,
+	    vrrp_state_name(previous == VRRP_CLAIMANT ? VRRP_BACKUP : previous),
 	    vrrp_state_name(instance->fsm.state), reason);
 	instance->station->changed(instance->station, instance, previous);
+}
+
+static enum ipc_router_role role_of(enum vrrp_state state)
+{
+	static const enum ipc_router_role roles[VRRP_STATE_COUNT] = {
+	    [VRRP_INITIALIZE] = IPC_ROLE_INITIALIZE,
+	    [VRRP_BACKUP] = IPC_ROLE_BACKUP,
+	    [VRRP_CLAIMANT] = IPC_ROLE_BACKUP,
+	    [VRRP_ACTIVE] = IPC_ROLE_ACTIVE,
+	    [VRRP_FAULT] = IPC_ROLE_FAULT,
+	};
+	return roles[state];
+}
+
+static void step(struct vrrp_instance *instance, enum vrrp_event event, const char *reason);
+
+/* The kernel's answer to a first advert, and to every other. */
+static void follow_up(struct vrrp_instance *instance, unsigned actions, enum outcome outcome,
+    const char *reason, uint64_t now_us)
+{
+	if (actions & VRRP_DO_ACQUIRE) {
+		if (outcome == SENT)
+			step(instance, VRRP_EV_ACQUIRED, reason);
+		else if (outcome == FAILED) /* nobody heard that we are Active now */
+			set_trouble(instance, now_us, "the first advert could not be sent");
+		else if (instance->fsm.state == VRRP_CLAIMANT)
+			complain(instance, COMPLAINT_LEASE,
+			    "claims on: the kernel still hears an Active, or another claimant");
+	}
+	if (outcome == REFUSED)
+		step(instance, VRRP_EV_REFUSED, "the lease ran out before an advert renewed it");
 }
 
 static void conclude(struct vrrp_instance *instance, enum vrrp_state previous, unsigned actions,
     const char *reason, uint64_t now_us)
 {
-	bool changed = instance->fsm.state != previous;
-	if (changed && instance->fsm.state == VRRP_ACTIVE)
+	enum vrrp_state state = instance->fsm.state;
+	bool changed = role_of(state) != role_of(previous);
+	if (changed && state == VRRP_ACTIVE)
 		instance->handed_over = false;
-	perform(instance, actions, changed && instance->fsm.state == VRRP_ACTIVE, now_us);
+	enum outcome outcome = perform(instance, actions, now_us);
 	if (changed)
 		note_change(instance, previous, reason, now_us);
+	else if (state != previous)
+		log_debug("vrrp %s: %s -> %s", instance->config.name, vrrp_state_name(previous),
+		    vrrp_state_name(state));
+	follow_up(instance, actions, outcome, reason, now_us);
 }
 
 static void step(struct vrrp_instance *instance, enum vrrp_event event, const char *reason)
@@ -249,6 +335,20 @@ static void on_advert(struct vrrp_instance *instance, const struct vrrp_advert *
 		instance->heard_us = now_us;
 }
 
+static void on_claim(struct vrrp_instance *instance, const struct vrrp_advert *claim,
+    const struct addr *source, uint64_t now_us)
+{
+	char from[ADDR_TEXT_MAX], reason[IPC_REASON_MAX];
+	int order = memcmp(&source->in.sin_addr, &instance->netif.source.in.sin_addr, 4);
+	enum vrrp_state previous = instance->fsm.state;
+	enum vrrp_event event = vrrp_fsm_classify_claim(
+	    &instance->fsm, claim->priority, order, claim->flags & VRRP_CLAIM_PREEMPTS);
+	snprintf(reason, sizeof(reason), "%s claims it with priority %u",
+	    addr_format_ip(source, from), claim->priority);
+	unsigned actions = vrrp_fsm_step(&instance->fsm, event, now_us);
+	conclude(instance, previous, actions, reason, now_us);
+}
+
 static void on_packet(struct vrrp_instance *instance, const struct vrrp_received *packet)
 {
 	static const enum vrrp_accept policies[] = {
@@ -277,7 +377,10 @@ static void on_packet(struct vrrp_instance *instance, const struct vrrp_received
 	instance->adverts_received++;
 	if (instance->config.checksum == CONF_CHECKSUM_AUTO)
 		instance->form = form; /* what the peer writes, it reads */
-	on_advert(instance, &advert, &packet->source, clock_us());
+	if (advert.type == VRRP_TYPE_CLAIM)
+		on_claim(instance, &advert, &packet->source, clock_us());
+	else
+		on_advert(instance, &advert, &packet->source, clock_us());
 }
 
 static void drain(struct vrrp_instance *instance)
@@ -353,6 +456,9 @@ static void on_readable(struct ev_loop *loop, ev_io *io, int revents)
 	wake(instance);
 	settle(instance, "");
 	rearm(instance);
+	if (vrrp_guard_outdated(&instance->guard, &instance->fsm, clock_us()))
+		vrrp_guard_raise(&instance->guard, &instance->config, &instance->netif,
+		    &instance->fsm, VRRP_FENCE_CHANGE);
 }
 
 /* ---- the interface ---- */
@@ -387,6 +493,8 @@ static int adopt_interface(
 	if (vrrp_netif_strict_arp(instance->config.interface, &warning))
 		log_warn("vrrp %s: ARP stays lax, a neighbour may be misled after a failover: %s",
 		    instance->config.name, warning.text);
+	vrrp_guard_raise(
+	    &instance->guard, &instance->config, netif, &instance->fsm, VRRP_FENCE_FRESH);
 	/* What an earlier life left behind; the kernel would remove it too, but later. */
 	if (instance->fsm.state != VRRP_ACTIVE)
 		remove_addresses(instance);
@@ -456,6 +564,7 @@ void vrrp_instance_start(struct vrrp_instance *instance, struct vrrp_station *st
 	    .config = *config,
 	    .sock.fd = -1,
 	    .form = first_form(config),
+	    .guard.lease = station->lease,
 	    .refresh_us = VRRP_NEVER,
 	    .since_us = now_us,
 	};
@@ -472,6 +581,7 @@ void vrrp_instance_start(struct vrrp_instance *instance, struct vrrp_station *st
 void vrrp_instance_stop(struct vrrp_instance *instance, const char *reason)
 {
 	step(instance, VRRP_EV_SHUTDOWN, reason);
+	vrrp_guard_lower(&instance->guard, &instance->config);
 	ev_timer_stop(instance->station->loop, &instance->timer);
 	close_socket(instance);
 	for (unsigned i = VRRP_ACCEPTED + 1; i < VRRP_REFUSAL_COUNT; i++) {
@@ -507,6 +617,14 @@ static bool same_addresses(const struct ipc_router *a, const struct ipc_router *
 	return same;
 }
 
+/* The fence stands before new addresses come, and the sets of the old one stay. */
+static void change_guard(struct vrrp_instance *instance)
+{
+	if (instance->sock.fd >= 0)
+		vrrp_guard_raise(&instance->guard, &instance->config, &instance->netif,
+		    &instance->fsm, VRRP_FENCE_CHANGE);
+}
+
 /* While Active: the ones that go are removed, the new ones come and are announced. */
 static void change_addresses(struct vrrp_instance *instance, const struct ipc_router *config)
 {
@@ -518,9 +636,10 @@ static void change_addresses(struct vrrp_instance *instance, const struct ipc_ro
 			log_error("vrrp %s: %s", instance->config.name, err.text);
 	}
 	instance->config = *config;
+	change_guard(instance);
 	if (instance->fsm.state == VRRP_ACTIVE)
-		perform(instance, VRRP_DO_SEND_ADVERT | VRRP_DO_ADD_VIP | VRRP_DO_ANNOUNCE, false,
-		    clock_us());
+		conclude(instance, VRRP_ACTIVE,
+		    VRRP_DO_SEND_ADVERT | VRRP_DO_ADD_VIP | VRRP_DO_ANNOUNCE, "", clock_us());
 }
 
 void vrrp_instance_configure(struct vrrp_instance *instance, const struct ipc_router *config,
@@ -541,10 +660,12 @@ void vrrp_instance_configure(struct vrrp_instance *instance, const struct ipc_ro
 	if (old->checksum != config->checksum)
 		instance->form = first_form(config);
 	vrrp_fsm_configure(&instance->fsm, config->priority, config->advertise_us, clock_us());
-	if (same_addresses(old, config))
+	if (same_addresses(old, config)) {
 		instance->config = *config;
-	else
+		change_guard(instance);
+	} else {
 		change_addresses(instance, config);
+	}
 	adopt_fitness(instance, fitness);
 	log_notice("vrrp %s: configuration changed, still %s", config->name,
 	    vrrp_state_name(instance->fsm.state));
@@ -560,6 +681,23 @@ void vrrp_instance_set_fitness(struct vrrp_instance *instance, const struct vrrp
 		return;
 	wake(instance);
 	settle(instance, "proxy ready");
+	rearm(instance);
+}
+
+/* An Active without its fence goes on. The new fence begins empty, so that its next advert would be
+ * refused: it claims like everybody, and lets the kernel decide. */
+void vrrp_instance_check_guard(struct vrrp_instance *instance)
+{
+	if (instance->sock.fd < 0 || !vrrp_guard_gone(&instance->guard, &instance->config))
+		return;
+	log_warn("vrrp %s: somebody removed our nftables rules: put back", instance->config.name);
+	wake(instance);
+	vrrp_guard_raise(&instance->guard, &instance->config, &instance->netif, &instance->fsm,
+	    VRRP_FENCE_FRESH);
+	if (instance->fsm.state == VRRP_ACTIVE)
+		conclude(
+		    instance, VRRP_ACTIVE, VRRP_DO_SEND_CLAIM | VRRP_DO_ACQUIRE, "", clock_us());
+	settle(instance, "");
 	rearm(instance);
 }
 
@@ -595,17 +733,6 @@ int vrrp_instance_resign(struct vrrp_instance *instance, const char *reason, str
 	return 0;
 }
 
-static enum ipc_router_role role_of(enum vrrp_state state)
-{
-	static const enum ipc_router_role roles[VRRP_STATE_COUNT] = {
-	    [VRRP_INITIALIZE] = IPC_ROLE_INITIALIZE,
-	    [VRRP_BACKUP] = IPC_ROLE_BACKUP,
-	    [VRRP_ACTIVE] = IPC_ROLE_ACTIVE,
-	    [VRRP_FAULT] = IPC_ROLE_FAULT,
-	};
-	return roles[state];
-}
-
 void vrrp_instance_describe(
     const struct vrrp_instance *instance, enum vrrp_state previous, union ipc_message *msg)
 {
@@ -615,6 +742,11 @@ void vrrp_instance_describe(
 	text_copy(state->name, sizeof(state->name), config->name);
 	text_copy(state->interface, sizeof(state->interface), config->interface);
 	text_copy(state->reason, sizeof(state->reason), instance->reason);
+	if (instance->guard.problem[0]) {
+		size_t len = strlen(state->reason);
+		snprintf(state->reason + len, sizeof(state->reason) - len, "; NO LEASE: %s",
+		    instance->guard.problem);
+	}
 	state->removed = instance->removed;
 	state->vrid = config->vrid;
 	state->priority = config->priority;

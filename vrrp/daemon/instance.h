@@ -13,6 +13,7 @@
 #include "vrrp/core/announce.h"
 #include "vrrp/core/fsm.h"
 #include "vrrp/core/packet.h"
+#include "vrrp/daemon/guard.h"
 #include "vrrp/link/netif.h"
 #include "vrrp/link/socket.h"
 #include "vrrp/link/vip.h"
@@ -23,7 +24,8 @@ struct vrrp_instance;
 struct vrrp_station {
 	struct ev_loop *loop;
 	struct vrrp_vip *vip;
-	int arp_fd;
+	int arp_fd;               /* packet socket: ARP, and frames for the fence */
+	struct vrrp_lease *lease; /* NULL: the nodes' kernel cannot */
 	/* A change of state, already logged. */
 	void (*changed)(struct vrrp_station *station, const struct vrrp_instance *instance,
 	    enum vrrp_state previous);
@@ -43,6 +45,7 @@ enum vrrp_complaint {
 	COMPLAINT_PRIORITY,
 	COMPLAINT_STALL,
 	COMPLAINT_SEND,
+	COMPLAINT_LEASE,
 	COMPLAINT_COUNT
 };
 
@@ -54,6 +57,7 @@ struct vrrp_instance {
 	struct vrrp_fsm fsm;
 	struct vrrp_netif netif;
 	struct vrrp_socket sock;
+	struct vrrp_guard guard;
 	enum vrrp_checksum form; /* of what we send */
 	ev_io readable;
 	ev_timer timer;
@@ -94,6 +98,8 @@ void vrrp_instance_configure(struct vrrp_instance *instance, const struct ipc_ro
 void vrrp_instance_set_fitness(struct vrrp_instance *instance, const struct vrrp_fitness *fitness);
 /* Something about interfaces has changed: look again. */
 void vrrp_instance_check_link(struct vrrp_instance *instance);
+/* The rules of this host have changed, perhaps ours too. */
+void vrrp_instance_check_guard(struct vrrp_instance *instance);
 /* Every 100 ms or so. */
 void vrrp_instance_tick(struct vrrp_instance *instance);
 /* Gives the VIP to the peer. -EPERM with a text when it is not Active. */

@@ -1,9 +1,13 @@
 /* yoke-vrrp: the election. Started by yoked with its channel as file descriptor 3; ends when yoked
  * says so or dies, and never leaves an address behind on a way out that it can see. */
+#include <errno.h>
 #include <ev.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 
 #include "daemon/base/log.h"
@@ -12,6 +16,8 @@
 #include "vrrp/daemon/control.h"
 
 #define REALTIME_PRIORITY 50
+#define STACK_RESERVE     (256 << 10)
+#define HEAP_RESERVE      (4 << 20) /* libnftables needs about one */
 
 static bool has_channel(void)
 {
@@ -27,6 +33,24 @@ static void on_signal(struct ev_loop *loop, ev_signal *watcher, int revents)
 	(void)revents;
 	vrrp_control_shutdown(
 	    watcher->signum == SIGTERM ? "shutdown: SIGTERM" : "shutdown: SIGINT");
+}
+
+/* Memory that the stack and libraries will want is there, and locked, from now on. What they want
+ * beyond it is not locked: to lock it needs a capability that we are about to drop, and a library
+ * that gets no memory ends the process. */
+static void reserve_memory(void)
+{
+	volatile char stack[STACK_RESERVE];
+	for (size_t i = 0; i < sizeof(stack); i += 1024)
+		stack[i] = 0;
+	mallopt(M_MMAP_MAX, 0);
+	mallopt(M_TRIM_THRESHOLD, 2 * HEAP_RESERVE);
+	volatile char *heap = malloc(HEAP_RESERVE);
+	for (size_t i = 0; heap && i < HEAP_RESERVE; i += 1024)
+		heap[i] = 0;
+	free((void *)(uintptr_t)heap);
+	if (mlockall(MCL_CURRENT) < 0)
+		log_warn("locking memory: %s", strerror(errno));
 }
 
 static int give_up_privileges(void)
@@ -56,6 +80,7 @@ static int run(struct ev_loop *loop)
 		log_error("%s", err.text);
 		return 1;
 	}
+	reserve_memory();
 	if (give_up_privileges())
 		return 1;
 	ev_run(loop, 0);

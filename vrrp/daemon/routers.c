@@ -143,6 +143,30 @@ void vrrp_routers_check_links(void)
 	vrrp_routers_each(visit_link, NULL);
 }
 
+static void visit_guard(struct vrrp_instance *instance, void *arg)
+{
+	(void)arg;
+	vrrp_instance_check_guard(instance);
+}
+
+void vrrp_routers_check_guards(void)
+{
+	vrrp_routers_each(visit_guard, NULL);
+}
+
+bool vrrp_routers_own_fence(const char *table)
+{
+	char name[VRRP_FENCE_NAME_MAX];
+	for (unsigned i = 0; i < VRRP_ROUTERS_MAX; i++) {
+		const struct ipc_router *config = &instances[i].config;
+		if (instances[i].used &&
+		    vrrp_fence_name(config->vrid, config->interface, name, NULL) == 0 &&
+		    strcmp(name, table) == 0)
+			return true;
+	}
+	return false;
+}
+
 static void visit_tick(struct vrrp_instance *instance, void *arg)
 {
 	(void)arg;

@@ -16,6 +16,9 @@ int vrrp_routers_apply(
 void vrrp_routers_each(void (*visit)(struct vrrp_instance *instance, void *arg), void *arg);
 void vrrp_routers_set_fitness(const struct vrrp_fitness *fitness);
 void vrrp_routers_check_links(void);
+void vrrp_routers_check_guards(void);
+/* Is this the name of the fence of one of them? */
+bool vrrp_routers_own_fence(const char *table);
 void vrrp_routers_tick(void);
 /* All Active ones resign; all end. */
 void vrrp_routers_stop(const char *reason);

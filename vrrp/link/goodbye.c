@@ -3,10 +3,13 @@
 #include <errno.h>
 #include <net/if.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "conf/conf.h"
+#include "vrrp/link/arp.h"
 #include "vrrp/link/netif.h"
 #include "vrrp/link/socket.h"
+#include "vrrp/link/token.h"
 #include "vrrp/link/vip.h"
 
 static int remove_addresses(const struct ipc_router *router, struct err *err)
@@ -26,6 +29,18 @@ static int remove_addresses(const struct ipc_router *router, struct err *err)
 	}
 	vrrp_vip_close(vip);
 	return first;
+}
+
+/* The fence outlives the process, and so might its lease: who starts next begins without. Priority
+ * 0 does this too, but not on every path. Returns the socket: to close one of its kind takes the
+ * kernel more than ten milliseconds, which the peer need not wait for. */
+static int release_lease(const struct ipc_router *router)
+{
+	struct vrrp_netif netif;
+	int fd = vrrp_arp_open(NULL);
+	if (fd >= 0 && vrrp_netif_query(router, &netif, NULL) == 0)
+		vrrp_token_send(fd, &netif, VRRP_TOKEN_RELEASE, router->vrid);
+	return fd;
 }
 
 /* What form the peer understands died with the process: where both may be, both are sent, and the
@@ -59,8 +74,11 @@ static int send_leaving(const struct ipc_router *router, struct err *err)
 int vrrp_goodbye(const struct ipc_router *router, bool was_active, struct err *err)
 {
 	struct err detail;
+	int fd = release_lease(router);
 	int removed = remove_addresses(router, err);
 	int sent = was_active ? send_leaving(router, &detail) : 0;
+	if (fd >= 0)
+		close(fd);
 	if (removed)
 		return removed;
 	return sent ? err_set(err, sent, "%s", detail.text) : 0;

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <ifaddrs.h>
 #include <net/if.h>
 #include <net/if_arp.h>
 #include <stdio.h>
@@ -84,6 +85,25 @@ int vrrp_netif_query(const struct ipc_router *router, struct vrrp_netif *out, st
 	if (rc == 0)
 		*out = netif;
 	return rc;
+}
+
+bool vrrp_netif_holder(const struct addr *addr, char name[16])
+{
+	struct ifaddrs *all, *at;
+	if (getifaddrs(&all) < 0)
+		return false;
+	for (at = all; at; at = at->ifa_next) {
+		struct addr one = {0};
+		if (!at->ifa_addr || at->ifa_addr->sa_family != AF_INET)
+			continue;
+		memcpy(&one.in, at->ifa_addr, sizeof(one.in));
+		if (addr_equal_ip(&one, addr))
+			break;
+	}
+	if (at)
+		text_copy(name, 16, at->ifa_name);
+	freeifaddrs(all);
+	return at != NULL;
 }
 
 static int write_sysctl(const char *interface, const char *name, const char *value, struct err *err)

@@ -22,6 +22,9 @@ struct vrrp_netif {
  * -EADDRNOTAVAIL (no address to send from), each with a text for people. */
 int vrrp_netif_query(const struct ipc_router *router, struct vrrp_netif *out, struct err *err);
 
+/* The name of the interface that has this address; false when none has. Allocates. */
+bool vrrp_netif_holder(const struct addr *addr, char name[16]);
+
 /* Sets arp_ignore=1 and arp_announce=2, so that a node never answers or asks by ARP with an address
  * of another interface: a node that lost the VIP would pull it back otherwise. */
 int vrrp_netif_strict_arp(const char *interface, struct err *err);

@@ -91,6 +91,20 @@ void vrrp_socket_close(struct vrrp_socket *sock)
 	sock->fd = -1;
 }
 
+/* A packet that is dropped on its way out is reported only with IP_RECVERR, which also lets any
+ * ICMP error make the next call fail: so it is on for this call alone, and an error that is not
+ * this call's own is tried again. Turning it off empties the queue of errors. */
+static int send_checked(int fd, const struct msghdr *msg)
+{
+	int rc = -EAGAIN;
+	if (set_int(fd, IPPROTO_IP, IP_RECVERR, 1) < 0)
+		return -errno;
+	for (int i = 0; i < 3 && rc != 0 && rc != -ENOBUFS; i++)
+		rc = sendmsg(fd, msg, MSG_NOSIGNAL) < 0 ? -errno : 0;
+	set_int(fd, IPPROTO_IP, IP_RECVERR, 0);
+	return rc;
+}
+
 /* The source is named with each packet: the kernel would otherwise choose one by its own rules,
  * and might choose a VIP. */
 static int send_packet(const struct vrrp_socket *sock, uint8_t *data, size_t len)
@@ -115,11 +129,11 @@ static int send_packet(const struct vrrp_socket *sock, uint8_t *data, size_t len
 	cmsg->cmsg_type = IP_PKTINFO;
 	cmsg->cmsg_len = CMSG_LEN(sizeof(info));
 	memcpy(CMSG_DATA(cmsg), &info, sizeof(info));
-	return sendmsg(sock->fd, &msg, MSG_NOSIGNAL) < 0 ? -errno : 0;
+	return send_checked(sock->fd, &msg);
 }
 
-int vrrp_socket_advertise(const struct vrrp_socket *sock, const struct ipc_router *router,
-    uint8_t priority, enum vrrp_checksum form)
+static int send_message(const struct vrrp_socket *sock, const struct ipc_router *router,
+    enum vrrp_type type, uint8_t priority, uint8_t flags, enum vrrp_checksum form)
 {
 	uint8_t addresses[4 * IPC_ADDRESSES_MAX], buf[VRRP_HEADER_LEN + sizeof(addresses)];
 	if (sock->fd < 0)
@@ -128,6 +142,8 @@ int vrrp_socket_advertise(const struct vrrp_socket *sock, const struct ipc_route
 		memcpy(addresses + 4 * i, &router->addresses[i].addr.in.sin_addr, 4);
 	struct vrrp_advert advert = {
 	    .version = VRRP_VERSION,
+	    .type = (uint8_t)type,
+	    .flags = flags,
 	    .vrid = router->vrid,
 	    .priority = priority,
 	    .n_addresses = router->n_addresses,
@@ -137,6 +153,18 @@ int vrrp_socket_advertise(const struct vrrp_socket *sock, const struct ipc_route
 	size_t len =
 	    vrrp_encode(&advert, form, &sock->source, &sock->destination, buf, sizeof(buf));
 	return len == 0 ? -EINVAL : send_packet(sock, buf, len);
+}
+
+int vrrp_socket_advertise(const struct vrrp_socket *sock, const struct ipc_router *router,
+    uint8_t priority, enum vrrp_checksum form)
+{
+	return send_message(sock, router, VRRP_TYPE_ADVERT, priority, 0, form);
+}
+
+int vrrp_socket_claim(const struct vrrp_socket *sock, const struct ipc_router *router,
+    uint8_t flags, enum vrrp_checksum form)
+{
+	return send_message(sock, router, VRRP_TYPE_CLAIM, router->priority, flags, form);
 }
 
 int vrrp_socket_recv(

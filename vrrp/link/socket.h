@@ -24,9 +24,13 @@ int vrrp_socket_open(struct vrrp_socket *sock, const struct ipc_router *router,
     const struct vrrp_netif *netif, struct err *err);
 void vrrp_socket_close(struct vrrp_socket *sock);
 
-/* Sends an advert for the router's addresses. 0 or -errno. */
+/* Sends an advert for the router's addresses. 0 or -errno; -ENOBUFS when it did not get past a
+ * fence, or a queue. */
 int vrrp_socket_advertise(const struct vrrp_socket *sock, const struct ipc_router *router,
     uint8_t priority, enum vrrp_checksum form);
+/* The same for a claim, with VRRP_CLAIM_* flags. */
+int vrrp_socket_claim(const struct vrrp_socket *sock, const struct ipc_router *router,
+    uint8_t flags, enum vrrp_checksum form);
 
 /* Takes one packet: its IP header is stripped, *out points into `buf`. 1; 0 when there is none;
  * -errno. */

@@ -2,15 +2,17 @@
 
 #include "daemon/base/clock.h"
 #include "tests/unit/unit.h"
+#include "vrrp/core/fence.h"
 #include "vrrp/core/fsm.h"
 
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))
 #define MS(n)    ((uint64_t)(n)*US_PER_MS)
 
-#define PROMOTE (VRRP_DO_SEND_ADVERT | VRRP_DO_ADD_VIP | VRRP_DO_ANNOUNCE)
-#define LEAVE   (VRRP_DO_REMOVE_VIP | VRRP_DO_SEND_LEAVING)
+#define SETTLE  (VRRP_DO_ADD_VIP | VRRP_DO_ANNOUNCE)
+#define DROP    (VRRP_DO_REMOVE_VIP | VRRP_DO_RELEASE)
+#define LEAVE   (DROP | VRRP_DO_SEND_LEAVING)
 #define ASSERT  (VRRP_DO_SEND_ADVERT | VRRP_DO_ANNOUNCE)
-#define CONCEDE (VRRP_DO_REMOVE_VIP | VRRP_DO_SEND_ADVERT)
+#define CONCEDE (DROP | VRRP_DO_SEND_ADVERT)
 
 static const uint64_t now = 1000 * US_PER_SEC;
 
@@ -20,8 +22,20 @@ static struct vrrp_fsm fsm_in(enum vrrp_state state)
 	vrrp_fsm_init(&fsm, 200, 100000, now);
 	fsm.state = state;
 	fsm.active_interval_us = 300000; /* learned */
-	fsm.timer_us = state == VRRP_BACKUP || state == VRRP_ACTIVE ? now : VRRP_NEVER;
+	fsm.timer_us = state == VRRP_INITIALIZE || state == VRRP_FAULT ? VRRP_NEVER : now;
 	return fsm;
+}
+
+/* From the end of its patience to being Active, the kernel permitting. */
+static void promote(struct vrrp_fsm *fsm)
+{
+	uint64_t due = fsm->timer_us;
+	CU_ASSERT_EQUAL(vrrp_fsm_step(fsm, VRRP_EV_TIMER, due - MS(10)), VRRP_DO_SEND_CLAIM);
+	due = fsm->timer_us;
+	CU_ASSERT_EQUAL(vrrp_fsm_step(fsm, VRRP_EV_TIMER, due), VRRP_DO_ACQUIRE);
+	CU_ASSERT_EQUAL(vrrp_fsm_step(fsm, VRRP_EV_ACQUIRED, due), SETTLE);
+	CU_ASSERT_EQUAL(fsm->state, VRRP_ACTIVE);
+	CU_ASSERT_EQUAL(fsm->timer_us, due + fsm->interval_us);
 }
 
 /* The cells in which something happens. Timer: µs from now; KEEP: as it was. */
@@ -37,7 +51,10 @@ static const struct row {
     {VRRP_INITIALIZE, VRRP_EV_STARTUP, VRRP_BACKUP, 0, 321875},
     {VRRP_INITIALIZE, VRRP_EV_FAULT, VRRP_FAULT, 0, NEVER},
     {VRRP_BACKUP, VRRP_EV_SHUTDOWN, VRRP_INITIALIZE, 0, NEVER},
-    {VRRP_BACKUP, VRRP_EV_TIMER, VRRP_ACTIVE, PROMOTE, 100000},
+    {VRRP_BACKUP, VRRP_EV_TIMER, VRRP_CLAIMANT, VRRP_DO_SEND_CLAIM, 10000},
+    {VRRP_BACKUP, VRRP_EV_CLAIM_DUE, VRRP_CLAIMANT, VRRP_DO_SEND_CLAIM, 10000},
+    {VRRP_BACKUP, VRRP_EV_CLAIM_BETTER, VRRP_BACKUP, 0, 997625},
+    {VRRP_BACKUP, VRRP_EV_CLAIM_PREEMPTS, VRRP_BACKUP, 0, 997625},
     {VRRP_BACKUP, VRRP_EV_ADVERT_LEAVING, VRRP_BACKUP, 0, 65625},
     {VRRP_BACKUP, VRRP_EV_ADVERT_INCUMBENT, VRRP_BACKUP, 0, 965625},
     {VRRP_BACKUP, VRRP_EV_ADVERT_EQUAL_LOWER, VRRP_BACKUP, 0, 965625},
@@ -45,17 +62,36 @@ static const struct row {
     {VRRP_BACKUP, VRRP_EV_ADVERT_HIGHER, VRRP_BACKUP, 0, 965625},
     {VRRP_BACKUP, VRRP_EV_FAULT, VRRP_FAULT, 0, NEVER},
     {VRRP_BACKUP, VRRP_EV_STALLED, VRRP_BACKUP, 0, 965625},
+    {VRRP_CLAIMANT, VRRP_EV_SHUTDOWN, VRRP_INITIALIZE, VRRP_DO_RELEASE, NEVER},
+    {VRRP_CLAIMANT, VRRP_EV_TIMER, VRRP_CLAIMANT, VRRP_DO_ACQUIRE, KEEP},
+    {VRRP_CLAIMANT, VRRP_EV_CLAIM_DUE, VRRP_CLAIMANT, VRRP_DO_SEND_CLAIM, KEEP},
+    {VRRP_CLAIMANT, VRRP_EV_ACQUIRED, VRRP_ACTIVE, SETTLE, 100000},
+    {VRRP_CLAIMANT, VRRP_EV_REFUSED, VRRP_CLAIMANT, VRRP_DO_SEND_CLAIM, 10000},
+    {VRRP_CLAIMANT, VRRP_EV_ADVERT_LOWER, VRRP_CLAIMANT, 0, 965625},
+    {VRRP_CLAIMANT, VRRP_EV_ADVERT_INCUMBENT, VRRP_BACKUP, VRRP_DO_RELEASE, 965625},
+    {VRRP_CLAIMANT, VRRP_EV_ADVERT_EQUAL_LOWER, VRRP_BACKUP, VRRP_DO_RELEASE, 965625},
+    {VRRP_CLAIMANT, VRRP_EV_ADVERT_EQUAL_HIGHER, VRRP_BACKUP, VRRP_DO_RELEASE, 965625},
+    {VRRP_CLAIMANT, VRRP_EV_ADVERT_HIGHER, VRRP_BACKUP, VRRP_DO_RELEASE, 965625},
+    {VRRP_CLAIMANT, VRRP_EV_CLAIM_WORSE, VRRP_CLAIMANT, VRRP_DO_SEND_CLAIM, 32000},
+    {VRRP_CLAIMANT, VRRP_EV_CLAIM_BETTER, VRRP_BACKUP, VRRP_DO_RELEASE, 997625},
+    {VRRP_CLAIMANT, VRRP_EV_CLAIM_PREEMPTS, VRRP_BACKUP, VRRP_DO_RELEASE, 997625},
+    {VRRP_CLAIMANT, VRRP_EV_FAULT, VRRP_FAULT, VRRP_DO_RELEASE, NEVER},
+    {VRRP_CLAIMANT, VRRP_EV_STALLED, VRRP_BACKUP, VRRP_DO_RELEASE, 965625},
+    {VRRP_ACTIVE, VRRP_EV_REFUSED, VRRP_BACKUP, DROP, 965625},
+    {VRRP_ACTIVE, VRRP_EV_CLAIM_WORSE, VRRP_ACTIVE, VRRP_DO_SEND_ADVERT, KEEP},
+    {VRRP_ACTIVE, VRRP_EV_CLAIM_BETTER, VRRP_ACTIVE, VRRP_DO_SEND_ADVERT, KEEP},
+    {VRRP_ACTIVE, VRRP_EV_CLAIM_PREEMPTS, VRRP_BACKUP, LEAVE, 965625},
     {VRRP_ACTIVE, VRRP_EV_SHUTDOWN, VRRP_INITIALIZE, LEAVE, NEVER},
     {VRRP_ACTIVE, VRRP_EV_TIMER, VRRP_ACTIVE, VRRP_DO_SEND_ADVERT, 100000},
     {VRRP_ACTIVE, VRRP_EV_ADVERT_LEAVING, VRRP_ACTIVE, VRRP_DO_SEND_ADVERT, 100000},
     {VRRP_ACTIVE, VRRP_EV_ADVERT_LOWER, VRRP_ACTIVE, ASSERT, KEEP},
-    {VRRP_ACTIVE, VRRP_EV_ADVERT_INCUMBENT, VRRP_BACKUP, VRRP_DO_REMOVE_VIP, 965625},
+    {VRRP_ACTIVE, VRRP_EV_ADVERT_INCUMBENT, VRRP_BACKUP, DROP, 965625},
     {VRRP_ACTIVE, VRRP_EV_ADVERT_EQUAL_LOWER, VRRP_ACTIVE, ASSERT, KEEP},
     {VRRP_ACTIVE, VRRP_EV_ADVERT_EQUAL_HIGHER, VRRP_BACKUP, CONCEDE, 965625},
     {VRRP_ACTIVE, VRRP_EV_ADVERT_HIGHER, VRRP_BACKUP, CONCEDE, 965625},
     {VRRP_ACTIVE, VRRP_EV_RESIGN, VRRP_BACKUP, LEAVE, 500000},
     {VRRP_ACTIVE, VRRP_EV_FAULT, VRRP_FAULT, LEAVE, NEVER},
-    {VRRP_ACTIVE, VRRP_EV_RECHECKED, VRRP_ACTIVE, PROMOTE, 100000},
+    {VRRP_ACTIVE, VRRP_EV_RECHECKED, VRRP_ACTIVE, VRRP_DO_SEND_ADVERT | SETTLE, 100000},
     {VRRP_FAULT, VRRP_EV_SHUTDOWN, VRRP_INITIALIZE, 0, NEVER},
     {VRRP_FAULT, VRRP_EV_RECOVERED, VRRP_BACKUP, 0, 321875},
 };
@@ -95,9 +131,12 @@ static void every_cell_does_what_the_table_says(void)
 /* The order in which the shell performs them is part of the contract. */
 static void leaving_removes_before_it_tells_and_taking_tells_before_it_adds(void)
 {
-	CU_ASSERT(VRRP_DO_REMOVE_VIP < VRRP_DO_SEND_LEAVING);
 	CU_ASSERT(VRRP_DO_REMOVE_VIP < VRRP_DO_SEND_ADVERT);
-	CU_ASSERT(VRRP_DO_SEND_ADVERT < VRRP_DO_ADD_VIP);
+	CU_ASSERT(VRRP_DO_SEND_ADVERT < VRRP_DO_RELEASE); /* the last, losing one needs the lease */
+	CU_ASSERT(VRRP_DO_RELEASE < VRRP_DO_SEND_LEAVING);
+	CU_ASSERT(VRRP_DO_SEND_CLAIM < VRRP_DO_OVERRIDE);
+	CU_ASSERT(VRRP_DO_OVERRIDE < VRRP_DO_ACQUIRE);
+	CU_ASSERT(VRRP_DO_ACQUIRE < VRRP_DO_ADD_VIP);
 	CU_ASSERT(VRRP_DO_ADD_VIP < VRRP_DO_ANNOUNCE);
 }
 
@@ -126,20 +165,126 @@ static void timers_follow_the_rfc(void)
 		CU_ASSERT_EQUAL(vrrp_fsm_step(&fsm, VRRP_EV_STARTUP, now), 0);
 		uint64_t due = now + table[i].down_us;
 		CU_ASSERT_EQUAL(fsm.timer_us, due);
-		CU_ASSERT_EQUAL(vrrp_fsm_step(&fsm, VRRP_EV_TIMER, due - 1), 0);
+		uint64_t claim = due - vrrp_claim_us(table[i].interval_cs * 10000);
+		CU_ASSERT_EQUAL(vrrp_fsm_wake_us(&fsm), now + table[i].interval_cs * 2500);
+		CU_ASSERT_EQUAL(vrrp_fsm_step(&fsm, VRRP_EV_TIMER, claim - 1), 0);
 		CU_ASSERT_EQUAL(fsm.state, VRRP_BACKUP);
-		CU_ASSERT_EQUAL(vrrp_fsm_step(&fsm, VRRP_EV_TIMER, due), PROMOTE);
+		CU_ASSERT_EQUAL(vrrp_fsm_step(&fsm, VRRP_EV_TIMER, claim), VRRP_DO_SEND_CLAIM);
+		CU_ASSERT_EQUAL(fsm.state, VRRP_CLAIMANT);
+		CU_ASSERT(vrrp_fsm_step(&fsm, VRRP_EV_TIMER, due - 1) != VRRP_DO_ACQUIRE);
+		CU_ASSERT_EQUAL(vrrp_fsm_step(&fsm, VRRP_EV_TIMER, due), VRRP_DO_ACQUIRE);
+		CU_ASSERT_EQUAL(vrrp_fsm_step(&fsm, VRRP_EV_ACQUIRED, due), SETTLE);
 		CU_ASSERT_EQUAL(fsm.state, VRRP_ACTIVE);
 		CU_ASSERT_EQUAL(fsm.timer_us, due + table[i].interval_cs * 10000);
 	}
 }
 
+/* But for its claim. */
 static void owner_does_not_wait(void)
 {
 	struct vrrp_fsm fsm;
 	vrrp_fsm_init(&fsm, 255, 1000000, now);
 	vrrp_fsm_step(&fsm, VRRP_EV_STARTUP, now);
-	CU_ASSERT_EQUAL(vrrp_fsm_step(&fsm, VRRP_EV_TIMER, now), PROMOTE);
+	CU_ASSERT_EQUAL(vrrp_fsm_step(&fsm, VRRP_EV_TIMER, now), VRRP_DO_SEND_CLAIM);
+	CU_ASSERT_EQUAL(fsm.timer_us, now + MS(10));
+}
+
+/* Every beat, and once: what the network loses of one is in the next. */
+static void a_claim_is_repeated_and_costs_no_time(void)
+{
+	struct vrrp_fsm fsm = fsm_in(VRRP_BACKUP);
+	fsm.timer_us = now + MS(10);
+	CU_ASSERT_EQUAL(vrrp_fsm_wake_us(&fsm), now);
+	unsigned claims = 0;
+	for (uint64_t t = now; t < now + MS(10); t = vrrp_fsm_wake_us(&fsm))
+		claims += vrrp_fsm_step(&fsm, VRRP_EV_TIMER, t) == VRRP_DO_SEND_CLAIM;
+	CU_ASSERT_EQUAL(claims, 5);
+	CU_ASSERT_EQUAL(vrrp_fsm_wake_us(&fsm), now + MS(10));
+	CU_ASSERT_EQUAL(vrrp_fsm_step(&fsm, VRRP_EV_TIMER, now + MS(10)), VRRP_DO_ACQUIRE);
+}
+
+/* A loop that comes late claims for the whole time; and where Skew_Time is shorter. */
+static void a_claim_is_never_cut_short(void)
+{
+	struct vrrp_fsm fsm = fsm_in(VRRP_BACKUP);
+	vrrp_fsm_step(&fsm, VRRP_EV_TIMER, now + MS(3));
+	CU_ASSERT_EQUAL(fsm.timer_us, now + MS(13));
+	fsm = fsm_in(VRRP_BACKUP);
+	fsm.priority = 254;
+	vrrp_fsm_advert(&fsm, 0, 1, 100000, now);
+	CU_ASSERT(fsm.timer_us < now + MS(10));
+	vrrp_fsm_step(&fsm, VRRP_EV_TIMER, now);
+	CU_ASSERT_EQUAL(fsm.timer_us, now + MS(10));
+}
+
+static void claims_are_classified(void)
+{
+	static const struct {
+		uint8_t priority;
+		int order;
+		bool preempts;
+		enum vrrp_event expected;
+	} table[] = {
+	    {199, 1, false, VRRP_EV_CLAIM_WORSE},
+	    {199, 1, true, VRRP_EV_CLAIM_WORSE},
+	    {200, -1, true, VRRP_EV_CLAIM_WORSE},
+	    {200, 1, false, VRRP_EV_CLAIM_BETTER},
+	    {200, 1, true, VRRP_EV_CLAIM_BETTER}, /* nobody preempts an equal */
+	    {201, -1, false, VRRP_EV_CLAIM_BETTER},
+	    {201, -1, true, VRRP_EV_CLAIM_PREEMPTS},
+	};
+	for (size_t i = 0; i < COUNT(table); i++) {
+		struct vrrp_fsm fsm = fsm_in(VRRP_ACTIVE);
+		CU_ASSERT_EQUAL(vrrp_fsm_classify_claim(
+				    &fsm, table[i].priority, table[i].order, table[i].preempts),
+		    table[i].expected);
+	}
+}
+
+/* An Active that answers a claim by adverts and does not yield knows no claims. One that is silent
+ * may be stopped while its lease is alive: its silence never overrides it. */
+static void only_who_goes_on_speaking_is_overridden(void)
+{
+	struct vrrp_fsm fsm = fsm_in(VRRP_BACKUP);
+	fsm.preempt = true;
+	vrrp_fsm_step(&fsm, VRRP_EV_TIMER, now);
+	for (uint64_t t = now + MS(10); t < now + MS(100); t += MS(10)) {
+		CU_ASSERT_EQUAL(vrrp_fsm_step(&fsm, VRRP_EV_TIMER, t), VRRP_DO_ACQUIRE);
+		vrrp_fsm_step(&fsm, VRRP_EV_REFUSED, t);
+	}
+	for (int i = 0; i < 3; i++) {
+		CU_ASSERT_EQUAL(vrrp_fsm_step(&fsm, VRRP_EV_TIMER, fsm.timer_us), VRRP_DO_ACQUIRE);
+		vrrp_fsm_step(&fsm, VRRP_EV_REFUSED, fsm.timer_us);
+		vrrp_fsm_advert(&fsm, 100, -1, 100000, fsm.timer_us);
+	}
+	CU_ASSERT_EQUAL(
+	    vrrp_fsm_step(&fsm, VRRP_EV_TIMER, fsm.timer_us), VRRP_DO_OVERRIDE | VRRP_DO_ACQUIRE);
+	/* Forgotten with the claim. */
+	vrrp_fsm_advert(&fsm, 250, 1, 100000, fsm.timer_us);
+	CU_ASSERT_EQUAL(fsm.state, VRRP_BACKUP);
+	vrrp_fsm_step(&fsm, VRRP_EV_TIMER, fsm.timer_us);
+	CU_ASSERT_EQUAL(vrrp_fsm_step(&fsm, VRRP_EV_TIMER, fsm.timer_us), VRRP_DO_ACQUIRE);
+}
+
+/* It yields at our claim, or it dies: then we wait as for any Active. */
+static void an_active_that_we_preempt_gets_its_time(void)
+{
+	struct vrrp_fsm fsm = fsm_in(VRRP_BACKUP);
+	fsm.preempt = true;
+	vrrp_fsm_advert(&fsm, 100, -1, 100000, now);
+	vrrp_fsm_step(&fsm, VRRP_EV_TIMER, now);
+	CU_ASSERT_EQUAL(fsm.state, VRRP_CLAIMANT);
+	CU_ASSERT_EQUAL(fsm.timer_us, now + MS(300) + vrrp_fsm_skew_us(&fsm));
+	vrrp_fsm_advert(&fsm, 0, -1, 100000, now + MS(1));
+	CU_ASSERT_EQUAL(fsm.timer_us, now + MS(11));
+}
+
+static void holding_back_never_shortens_the_wait(void)
+{
+	struct vrrp_fsm fsm = fsm_in(VRRP_BACKUP);
+	fsm.timer_us = now + MS(1200);
+	vrrp_fsm_step(&fsm, VRRP_EV_CLAIM_BETTER, now);
+	CU_ASSERT_EQUAL(fsm.timer_us, now + MS(1200));
 }
 
 static void adverts_are_classified(void)
@@ -196,8 +341,7 @@ static void backup_learns_the_interval(void)
 	CU_ASSERT_EQUAL(fsm.active_interval_us, 3000000);
 	CU_ASSERT_EQUAL(fsm.timer_us, now + 656250);
 	/* promotion: our own interval, not the learned one */
-	vrrp_fsm_step(&fsm, VRRP_EV_TIMER, now + 656250);
-	CU_ASSERT_EQUAL(fsm.timer_us, now + 656250 + 1000000);
+	promote(&fsm);
 }
 
 static void yielding_active_adopts_the_winners_interval(void)
@@ -226,7 +370,7 @@ static void preemption_can_be_switched_while_running(void)
 		vrrp_fsm_advert(&fsm, 150, 1, 100000, t);
 	}
 	CU_ASSERT_EQUAL(fsm.timer_us, due);
-	CU_ASSERT_EQUAL(vrrp_fsm_step(&fsm, VRRP_EV_TIMER, due), PROMOTE);
+	promote(&fsm);
 }
 
 /* The longest that a peer of priority 1 waits, if our priority 0 was lost, is shorter. */
@@ -274,7 +418,7 @@ static void stalled_active_yields_to_whom_it_finds(void)
 	CU_ASSERT_FALSE(vrrp_fsm_awake(&fsm, now + 300000));
 	CU_ASSERT_TRUE(vrrp_fsm_awake(&fsm, now + 300000 + 300001));
 	CU_ASSERT_TRUE(fsm.doubtful);
-	CU_ASSERT_EQUAL(vrrp_fsm_advert(&fsm, 100, -1, 100000, now + 600001), VRRP_DO_REMOVE_VIP);
+	CU_ASSERT_EQUAL(vrrp_fsm_advert(&fsm, 100, -1, 100000, now + 600001), DROP);
 	CU_ASSERT_EQUAL(fsm.state, VRRP_BACKUP);
 	CU_ASSERT_EQUAL(vrrp_fsm_recheck(&fsm, now + 600001), 0);
 	CU_ASSERT_FALSE(fsm.doubtful);
@@ -299,7 +443,7 @@ static void stalled_active_alone_asserts_itself(void)
 {
 	struct vrrp_fsm fsm = fsm_in(VRRP_ACTIVE);
 	CU_ASSERT_TRUE(vrrp_fsm_awake(&fsm, now + 400000));
-	CU_ASSERT_EQUAL(vrrp_fsm_recheck(&fsm, now + 400000), PROMOTE);
+	CU_ASSERT_EQUAL(vrrp_fsm_recheck(&fsm, now + 400000), VRRP_DO_SEND_ADVERT | SETTLE);
 	CU_ASSERT_EQUAL(fsm.timer_us, now + 500000);
 	CU_ASSERT_FALSE(fsm.doubtful);
 	CU_ASSERT_EQUAL(vrrp_fsm_recheck(&fsm, now + 400000), 0);
@@ -318,8 +462,8 @@ static void backup_wakes_often_enough_to_know_that_it_listened(void)
 	struct vrrp_fsm fsm = fsm_in(VRRP_BACKUP);
 	fsm.timer_us = now + MS(900);
 	CU_ASSERT_EQUAL(vrrp_fsm_wake_us(&fsm), now + 75000);
-	fsm.timer_us = now + 10000;
-	CU_ASSERT_EQUAL(vrrp_fsm_wake_us(&fsm), now + 10000);
+	fsm.timer_us = now + 30000; /* the claim */
+	CU_ASSERT_EQUAL(vrrp_fsm_wake_us(&fsm), now + 20000);
 	fsm = fsm_in(VRRP_ACTIVE);
 	fsm.timer_us = now + MS(100);
 	CU_ASSERT_EQUAL(vrrp_fsm_wake_us(&fsm), now + MS(100));
@@ -349,8 +493,12 @@ static void configure_changes_no_state(void)
 
 UNIT_MAIN("vrrp/fsm", UNIT(every_cell_does_what_the_table_says),
     UNIT(leaving_removes_before_it_tells_and_taking_tells_before_it_adds),
-    UNIT(timers_follow_the_rfc), UNIT(owner_does_not_wait), UNIT(adverts_are_classified),
-    UNIT(backup_learns_the_interval), UNIT(yielding_active_adopts_the_winners_interval),
+    UNIT(timers_follow_the_rfc), UNIT(owner_does_not_wait),
+    UNIT(a_claim_is_repeated_and_costs_no_time), UNIT(a_claim_is_never_cut_short),
+    UNIT(claims_are_classified), UNIT(only_who_goes_on_speaking_is_overridden),
+    UNIT(an_active_that_we_preempt_gets_its_time), UNIT(holding_back_never_shortens_the_wait),
+    UNIT(adverts_are_classified), UNIT(backup_learns_the_interval),
+    UNIT(yielding_active_adopts_the_winners_interval),
     UNIT(preemption_can_be_switched_while_running), UNIT(after_resigning_any_peer_comes_first),
     UNIT(rhythm_is_kept_when_a_beat_is_late), UNIT(stalled_backup_listens_anew),
     UNIT(stalled_active_yields_to_whom_it_finds), UNIT(priority_0_found_after_a_stall_is_ignored),

@@ -96,6 +96,7 @@ static void golden_packets_are_written(void)
 	for (size_t i = 0; i < COUNT(goldens); i++) {
 		const struct golden *g = &goldens[i];
 		struct vrrp_advert advert = {.version = 3,
+		    .type = VRRP_TYPE_ADVERT,
 		    .vrid = 50,
 		    .priority = g->priority,
 		    .n_addresses = 1,
@@ -244,6 +245,7 @@ static void truncated_at_every_byte_is_refused(void)
 	static const uint8_t vips[] = {192, 0, 2, 1, 192, 0, 2, 2, 192, 0, 2, 3};
 	struct addr source = ip("10.96.0.1"), group = ip("224.0.0.18");
 	struct vrrp_advert advert = {.version = 3,
+	    .type = VRRP_TYPE_ADVERT,
 	    .vrid = 50,
 	    .priority = 100,
 	    .n_addresses = 3,
@@ -301,6 +303,7 @@ static void every_value_survives_the_round_trip(void)
 	static const uint16_t intervals[] = {1, 2, 10, 100, 255, 256, 4094, 4095};
 	for (unsigned count = 1; count <= 255; count += 2) {
 		struct vrrp_advert in = {.version = 3,
+		    .type = VRRP_TYPE_ADVERT,
 		    .vrid = (uint8_t)count,
 		    .priority = (uint8_t)(255 - count),
 		    .n_addresses = (uint8_t)count,
@@ -327,11 +330,57 @@ static void every_value_survives_the_round_trip(void)
 	}
 }
 
+/* Whoever does not know it sees an unknown type, and discards it. */
+static void claim_is_an_advert_of_another_type(void)
+{
+	static const uint8_t vip[] = {10, 96, 0, 200};
+	struct addr source = ip("10.96.0.1"), group = ip("224.0.0.18");
+	struct vrrp_advert claim = {.version = 3,
+	    .type = VRRP_TYPE_CLAIM,
+	    .flags = VRRP_CLAIM_PREEMPTS | VRRP_CLAIM_OVERRIDES,
+	    .vrid = 50,
+	    .priority = 100,
+	    .n_addresses = 1,
+	    .interval_cs = 4095,
+	    .addresses = vip};
+	struct vrrp_expect expect = {.vrid = 50, .ttl_min = VRRP_TTL, .self = ip("10.96.0.9")};
+	uint8_t buf[12];
+	for (int form = VRRP_CHECKSUM_PLAIN; form <= VRRP_CHECKSUM_PSEUDO; form++) {
+		CU_ASSERT_EQUAL(vrrp_encode(&claim, (enum vrrp_checksum)form, &source, &group, buf,
+				    sizeof(buf)),
+		    12);
+		CU_ASSERT_EQUAL(buf[0], 0x3e);
+		CU_ASSERT_EQUAL(buf[4], 0x3f);
+		struct vrrp_received packet = {
+		    .data = buf, .len = 12, .ttl = 255, .source = source, .destination = group};
+		struct vrrp_advert out;
+		enum vrrp_checksum used;
+		CU_ASSERT_EQUAL(vrrp_parse(&packet, &expect, &out, &used), VRRP_ACCEPTED);
+		CU_ASSERT_EQUAL(used, (enum vrrp_checksum)form);
+		CU_ASSERT_EQUAL(out.type, VRRP_TYPE_CLAIM);
+		CU_ASSERT_EQUAL(out.flags, claim.flags);
+		CU_ASSERT_EQUAL(out.priority, 100);
+		CU_ASSERT_EQUAL(out.interval_cs, 4095);
+	}
+	/* an advert has no flags, and what is written there is ignored: RFC 9568 section 5.2.5 */
+	claim.type = VRRP_TYPE_ADVERT;
+	CU_ASSERT_EQUAL(
+	    vrrp_encode(&claim, VRRP_CHECKSUM_PLAIN, &source, &group, buf, sizeof(buf)), 0);
+	claim.type = 2;
+	claim.flags = 0;
+	CU_ASSERT_EQUAL(
+	    vrrp_encode(&claim, VRRP_CHECKSUM_PLAIN, &source, &group, buf, sizeof(buf)), 0);
+}
+
 static void encode_refuses_what_has_no_form(void)
 {
 	static const uint8_t vip[] = {10, 96, 0, 50};
-	const struct vrrp_advert good = {
-	    .version = 3, .vrid = 50, .n_addresses = 1, .interval_cs = 100, .addresses = vip};
+	const struct vrrp_advert good = {.version = 3,
+	    .type = VRRP_TYPE_ADVERT,
+	    .vrid = 50,
+	    .n_addresses = 1,
+	    .interval_cs = 100,
+	    .addresses = vip};
 	struct addr a = ip("10.96.0.1");
 	uint8_t buf[12];
 	struct vrrp_advert bad = good;
@@ -364,4 +413,5 @@ UNIT_MAIN("vrrp/packet", UNIT(golden_packets_are_read), UNIT(golden_packets_are_
     UNIT(only_the_peer_may_speak_unicast), UNIT(ttl_window_can_be_wider),
     UNIT(truncated_at_every_byte_is_refused), UNIT(bytes_behind_are_tolerated_and_summed),
     UNIT(refused_packet_leaves_outputs_alone), UNIT(every_value_survives_the_round_trip),
-    UNIT(encode_refuses_what_has_no_form), UNIT(every_refusal_has_a_text))
+    UNIT(claim_is_an_advert_of_another_type), UNIT(encode_refuses_what_has_no_form),
+    UNIT(every_refusal_has_a_text))

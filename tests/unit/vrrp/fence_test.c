@@ -1,0 +1,193 @@
+#include <string.h>
+
+#include "tests/unit/unit.h"
+#include "vrrp/core/fence.h"
+
+#define COUNT(a) (sizeof(a) / sizeof((a)[0]))
+
+static struct addr ip(const char *text)
+{
+	struct addr addr;
+	CU_ASSERT_TRUE_FATAL(addr_parse_ip(text, &addr));
+	return addr;
+}
+
+static const char golden[] =
+    "add table netdev yoke_vrrp_51_eth0\n"
+    "delete table netdev yoke_vrrp_51_eth0\n"
+    "table netdev yoke_vrrp_51_eth0 {\n"
+    "\tset lease { type iface_type; size 256; flags dynamic,timeout; }\n"
+    "\tset permit { type iface_type; size 256; flags dynamic,timeout; }\n"
+    "\tset peer { type iface_type; size 256; flags dynamic,timeout; }\n"
+    "\tset claim { type iface_type; size 256; flags dynamic,timeout; }\n"
+    "\tchain advert {\n"
+    "\t\tmeta oiftype @lease update @lease { meta oiftype timeout 194ms } accept\n"
+    "\t\tmeta oiftype @permit meta oiftype != @peer meta oiftype != @claim"
+    " update @lease { meta oiftype timeout 194ms } accept\n"
+    "\t\tdrop\n"
+    "\t}\n"
+    "\tchain release {\n"
+    "\t\tdelete @permit { meta oiftype }\n"
+    "\t\tdelete @lease { meta oiftype }\n"
+    "\t}\n"
+    "\tchain vrrp_out {\n"
+    "\t\t@th,0,8 0x31 @th,16,8 0 goto release\n"
+    "\t\t@th,0,8 0x31 goto advert\n"
+    "\t\t@th,0,8 0x3e @th,32,8 & 0x20 == 0x20 delete @peer { meta oiftype }\n"
+    "\t\t@th,0,8 0x3e update @permit { meta oiftype timeout 18ms }\n"
+    "\t}\n"
+    "\tchain token {\n"
+    "\t\t@nh,40,8 0 goto advert\n"
+    "\t\tgoto release\n"
+    "\t}\n"
+    "\tchain vrrp_in {\n"
+    "\t\t@th,0,8 0x31 @th,16,8 0 delete @peer { meta iiftype }\n"
+    "\t\t@th,0,8 0x31 @th,16,8 != 0 update @peer { meta iiftype timeout 290ms }\n"
+    "\t\t@th,0,8 0x3e update @claim { meta iiftype timeout 28ms }\n"
+    "\t}\n"
+    "\tchain ingress {\n"
+    "\t\ttype filter hook ingress devices = { \"eth0\" } priority -300; policy accept;\n"
+    "\t\tip daddr { 192.0.2.10, 192.0.2.13 } meta iiftype != @lease drop\n"
+    "\t\tarp operation request arp daddr ip { 192.0.2.10, 192.0.2.13 }"
+    " arp saddr ip != { 192.0.2.10, 192.0.2.13 } meta iiftype != @lease drop\n"
+    "\t\tip protocol 112 ip ttl 255 @th,8,8 51 ip saddr != 192.0.2.11 goto vrrp_in\n"
+    "\t}\n"
+    "\tchain egress {\n"
+    "\t\ttype filter hook egress devices = { \"eth0\" } priority -300; policy accept;\n"
+    "\t\tip protocol 112 @th,8,8 51 goto vrrp_out\n"
+    "\t\tarp saddr ip { 192.0.2.10, 192.0.2.13 } meta oiftype != @lease drop\n"
+    "\t\tether type 0x88b5 @nh,0,32 0x796f6b65 @nh,32,8 51 goto token\n"
+    "\t}\n"
+    "}\n";
+
+static struct addr source, addresses[17];
+
+static struct vrrp_fence example(void)
+{
+	source = ip("192.0.2.11");
+	addresses[0] = ip("192.0.2.10");
+	addresses[1] = ip("192.0.2.13");
+	return (struct vrrp_fence){.interface = "eth0",
+	    .vrid = 51,
+	    .n_addresses = 2,
+	    .addresses = addresses,
+	    .source = &source,
+	    .interval_us = 100000,
+	    .active_interval_us = 100000};
+}
+
+static void golden_rules_are_written(void)
+{
+	char text[VRRP_FENCE_TEXT_MAX];
+	struct vrrp_fence fence = example();
+	int len = vrrp_fence_text(&fence, VRRP_FENCE_FRESH, text, NULL);
+	CU_ASSERT_EQUAL(len, sizeof(golden) - 1);
+	if (strcmp(text, golden) != 0)
+		printf("\n%s", text);
+	CU_ASSERT_STRING_EQUAL(text, golden);
+}
+
+/* No "delete": the sets and what is in them stay. */
+static void a_change_keeps_the_sets(void)
+{
+	char text[VRRP_FENCE_TEXT_MAX];
+	struct vrrp_fence fence = example();
+	CU_ASSERT(vrrp_fence_text(&fence, VRRP_FENCE_CHANGE, text, NULL) > 0);
+	CU_ASSERT_PTR_NOT_NULL(strstr(text, "\nflush table netdev yoke_vrrp_51_eth0\n"));
+	CU_ASSERT_PTR_NULL(strstr(text, "delete table"));
+	CU_ASSERT_PTR_NULL(strstr(text, "flush set"));
+}
+
+static void it_stands_on_the_way_of_the_adverts_too(void)
+{
+	char text[VRRP_FENCE_TEXT_MAX];
+	struct vrrp_fence fence = example();
+	fence.advert_path = "eth1";
+	CU_ASSERT(vrrp_fence_text(&fence, VRRP_FENCE_FRESH, text, NULL) > 0);
+	CU_ASSERT_PTR_NOT_NULL(
+	    strstr(text, "hook ingress devices = { \"eth0\", \"eth1\" } priority"));
+	CU_ASSERT_PTR_NOT_NULL(
+	    strstr(text, "hook egress devices = { \"eth0\", \"eth1\" } priority"));
+}
+
+/* As many addresses as a message carries between our processes, the longest ones. */
+static void sixteen_addresses_fit(void)
+{
+	char text[VRRP_FENCE_TEXT_MAX];
+	struct vrrp_fence fence = example();
+	for (size_t i = 0; i < 16; i++)
+		addresses[i] = ip("198.151.100.210");
+	fence.n_addresses = 16;
+	fence.vrid = 255;
+	fence.interface = fence.advert_path = "abcdefghijklmno";
+	fence.interval_us = fence.active_interval_us = 40950000;
+	int len = vrrp_fence_text(&fence, VRRP_FENCE_FRESH, text, NULL);
+	CU_ASSERT(len > 0 && (size_t)len == strlen(text));
+}
+
+static void names_that_nftables_cannot_write_are_refused(void)
+{
+	static const char *const bad[] = {
+	    "", "eth*", "a\"b", "a b", "a{", "a;b", "\xc3\xa9", "a\\b", "x\ny", "abcdefghijklmnop"};
+	static const char *const good[] = {"eth0", "eth0.100", "br-lan", "enp3s0_1"};
+	char name[VRRP_FENCE_NAME_MAX], text[VRRP_FENCE_TEXT_MAX];
+	for (size_t i = 0; i < COUNT(bad); i++) {
+		struct err err = {""};
+		struct vrrp_fence fence = example();
+		CU_ASSERT(vrrp_fence_name(1, bad[i], name, &err) < 0);
+		CU_ASSERT(err.text[0] != '\0');
+		fence.interface = bad[i];
+		CU_ASSERT(vrrp_fence_text(&fence, VRRP_FENCE_FRESH, text, NULL) < 0);
+		fence = example();
+		fence.advert_path = bad[i];
+		if (strlen(bad[i]) < 16)
+			CU_ASSERT(vrrp_fence_text(&fence, VRRP_FENCE_FRESH, text, NULL) < 0);
+	}
+	for (size_t i = 0; i < COUNT(good); i++)
+		CU_ASSERT_EQUAL(vrrp_fence_name(1, good[i], name, NULL), 0);
+	CU_ASSERT_EQUAL(vrrp_fence_name(255, "br-lan", name, NULL), 0);
+	CU_ASSERT_STRING_EQUAL(name, "yoke_vrrp_255_br-lan");
+}
+
+/* The inequalities of the election, with a jiffy of 4 ms against us on each side, for the best
+ * priority that a peer can have. One advert may be lost where there is time for it. */
+static void times_keep_the_inequalities(void)
+{
+	static const uint32_t intervals_ms[] = {10, 20, 30, 40, 50, 100, 250, 1000, 10000, 40950};
+	for (size_t i = 0; i < COUNT(intervals_ms); i++) {
+		uint32_t t_ms = intervals_ms[i], t_us = t_ms * 1000;
+		struct vrrp_fence_times times = vrrp_fence_times(t_us, t_us);
+		double delay_ms = vrrp_claim_beat_us(t_us) / 1e3;
+		double lead_ms = vrrp_claim_us(t_us) / 1e3;
+		CU_ASSERT_DOUBLE_EQUAL(lead_ms, 5 * delay_ms, 0.001);
+		CU_ASSERT(lead_ms <= t_ms / 4.);
+		CU_ASSERT(times.lease_ms > t_ms + 4 + t_ms / 10);
+		CU_ASSERT(times.lease_ms + 4 + delay_ms <= (t_ms < 40 ? 3 : 2) * t_ms);
+		CU_ASSERT(times.permit_ms > lead_ms + 4);
+		CU_ASSERT(times.claim_ms - 4 >= times.permit_ms + 4 + delay_ms - 1);
+		CU_ASSERT(times.peer_ms <= 3 * t_ms);
+		CU_ASSERT(times.peer_ms + 4 >= times.lease_ms + delay_ms);
+		CU_ASSERT(vrrp_claim_outbid_us(t_us) >= (times.claim_ms + 4) * 1000);
+	}
+	/* the peer's rhythm counts for what we hear of it, ours for what we send */
+	struct vrrp_fence_times mixed = vrrp_fence_times(100000, 1000000);
+	CU_ASSERT_EQUAL(mixed.lease_ms, 194);
+	CU_ASSERT_EQUAL(mixed.peer_ms, 2990);
+}
+
+static void token_is_a_frame_to_ourselves(void)
+{
+	static const uint8_t mac[6] = {2, 0, 0, 0, 0, 7};
+	static const uint8_t head[] = {2, 0, 0, 0, 0, 7, 2, 0, 0, 0, 0, 7, 0x88, 0xb5, 'y', 'o',
+	    'k', 'e', 51, VRRP_TOKEN_RELEASE, 0};
+	uint8_t frame[VRRP_TOKEN_LEN];
+	vrrp_fence_token(VRRP_TOKEN_RELEASE, 51, mac, frame);
+	CU_ASSERT_EQUAL(memcmp(frame, head, sizeof(head)), 0);
+	vrrp_fence_token(VRRP_TOKEN_RENEW, 51, mac, frame);
+	CU_ASSERT_EQUAL(frame[19], VRRP_TOKEN_RENEW);
+}
+
+UNIT_MAIN("vrrp/fence", UNIT(golden_rules_are_written), UNIT(a_change_keeps_the_sets),
+    UNIT(it_stands_on_the_way_of_the_adverts_too), UNIT(sixteen_addresses_fit),
+    UNIT(names_that_nftables_cannot_write_are_refused), UNIT(times_keep_the_inequalities),
+    UNIT(token_is_a_frame_to_ourselves))

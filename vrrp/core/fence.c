@@ -1,0 +1,239 @@
+#include "vrrp/core/fence.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "daemon/base/clock.h"
+#include "vrrp/core/packet.h"
+
+#define JIFFY_MS 4     /* at 250 Hz, as Debian has it */
+#define SHORT_US 40000 /* intervals below have no time for a lost advert */
+
+static const uint8_t token_magic[4] = {'y', 'o', 'k', 'e'};
+
+uint32_t vrrp_claim_beat_us(uint32_t interval_us)
+{
+	return interval_us / 20 < 2000 ? interval_us / 20 : 2000;
+}
+
+uint32_t vrrp_claim_us(uint32_t interval_us)
+{
+	return 5 * vrrp_claim_beat_us(interval_us);
+}
+
+static uint32_t to_ms_up(uint64_t us)
+{
+	return (uint32_t)((us + US_PER_MS - 1) / US_PER_MS);
+}
+
+static uint32_t lease_ms(uint32_t interval_us)
+{
+	if (interval_us < SHORT_US)
+		return (uint32_t)((uint64_t)interval_us * 9 / 4 / US_PER_MS);
+	return (uint32_t)(2 * (uint64_t)interval_us / US_PER_MS) -
+	       to_ms_up(vrrp_claim_beat_us(interval_us)) - JIFFY_MS;
+}
+
+struct vrrp_fence_times vrrp_fence_times(uint32_t interval_us, uint32_t active_interval_us)
+{
+	uint32_t claim_us = vrrp_claim_us(interval_us), beat_us = vrrp_claim_beat_us(interval_us);
+	struct vrrp_fence_times times = {
+	    .lease_ms = lease_ms(interval_us),
+	    .permit_ms = to_ms_up(claim_us) + 2 * JIFFY_MS,
+	    .peer_ms =
+		(uint32_t)((3 * (uint64_t)active_interval_us - vrrp_claim_us(active_interval_us)) /
+			   US_PER_MS),
+	};
+	times.claim_ms = times.permit_ms + to_ms_up(beat_us) + 2 * JIFFY_MS;
+	return times;
+}
+
+uint32_t vrrp_claim_outbid_us(uint32_t interval_us)
+{
+	struct vrrp_fence_times times = vrrp_fence_times(interval_us, interval_us);
+	return (uint32_t)((times.claim_ms + JIFFY_MS) * US_PER_MS);
+}
+
+/* The language knows more characters, but not everywhere; '*' would be a pattern. */
+static bool writable(const char *interface)
+{
+	static const char letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+				      "0123456789._-";
+	return interface[0] && interface[strspn(interface, letters)] == '\0';
+}
+
+int vrrp_fence_name(
+    uint8_t vrid, const char *interface, char name[VRRP_FENCE_NAME_MAX], struct err *err)
+{
+	if (!writable(interface) || strlen(interface) > 15)
+		return err_set(
+		    err, -EINVAL, "nftables cannot name the interface \"%s\"", interface);
+	snprintf(name, VRRP_FENCE_NAME_MAX, VRRP_FENCE_PREFIX "%u_%s", vrid, interface);
+	return 0;
+}
+
+/* ---- writing ---- */
+
+struct writer {
+	char *text;
+	size_t len;
+};
+
+static void put(struct writer *w, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+/* What does not fit is counted, so that the caller sees it in the end. */
+static void put(struct writer *w, const char *fmt, ...)
+{
+	va_list args;
+	va_start(args, fmt);
+	size_t room = w->len < VRRP_FENCE_TEXT_MAX ? VRRP_FENCE_TEXT_MAX - w->len : 0;
+	int n = vsnprintf(room ? w->text + w->len : NULL, room, fmt, args);
+	va_end(args);
+	w->len += n > 0 ? (size_t)n : 0;
+}
+
+static void put_addresses(struct writer *w, const struct vrrp_fence *fence)
+{
+	char text[ADDR_TEXT_MAX];
+	put(w, "{ ");
+	for (unsigned i = 0; i < fence->n_addresses; i++)
+		put(w, "%s%s", i ? ", " : "", addr_format_ip(&fence->addresses[i], text));
+	put(w, " }");
+}
+
+/* The key of an element must be something that every packet has, and the same in both directions
+ * and for ARP as for IP: the type of the interface. */
+#define IN  "meta iiftype"
+#define OUT "meta oiftype"
+
+static void put_sets(struct writer *w)
+{
+	static const char *const names[] = {"lease", "permit", "peer", "claim"};
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		put(w, "\tset %s { type iface_type; size 256; flags dynamic,timeout; }\n",
+		    names[i]);
+}
+
+/* Chains that what we send goes through. @th: the VRRP message. An expression that changes a set
+ * ends its rule when it finds nothing to change. */
+static void put_speaking(struct writer *w, const struct vrrp_fence_times *times)
+{
+	put(w,
+	    "\tchain advert {\n"
+	    "\t\t" OUT " @lease update @lease { " OUT " timeout %ums } accept\n"
+	    "\t\t" OUT " @permit " OUT " != @peer " OUT " != @claim"
+	    " update @lease { " OUT " timeout %ums } accept\n"
+	    "\t\tdrop\n"
+	    "\t}\n",
+	    times->lease_ms, times->lease_ms);
+	put(w, "\tchain release {\n"
+	       "\t\tdelete @permit { " OUT " }\n"
+	       "\t\tdelete @lease { " OUT " }\n"
+	       "\t}\n");
+	put(w,
+	    "\tchain vrrp_out {\n"
+	    "\t\t@th,0,8 0x%02x @th,16,8 0 goto release\n"
+	    "\t\t@th,0,8 0x%02x goto advert\n"
+	    "\t\t@th,0,8 0x%02x @th,32,8 & 0x%02x == 0x%02x delete @peer { " OUT " }\n"
+	    "\t\t@th,0,8 0x%02x update @permit { " OUT " timeout %ums }\n"
+	    "\t}\n",
+	    VRRP_FIRST_BYTE_ADVERT, VRRP_FIRST_BYTE_ADVERT, VRRP_FIRST_BYTE_CLAIM,
+	    VRRP_CLAIM_OVERRIDES << 4, VRRP_CLAIM_OVERRIDES << 4, VRRP_FIRST_BYTE_CLAIM,
+	    times->permit_ms);
+	put(w,
+	    "\tchain token {\n"
+	    "\t\t@nh,40,8 %u goto advert\n"
+	    "\t\tgoto release\n"
+	    "\t}\n",
+	    VRRP_TOKEN_RENEW);
+}
+
+static void put_hearing(struct writer *w, const struct vrrp_fence_times *times)
+{
+	put(w,
+	    "\tchain vrrp_in {\n"
+	    "\t\t@th,0,8 0x%02x @th,16,8 0 delete @peer { " IN " }\n"
+	    "\t\t@th,0,8 0x%02x @th,16,8 != 0 update @peer { " IN " timeout %ums }\n"
+	    "\t\t@th,0,8 0x%02x update @claim { " IN " timeout %ums }\n"
+	    "\t}\n",
+	    VRRP_FIRST_BYTE_ADVERT, VRRP_FIRST_BYTE_ADVERT, times->peer_ms, VRRP_FIRST_BYTE_CLAIM,
+	    times->claim_ms);
+}
+
+static void put_hook(struct writer *w, const struct vrrp_fence *fence, const char *hook)
+{
+	put(w, "\tchain %s {\n\t\ttype filter hook %s devices = { \"%s\"", hook, hook,
+	    fence->interface);
+	if (fence->advert_path)
+		put(w, ", \"%s\"", fence->advert_path);
+	put(w, " } priority -300; policy accept;\n");
+}
+
+/* The peer's announcements pass: ARP whose sender is the address. */
+static void put_ingress(struct writer *w, const struct vrrp_fence *fence)
+{
+	char source[ADDR_TEXT_MAX];
+	put_hook(w, fence, "ingress");
+	put(w, "\t\tip daddr ");
+	put_addresses(w, fence);
+	put(w, " " IN " != @lease drop\n\t\tarp operation request arp daddr ip ");
+	put_addresses(w, fence);
+	put(w, " arp saddr ip != ");
+	put_addresses(w, fence);
+	put(w, " " IN " != @lease drop\n");
+	put(w, "\t\tip protocol %d ip ttl %d @th,8,8 %u ip saddr != %s goto vrrp_in\n\t}\n",
+	    VRRP_PROTOCOL, VRRP_TTL, fence->vrid, addr_format_ip(fence->source, source));
+}
+
+static void put_egress(struct writer *w, const struct vrrp_fence *fence)
+{
+	put_hook(w, fence, "egress");
+	put(w, "\t\tip protocol %d @th,8,8 %u goto vrrp_out\n\t\tarp saddr ip ", VRRP_PROTOCOL,
+	    fence->vrid);
+	put_addresses(w, fence);
+	put(w, " " OUT " != @lease drop\n");
+	put(w, "\t\tether type 0x%04x @nh,0,32 0x%02x%02x%02x%02x @nh,32,8 %u goto token\n\t}\n",
+	    VRRP_TOKEN_ETHERTYPE, token_magic[0], token_magic[1], token_magic[2], token_magic[3],
+	    fence->vrid);
+}
+
+int vrrp_fence_text(const struct vrrp_fence *fence, enum vrrp_fence_mode mode,
+    char text[VRRP_FENCE_TEXT_MAX], struct err *err)
+{
+	char name[VRRP_FENCE_NAME_MAX];
+	struct writer w = {.text = text};
+	int rc = vrrp_fence_name(fence->vrid, fence->interface, name, err);
+	if (rc)
+		return rc;
+	if (fence->advert_path && !writable(fence->advert_path))
+		return err_set(
+		    err, -EINVAL, "nftables cannot name the interface \"%s\"", fence->advert_path);
+	struct vrrp_fence_times times =
+	    vrrp_fence_times(fence->interval_us, fence->active_interval_us);
+	put(&w, "add table netdev %s\n%s table netdev %s\ntable netdev %s {\n", name,
+	    mode == VRRP_FENCE_FRESH ? "delete" : "flush", name, name);
+	put_sets(&w);
+	put_speaking(&w, &times);
+	put_hearing(&w, &times);
+	put_ingress(&w, fence);
+	put_egress(&w, fence);
+	put(&w, "}\n");
+	if (w.len >= VRRP_FENCE_TEXT_MAX)
+		return err_set(err, -E2BIG, "too many addresses for the fence");
+	return (int)w.len;
+}
+
+void vrrp_fence_token(
+    enum vrrp_token kind, uint8_t vrid, const uint8_t mac[6], uint8_t frame[VRRP_TOKEN_LEN])
+{
+	memset(frame, 0, VRRP_TOKEN_LEN);
+	memcpy(frame, mac, 6);
+	memcpy(frame + 6, mac, 6);
+	frame[12] = VRRP_TOKEN_ETHERTYPE >> 8;
+	frame[13] = VRRP_TOKEN_ETHERTYPE & 0xff;
+	memcpy(frame + 14, token_magic, sizeof(token_magic));
+	frame[18] = vrid;
+	frame[19] = (uint8_t)kind;
+}

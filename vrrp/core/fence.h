@@ -1,0 +1,80 @@
+/* The fence: nftables rules by which the kernel decides who may speak and who may answer, also
+ *while our processes are stopped or dead. Here are its text and its times, in memory only;
+ *vrrp/lease hands the text to the kernel.
+ *
+ * One table of family netdev for each virtual router (sets are shared within a table only, and only
+ * netdev sees ARP, IP and packet sockets alike). Four sets, each with at most one element that
+ *times out by itself:
+ *
+ *	lease   this node may answer for the addresses. Renewed by each advert that leaves, while it
+ *	        lasts; created by one that leaves while permit is alive and neither peer nor claim
+ *is permit  we have claimed just now peer    the peer was heard Active claim   the peer has claimed
+ *
+ * Besides adverts two frames, which no network forwards, change sets: see vrrp_fence_token. */
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "daemon/base/addr.h"
+#include "daemon/base/err.h"
+
+#define VRRP_FENCE_PREFIX   "yoke_vrrp_" /* of the names of our tables */
+#define VRRP_FENCE_NAME_MAX 48
+#define VRRP_FENCE_TEXT_MAX 8192
+
+struct vrrp_fence {
+	const char *interface;   /* where the addresses are */
+	const char *advert_path; /* the interface of the adverts, if it is another one; or NULL */
+	uint8_t vrid;
+	uint8_t n_addresses;
+	const struct addr *addresses; /* IPv4 */
+	const struct addr *source;    /* of our adverts: an echo is not the peer */
+	uint32_t interval_us;         /* ours */
+	uint32_t active_interval_us;  /* of the Active that was heard */
+};
+
+/* D is the delay that the network may add. A claim takes W = 5 D before the end of a Backup's
+ * patience and is repeated every D: D is 2 ms, or T/20 for intervals T below 40 ms. */
+uint32_t vrrp_claim_beat_us(uint32_t interval_us);
+uint32_t vrrp_claim_us(uint32_t interval_us);
+/* How long a better claimant has to claim after the last claim of another, for its kernel to have
+ * forgotten that one. */
+uint32_t vrrp_claim_outbid_us(uint32_t interval_us);
+
+/* Timeouts of elements; the kernel may be early or late by a jiffy, up to 4 ms.
+ *
+ *	lease    2 T less delay and jiffy: longer than T and its jitter, and over before
+ *	         the peer loses its patience of 3 T and skew, even if the last advert was
+ *	         lost. 2.25 T if T is below 40 ms, for the sake of jitter: there the last
+ *	         advert must arrive
+ *	permit   a little over W
+ *	claim    permit + D and two jiffies: when ours is forgotten, the peer's permit has ended
+ *	peer     3 T - W: has ended when our patience ends, but not before the peer's lease */
+struct vrrp_fence_times {
+	uint32_t lease_ms, permit_ms, claim_ms, peer_ms;
+};
+struct vrrp_fence_times vrrp_fence_times(uint32_t interval_us, uint32_t active_interval_us);
+
+/* The name of the table. -EINVAL with a text when the interface's name cannot be written in
+ * nftables' language. */
+int vrrp_fence_name(
+    uint8_t vrid, const char *interface, char name[VRRP_FENCE_NAME_MAX], struct err *err);
+
+enum vrrp_fence_mode {
+	VRRP_FENCE_FRESH,  /* replaces the table, if there is one: no lease, no permit */
+	VRRP_FENCE_CHANGE, /* new rules, the sets stay */
+};
+
+/* Commands that put the fence up, one transaction. Returns their length, or -errno with a text. */
+int vrrp_fence_text(const struct vrrp_fence *fence, enum vrrp_fence_mode mode,
+    char text[VRRP_FENCE_TEXT_MAX], struct err *err);
+
+/* An Ethernet frame from our MAC to our MAC, which no bridge passes on. RENEW is to the fence what
+ * an advert is: in unicast mode an advert may wait for ARP, or leave by another interface. RELEASE
+ * ends lease and permit. */
+enum vrrp_token { VRRP_TOKEN_RENEW, VRRP_TOKEN_RELEASE };
+#define VRRP_TOKEN_ETHERTYPE 0x88b5 /* IEEE 802: for local experiments */
+#define VRRP_TOKEN_LEN       60
+void vrrp_fence_token(
+    enum vrrp_token kind, uint8_t vrid, const uint8_t mac[6], uint8_t frame[VRRP_TOKEN_LEN]);

@@ -1,0 +1,93 @@
+#include "vrrp/daemon/guard.h"
+
+#include <string.h>
+
+#include "conf/conf.h"
+#include "daemon/base/clock.h"
+#include "daemon/base/log.h"
+#include "daemon/base/text.h"
+
+/* Unicast adverts go from address to address, perhaps by another interface than the VIP's: the
+ * fence must stand there, too. */
+static bool find_other_path(const struct ipc_router *config, char name[16])
+{
+	return config->mode == CONF_VRRP_UNICAST && vrrp_netif_holder(&config->local, name) &&
+	       strcmp(name, config->interface) != 0;
+}
+
+static int install(struct vrrp_guard *guard, const struct ipc_router *config,
+    const struct vrrp_netif *netif, const struct vrrp_fsm *fsm, enum vrrp_fence_mode mode,
+    struct err *err)
+{
+	char other[16];
+	struct addr addresses[IPC_ADDRESSES_MAX];
+	for (unsigned i = 0; i < config->n_addresses; i++)
+		addresses[i] = config->addresses[i].addr;
+	struct vrrp_fence fence = {
+	    .interface = config->interface,
+	    .advert_path = find_other_path(config, other) ? other : NULL,
+	    .vrid = config->vrid,
+	    .n_addresses = config->n_addresses,
+	    .addresses = addresses,
+	    .source = &netif->source,
+	    .interval_us = config->advertise_us,
+	    .active_interval_us = fsm->active_interval_us,
+	};
+	return vrrp_lease_install(guard->lease, &fence, mode, err);
+}
+
+static void note_problem(
+    struct vrrp_guard *guard, const struct ipc_router *config, const char *problem)
+{
+	if (strcmp(guard->problem, problem) != 0)
+		log_warn("vrrp %s: NO LEASE, only the lifetime of the addresses guards against two "
+			 "holders when this node is stopped or killed: %s",
+		    config->name, problem);
+	text_copy(guard->problem, sizeof(guard->problem), problem);
+	guard->up = false;
+}
+
+void vrrp_guard_raise(struct vrrp_guard *guard, const struct ipc_router *config,
+    const struct vrrp_netif *netif, const struct vrrp_fsm *fsm, enum vrrp_fence_mode mode)
+{
+	struct err err;
+	guard->active_interval_us = fsm->active_interval_us;
+	guard->changed_us = clock_us();
+	if (!guard->lease) {
+		note_problem(guard, config, "libnftables cannot be used");
+		return;
+	}
+	if (install(guard, config, netif, fsm, guard->up ? mode : VRRP_FENCE_FRESH, &err)) {
+		note_problem(guard, config, err.text);
+		return;
+	}
+	if (guard->problem[0])
+		log_notice("vrrp %s: the lease works", config->name);
+	guard->problem[0] = '\0';
+	guard->up = true;
+}
+
+void vrrp_guard_lower(struct vrrp_guard *guard, const struct ipc_router *config)
+{
+	struct err err;
+	if (guard->up && vrrp_lease_remove(guard->lease, config->vrid, config->interface, &err))
+		log_error("vrrp %s: %s", config->name, err.text);
+	guard->up = false;
+}
+
+bool vrrp_guard_refused(struct vrrp_guard *guard, const struct ipc_router *config)
+{
+	return guard->up && !vrrp_lease_alive(guard->lease, config->vrid, config->interface);
+}
+
+bool vrrp_guard_outdated(
+    const struct vrrp_guard *guard, const struct vrrp_fsm *fsm, uint64_t now_us)
+{
+	return guard->up && fsm->active_interval_us != guard->active_interval_us &&
+	       now_us - guard->changed_us > US_PER_SEC;
+}
+
+bool vrrp_guard_gone(struct vrrp_guard *guard, const struct ipc_router *config)
+{
+	return guard->up && !vrrp_lease_installed(guard->lease, config->vrid, config->interface);
+}

@@ -1,0 +1,35 @@
+/* Puts fences (core/fence.h) into the kernel's nftables, by its library. Nothing here is needed for
+ * a lease to be renewed, to end, or to be acquired: that is the packets' work. The library
+ * allocates for the moment of a call, which takes about a millisecond. */
+#pragma once
+
+#include <stdbool.h>
+
+#include "daemon/base/err.h"
+#include "vrrp/core/fence.h"
+
+struct vrrp_lease;
+
+/* NULL with a text. */
+struct vrrp_lease *vrrp_lease_open(struct err *err);
+void vrrp_lease_close(struct vrrp_lease *lease);
+
+/* Puts the fence up, or changes it; one transaction, so that the addresses are never without it.
+ * Other tables are not touched. 0 or -errno with a text. */
+int vrrp_lease_install(struct vrrp_lease *lease, const struct vrrp_fence *fence,
+    enum vrrp_fence_mode mode, struct err *err);
+/* 0 also when there is none. */
+int vrrp_lease_remove(
+    struct vrrp_lease *lease, uint8_t vrid, const char *interface, struct err *err);
+
+/* Is the lease alive? False also when the fence is not there. */
+bool vrrp_lease_alive(struct vrrp_lease *lease, uint8_t vrid, const char *interface);
+/* Is the fence there? Somebody else may have flushed all rules. */
+bool vrrp_lease_installed(struct vrrp_lease *lease, uint8_t vrid, const char *interface);
+
+/* A number that changes with every change of nftables' rules, by anybody; 0 when it cannot be read.
+ * One small question to the kernel. */
+uint32_t vrrp_lease_generation(struct vrrp_lease *lease);
+
+/* Removes the fences of a run that is dead, but those that `keep` knows. */
+void vrrp_lease_sweep(struct vrrp_lease *lease, bool (*keep)(const char *table));
