@@ -39,14 +39,15 @@ static bool wants_read(const struct client *client)
 	if (txn->request_done)
 		return buf_len(&client->in) < HTTP_AHEAD_MAX;
 	/* Answered before the request was complete: the rest is for linger(). */
-	return txn->state != RESPONSE_DONE && buf_len(&txn->request) < HTTP_UNSENT_MAX;
+	return txn->state != RESPONSE_DONE && !txn->request_pipe &&
+	       buf_len(&txn->request) < HTTP_UNSENT_MAX;
 }
 
 void client_watch(struct client *client)
 {
 	if (client->dead)
 		return;
-	bool write = client->txn && buf_len(&client->txn->out) > 0;
+	bool write = client->txn && txn_owes_client(client->txn);
 	conn_want(worker_of(client)->loop, &client->conn,
 	    (wants_read(client) ? EV_READ : 0) | (write ? EV_WRITE : 0));
 }
@@ -121,6 +122,25 @@ static void read_more(struct client *client)
 		take_buffered(client);
 }
 
+/* A long body. False: it must be copied. */
+static bool read_bulk(struct client *client)
+{
+	struct worker *worker = worker_of(client);
+	ssize_t n = PIPE_MORE;
+	int rounds = 0;
+	while (n >= (ssize_t)PIPE_MORE && rounds < PIPE_ROUNDS && client->txn) {
+		n = request_splice(client->txn);
+		if (n == -EAGAIN)
+			break;
+		rounds++;
+		if (n > 0)
+			COUNT_BY(worker, bytes_in, n);
+		else
+			input_ended(client, n);
+	}
+	return rounds > 0;
+}
+
 /* The usual case: whole requests, or pieces of a body, that never need memory of their own. */
 static void read_shared(struct client *client)
 {
@@ -155,7 +175,7 @@ static void readable(struct client *client)
 		linger(client);
 	else if (request_done || buf_len(&client->in) > 0)
 		read_more(client);
-	else
+	else if (!read_bulk(client))
 		read_shared(client);
 	client_watch(client);
 }
@@ -247,7 +267,7 @@ static void on_timeout(struct worker *worker, struct timer *timer)
 	}
 	if (txn->state != RESPONSE_HEAD) {
 		client_close(worker, client, true);
-	} else if (buf_len(&txn->request) == 0 && !txn->request_done) {
+	} else if (!txn_owes_target(txn) && !txn->request_done) {
 		COUNT(worker, refused_timeout);
 		txn_answer(txn, 408, "request_body");
 	} else if (txn->upstream && txn->upstream->established && !txn->upstream->waiting &&

@@ -1,5 +1,6 @@
 /* The I/O of one connection: the seam behind which TLS will sit. Everything in the engine that
- * moves bytes goes through these few functions; for plain sockets they are one system call each.
+ * moves bytes goes through these few functions, and those of pipe.h for long bodies; for plain
+ * sockets they are one system call each.
  *
  * One watcher a connection. EV_READ stays armed for its whole life unless the other side is slow;
  * EV_WRITE is armed only after a short write. libev compares masks when it goes to sleep, so
@@ -52,6 +53,13 @@ static inline ssize_t conn_recv(struct conn *conn, void *data, size_t len)
 {
 	ssize_t n = recv(conn->io.fd, data, len, 0);
 	return n < 0 ? -errno : n;
+}
+
+/* Bytes, the end or an error could be read now. Takes nothing. */
+static inline bool conn_has_input(const struct conn *conn)
+{
+	char byte;
+	return recv(conn->io.fd, &byte, 1, MSG_PEEK) >= 0 || errno != EAGAIN;
 }
 
 /* The number of bytes, possibly fewer than asked for, or -errno; 0 means not now. */

@@ -68,6 +68,7 @@ struct txn {
 	int last_error; /* of the last attempt, -errno; 0: none failed */
 
 	/* The request. */
+	struct pipe *request_pipe; /* bytes that go before `request`; NULL: none */
 	struct buf request; /* from `start`: not sent yet; before: sent, kept to send it again */
 	struct body request_body;
 	enum h1_method method;
@@ -81,15 +82,29 @@ struct txn {
 	bool malformed;
 
 	/* The response. */
-	struct buf partial; /* an incomplete head */
-	struct buf out;     /* not sent to the client yet */
+	struct buf partial;         /* an incomplete head */
+	struct pipe *response_pipe; /* bytes that go before `out`; NULL: none */
+	struct buf out;             /* not sent to the client yet */
 	struct body response_body;
 	enum response_state state;
 	bool started; /* the client got a byte of it */
 	bool upstream_keep_alive;
 	bool unchunk;
+	bool bulk;  /* the last read was a full one */
 	bool close; /* the client connection ends with this response */
 };
+
+/* Bytes wait for the client, so the target is not read. */
+static inline bool txn_owes_client(const struct txn *txn)
+{
+	return txn->response_pipe || buf_len(&txn->out) > 0;
+}
+
+/* Bytes wait for the target. */
+static inline bool txn_owes_target(const struct txn *txn)
+{
+	return txn->request_pipe || buf_len(&txn->request) > 0;
+}
 
 /* client.c */
 bool client_open(struct listener *listener, int fd, const struct addr *peer);
@@ -108,6 +123,9 @@ void client_txn_ended(struct client *client, bool keep, bool rest_unread);
 size_t request_begin(struct client *client, const char *data, size_t len);
 /* Takes what belongs to the body. May end the transaction. */
 size_t request_body(struct txn *txn, const char *data, size_t len);
+/* Moves a piece of the body without copying it: the number of bytes, 0 at the end of the stream, or
+ * -errno; -EAGAIN: it must be copied. May end the transaction. */
+ssize_t request_splice(struct txn *txn);
 
 /* txn.c */
 struct txn *txn_new(struct client *client);

@@ -101,6 +101,8 @@ static uint32_t accept_some(struct listener *listener, uint32_t max)
 			welcome(listener, fd, &peer);
 			continue;
 		}
+		if (worker_gives_up_pipes(listener->worker, fd))
+			continue;
 		switch (fd) {
 		case -EAGAIN: return n;
 		case -EMFILE:

@@ -55,7 +55,8 @@ struct proxy_generation {
 	X(sticky_moved, "Sessions whose target was not usable")                       \
 	X(ack_timeouts, "Responses that left before the peer had the session")        \
 	X(bytes_in, "Bytes read from clients")                                        \
-	X(bytes_out, "Bytes sent to clients")
+	X(bytes_out, "Bytes sent to clients")                                         \
+	X(bytes_spliced, "Bytes in both directions that were not copied")
 
 struct proxy_stats {
 #define X(name, help) uint64_t name;

@@ -1,4 +1,5 @@
 /* From the client: heads and bodies of requests. */
+#include <errno.h>
 #include <string.h>
 
 #include "daemon/proxy/heads.h"
@@ -107,7 +108,7 @@ static void forward(struct txn *txn, const char *data, size_t len)
 	struct upstream *upstream = txn->upstream;
 	if (txn->request.end + len > HTTP_REPLAY_MAX)
 		txn->replayable = false;
-	if (txn->dispatched && !txn->replayable && buf_len(&txn->request) == 0) {
+	if (txn->dispatched && !txn->replayable && !txn_owes_target(txn)) {
 		buf_reset(&txn->request);
 		if (upstream && !upstream->error) {
 			ssize_t n = conn_send(&upstream->conn, data, len);
@@ -156,4 +157,38 @@ size_t request_body(struct txn *txn, const char *data, size_t len)
 	timer_set(txn->worker, &txn->client->timer, txn->listener->idle_timeout_us);
 	forward(txn, data, take);
 	return take;
+}
+
+/* Only a long body whose beginning has gone: what is in a pipe cannot be sent again. */
+static bool may_splice(const struct txn *txn)
+{
+	return txn->client && txn->state != RESPONSE_DONE && !txn->request_done &&
+	       txn->dispatched && !txn->replayable && txn->request_body.framing == H1_BODY_LENGTH &&
+	       txn->request_body.left >= PIPE_MIN && !txn_owes_target(txn) && txn->upstream &&
+	       !txn->upstream->error;
+}
+
+ssize_t request_splice(struct txn *txn)
+{
+	struct worker *worker = txn->worker;
+	struct body *body = &txn->request_body;
+	if (!may_splice(txn))
+		return -EAGAIN;
+	struct pipe *pipe = pipes_get(&worker->pipes, worker->now_us);
+	if (!pipe)
+		return -EAGAIN;
+	size_t max = body->left < PIPE_SIZE ? (size_t)body->left : PIPE_SIZE;
+	ssize_t n = pipe_fill(pipe, &txn->client->conn, max);
+	if (n <= 0) {
+		pipes_put(&worker->pipes, pipe);
+		return n;
+	}
+	body->left -= (size_t)n;
+	txn->request_done = body->left == 0;
+	if (txn->request_done)
+		COUNT(worker, requests);
+	timer_set(worker, &txn->client->timer, txn->listener->idle_timeout_us);
+	txn->request_pipe = pipe;
+	txn_send_request(txn);
+	return n;
 }

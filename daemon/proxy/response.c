@@ -32,7 +32,7 @@ bool response_send(struct txn *txn, struct iovec *iov, size_t n_iov)
 	ssize_t sent = 0;
 	for (size_t i = 0; i < n_iov; i++)
 		total += iov[i].iov_len;
-	if (buf_len(&txn->out) == 0)
+	if (!txn_owes_client(txn))
 		sent = conn_sendv(&txn->client->conn, iov, n_iov);
 	if (sent < 0) {
 		client_close(worker, txn->client, true);
@@ -50,23 +50,44 @@ bool response_send(struct txn *txn, struct iovec *iov, size_t n_iov)
 	return true;
 }
 
+/* These return the number of bytes sent, or -errno. */
+static ssize_t send_out(struct txn *txn)
+{
+	struct buf *out = &txn->out;
+	ssize_t n = conn_send(&txn->client->conn, buf_head(out), buf_len(out));
+	if (n > 0)
+		out->start += (uint32_t)n;
+	if (buf_len(out) == 0)
+		buf_reset(out);
+	return n;
+}
+
+static ssize_t send_pipe(struct txn *txn)
+{
+	ssize_t n = pipe_drain(txn->response_pipe, &txn->client->conn);
+	if (n > 0)
+		COUNT_BY(txn->worker, bytes_spliced, n);
+	if (txn->response_pipe->len == 0) {
+		pipes_put(&txn->worker->pipes, txn->response_pipe);
+		txn->response_pipe = NULL;
+	}
+	return n;
+}
+
 void response_flush(struct txn *txn)
 {
 	struct worker *worker = txn->worker;
-	struct buf *out = &txn->out;
-	if (buf_len(out) == 0)
+	if (!txn_owes_client(txn))
 		return;
-	ssize_t n = conn_send(&txn->client->conn, buf_head(out), buf_len(out));
+	ssize_t n = txn->response_pipe ? send_pipe(txn) : send_out(txn);
 	if (n < 0) {
 		client_close(worker, txn->client, true);
 		return;
 	}
 	COUNT_BY(worker, bytes_out, n);
-	out->start += (uint32_t)n;
 	timer_set(worker, &txn->client->timer, txn->listener->idle_timeout_us);
-	if (buf_len(out) > 0)
+	if (txn_owes_client(txn))
 		return;
-	buf_reset(out);
 	if (txn->state == RESPONSE_DONE) {
 		txn_end(txn);
 		return;
@@ -109,7 +130,7 @@ static void refuse(struct txn *txn, const char *what)
 static void finish(struct txn *txn)
 {
 	txn_release_upstream(txn);
-	if (buf_len(&txn->out) == 0)
+	if (!txn_owes_client(txn))
 		txn_end(txn);
 }
 
@@ -348,6 +369,80 @@ static void read_partial(struct txn *txn)
 	}
 }
 
+/* Moves `n` bytes of the body that are in the pipe. */
+static void continue_spliced(struct txn *txn, struct pipe *pipe, size_t n)
+{
+	struct worker *worker = txn->worker;
+	struct body *body = &txn->response_body;
+	if (body->framing == H1_BODY_LENGTH) {
+		body->left -= n;
+		if (body->left == 0) {
+			txn->state = RESPONSE_DONE;
+			/* Does it say more than was asked for? */
+			if (conn_has_input(&txn->upstream->conn))
+				txn->upstream_keep_alive = false;
+		}
+	}
+	txn->response_pipe = pipe;
+	timer_set(worker, &txn->client->timer, txn->listener->idle_timeout_us);
+	ssize_t sent = send_pipe(txn);
+	if (sent < 0) {
+		client_close(worker, txn->client, true);
+		return;
+	}
+	COUNT_BY(worker, bytes_out, sent);
+	if (txn->response_pipe) {
+		client_watch(txn->client);
+		txn_watch_upstream(txn);
+	}
+	if (txn->state == RESPONSE_DONE)
+		finish(txn);
+}
+
+/* A chunked body is looked at, so it is copied. */
+static bool may_splice(const struct txn *txn)
+{
+	const struct body *body = &txn->response_body;
+	if (!txn->client || txn->state != RESPONSE_BODY || txn_owes_client(txn))
+		return false;
+	return body->framing == H1_BODY_LENGTH ? body->left >= PIPE_MIN
+					       : body->framing == H1_BODY_UNTIL_CLOSE && txn->bulk;
+}
+
+/* Returns what pipe_fill does; -EAGAIN also when there is no pipe. */
+static ssize_t splice_body(struct txn *txn)
+{
+	struct worker *worker = txn->worker;
+	const struct body *body = &txn->response_body;
+	struct pipe *pipe = pipes_get(&worker->pipes, worker->now_us);
+	if (!pipe)
+		return -EAGAIN;
+	bool short_body = body->framing == H1_BODY_LENGTH && body->left < PIPE_SIZE;
+	ssize_t n =
+	    pipe_fill(pipe, &txn->upstream->conn, short_body ? (size_t)body->left : PIPE_SIZE);
+	if (n > 0) {
+		continue_spliced(txn, pipe, (size_t)n);
+		return n;
+	}
+	pipes_put(&worker->pipes, pipe);
+	if (n != -EAGAIN)
+		input_ended(txn, n);
+	return n;
+}
+
+/* False: it must be copied. */
+static bool read_bulk(struct txn *txn)
+{
+	ssize_t n = PIPE_MORE;
+	int rounds = 0;
+	while (n >= (ssize_t)PIPE_MORE && rounds < PIPE_ROUNDS && may_splice(txn)) {
+		n = splice_body(txn);
+		if (n != -EAGAIN)
+			rounds++;
+	}
+	return rounds > 0;
+}
+
 void response_readable(struct txn *txn)
 {
 	struct worker *worker = txn->worker;
@@ -360,6 +455,8 @@ void response_readable(struct txn *txn)
 		read_partial(txn);
 		return;
 	}
+	if (read_bulk(txn))
+		return;
 	ssize_t n = conn_recv(&upstream->conn, worker->read, WORKER_READ_SIZE);
 	if (n == -EAGAIN || n == -EINTR)
 		return;
@@ -367,6 +464,7 @@ void response_readable(struct txn *txn)
 		input_ended(txn, n);
 		return;
 	}
+	txn->bulk = n == WORKER_READ_SIZE;
 	upstream->established = true;
 	upstream->waiting = false;
 	txn->replayable = false;

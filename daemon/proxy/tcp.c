@@ -10,6 +10,8 @@
 #include "daemon/proxy/choose.h"
 
 #define TRIED_MAX 8
+/* A stream leaves its pipe after this many small pieces: each message of a protocol ends by one. */
+#define BULK_PIECES 8
 
 /* What a pair needs only at its beginning. */
 struct pair_setup {
@@ -31,12 +33,14 @@ static enum side other(enum side side)
 	return side == SIDE_CLIENT ? SIDE_SERVER : SIDE_CLIENT;
 }
 
-static void free_unsent(struct pair *pair, enum side side)
+static void free_unsent(struct worker *worker, struct pair *pair, enum side side)
 {
-	if (!pair->unsent[side])
+	struct unsent *unsent = pair->unsent[side];
+	if (!unsent)
 		return;
-	buf_free(pair->unsent[side]);
-	free(pair->unsent[side]);
+	pipes_put(&worker->pipes, unsent->pipe);
+	buf_free(&unsent->buf);
+	free(unsent);
 	pair->unsent[side] = NULL;
 }
 
@@ -77,8 +81,8 @@ void pair_close(struct worker *worker, struct pair *pair, bool reset)
 	timer_cancel(worker, &pair->timer);
 	close_server(worker, pair, reset);
 	conn_close(worker->loop, &pair->conns[SIDE_CLIENT], reset);
-	free_unsent(pair, SIDE_CLIENT);
-	free_unsent(pair, SIDE_SERVER);
+	free_unsent(worker, pair, SIDE_CLIENT);
+	free_unsent(worker, pair, SIDE_SERVER);
 	set_target(pair, NULL);
 	worker_gen_put(pair->gen);
 	list_del(&pair->node.list);
@@ -128,14 +132,16 @@ static void settle(struct worker *worker, struct pair *pair)
 		end_setup(worker, pair);
 }
 
-static bool keep(struct pair *pair, enum side to, const char *data, size_t len)
+/* Keeps what could not be sent: bytes at `data`, or a pipe. */
+static bool keep(struct pair *pair, enum side to, struct pipe *pipe, const char *data, size_t len)
 {
-	struct buf *buf = calloc(1, sizeof(*buf));
-	if (!buf || !buf_append(buf, data, len)) {
-		free(buf);
+	struct unsent *unsent = calloc(1, sizeof(*unsent));
+	if (!unsent || !buf_append(&unsent->buf, data, len)) {
+		free(unsent);
 		return false;
 	}
-	pair->unsent[to] = buf;
+	unsent->pipe = pipe;
+	pair->unsent[to] = unsent;
 	return true;
 }
 
@@ -157,32 +163,25 @@ static void pass_eof(struct worker *worker, struct pair *pair, enum side to)
  * without reading to the end. */
 static void write_broken(struct worker *worker, struct pair *pair, enum side side)
 {
-	free_unsent(pair, side);
+	free_unsent(worker, pair, side);
 	pair->broken[side] = true;
 	if (pair->eof[side])
 		pair_close(worker, pair, true);
 }
 
-/* Moves what one read brings. The bulk path (splice) will branch off here. */
-static void relay(struct worker *worker, struct pair *pair, enum side from)
+/* The side closed (0) or broke (-errno). */
+static void input_ended(struct worker *worker, struct pair *pair, enum side from, ssize_t error)
 {
 	enum side to = other(from);
-	ssize_t n = conn_recv(&pair->conns[from], worker->read, WORKER_READ_SIZE);
-	if (n == -EAGAIN || n == -EINTR)
-		return;
-	if (n < 0) {
+	pair->eof[from] = true;
+	if (error < 0 || pair->broken[from] || pair->broken[to])
 		pair_close(worker, pair, true);
-		return;
-	}
-	if (n == 0) {
-		pair->eof[from] = true;
-		if (pair->broken[from] || pair->broken[to])
-			pair_close(worker, pair, true);
-		else
-			pass_eof(worker, pair, to);
-		return;
-	}
-	ssize_t sent = conn_send(&pair->conns[to], worker->read, (size_t)n);
+	else
+		pass_eof(worker, pair, to);
+}
+
+static void count(struct worker *worker, struct pair *pair, enum side from, ssize_t n, ssize_t sent)
+{
 	if (from == SIDE_CLIENT) {
 		COUNT_BY(worker, bytes_in, n);
 		if (!pair->established && sent > 0)
@@ -190,32 +189,111 @@ static void relay(struct worker *worker, struct pair *pair, enum side from)
 	} else {
 		COUNT_BY(worker, bytes_out, sent > 0 ? sent : 0);
 	}
+}
+
+/* Moves a piece through a pipe. Returns what pipe_fill does; -EAGAIN also when there is no pipe. */
+static ssize_t splice_piece(struct worker *worker, struct pair *pair, enum side from)
+{
+	enum side to = other(from);
+	struct pipe *pipe = pipes_get(&worker->pipes, worker->now_us);
+	if (!pipe)
+		return -EAGAIN;
+	ssize_t n = pipe_fill(pipe, &pair->conns[from], PIPE_SIZE);
+	if (n <= 0) {
+		pipes_put(&worker->pipes, pipe);
+		if (n != -EAGAIN)
+			input_ended(worker, pair, from, n);
+		return n;
+	}
+	ssize_t sent = pipe_drain(pipe, &pair->conns[to]);
+	COUNT_BY(worker, bytes_spliced, sent > 0 ? sent : 0);
+	count(worker, pair, from, n, sent);
+	touch(worker, pair);
+	if (sent >= 0 && sent < n && keep(pair, to, pipe, NULL, 0))
+		return n;
+	pipes_put(&worker->pipes, pipe);
+	if (sent < 0)
+		write_broken(worker, pair, to);
+	else if (sent < n)
+		pair_close(worker, pair, true);
+	return n;
+}
+
+/* relay() for a side that says much. False: it must be copied. */
+static bool relay_bulk(struct worker *worker, struct pair *pair, enum side from)
+{
+	ssize_t n = PIPE_MORE;
+	int rounds = 0;
+	while (n >= (ssize_t)PIPE_MORE && rounds < PIPE_ROUNDS && wants_read(pair, from)) {
+		n = splice_piece(worker, pair, from);
+		if (n == -EAGAIN)
+			break;
+		rounds++;
+		pair->bulk[from] =
+		    n < (ssize_t)PIPE_MIN ? (uint8_t)(pair->bulk[from] - 1) : BULK_PIECES;
+	}
+	return rounds > 0;
+}
+
+/* Moves what one read brings. */
+static void relay(struct worker *worker, struct pair *pair, enum side from)
+{
+	enum side to = other(from);
+	if (pair->bulk[from] && pair->established && relay_bulk(worker, pair, from))
+		return;
+	ssize_t n = conn_recv(&pair->conns[from], worker->read, WORKER_READ_SIZE);
+	if (n == -EAGAIN || n == -EINTR)
+		return;
+	if (n <= 0) {
+		input_ended(worker, pair, from, n);
+		return;
+	}
+	if (n == WORKER_READ_SIZE)
+		pair->bulk[from] = BULK_PIECES;
+	ssize_t sent = conn_send(&pair->conns[to], worker->read, (size_t)n);
+	count(worker, pair, from, n, sent);
 	if (sent < 0 && pair->established)
 		write_broken(worker, pair, to);
-	else if (sent < n && !keep(pair, to, worker->read + (sent > 0 ? sent : 0),
+	else if (sent < n && !keep(pair, to, NULL, worker->read + (sent > 0 ? sent : 0),
 				 (size_t)n - (size_t)(sent > 0 ? sent : 0)))
 		pair_close(worker, pair, true);
 	else if (pair->established)
 		touch(worker, pair);
 }
 
+/* The number of bytes sent, or -errno; *left is what remains. */
+static ssize_t send_unsent(
+    struct worker *worker, struct unsent *unsent, struct conn *to, size_t *left)
+{
+	ssize_t n;
+	if (unsent->pipe) {
+		n = pipe_drain(unsent->pipe, to);
+		COUNT_BY(worker, bytes_spliced, n > 0 ? n : 0);
+		*left = unsent->pipe->len;
+	} else {
+		n = conn_send(to, buf_head(&unsent->buf), buf_len(&unsent->buf));
+		unsent->buf.start += (uint32_t)(n > 0 ? n : 0);
+		*left = buf_len(&unsent->buf);
+	}
+	return n;
+}
+
 static void flush(struct worker *worker, struct pair *pair, enum side to)
 {
-	struct buf *buf = pair->unsent[to];
-	if (buf) {
-		ssize_t n = conn_send(&pair->conns[to], buf_head(buf), buf_len(buf));
+	if (pair->unsent[to]) {
+		size_t left;
+		ssize_t n = send_unsent(worker, pair->unsent[to], &pair->conns[to], &left);
 		if (n < 0) {
 			write_broken(worker, pair, to);
 			return;
 		}
-		buf->start += (uint32_t)n;
 		if (to == SIDE_CLIENT)
 			COUNT_BY(worker, bytes_out, n);
 		if (n > 0)
 			touch(worker, pair);
-		if (buf_len(buf) > 0)
+		if (left > 0)
 			return;
-		free_unsent(pair, to);
+		free_unsent(worker, pair, to);
 	}
 	if (pair->eof[other(to)])
 		pass_eof(worker, pair, to);
@@ -338,6 +416,8 @@ static void connect_next(struct worker *worker, struct pair *pair)
 		choose_commit(worker, pair->gen, pair->conf->pool, &setup->peer, pair->target,
 		    &setup->choice, &setup->ack);
 		int fd = net_connect_tcp(&pair->target->addr, &in_progress);
+		if (fd < 0 && worker_gives_up_pipes(worker, fd))
+			fd = net_connect_tcp(&pair->target->addr, &in_progress);
 		if (fd < 0) {
 			connect_failed(worker, pair, fd);
 			continue;

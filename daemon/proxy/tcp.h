@@ -8,6 +8,12 @@ enum side { SIDE_CLIENT, SIDE_SERVER };
 
 struct pair_setup;
 
+/* Bytes that could not be sent: in memory or in a pipe. */
+struct unsent {
+	struct buf buf;
+	struct pipe *pipe; /* NULL: in buf */
+};
+
 struct pair {
 	struct conn conns[2];
 	struct timer timer; /* connect, then idle */
@@ -16,10 +22,11 @@ struct pair {
 	const struct conf_listener *conf;
 	struct worker_gen *gen;
 	struct target *target;
-	struct buf *unsent[2];    /* for conns[i]; NULL: nothing */
+	struct unsent *unsent[2]; /* for conns[i]; NULL: nothing */
 	struct pair_setup *setup; /* until the connection stands and the peer has the session */
 	bool eof[2];              /* conns[i] sent its FIN */
 	bool broken[2];           /* conns[i] takes no more bytes */
+	uint8_t bulk[2];          /* conns[i] says much at a time: small pieces until copying */
 	bool established;
 	bool dead;
 };

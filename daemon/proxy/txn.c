@@ -81,19 +81,25 @@ void txn_set_target(struct txn *txn, struct target *target)
 	}
 }
 
+static void drop_request_pipe(struct txn *txn)
+{
+	pipes_put(&txn->worker->pipes, txn->request_pipe);
+	txn->request_pipe = NULL;
+}
+
 void txn_release_upstream(struct txn *txn)
 {
 	struct upstream *upstream = txn->upstream;
 	if (upstream) {
 		bool clean = txn->state == RESPONSE_DONE && txn->request_done &&
-			     txn->upstream_keep_alive && !upstream->error &&
-			     buf_len(&txn->request) == 0;
+			     txn->upstream_keep_alive && !upstream->error && !txn_owes_target(txn);
 		txn->upstream = NULL;
 		if (clean)
 			upstream_release(txn->worker, upstream);
 		else
 			upstream_close(txn->worker, upstream);
 	}
+	drop_request_pipe(txn);
 	txn_set_target(txn, NULL);
 }
 
@@ -104,6 +110,8 @@ void txn_drop(struct txn *txn)
 	ack_cancel(worker, &txn->ack);
 	worker_gen_put(txn->gen);
 	buf_free(&txn->partial);
+	pipes_put(&worker->pipes, txn->response_pipe);
+	txn->response_pipe = NULL;
 	buf_free(&txn->out);
 	txn->client->txn = NULL;
 	txn->client = NULL;
@@ -145,7 +153,7 @@ void txn_answer(struct txn *txn, unsigned status, const char *why)
 		COUNT(txn->worker, responses_5xx);
 	struct iovec iov = {
 	    text, heads_error(status, why, txn->method == H1_HEAD, txn->close, text)};
-	if (response_send(txn, &iov, 1) && buf_len(&txn->out) == 0)
+	if (response_send(txn, &iov, 1) && !txn_owes_client(txn))
 		txn_end(txn);
 }
 
@@ -154,10 +162,29 @@ void txn_watch_upstream(struct txn *txn)
 	struct upstream *upstream = txn->upstream;
 	if (!upstream)
 		return;
-	bool read = buf_len(&txn->out) == 0 && !ack_is_held(&txn->ack);
-	bool write = buf_len(&txn->request) > 0 && !upstream->error;
+	bool read = !txn_owes_client(txn) && !ack_is_held(&txn->ack);
+	bool write = txn_owes_target(txn) && !upstream->error;
 	conn_want(
 	    txn->worker->loop, &upstream->conn, (read ? EV_READ : 0) | (write ? EV_WRITE : 0));
+}
+
+static ssize_t send_request(struct txn *txn)
+{
+	struct buf *request = &txn->request;
+	ssize_t n = conn_send(&txn->upstream->conn, buf_head(request), buf_len(request));
+	if (n > 0)
+		request->start += (uint32_t)n;
+	return n;
+}
+
+static ssize_t send_pipe(struct txn *txn)
+{
+	ssize_t n = pipe_drain(txn->request_pipe, &txn->upstream->conn);
+	if (n > 0)
+		COUNT_BY(txn->worker, bytes_spliced, n);
+	if (txn->request_pipe->len == 0)
+		drop_request_pipe(txn);
+	return n;
 }
 
 /* Never ends the transaction: an error shows again when the response is read, after what the
@@ -168,18 +195,18 @@ void txn_send_request(struct txn *txn)
 	struct buf *request = &txn->request;
 	if (!upstream || upstream->error)
 		return;
-	bool was_full = buf_len(request) >= HTTP_UNSENT_MAX;
-	if (buf_len(request) > 0) {
-		ssize_t n = conn_send(&upstream->conn, buf_head(request), buf_len(request));
+	bool was_full = txn->request_pipe || buf_len(request) >= HTTP_UNSENT_MAX;
+	if (txn_owes_target(txn)) {
+		ssize_t n = txn->request_pipe ? send_pipe(txn) : send_request(txn);
 		if (n < 0) {
 			upstream->error = (int)n;
+			drop_request_pipe(txn);
 		} else if (n > 0) {
 			upstream->established = true;
 			txn->sent_any = true;
-			request->start += (uint32_t)n;
 		}
 	}
-	if (buf_len(request) == 0) {
+	if (!txn_owes_target(txn)) {
 		if (!txn->replayable)
 			buf_reset(request);
 		if (txn->request_done && txn->state == RESPONSE_HEAD && !upstream->waiting) {

@@ -83,6 +83,8 @@ struct upstream *upstream_connect(
 		return NULL;
 	}
 	int fd = net_connect_tcp(&target->addr, &in_progress);
+	if (fd < 0 && worker_gives_up_pipes(worker, fd))
+		fd = net_connect_tcp(&target->addr, &in_progress);
 	if (fd < 0) {
 		free(upstream);
 		*error = fd;

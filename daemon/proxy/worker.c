@@ -249,6 +249,7 @@ struct worker *worker_new(uint32_t index, const struct proxy_shared *shared)
 	wheel_init(&worker->wheel, worker->now_us);
 	list_init(&worker->listeners);
 	list_init(&worker->ack_waits);
+	pipes_init(&worker->pipes, shared->workers);
 	worker->seal = seal_new(shared->cookie_key, SEAL_LABEL);
 	if (!worker->seal || !init_loop(worker)) {
 		worker_free(worker);
@@ -269,6 +270,7 @@ void worker_free(struct worker *worker)
 	}
 	free_buried(worker);
 	txn_free_all(worker);
+	pipes_fini(&worker->pipes);
 	free(worker->slots);
 	buf_free(&worker->scratch);
 	seal_free(worker->seal);
@@ -299,6 +301,12 @@ bool worker_error_is_local(int error)
 {
 	return error == -EMFILE || error == -ENFILE || error == -ENOMEM || error == -ENOBUFS ||
 	       error == -EADDRNOTAVAIL;
+}
+
+bool worker_gives_up_pipes(struct worker *worker, int error)
+{
+	return (error == -EMFILE || error == -ENFILE) &&
+	       pipes_give_up(&worker->pipes, worker->now_us);
 }
 
 void worker_log_target(

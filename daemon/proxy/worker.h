@@ -17,6 +17,7 @@
 #include "daemon/base/wheel.h"
 #include "daemon/http/h1.h"
 #include "daemon/proxy/buf.h"
+#include "daemon/proxy/pipe.h"
 #include "daemon/proxy/proxy.h"
 #include "daemon/tls/seal.h"
 
@@ -156,6 +157,7 @@ struct worker {
 	uint32_t n_slots;
 	struct list listeners;
 	struct seal *seal;
+	struct pipes pipes;
 
 	struct grave *graves;
 	struct txn *dead_txns, *free_txns;
@@ -240,3 +242,5 @@ void worker_log_target(
     struct worker *worker, const char *pool, const struct target *target, const char *what);
 const char *worker_error_text(int error); /* of a negative errno */
 bool worker_error_is_local(int error);    /* our own shortage, not the target's fault */
+/* Descriptors ran out (`error`), and some were set free: try again. */
+bool worker_gives_up_pipes(struct worker *worker, int error);

@@ -3,7 +3,7 @@ from harness import (Case, answer, answer_drip, closed, do, drip, gets, gets_err
                      half_close, hangup, leave, released, sees, send, untouched)
 from messages import (CLOSE, TE, chunked, fwd, fwd_post, ok, ok_close, post, req, served)
 from transfer import (backend_to_client, client_to_backend, copy, pattern, require_equal,
-                      slow_client)
+                      slow_backend, slow_client)
 
 MIB10 = 10 << 20
 BODY = chunked(b"hello, ", b"world")
@@ -39,10 +39,33 @@ def unchunked_down(run):
     require_equal(copy(run.backend("b"), run.client("c"), big_chunked(MIB10), len(data)), data)
 
 
+# Around what is copied, what goes through a pipe, and what fits one.
+ODD_SIZES = [(k << 10) + d for k in (16, 32, 48, 64, 128, 160, 288, 1024) for d in (-1, 0, 1)]
+
+
+def odd_sizes_down(run):
+    """One connection, one body after the other."""
+    for n in ODD_SIZES:
+        head = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % n
+        run.client("c").send(req())
+        run.backend("b").require(fwd())
+        backend_to_client(run, n, head, head)
+
+
+def odd_sizes_up(run):
+    for n in ODD_SIZES:
+        fields = b"Content-Length: %d\r\n" % n
+        client_to_backend(run, n, req(method=b"POST", fields=fields),
+                          fwd(method=b"POST", fields=fields))
+        run.backend("b").send(ok())
+        run.client("c").require(ok())
+
+
 LONG = b"Content-Length: %d\r\n" % MIB10
 POST_LONG = req(method=b"POST", fields=LONG)
 OK_LONG = b"HTTP/1.1 200 OK\r\n" + LONG + b"\r\n"
-OK_64 = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % (64 << 20)
+LENGTH_64 = b"Content-Length: %d\r\n" % (64 << 20)
+OK_64 = b"HTTP/1.1 200 OK\r\n" + LENGTH_64 + b"\r\n"
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 HINTS = b"HTTP/1.1 103 Early Hints\r\nLink: </a.css>; rel=preload\r\n\r\n"
 EXPECT = b"Expect: 100-continue\r\n"
@@ -88,6 +111,11 @@ CASES = [
          answer(ok()), gets(ok()), *served(b"/2")),
     Case("10 MiB in chunks to the target", do(chunked_up), answer(ok()), gets(ok()),
          *served(b"/2")),
+    Case("bodies of odd sizes to the target", do(odd_sizes_up), *served(b"/2")),
+    Case("a target that does not read stops the client",
+         do(lambda run: slow_backend(run, 64 << 20, req(method=b"POST", fields=LENGTH_64),
+                                     fwd(method=b"POST", fields=LENGTH_64))),
+         answer(ok()), gets(ok()), *served(b"/2")),
     # Expect
     Case("Expect: 100-continue goes through, 100 comes back",
          send(post(fields=EXPECT)[:-5]), sees(fwd_post(fields=EXPECT)[:-5]), answer(CONTINUE),
@@ -184,6 +212,7 @@ CASES = [
          do(lambda run: backend_to_client(run, MIB10, b"HTTP/1.1 200 OK\r\n\r\n",
                                           b"HTTP/1.1 200 OK\r\n" + CLOSE + b"\r\n")),
          hangup(), closed()),
+    Case("bodies of odd sizes to the client", do(odd_sizes_down), *served(b"/2")),
     Case("a client that does not read stops the target",
          do(lambda run: slow_client(run, req(), fwd(), OK_64)), *served(b"/2")),
     # early responses

@@ -1,7 +1,7 @@
 """Listeners in TCP mode: bytes, both half-closes, failures."""
 from harness import (Case, answer, closed, do, gets, half_close, hangup, leave, pause, released,
                      sees, send, shut, turned_away, untouched)
-from transfer import backend_to_client, client_to_backend, slow_client
+from transfer import backend_to_client, client_to_backend, slow_backend, slow_client
 
 TCP = {"mode": "tcp"}
 
@@ -50,4 +50,9 @@ CASES = [
     tcp("10 MiB to the target", do(lambda run: client_to_backend(run, 10 << 20))),
     tcp("10 MiB to the client", do(lambda run: backend_to_client(run, 10 << 20))),
     tcp("a client that does not read stops the target", do(lambda run: slow_client(run, b"go"))),
+    tcp("a target that does not read stops the client",
+        do(lambda run: slow_backend(run, 64 << 20, b"go", b"go"))),
+    tcp("the end comes behind a stream",
+        do(lambda run: client_to_backend(run, (4 << 20) + 1)), shut(), released(reset=False),
+        do(lambda run: backend_to_client(run, (4 << 20) + 3)), hangup(), closed()),
 ]

@@ -88,6 +88,20 @@ def slow_client(run, ask, seen=None, head=b""):
     require_equal(copy(backend, client, left, len(data)), data)
 
 
+def slow_backend(run, n, before=b"", seen=b""):
+    """The client sends n bytes while the target does not read: it must be stopped long before its
+    end. Then the target reads."""
+    data = pattern(n)
+    client = run.client("c")
+    client.send(before)
+    backend = run.backend("b")
+    backend.require(seen)
+    left = push(client, data)
+    if len(left) < n // 4:
+        raise Failed(f"{n - len(left)} bytes were taken for a target that does not read")
+    require_equal(copy(client, backend, left, n), data)
+
+
 def eager_client(run, ask, seen):
     """A client that pipelines 64 MiB of requests while its first one waits must be stopped, too."""
     data = ask * ((64 << 20) // len(ask))

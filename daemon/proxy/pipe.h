@@ -1,0 +1,51 @@
+/* The pipes through which long bodies and streams go from socket to socket without being copied
+ * (splice). A connection has one only while bytes are in it: the next connection uses the same one,
+ * whose memory is still in the cache. Who gets none copies. */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "daemon/proxy/conn.h"
+
+/* Measured: twice the default is best; more does not help. */
+#define PIPE_SIZE (128U * 1024)
+/* Copying fewer bytes is as cheap. */
+#define PIPE_MIN (16U * 1024)
+/* After a piece like this there is likely more, and the pipe takes it at once: that saves a turn of
+ * the loop. Then it is the turn of other connections. */
+#define PIPE_MORE   (48U * 1024)
+#define PIPE_ROUNDS 2
+
+struct pipe {
+	int in, out;
+	uint32_t len; /* bytes inside */
+	struct pipe *next;
+};
+
+struct pipes {
+	struct pipe *free; /* the latest first */
+	uint32_t n_free, n_open, max;
+	int fd_max;        /* descriptors from here on are for connections only */
+	uint64_t retry_us; /* before that there is nothing to be had */
+};
+
+/* For one of `workers`. Uses at most an eighth of the process' descriptors, and none of the last
+ * eighth. */
+void pipes_init(struct pipes *pipes, uint32_t workers);
+/* After every pipe was put back. */
+void pipes_fini(struct pipes *pipes);
+/* An empty pipe, or NULL: copy. */
+struct pipe *pipes_get(struct pipes *pipes, uint64_t now_us);
+/* Keeps it when it is empty; else its bytes are lost. NULL is fine. */
+void pipes_put(struct pipes *pipes, struct pipe *pipe);
+/* Descriptors ran out: closes those that nobody uses. False: there were none. */
+bool pipes_give_up(struct pipes *pipes, uint64_t now_us);
+
+/* Both are one system call on a plain socket. Into an empty pipe, up to `max` bytes: their number,
+ * 0 at the end of the stream, or -errno. -EAGAIN on a readable socket says that reading must be
+ * tried: splice does not step over urgent data. */
+ssize_t pipe_fill(struct pipe *pipe, struct conn *from, size_t max);
+/* Sends what is inside: the number of bytes, possibly fewer, or -errno; 0 means not now. SIGPIPE
+ * must be blocked or ignored. */
+ssize_t pipe_drain(struct pipe *pipe, struct conn *to);
