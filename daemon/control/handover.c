@@ -8,7 +8,7 @@
 #include "daemon/base/text.h"
 #include "daemon/control/control.h"
 
-/* The request of a connection that was just established may be under way. */
+/* A handshake may be under way. */
 #define QUIET_POLLS 3
 
 static uint32_t in_flight(const struct control *control)
@@ -88,7 +88,8 @@ void handover_poll(struct control *control)
 {
 	if (!control->handover.waiting)
 		return;
-	control->handover.quiet_polls = in_flight(control) ? 0 : control->handover.quiet_polls + 1;
+	bool quiet = !in_flight(control) && !proxy_expectant(control->proxy);
+	control->handover.quiet_polls = quiet ? control->handover.quiet_polls + 1 : 0;
 	if (control->handover.quiet_polls < QUIET_POLLS &&
 	    clock_us() < control->handover.deadline_us)
 		return;

@@ -19,6 +19,8 @@ void client_close(struct worker *worker, struct client *client, bool reset)
 	if (client->dead)
 		return;
 	client->dead = true;
+	if (client->fresh)
+		UNCOUNT(worker, fresh_clients);
 	if (client->txn)
 		txn_drop(client->txn);
 	timer_cancel(worker, &client->timer);
@@ -287,6 +289,7 @@ bool client_open(struct listener *listener, int fd, const struct addr *peer)
 	client->listener = listener;
 	client->peer = *peer;
 	client->fresh = true;
+	COUNT(worker, fresh_clients);
 	list_push_back(&listener->clients, &client->node.list);
 	timer_init(&client->timer, on_timeout);
 	timer_set(worker, &client->timer, listener->conf->header_timeout_us);

@@ -359,6 +359,23 @@ void proxy_pause(struct proxy *proxy, bool paused)
 	}
 }
 
+uint64_t proxy_expectant(struct proxy *proxy)
+{
+	uint64_t n = 0;
+	for (uint32_t i = 0; i < proxy->shared.workers; i++)
+		n += atomic_load_explicit(
+		    &proxy->workers[i]->counters.fresh_clients, memory_order_relaxed);
+	list_for_each (it, &proxy->listeners) {
+		struct tcp_info info;
+		socklen_t len = sizeof(info);
+		const struct listener *listener = list_entry(it, struct listener, registry);
+		/* Of a listening socket: the length of its accept queue. */
+		if (getsockopt(listener->fd, IPPROTO_TCP, TCP_INFO, &info, &len) == 0)
+			n += info.tcpi_unacked;
+	}
+	return n;
+}
+
 void proxy_drain(struct proxy *proxy)
 {
 	for (uint32_t i = 0; i < proxy->shared.workers; i++)

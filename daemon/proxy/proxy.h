@@ -92,6 +92,9 @@ void proxy_stats(struct proxy *proxy, struct proxy_stats *out);
 /* Paused: new connections are not refused but unheard, so that TCP asks again (after a second, and
  * then perhaps another node). Those that are established or half-way go on. */
 void proxy_pause(struct proxy *proxy, bool paused);
+/* Connections of which a request is to be expected at any moment: established and not accepted yet,
+ * or accepted and without a request so far. */
+uint64_t proxy_expectant(struct proxy *proxy);
 
 /* Stop accepting, let requests in flight end (keep-alive responses carry Connection: close, idle
  * connections are closed). */

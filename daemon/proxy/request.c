@@ -86,6 +86,8 @@ size_t request_begin(struct client *client, const char *data, size_t len)
 	}
 	client->in.scanned = 0;
 	client->head_timed = false;
+	if (client->fresh)
+		UNCOUNT(worker, fresh_clients);
 	client->fresh = false;
 	struct txn *txn = txn_new(client);
 	if (!txn) {
