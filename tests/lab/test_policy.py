@@ -70,7 +70,7 @@ def test_hang_worker(checks):
                 story = failover(lab, dying, survivor, strike, takeover_timeout=10)
             finally:
                 frozen.__exit__()
-            check_story(checks, story, HANG_MS, reason="resigned")
+            check_story(checks, story, HANG_MS, reason="resigned", partial=True)
             checks.at_most("takeover, ms", story.takeover_ms, HANG_MS, 2)
             checks.true("it says why", "worker" in dying.log().split("Active -> Fault")[-1])
             dying.wait_state("backup", 15)
