@@ -130,6 +130,7 @@ void handover_over(struct control *control);
 /* routers.c: the link to yoke-vrrp */
 void routers_set_link(struct control *control, int fd);
 void routers_heartbeat(struct control *control, bool ready);
+const char *routers_role_name(uint8_t role); /* enum ipc_router_role */
 bool routers_linked(const struct control *control);
 /* Asks yoke-vrrp to give the VIP away; its answer completes the ticket. 0 or -errno. */
 int routers_resign(struct control *control, admin_ticket ticket, const char *name);
@@ -146,5 +147,6 @@ void replica_admin_changed(struct control *control, const struct target *target)
 void replica_update_probing(struct control *control);
 
 /* views.c, metrics.c */
+struct json_object *control_error_body(const char *text); /* {"error": text} */
 void views_callbacks(struct control *control, struct admin_callbacks *out);
 char *metrics_text(struct control *control);

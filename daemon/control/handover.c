@@ -39,21 +39,14 @@ void handover_for_supervisor(struct control *control)
 		begin(control);
 }
 
-static struct json_object *error_body(const char *text)
-{
-	struct json_object *body = json_object_new_object();
-	json_object_object_add(body, "error", json_object_new_string(text));
-	return body;
-}
-
 struct admin_reply handover_by_operator(
     struct control *control, admin_ticket ticket, const char *router)
 {
 	if (!routers_linked(control))
 		return (struct admin_reply){
-		    409, error_body("no virtual routers here: nothing to hand over")};
+		    409, control_error_body("no virtual routers here: nothing to hand over")};
 	if (control->handover.waiting)
-		return (struct admin_reply){409, error_body("a hand-over is under way")};
+		return (struct admin_reply){409, control_error_body("a hand-over is under way")};
 	control->handover.ticket = ticket;
 	text_copy(control->handover.router, sizeof(control->handover.router), router ? router : "");
 	begin(control);
@@ -72,8 +65,8 @@ static void resign(struct control *control)
 {
 	if (!routers_resign(control, control->handover.ticket, control->handover.router))
 		return;
-	admin_complete(
-	    control->admin, control->handover.ticket, 503, error_body("yoke-vrrp does not answer"));
+	admin_complete(control->admin, control->handover.ticket, 503,
+	    control_error_body("yoke-vrrp does not answer"));
 	handover_over(control);
 }
 

@@ -18,6 +18,11 @@ static const char *const role_names[] = {
     [IPC_ROLE_FAULT] = "fault",
 };
 
+const char *routers_role_name(uint8_t role)
+{
+	return role_names[role % 4];
+}
+
 static struct router_view *find_router(struct control *control, const char *name)
 {
 	for (uint32_t i = 0; i < control->n_routers; i++) {
@@ -42,8 +47,8 @@ static void router_event(struct control *control, const struct ipc_router_state 
 {
 	char object[sizeof(((struct event *)0)->object)];
 	snprintf(object, sizeof(object), "virtual_router %s", state->name);
-	events_add(&control->events, object, role_names[state->previous % 4],
-	    state->removed ? "removed" : role_names[state->role % 4], state->reason);
+	events_add(&control->events, object, routers_role_name(state->previous),
+	    state->removed ? "removed" : routers_role_name(state->role), state->reason);
 }
 
 static void on_router_state(struct control *control, const struct ipc_router_state *state)

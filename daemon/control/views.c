@@ -39,7 +39,7 @@ static uint64_t age_ms(uint64_t since_us)
 	return now > since_us ? (now - since_us) / US_PER_MS : 0;
 }
 
-static json *error_body(const char *text)
+json *control_error_body(const char *text)
 {
 	json *body = json_object_new_object();
 	put_text(body, "error", text);
@@ -50,12 +50,6 @@ static json *error_body(const char *text)
 
 static json *router_json(const struct router_view *view)
 {
-	static const char *const roles[] = {
-	    [IPC_ROLE_INITIALIZE] = "initialize",
-	    [IPC_ROLE_BACKUP] = "backup",
-	    [IPC_ROLE_ACTIVE] = "active",
-	    [IPC_ROLE_FAULT] = "fault",
-	};
 	const struct ipc_router_state *state = &view->state;
 	json *router = json_object_new_object();
 	json *addresses = json_object_new_array();
@@ -67,7 +61,7 @@ static json *router_json(const struct router_view *view)
 	}
 	put_number(router, "vrid", state->vrid);
 	put_text(router, "interface", state->interface);
-	put_text(router, "state", roles[state->role % 4]);
+	put_text(router, "state", routers_role_name(state->role));
 	put_number(router, "priority", state->priority);
 	json_object_object_add(router, "addresses", addresses);
 	put_number(router, "since_ms", age_ms(state->since_us));
@@ -308,14 +302,14 @@ static struct admin_reply change_target_state(
 	enum target_admin admin;
 	if (!target)
 		return (struct admin_reply){
-		    404, error_body(pool ? "no such target" : "no such pool")};
+		    404, control_error_body(pool ? "no such target" : "no such pool")};
 	if (!parse_admin(state, &admin))
 		return (struct admin_reply){
-		    400, error_body("state is not one of ready, drain, disabled")};
+		    400, control_error_body("state is not one of ready, drain, disabled")};
 	/* The Active tells the peer; the other way round the change would be overwritten. */
 	if (control->sync && control->sync_state == SYNC_IN_SYNC && !control->probing)
 		return (struct admin_reply){
-		    409, error_body("this node is Backup: ask the Active one")};
+		    409, control_error_body("this node is Backup: ask the Active one")};
 
 	const char *before = target_state_name(target);
 	if (target_set_admin(pool, target, admin)) {
@@ -340,7 +334,7 @@ static struct admin_reply start_reload(void *arg, admin_ticket ticket)
 	ipc_init(&msg, IPC_RELOAD);
 	msg.reload.id = ticket;
 	if (ipc_send(control->supervisor_io.fd, &msg, -1) < 0)
-		return (struct admin_reply){503, error_body("yoked does not answer")};
+		return (struct admin_reply){503, control_error_body("yoked does not answer")};
 	return (struct admin_reply){0};
 }
 
