@@ -1,0 +1,56 @@
+/* What the files of a virtual router share: instance.c is its spine, act.c performs, hear.c reads
+ * the network, attach.c minds the interface, reconfigure.c goes over to other parameters. Nobody
+ * else includes this. */
+#pragma once
+
+#include "vrrp/daemon/instance.h"
+
+enum instance_outcome {
+	OUTCOME_SENT,    /* or it will be, soon */
+	OUTCOME_FAILED,  /* it cannot be sent, and perhaps never */
+	OUTCOME_REFUSED, /* the lease is over, or may not be had */
+};
+
+/* ---- act.c ---- */
+
+/* A warning that strangers can cause: limited by its kind. */
+void instance_complain(struct vrrp_instance *instance, enum vrrp_complaint kind, const char *fmt,
+    ...) __attribute__((format(printf, 3, 4)));
+/* Something failed: a fault until it is tried again. */
+void instance_set_trouble(struct vrrp_instance *instance, uint64_t now_us, const char *text);
+void instance_remove_addresses(struct vrrp_instance *instance);
+/* Also refreshes. */
+void instance_add_addresses(struct vrrp_instance *instance, uint64_t now_us);
+/* One round of gratuitous ARP. */
+void instance_announce(struct vrrp_instance *instance);
+/* VRRP_DO_* in the order of the bits. What became of the advert, if there was one; the address
+ * comes only when it has left. */
+enum instance_outcome instance_perform(
+    struct vrrp_instance *instance, unsigned actions, uint64_t now_us);
+
+/* ---- hear.c ---- */
+
+/* Reads what the socket has. */
+void instance_drain(struct vrrp_instance *instance);
+
+/* ---- attach.c ---- */
+
+void instance_close_socket(struct vrrp_instance *instance);
+/* Opens what is missing, says in link_fault what cannot be had. */
+void instance_look_at_link(struct vrrp_instance *instance);
+
+/* ---- instance.c ---- */
+
+/* Performs what a step of the machine ordered, tells a change, and steps on with the kernel's
+ * answer. */
+void instance_conclude(struct vrrp_instance *instance, enum vrrp_state previous, unsigned actions,
+    const char *reason, uint64_t now_us);
+void instance_step(struct vrrp_instance *instance, enum vrrp_event event, const char *reason);
+/* Brings the machine in line with what is wrong now, or with nothing being wrong any more. */
+void instance_settle(struct vrrp_instance *instance, const char *recovered);
+/* First at each wake-up: what is in the queue is older than any timer that wants to fire now. */
+void instance_wake(struct vrrp_instance *instance);
+/* Last at each wake-up. */
+void instance_rearm(struct vrrp_instance *instance);
+void instance_adopt_fitness(struct vrrp_instance *instance, const struct vrrp_fitness *fitness);
+enum vrrp_checksum instance_first_form(const struct ipc_router *config);

@@ -1,0 +1,86 @@
+/* Other parameters for a virtual router that runs: without a transition where that is possible. */
+#include "vrrp/daemon/internal.h"
+
+#include <string.h>
+
+#include "daemon/base/clock.h"
+
+static bool same_place(const struct ipc_router *a, const struct ipc_router *b)
+{
+	return strcmp(a->interface, b->interface) == 0 && a->vrid == b->vrid &&
+	       a->mode == b->mode && addr_equal_ip(&a->local, &b->local) &&
+	       addr_equal_ip(&a->peer, &b->peer);
+}
+
+static bool has_address(const struct ipc_router *config, const struct addr *addr)
+{
+	for (unsigned i = 0; i < config->n_addresses; i++) {
+		if (addr_equal_ip(&config->addresses[i].addr, addr))
+			return true;
+	}
+	return false;
+}
+
+static bool same_addresses(const struct ipc_router *a, const struct ipc_router *b)
+{
+	bool same = a->n_addresses == b->n_addresses;
+	for (unsigned i = 0; i < a->n_addresses && same; i++)
+		same = addr_equal_ip(&a->addresses[i].addr, &b->addresses[i].addr);
+	return same;
+}
+
+/* The fence stands before new addresses come, and the sets of the old one stay. */
+static void change_guard(struct vrrp_instance *instance)
+{
+	if (instance->sock.fd >= 0)
+		vrrp_guard_raise(&instance->guard, &instance->config, &instance->netif,
+		    &instance->fsm, VRRP_FENCE_CHANGE);
+}
+
+/* While Active: the ones that go are removed, the new ones come and are announced. */
+static void change_addresses(struct vrrp_instance *instance, const struct ipc_router *config)
+{
+	struct err err;
+	for (unsigned i = 0; i < instance->config.n_addresses; i++) {
+		const struct addr *addr = &instance->config.addresses[i].addr;
+		if (!has_address(config, addr) &&
+		    vrrp_vip_remove(instance->station->vip, instance->netif.ifindex, addr, &err))
+			log_error("vrrp %s: %s", instance->config.name, err.text);
+	}
+	instance->config = *config;
+	change_guard(instance);
+	if (instance->fsm.state == VRRP_ACTIVE)
+		instance_conclude(instance, VRRP_ACTIVE,
+		    VRRP_DO_SEND_ADVERT | VRRP_DO_ADD_VIP | VRRP_DO_ANNOUNCE, "", clock_us());
+}
+
+void vrrp_instance_configure(struct vrrp_instance *instance, const struct ipc_router *config,
+    const struct vrrp_fitness *fitness)
+{
+	const struct ipc_router *old = &instance->config;
+	if (!same_place(old, config)) {
+		struct vrrp_station *station = instance->station;
+		vrrp_instance_stop(instance, "configuration changed");
+		vrrp_instance_start(instance, station, config, fitness);
+		return;
+	}
+	if (old->priority == config->priority && old->advertise_us == config->advertise_us &&
+	    old->failback == config->failback && old->checksum == config->checksum &&
+	    same_addresses(old, config))
+		return;
+	instance_wake(instance);
+	if (old->checksum != config->checksum)
+		instance->form = instance_first_form(config);
+	vrrp_fsm_configure(&instance->fsm, config->priority, config->advertise_us, clock_us());
+	if (same_addresses(old, config)) {
+		instance->config = *config;
+		change_guard(instance);
+	} else {
+		change_addresses(instance, config);
+	}
+	instance_adopt_fitness(instance, fitness);
+	log_notice("vrrp %s: configuration changed, still %s", config->name,
+	    vrrp_state_name(instance->fsm.state));
+	instance_settle(instance, "");
+	instance_rearm(instance);
+}
