@@ -51,7 +51,8 @@ enum bug {
 struct packet {
 	uint64_t at_us; /* when it arrives */
 	int to;
-	bool is_claim, preempts;
+	bool is_claim;
+	uint8_t flags; /* of a claim */
 	uint8_t priority;
 	uint32_t interval_us;
 };
@@ -222,7 +223,7 @@ static void send_claim(struct world *w, int from, bool overrides)
 	struct node *node = &w->nodes[from];
 	struct packet packet = {.to = !from,
 	    .is_claim = true,
-	    .preempts = node->fsm.preempt,
+	    .flags = vrrp_fsm_claim_flags(&node->fsm),
 	    .priority = node->priority,
 	    .interval_us = node->interval_us};
 	if (overrides)
@@ -272,11 +273,6 @@ static bool perform(struct world *w, int i, unsigned actions)
 	return true;
 }
 
-static bool same_to_others(enum vrrp_state a, enum vrrp_state b)
-{
-	return (a == VRRP_CLAIMANT ? VRRP_BACKUP : a) == (b == VRRP_CLAIMANT ? VRRP_BACKUP : b);
-}
-
 static void conclude(
     struct world *w, int i, enum vrrp_state before, unsigned actions, const char *why)
 {
@@ -286,7 +282,7 @@ static void conclude(
 	if (w->bug == BUG_OVERRIDES && (actions & VRRP_DO_ACQUIRE))
 		actions |= VRRP_DO_OVERRIDE;
 	if (node->fsm.state != before) {
-		w->changes += !same_to_others(node->fsm.state, before);
+		w->changes += vrrp_state_outside(node->fsm.state) != vrrp_state_outside(before);
 		tell(w, "node %d: %s -> %s: %s", i, vrrp_state_name(before),
 		    vrrp_state_name(node->fsm.state), why);
 	}
@@ -297,7 +293,7 @@ static void conclude(
 	} else if (actions & VRRP_DO_ACQUIRE) {
 		step(w, i, VRRP_EV_ACQUIRED);
 	}
-	if (node->has_vip != (node->fsm.state == VRRP_ACTIVE))
+	if (node->has_vip != (vrrp_state_outside(node->fsm.state) == VRRP_ACTIVE))
 		break_rule(w, "the VIP is where no Active is, or the other way round");
 }
 
@@ -324,7 +320,7 @@ static void read_inbox(struct world *w, int i)
 		unsigned actions = packet->is_claim
 				       ? vrrp_fsm_step(&node->fsm,
 					     vrrp_fsm_classify_claim(&node->fsm, packet->priority,
-						 order, packet->preempts),
+						 order, packet->flags),
 					     w->now_us)
 				       : vrrp_fsm_advert(&node->fsm, packet->priority, order,
 					     packet->interval_us, w->now_us);

@@ -1,6 +1,7 @@
 #include "vrrp/core/fsm.h"
 
 #include "vrrp/core/fence.h"
+#include "vrrp/core/packet.h"
 
 /* A peer that is Active, hears that a better one wants the VIP and goes on for so many adverts does
  * not know what a claim is: it will yield to an advert, as the RFC has it. A yoke yields to the
@@ -24,6 +25,7 @@ enum timer_op {
 	OUTBID, /* anew, and longer than the kernel remembers the peer's */
 	WAIT,   /* not before the Active of lower priority yields or dies, unless it defies us */
 	SOON,   /* it has yielded */
+	TRUST,  /* Active_Down_Interval from the peer's evidence; not sooner than before */
 	HOLD,   /* long enough for a better claimant to become Active, and to die unheard */
 };
 
@@ -49,7 +51,8 @@ struct cell {
  * losing advert: the winner may not have heard of it, and neighbours would go on sending here. Not
  * after a stall: its priority might win.
  *
- * An Active answers every claim with an advert: the claimant has not heard it. */
+ * An Active answers every claim with an advert: the claimant has not heard it. Any advert tells a
+ * Reclaimant that it came too late. */
 static const struct cell table[VRRP_STATE_COUNT][VRRP_EVENT_COUNT] =
     {
 	[VRRP_INITIALIZE] =
@@ -75,6 +78,11 @@ static const struct cell table[VRRP_STATE_COUNT][VRRP_EVENT_COUNT] =
 		[VRRP_EV_CLAIM_WORSE] = IN(VRRP_INITIALIZE),
 		[VRRP_EV_CLAIM_BETTER] = IN(VRRP_INITIALIZE),
 		[VRRP_EV_CLAIM_PREEMPTS] = IN(VRRP_INITIALIZE),
+		[VRRP_EV_LAPSED] = IN(VRRP_INITIALIZE),
+		[VRRP_EV_EVIDENCE_WORSE] = IN(VRRP_INITIALIZE),
+		[VRRP_EV_EVIDENCE_BETTER] = IN(VRRP_INITIALIZE),
+		[VRRP_EV_EVIDENCE_VOID] = IN(VRRP_INITIALIZE),
+		[VRRP_EV_HANDOVER] = IN(VRRP_INITIALIZE),
 	    },
 	[VRRP_BACKUP] =
 	    {
@@ -99,6 +107,12 @@ static const struct cell table[VRRP_STATE_COUNT][VRRP_EVENT_COUNT] =
 		[VRRP_EV_CLAIM_WORSE] = IN(VRRP_BACKUP),
 		[VRRP_EV_CLAIM_BETTER] = {VRRP_BACKUP, 0, HOLD},
 		[VRRP_EV_CLAIM_PREEMPTS] = {VRRP_BACKUP, 0, HOLD},
+		[VRRP_EV_LAPSED] = IN(VRRP_BACKUP),
+		[VRRP_EV_EVIDENCE_WORSE] = {VRRP_BACKUP, 0, TRUST},
+		[VRRP_EV_EVIDENCE_BETTER] = {VRRP_BACKUP, 0, TRUST},
+		[VRRP_EV_EVIDENCE_VOID] =
+		    IN(VRRP_BACKUP),
+		[VRRP_EV_HANDOVER] = {VRRP_CLAIMANT, VRRP_DO_SEND_CLAIM, AGAIN},
 	    },
 	[VRRP_CLAIMANT] =
 	    {
@@ -118,6 +132,11 @@ static const struct cell table[VRRP_STATE_COUNT][VRRP_EVENT_COUNT] =
 		[VRRP_EV_CLAIM_WORSE] = {VRRP_CLAIMANT, VRRP_DO_SEND_CLAIM, OUTBID},
 		[VRRP_EV_CLAIM_BETTER] = {VRRP_BACKUP, VRRP_DO_RELEASE, HOLD},
 		[VRRP_EV_CLAIM_PREEMPTS] = {VRRP_BACKUP, VRRP_DO_RELEASE, HOLD},
+		[VRRP_EV_LAPSED] = IN(VRRP_CLAIMANT),
+		[VRRP_EV_EVIDENCE_WORSE] = {VRRP_BACKUP, VRRP_DO_RELEASE, TRUST},
+		[VRRP_EV_EVIDENCE_BETTER] = {VRRP_BACKUP, VRRP_DO_RELEASE, TRUST},
+		[VRRP_EV_EVIDENCE_VOID] = IN(VRRP_CLAIMANT),
+		[VRRP_EV_HANDOVER] = {VRRP_CLAIMANT, 0, SOON},
 		[VRRP_EV_RESIGN] = IN(VRRP_CLAIMANT),
 		[VRRP_EV_FAULT] = {VRRP_FAULT, VRRP_DO_RELEASE, STOP},
 		[VRRP_EV_RECOVERED] = IN(VRRP_CLAIMANT),
@@ -147,6 +166,40 @@ static const struct cell table[VRRP_STATE_COUNT][VRRP_EVENT_COUNT] =
 		[VRRP_EV_CLAIM_WORSE] = {VRRP_ACTIVE, VRRP_DO_SEND_ADVERT, KEEP},
 		[VRRP_EV_CLAIM_BETTER] = {VRRP_ACTIVE, VRRP_DO_SEND_ADVERT, KEEP},
 		[VRRP_EV_CLAIM_PREEMPTS] = {VRRP_BACKUP, LEAVE, DOWN},
+		[VRRP_EV_LAPSED] = {VRRP_RECLAIMANT, VRRP_DO_SEND_CLAIM, AGAIN},
+		[VRRP_EV_EVIDENCE_WORSE] = IN(VRRP_ACTIVE),
+		[VRRP_EV_EVIDENCE_BETTER] = {VRRP_BACKUP, LEAVE, TRUST},
+		[VRRP_EV_EVIDENCE_VOID] = IN(VRRP_ACTIVE),
+		[VRRP_EV_HANDOVER] = IN(VRRP_ACTIVE),
+	    },
+	[VRRP_RECLAIMANT] =
+	    {
+		[VRRP_EV_STARTUP] = IN(VRRP_RECLAIMANT),
+		[VRRP_EV_SHUTDOWN] = {VRRP_INITIALIZE, LEAVE, STOP},
+		[VRRP_EV_TIMER] = {VRRP_RECLAIMANT, VRRP_DO_ACQUIRE, KEEP},
+		[VRRP_EV_CLAIM_DUE] = {VRRP_RECLAIMANT, VRRP_DO_SEND_CLAIM, BEAT},
+		[VRRP_EV_ACQUIRED] = {VRRP_ACTIVE, SETTLE, ADVER},
+		[VRRP_EV_REFUSED] = {VRRP_BACKUP, DROP, DOWN},
+		[VRRP_EV_ADVERT_LEAVING] = IN(VRRP_RECLAIMANT),
+		[VRRP_EV_ADVERT_LOWER] = {VRRP_BACKUP, DROP, DOWN},
+		[VRRP_EV_ADVERT_INCUMBENT] = {VRRP_BACKUP, DROP, LEARN},
+		[VRRP_EV_ADVERT_EQUAL_LOWER] = {VRRP_BACKUP, DROP, LEARN},
+		[VRRP_EV_ADVERT_EQUAL_HIGHER] = {VRRP_BACKUP, DROP, LEARN},
+		[VRRP_EV_ADVERT_HIGHER] = {VRRP_BACKUP, DROP, LEARN},
+		[VRRP_EV_ADVERT_STALE] = IN(VRRP_RECLAIMANT),
+		[VRRP_EV_RESIGN] = {VRRP_BACKUP, LEAVE, YIELD},
+		[VRRP_EV_FAULT] = {VRRP_FAULT, LEAVE, STOP},
+		[VRRP_EV_RECOVERED] = IN(VRRP_RECLAIMANT),
+		[VRRP_EV_STALLED] = {VRRP_BACKUP, DROP, DOWN},
+		[VRRP_EV_RECHECKED] = IN(VRRP_RECLAIMANT),
+		[VRRP_EV_CLAIM_WORSE] = {VRRP_RECLAIMANT, VRRP_DO_SEND_CLAIM, OUTBID},
+		[VRRP_EV_CLAIM_BETTER] = {VRRP_BACKUP, DROP, HOLD},
+		[VRRP_EV_CLAIM_PREEMPTS] = {VRRP_BACKUP, DROP, HOLD},
+		[VRRP_EV_LAPSED] = IN(VRRP_RECLAIMANT),
+		[VRRP_EV_EVIDENCE_WORSE] = {VRRP_BACKUP, DROP, TRUST},
+		[VRRP_EV_EVIDENCE_BETTER] = {VRRP_BACKUP, DROP, TRUST},
+		[VRRP_EV_EVIDENCE_VOID] = IN(VRRP_RECLAIMANT),
+		[VRRP_EV_HANDOVER] = IN(VRRP_RECLAIMANT),
 	    },
 	[VRRP_FAULT] =
 	    {
@@ -171,6 +224,11 @@ static const struct cell table[VRRP_STATE_COUNT][VRRP_EVENT_COUNT] =
 		[VRRP_EV_CLAIM_WORSE] = IN(VRRP_FAULT),
 		[VRRP_EV_CLAIM_BETTER] = IN(VRRP_FAULT),
 		[VRRP_EV_CLAIM_PREEMPTS] = IN(VRRP_FAULT),
+		[VRRP_EV_LAPSED] = IN(VRRP_FAULT),
+		[VRRP_EV_EVIDENCE_WORSE] = IN(VRRP_FAULT),
+		[VRRP_EV_EVIDENCE_BETTER] = IN(VRRP_FAULT),
+		[VRRP_EV_EVIDENCE_VOID] = IN(VRRP_FAULT),
+		[VRRP_EV_HANDOVER] = IN(VRRP_FAULT),
 	    },
 };
 
@@ -244,12 +302,29 @@ static void note_lower(
 {
 	if (fsm->state != VRRP_CLAIMANT)
 		fsm->defied = 0;
-	if (event == VRRP_EV_ADVERT_LEAVING) {
+	if (event == VRRP_EV_ADVERT_LEAVING || event == VRRP_EV_HANDOVER) {
 		fsm->lower_us = 0;
 	} else if (event == VRRP_EV_ADVERT_LOWER) {
 		fsm->lower_us = now_us + 3 * (uint64_t)heard_us + vrrp_fsm_skew_us(fsm);
 		fsm->defied += fsm->state == VRRP_CLAIMANT;
 	}
+}
+
+/* What evidence must be younger than. */
+static void note_heard(struct vrrp_fsm *fsm, enum vrrp_event event, uint64_t now_us)
+{
+	if ((event >= VRRP_EV_ADVERT_LEAVING && event <= VRRP_EV_ADVERT_HIGHER) ||
+	    event == VRRP_EV_HANDOVER || event == VRRP_EV_ACQUIRED)
+		fsm->quiet_us = now_us;
+}
+
+/* A peer that has heard our last advert is patient for three intervals and its skew. */
+static void note_sent(struct vrrp_fsm *fsm, unsigned actions, uint64_t now_us)
+{
+	if (!(actions & (VRRP_DO_SEND_ADVERT | VRRP_DO_ACQUIRE)))
+		return;
+	fsm->overdue = now_us - fsm->sent_us > 3 * (uint64_t)fsm->interval_us;
+	fsm->sent_us = now_us;
 }
 
 static void apply_claim(struct vrrp_fsm *fsm, enum timer_op op, uint64_t now_us)
@@ -286,6 +361,10 @@ static void apply_timer(struct vrrp_fsm *fsm, enum timer_op op, uint32_t heard_u
 		    fsm->defied < DEFIED_MAX ? later(fsm->timer_us, fsm->lower_us) : now_us;
 		break;
 	case SOON: fsm->timer_us = sooner(fsm->timer_us, now_us + lead_us); break;
+	case TRUST:
+		fsm->timer_us =
+		    later(fsm->timer_us, fsm->evident_us + vrrp_fsm_active_down_us(fsm));
+		break;
 	case HOLD: fsm->timer_us = later(fsm->timer_us, hold_us(fsm, now_us)); break;
 	}
 }
@@ -294,7 +373,7 @@ static void apply_timer(struct vrrp_fsm *fsm, enum timer_op op, uint32_t heard_u
 static uint64_t claim_due_us(const struct vrrp_fsm *fsm)
 {
 	uint64_t lead_us = vrrp_claim_us(fsm->interval_us);
-	if (fsm->state == VRRP_CLAIMANT)
+	if (fsm->state == VRRP_CLAIMANT || fsm->state == VRRP_RECLAIMANT)
 		return fsm->claim_us;
 	if (fsm->state != VRRP_BACKUP || fsm->timer_us == VRRP_NEVER)
 		return VRRP_NEVER;
@@ -309,9 +388,13 @@ static unsigned step(
 			return 0;
 		event = VRRP_EV_CLAIM_DUE;
 	}
+	if (event == VRRP_EV_REFUSED && fsm->state == VRRP_ACTIVE && !fsm->overdue)
+		event = VRRP_EV_LAPSED;
 	const struct cell *cell = &table[fsm->state][event];
 	unsigned actions = cell->actions;
 	note_lower(fsm, event, heard_us, now_us);
+	note_heard(fsm, event, now_us);
+	note_sent(fsm, actions, now_us);
 	if ((actions & VRRP_DO_ACQUIRE) && fsm->defied >= DEFIED_MAX)
 		actions |= VRRP_DO_OVERRIDE;
 	apply_timer(fsm, cell->timer, heard_us, now_us);
@@ -339,12 +422,46 @@ enum vrrp_event vrrp_fsm_classify(const struct vrrp_fsm *fsm, uint8_t priority, 
 	return order > 0 ? VRRP_EV_ADVERT_EQUAL_HIGHER : VRRP_EV_ADVERT_EQUAL_LOWER;
 }
 
-enum vrrp_event vrrp_fsm_classify_claim(
-    const struct vrrp_fsm *fsm, uint8_t priority, int order, bool preempts)
+static bool is_better(const struct vrrp_fsm *fsm, uint8_t priority, int order)
 {
-	if (priority < fsm->priority || (priority == fsm->priority && order <= 0))
+	return priority > fsm->priority || (priority == fsm->priority && order > 0);
+}
+
+enum vrrp_event vrrp_fsm_classify_claim(
+    const struct vrrp_fsm *fsm, uint8_t priority, int order, uint8_t flags)
+{
+	bool ours = fsm->state == VRRP_RECLAIMANT, theirs = flags & VRRP_CLAIM_INCUMBENT;
+	if (ours != theirs)
+		return theirs ? VRRP_EV_CLAIM_BETTER : VRRP_EV_CLAIM_WORSE;
+	if (!is_better(fsm, priority, order))
 		return VRRP_EV_CLAIM_WORSE;
-	return preempts && priority > fsm->priority ? VRRP_EV_CLAIM_PREEMPTS : VRRP_EV_CLAIM_BETTER;
+	return (flags & VRRP_CLAIM_PREEMPTS) && priority > fsm->priority ? VRRP_EV_CLAIM_PREEMPTS
+									 : VRRP_EV_CLAIM_BETTER;
+}
+
+uint8_t vrrp_fsm_claim_flags(const struct vrrp_fsm *fsm)
+{
+	return (uint8_t)((fsm->preempt ? VRRP_CLAIM_PREEMPTS : 0) |
+			 (fsm->state == VRRP_RECLAIMANT ? VRRP_CLAIM_INCUMBENT : 0));
+}
+
+enum vrrp_event vrrp_fsm_classify_evidence(
+    const struct vrrp_fsm *fsm, uint8_t priority, int order, uint64_t age_us, uint64_t now_us)
+{
+	uint64_t missing_us = fsm->quiet_us + 3 * (uint64_t)fsm->active_interval_us / 2;
+	uint64_t fresh_us = vrrp_fsm_active_down_us(fsm) - vrrp_claim_us(fsm->interval_us);
+	if (age_us >= fresh_us || now_us - age_us <= missing_us)
+		return VRRP_EV_EVIDENCE_VOID;
+	return is_better(fsm, priority, order) ? VRRP_EV_EVIDENCE_BETTER : VRRP_EV_EVIDENCE_WORSE;
+}
+
+unsigned vrrp_fsm_evidence(
+    struct vrrp_fsm *fsm, uint8_t priority, int order, uint64_t age_us, uint64_t now_us)
+{
+	enum vrrp_event event = vrrp_fsm_classify_evidence(fsm, priority, order, age_us, now_us);
+	if (event != VRRP_EV_EVIDENCE_VOID)
+		fsm->evident_us = later(fsm->evident_us, now_us - age_us);
+	return vrrp_fsm_step(fsm, event, now_us);
 }
 
 unsigned vrrp_fsm_advert(
@@ -395,6 +512,13 @@ uint64_t vrrp_fsm_wake_us(const struct vrrp_fsm *fsm)
 	return fsm->state == VRRP_BACKUP && latest < due ? latest : due;
 }
 
+enum vrrp_state vrrp_state_outside(enum vrrp_state state)
+{
+	if (state == VRRP_CLAIMANT)
+		return VRRP_BACKUP;
+	return state == VRRP_RECLAIMANT ? VRRP_ACTIVE : state;
+}
+
 const char *vrrp_state_name(enum vrrp_state state)
 {
 	static const char *const names[VRRP_STATE_COUNT] = {
@@ -402,6 +526,7 @@ const char *vrrp_state_name(enum vrrp_state state)
 	    [VRRP_BACKUP] = "Backup",
 	    [VRRP_CLAIMANT] = "Claimant",
 	    [VRRP_ACTIVE] = "Active",
+	    [VRRP_RECLAIMANT] = "Reclaimant",
 	    [VRRP_FAULT] = "Fault",
 	};
 	return (unsigned)state < VRRP_STATE_COUNT ? names[state] : "?";

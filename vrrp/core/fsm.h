@@ -3,9 +3,11 @@
  * order of their bits, and steps the machine when `timer_us` has come.
  *
  * Ours beyond the RFC: the state Fault (not fit to serve: no advert leaves, no timer runs), the
- * event Resign (an operator moves the VIP), what happens after the process was stalled, and the
- * state Claimant: the last moment of a Backup's patience, in which it says that it is about to take
- * the VIP, so that whoever knows better can object. The first advert is sent by VRRP_DO_ACQUIRE and
+ * event Resign (an operator moves the VIP), what happens after the process was stalled, what the
+ * replication channel says of the peer (Evidence, Handover), and two states: Claimant, the last
+ * moment of a Backup's patience, in which it says that it is about to take the VIP, so that whoever
+ * knows better can object; Reclaimant, an Active whose lease ran out so short a time ago that the
+ * peer is still patient: it claims the lease back. The first advert is sent by VRRP_DO_ACQUIRE and
  * may be refused by the kernel's fence (core/fence.h): ACQUIRED or REFUSED says which. */
 #pragma once
 
@@ -17,33 +19,41 @@ enum vrrp_state {
 	VRRP_BACKUP,
 	VRRP_CLAIMANT, /* to the outside a Backup */
 	VRRP_ACTIVE,
+	VRRP_RECLAIMANT, /* to the outside Active: has the addresses, silenced by the fence */
 	VRRP_FAULT,
 	VRRP_STATE_COUNT
 };
 
-/* ADVERT_*, CLAIM_* of the peer: vrrp_fsm_classify, vrrp_fsm_classify_claim tell which. CLAIM_DUE:
- * TIMER, before the timer's end. STALLED, RECHECKED: from vrrp_fsm_awake, vrrp_fsm_recheck only. */
-#define VRRP_EVENTS(X)                                                             \
-	X(STARTUP)                                                                 \
-	X(SHUTDOWN)                                                                \
-	X(TIMER)               /* ignored before timer_us */                       \
-	X(CLAIM_DUE)           /* time to say that we are about to take it */      \
-	X(ACQUIRED)            /* the first advert has left */                     \
-	X(REFUSED)             /* the kernel did not let an advert leave */        \
-	X(ADVERT_LEAVING)      /* priority 0 */                                    \
-	X(ADVERT_LOWER)        /* lower priority, and we do not respect it */      \
-	X(ADVERT_INCUMBENT)    /* lower priority, but it holds the VIP */          \
-	X(ADVERT_EQUAL_LOWER)  /* our priority, the sender's address is lower */   \
-	X(ADVERT_EQUAL_HIGHER) /* our priority, the sender's address is higher */  \
-	X(ADVERT_HIGHER)       /* higher priority */                               \
-	X(ADVERT_STALE)        /* priority 0, but perhaps long ago */              \
-	X(CLAIM_WORSE)         /* the peer claims, and ours is the better claim */ \
-	X(CLAIM_BETTER)        /* the other way round */                           \
-	X(CLAIM_PREEMPTS)      /* better, and it would take it from an Active */   \
-	X(RESIGN)              /* the operator wants the peer to have the VIP */   \
-	X(FAULT)               /* not fit to serve: proxy, link, ... */            \
-	X(RECOVERED)           /* fit again */                                     \
-	X(STALLED)             /* we did not run for too long */                   \
+/* ADVERT_*, CLAIM_*, EVIDENCE_* of the peer: vrrp_fsm_classify, vrrp_fsm_classify_claim and
+ * vrrp_fsm_classify_evidence tell which. CLAIM_DUE: TIMER, before the timer's end. LAPSED: REFUSED,
+ * of an Active that was not silent for long. STALLED, RECHECKED: from vrrp_fsm_awake,
+ * vrrp_fsm_recheck only. */
+#define VRRP_EVENTS(X)                                                               \
+	X(STARTUP)                                                                   \
+	X(SHUTDOWN)                                                                  \
+	X(TIMER)               /* ignored before timer_us */                         \
+	X(CLAIM_DUE)           /* time to say that we are about to take it */        \
+	X(ACQUIRED)            /* the first advert has left */                       \
+	X(REFUSED)             /* the kernel did not let an advert leave */          \
+	X(LAPSED)              /* nor this one, but the peer is still patient */     \
+	X(ADVERT_LEAVING)      /* priority 0 */                                      \
+	X(ADVERT_LOWER)        /* lower priority, and we do not respect it */        \
+	X(ADVERT_INCUMBENT)    /* lower priority, but it holds the VIP */            \
+	X(ADVERT_EQUAL_LOWER)  /* our priority, the sender's address is lower */     \
+	X(ADVERT_EQUAL_HIGHER) /* our priority, the sender's address is higher */    \
+	X(ADVERT_HIGHER)       /* higher priority */                                 \
+	X(ADVERT_STALE)        /* priority 0, but perhaps long ago */                \
+	X(CLAIM_WORSE)         /* the peer claims, and ours is the better claim */   \
+	X(CLAIM_BETTER)        /* the other way round */                             \
+	X(CLAIM_PREEMPTS)      /* better, and it would take it from an Active */     \
+	X(EVIDENCE_WORSE)      /* the peer holds the VIP though we hear no advert */ \
+	X(EVIDENCE_BETTER)     /* and it is the better of two Actives */             \
+	X(EVIDENCE_VOID)       /* it said so too long ago, or we hear adverts */     \
+	X(HANDOVER)            /* the peer has resigned, and wants us to take it */  \
+	X(RESIGN)              /* the operator wants the peer to have the VIP */     \
+	X(FAULT)               /* not fit to serve: proxy, link, ... */              \
+	X(RECOVERED)           /* fit again */                                       \
+	X(STALLED)             /* we did not run for too long */                     \
 	X(RECHECKED)           /* after a stall: what was queued has been read */
 
 enum vrrp_event {
@@ -60,7 +70,7 @@ enum vrrp_action {
 	VRRP_DO_SEND_ADVERT = 1 << 1,
 	VRRP_DO_RELEASE = 1 << 2,      /* the kernel's lease ends */
 	VRRP_DO_SEND_LEAVING = 1 << 3, /* an advert with priority 0 */
-	VRRP_DO_SEND_CLAIM = 1 << 4,   /* "preempts" if `preempt` */
+	VRRP_DO_SEND_CLAIM = 1 << 4,   /* with vrrp_fsm_claim_flags */
 	VRRP_DO_OVERRIDE = 1 << 5, /* a claim that the kernel takes for leave to ignore the peer */
 	VRRP_DO_ACQUIRE = 1 << 6,  /* the first advert; then step with ACQUIRED or REFUSED */
 	VRRP_DO_ADD_VIP = 1 << 7,
@@ -81,7 +91,11 @@ struct vrrp_fsm {
 	uint64_t claim_us;           /* Claimant: the next claim */
 	uint64_t lower_us;           /* until then an ignored Active of lower priority may live */
 	unsigned defied;             /* Claimant: adverts that a peer sent in spite of our claim */
-	uint64_t awake_us;           /* the last vrrp_fsm_awake */
+	uint64_t sent_us;            /* when the last advert was ordered */
+	bool overdue;                /* it was, so late that the peer may have taken over before */
+	uint64_t quiet_us;   /* since when we hear no advert: not before our own promotion */
+	uint64_t evident_us; /* the peer held the VIP then, as it said on another path */
+	uint64_t awake_us;   /* the last vrrp_fsm_awake */
 };
 
 void vrrp_fsm_init(struct vrrp_fsm *fsm, uint8_t priority, uint32_t interval_us, uint64_t now_us);
@@ -96,9 +110,25 @@ enum vrrp_event vrrp_fsm_classify(const struct vrrp_fsm *fsm, uint8_t priority, 
 unsigned vrrp_fsm_advert(
     struct vrrp_fsm *fsm, uint8_t priority, int order, uint32_t interval_us, uint64_t now_us);
 
-/* The same for a claim of the peer. */
+/* The same for a claim of the peer, with its VRRP_CLAIM_* flags (packet.h). The better claim is an
+ * incumbent's, then the one of higher priority, then the one of the higher address. */
 enum vrrp_event vrrp_fsm_classify_claim(
-    const struct vrrp_fsm *fsm, uint8_t priority, int order, bool preempts);
+    const struct vrrp_fsm *fsm, uint8_t priority, int order, uint8_t flags);
+/* The flags of our own. */
+uint8_t vrrp_fsm_claim_flags(const struct vrrp_fsm *fsm);
+
+/* The peer said over another path (replication) that its kernel's lease was alive and that it
+ * serves: true at some time not longer than `age_us` ago, an upper bound (the round trip: how long
+ * ago we sent what it has answered). It matters only where adverts are missing for 1.5 intervals at
+ * that time, else VOID: a failover of a peer that dies is not delayed by what it said before. Then
+ * it is to a Backup what an advert would be that was sent then. Of two Actives that do not hear
+ * each other the worse one resigns. */
+enum vrrp_event vrrp_fsm_classify_evidence(
+    const struct vrrp_fsm *fsm, uint8_t priority, int order, uint64_t age_us, uint64_t now_us);
+/* Classifies and steps. HANDOVER is an event like others (vrrp_fsm_step): it may come late or
+ * twice, since the kernel decides whether the VIP is to be had. */
+unsigned vrrp_fsm_evidence(
+    struct vrrp_fsm *fsm, uint8_t priority, int order, uint64_t age_us, uint64_t now_us);
 
 /* New parameters without a change of state. */
 void vrrp_fsm_configure(
@@ -120,5 +150,7 @@ uint64_t vrrp_fsm_wake_us(const struct vrrp_fsm *fsm);
 uint64_t vrrp_fsm_skew_us(const struct vrrp_fsm *fsm);
 uint64_t vrrp_fsm_active_down_us(const struct vrrp_fsm *fsm);
 
-const char *vrrp_state_name(enum vrrp_state state); /* "Initialize" "Backup" "Active" "Fault" */
+/* What it is to others: a Claimant is Backup, a Reclaimant Active. */
+enum vrrp_state vrrp_state_outside(enum vrrp_state state);
+const char *vrrp_state_name(enum vrrp_state state); /* "Initialize" "Backup" ... */
 const char *vrrp_event_name(enum vrrp_event event);

@@ -31,8 +31,9 @@ enum vrrp_type { VRRP_TYPE_ADVERT = 1, VRRP_TYPE_CLAIM = 14 };
 #define VRRP_FIRST_BYTE_CLAIM  (VRRP_VERSION << 4 | VRRP_TYPE_CLAIM)
 
 /* Flags of a claim: it would take the VIP from an Active of lower priority, and does so because
- * that one does not understand claims (for the fence of the sender). */
-enum { VRRP_CLAIM_PREEMPTS = 1, VRRP_CLAIM_OVERRIDES = 2 };
+ * that one does not understand claims (for the fence of the sender); the claimant was Active a
+ * moment ago, and the VIP need not move. */
+enum { VRRP_CLAIM_PREEMPTS = 1, VRRP_CLAIM_OVERRIDES = 2, VRRP_CLAIM_INCUMBENT = 4 };
 
 /* What the checksum covers. RFC 9568: over IPv4 the message alone. RFC 5798 was read by others
  * (keepalived, Wireshark) to include a pseudo-header of source, destination, protocol, length. */

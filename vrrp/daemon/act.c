@@ -120,7 +120,7 @@ static enum instance_outcome send_advert(struct vrrp_instance *instance, uint64_
 
 static void send_claim(struct vrrp_instance *instance, bool overrides)
 {
-	uint8_t flags = instance->fsm.preempt ? VRRP_CLAIM_PREEMPTS : 0;
+	uint8_t flags = vrrp_fsm_claim_flags(&instance->fsm);
 	if (overrides)
 		flags |= VRRP_CLAIM_OVERRIDES;
 	int rc = vrrp_socket_claim(&instance->sock, &instance->config, flags, instance->form);

@@ -38,7 +38,7 @@ static int adopt_interface(
 	vrrp_guard_raise(
 	    &instance->guard, &instance->config, netif, &instance->fsm, VRRP_FENCE_FRESH);
 	/* What an earlier life left behind; the kernel would remove it too, but later. */
-	if (instance->fsm.state != VRRP_ACTIVE)
+	if (vrrp_state_outside(instance->fsm.state) != VRRP_ACTIVE)
 		instance_remove_addresses(instance);
 	return 0;
 }

@@ -65,8 +65,8 @@ static void on_claim(struct vrrp_instance *instance, const struct vrrp_advert *c
 	char from[ADDR_TEXT_MAX], reason[IPC_REASON_MAX];
 	int order = memcmp(&source->in.sin_addr, &instance->netif.source.in.sin_addr, 4);
 	enum vrrp_state previous = instance->fsm.state;
-	enum vrrp_event event = vrrp_fsm_classify_claim(
-	    &instance->fsm, claim->priority, order, claim->flags & VRRP_CLAIM_PREEMPTS);
+	enum vrrp_event event =
+	    vrrp_fsm_classify_claim(&instance->fsm, claim->priority, order, claim->flags);
 	snprintf(reason, sizeof(reason), "%s claims it with priority %u",
 	    addr_format_ip(source, from), claim->priority);
 	unsigned actions = vrrp_fsm_step(&instance->fsm, event, now_us);

@@ -18,10 +18,9 @@ static void note_change(
 	instance->since_us = now_us;
 	instance->heard_us = 0;
 	instance->ignored_us = 0;
-	/* Nobody outside has heard of a claimant. */
 	log_notice("vrrp %s: %s -> %s: %s", instance->config.name,
-	    vrrp_state_name(previous == VRRP_CLAIMANT ? VRRP_BACKUP : previous),
-	    vrrp_state_name(instance->fsm.state), reason);
+	    vrrp_state_name(vrrp_state_outside(previous)),
+	    vrrp_state_name(vrrp_state_outside(instance->fsm.state)), reason);
 	instance->station->changed(instance->station, instance, previous);
 }
 
@@ -30,11 +29,10 @@ static enum ipc_router_role role_of(enum vrrp_state state)
 	static const enum ipc_router_role roles[VRRP_STATE_COUNT] = {
 	    [VRRP_INITIALIZE] = IPC_ROLE_INITIALIZE,
 	    [VRRP_BACKUP] = IPC_ROLE_BACKUP,
-	    [VRRP_CLAIMANT] = IPC_ROLE_BACKUP,
 	    [VRRP_ACTIVE] = IPC_ROLE_ACTIVE,
 	    [VRRP_FAULT] = IPC_ROLE_FAULT,
 	};
-	return roles[state];
+	return roles[vrrp_state_outside(state)];
 }
 
 /* The kernel's answer to a first advert, and to every other. */
@@ -51,9 +49,12 @@ static void follow_up(struct vrrp_instance *instance, unsigned actions,
 			instance_complain(instance, COMPLAINT_LEASE,
 			    "claims on: the kernel still hears an Active, or another claimant");
 	}
-	if (outcome == OUTCOME_REFUSED)
-		instance_step(
-		    instance, VRRP_EV_REFUSED, "the lease ran out before an advert renewed it");
+	if (outcome != OUTCOME_REFUSED)
+		return;
+	instance_step(instance, VRRP_EV_REFUSED, "the lease ran out before an advert renewed it");
+	if (instance->fsm.state == VRRP_RECLAIMANT)
+		instance_complain(instance, COMPLAINT_LEASE,
+		    "the lease ran out before an advert renewed it: claims it back");
 }
 
 void instance_conclude(struct vrrp_instance *instance, enum vrrp_state previous, unsigned actions,
@@ -248,8 +249,7 @@ void vrrp_instance_set_fitness(struct vrrp_instance *instance, const struct vrrp
 	instance_rearm(instance);
 }
 
-/* An Active without its fence goes on. The new fence begins empty, so that its next advert would be
- * refused: it claims like everybody, and lets the kernel decide. */
+/* The new fence begins empty: an Active claims its lease back. */
 void vrrp_instance_check_guard(struct vrrp_instance *instance)
 {
 	if (instance->sock.fd < 0 || !vrrp_guard_gone(&instance->guard, &instance->config))
@@ -259,8 +259,7 @@ void vrrp_instance_check_guard(struct vrrp_instance *instance)
 	vrrp_guard_raise(&instance->guard, &instance->config, &instance->netif, &instance->fsm,
 	    VRRP_FENCE_FRESH);
 	if (instance->fsm.state == VRRP_ACTIVE)
-		instance_conclude(
-		    instance, VRRP_ACTIVE, VRRP_DO_SEND_CLAIM | VRRP_DO_ACQUIRE, "", clock_us());
+		instance_step(instance, VRRP_EV_REFUSED, "somebody removed our nftables rules");
 	instance_settle(instance, "");
 	instance_rearm(instance);
 }
@@ -283,7 +282,7 @@ void vrrp_instance_tick(struct vrrp_instance *instance)
 int vrrp_instance_resign(struct vrrp_instance *instance, const char *reason, struct err *err)
 {
 	instance_wake(instance);
-	if (instance->fsm.state != VRRP_ACTIVE) {
+	if (vrrp_state_outside(instance->fsm.state) != VRRP_ACTIVE) {
 		instance_rearm(instance);
 		return err_set(err, -EPERM, "%s is %s here, not Active", instance->config.name,
 		    vrrp_state_name(instance->fsm.state));

@@ -4,6 +4,7 @@
 #include "tests/unit/unit.h"
 #include "vrrp/core/fence.h"
 #include "vrrp/core/fsm.h"
+#include "vrrp/core/packet.h"
 
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))
 #define MS(n)    ((uint64_t)(n)*US_PER_MS)
@@ -23,6 +24,8 @@ static struct vrrp_fsm fsm_in(enum vrrp_state state)
 	fsm.state = state;
 	fsm.active_interval_us = 300000; /* learned */
 	fsm.timer_us = state == VRRP_INITIALIZE || state == VRRP_FAULT ? VRRP_NEVER : now;
+	fsm.evident_us = now - MS(100);
+	fsm.overdue = true;
 	return fsm;
 }
 
@@ -60,6 +63,9 @@ static const struct row {
     {VRRP_BACKUP, VRRP_EV_ADVERT_EQUAL_LOWER, VRRP_BACKUP, 0, 965625},
     {VRRP_BACKUP, VRRP_EV_ADVERT_EQUAL_HIGHER, VRRP_BACKUP, 0, 965625},
     {VRRP_BACKUP, VRRP_EV_ADVERT_HIGHER, VRRP_BACKUP, 0, 965625},
+    {VRRP_BACKUP, VRRP_EV_EVIDENCE_WORSE, VRRP_BACKUP, 0, 865625},
+    {VRRP_BACKUP, VRRP_EV_EVIDENCE_BETTER, VRRP_BACKUP, 0, 865625},
+    {VRRP_BACKUP, VRRP_EV_HANDOVER, VRRP_CLAIMANT, VRRP_DO_SEND_CLAIM, 10000},
     {VRRP_BACKUP, VRRP_EV_FAULT, VRRP_FAULT, 0, NEVER},
     {VRRP_BACKUP, VRRP_EV_STALLED, VRRP_BACKUP, 0, 965625},
     {VRRP_CLAIMANT, VRRP_EV_SHUTDOWN, VRRP_INITIALIZE, VRRP_DO_RELEASE, NEVER},
@@ -75,9 +81,13 @@ static const struct row {
     {VRRP_CLAIMANT, VRRP_EV_CLAIM_WORSE, VRRP_CLAIMANT, VRRP_DO_SEND_CLAIM, 32000},
     {VRRP_CLAIMANT, VRRP_EV_CLAIM_BETTER, VRRP_BACKUP, VRRP_DO_RELEASE, 997625},
     {VRRP_CLAIMANT, VRRP_EV_CLAIM_PREEMPTS, VRRP_BACKUP, VRRP_DO_RELEASE, 997625},
+    {VRRP_CLAIMANT, VRRP_EV_EVIDENCE_WORSE, VRRP_BACKUP, VRRP_DO_RELEASE, 865625},
+    {VRRP_CLAIMANT, VRRP_EV_EVIDENCE_BETTER, VRRP_BACKUP, VRRP_DO_RELEASE, 865625},
     {VRRP_CLAIMANT, VRRP_EV_FAULT, VRRP_FAULT, VRRP_DO_RELEASE, NEVER},
     {VRRP_CLAIMANT, VRRP_EV_STALLED, VRRP_BACKUP, VRRP_DO_RELEASE, 965625},
     {VRRP_ACTIVE, VRRP_EV_REFUSED, VRRP_BACKUP, DROP, 965625},
+    {VRRP_ACTIVE, VRRP_EV_LAPSED, VRRP_RECLAIMANT, VRRP_DO_SEND_CLAIM, 10000},
+    {VRRP_ACTIVE, VRRP_EV_EVIDENCE_BETTER, VRRP_BACKUP, LEAVE, 865625},
     {VRRP_ACTIVE, VRRP_EV_CLAIM_WORSE, VRRP_ACTIVE, VRRP_DO_SEND_ADVERT, KEEP},
     {VRRP_ACTIVE, VRRP_EV_CLAIM_BETTER, VRRP_ACTIVE, VRRP_DO_SEND_ADVERT, KEEP},
     {VRRP_ACTIVE, VRRP_EV_CLAIM_PREEMPTS, VRRP_BACKUP, LEAVE, 965625},
@@ -92,6 +102,24 @@ static const struct row {
     {VRRP_ACTIVE, VRRP_EV_RESIGN, VRRP_BACKUP, LEAVE, 500000},
     {VRRP_ACTIVE, VRRP_EV_FAULT, VRRP_FAULT, LEAVE, NEVER},
     {VRRP_ACTIVE, VRRP_EV_RECHECKED, VRRP_ACTIVE, VRRP_DO_SEND_ADVERT | SETTLE, 100000},
+    {VRRP_RECLAIMANT, VRRP_EV_SHUTDOWN, VRRP_INITIALIZE, LEAVE, NEVER},
+    {VRRP_RECLAIMANT, VRRP_EV_TIMER, VRRP_RECLAIMANT, VRRP_DO_ACQUIRE, KEEP},
+    {VRRP_RECLAIMANT, VRRP_EV_CLAIM_DUE, VRRP_RECLAIMANT, VRRP_DO_SEND_CLAIM, KEEP},
+    {VRRP_RECLAIMANT, VRRP_EV_ACQUIRED, VRRP_ACTIVE, SETTLE, 100000},
+    {VRRP_RECLAIMANT, VRRP_EV_REFUSED, VRRP_BACKUP, DROP, 965625},
+    {VRRP_RECLAIMANT, VRRP_EV_ADVERT_LOWER, VRRP_BACKUP, DROP, 965625},
+    {VRRP_RECLAIMANT, VRRP_EV_ADVERT_INCUMBENT, VRRP_BACKUP, DROP, 965625},
+    {VRRP_RECLAIMANT, VRRP_EV_ADVERT_EQUAL_LOWER, VRRP_BACKUP, DROP, 965625},
+    {VRRP_RECLAIMANT, VRRP_EV_ADVERT_EQUAL_HIGHER, VRRP_BACKUP, DROP, 965625},
+    {VRRP_RECLAIMANT, VRRP_EV_ADVERT_HIGHER, VRRP_BACKUP, DROP, 965625},
+    {VRRP_RECLAIMANT, VRRP_EV_RESIGN, VRRP_BACKUP, LEAVE, 500000},
+    {VRRP_RECLAIMANT, VRRP_EV_FAULT, VRRP_FAULT, LEAVE, NEVER},
+    {VRRP_RECLAIMANT, VRRP_EV_STALLED, VRRP_BACKUP, DROP, 965625},
+    {VRRP_RECLAIMANT, VRRP_EV_CLAIM_WORSE, VRRP_RECLAIMANT, VRRP_DO_SEND_CLAIM, 32000},
+    {VRRP_RECLAIMANT, VRRP_EV_CLAIM_BETTER, VRRP_BACKUP, DROP, 997625},
+    {VRRP_RECLAIMANT, VRRP_EV_CLAIM_PREEMPTS, VRRP_BACKUP, DROP, 997625},
+    {VRRP_RECLAIMANT, VRRP_EV_EVIDENCE_WORSE, VRRP_BACKUP, DROP, 865625},
+    {VRRP_RECLAIMANT, VRRP_EV_EVIDENCE_BETTER, VRRP_BACKUP, DROP, 865625},
     {VRRP_FAULT, VRRP_EV_SHUTDOWN, VRRP_INITIALIZE, 0, NEVER},
     {VRRP_FAULT, VRRP_EV_RECOVERED, VRRP_BACKUP, 0, 321875},
 };
@@ -220,25 +248,145 @@ static void a_claim_is_never_cut_short(void)
 static void claims_are_classified(void)
 {
 	static const struct {
+		enum vrrp_state state;
 		uint8_t priority;
 		int order;
-		bool preempts;
+		uint8_t flags;
 		enum vrrp_event expected;
 	} table[] = {
-	    {199, 1, false, VRRP_EV_CLAIM_WORSE},
-	    {199, 1, true, VRRP_EV_CLAIM_WORSE},
-	    {200, -1, true, VRRP_EV_CLAIM_WORSE},
-	    {200, 1, false, VRRP_EV_CLAIM_BETTER},
-	    {200, 1, true, VRRP_EV_CLAIM_BETTER}, /* nobody preempts an equal */
-	    {201, -1, false, VRRP_EV_CLAIM_BETTER},
-	    {201, -1, true, VRRP_EV_CLAIM_PREEMPTS},
+	    {VRRP_ACTIVE, 199, 1, 0, VRRP_EV_CLAIM_WORSE},
+	    {VRRP_ACTIVE, 199, 1, VRRP_CLAIM_PREEMPTS, VRRP_EV_CLAIM_WORSE},
+	    {VRRP_ACTIVE, 200, -1, VRRP_CLAIM_PREEMPTS, VRRP_EV_CLAIM_WORSE},
+	    {VRRP_ACTIVE, 200, 1, 0, VRRP_EV_CLAIM_BETTER},
+	    {VRRP_ACTIVE, 200, 1, VRRP_CLAIM_PREEMPTS, VRRP_EV_CLAIM_BETTER}, /* an equal */
+	    {VRRP_ACTIVE, 201, -1, 0, VRRP_EV_CLAIM_BETTER},
+	    {VRRP_ACTIVE, 201, -1, VRRP_CLAIM_PREEMPTS, VRRP_EV_CLAIM_PREEMPTS},
+	    {VRRP_CLAIMANT, 100, -1, VRRP_CLAIM_INCUMBENT, VRRP_EV_CLAIM_BETTER},
+	    {VRRP_RECLAIMANT, 201, 1, VRRP_CLAIM_PREEMPTS, VRRP_EV_CLAIM_WORSE},
+	    {VRRP_RECLAIMANT, 199, 1, VRRP_CLAIM_INCUMBENT, VRRP_EV_CLAIM_WORSE},
+	    {VRRP_RECLAIMANT, 200, 1, VRRP_CLAIM_INCUMBENT, VRRP_EV_CLAIM_BETTER},
 	};
 	for (size_t i = 0; i < COUNT(table); i++) {
-		struct vrrp_fsm fsm = fsm_in(VRRP_ACTIVE);
+		struct vrrp_fsm fsm = fsm_in(table[i].state);
 		CU_ASSERT_EQUAL(vrrp_fsm_classify_claim(
-				    &fsm, table[i].priority, table[i].order, table[i].preempts),
+				    &fsm, table[i].priority, table[i].order, table[i].flags),
 		    table[i].expected);
 	}
+}
+
+static void a_claim_says_what_we_are(void)
+{
+	struct vrrp_fsm fsm = fsm_in(VRRP_CLAIMANT);
+	CU_ASSERT_EQUAL(vrrp_fsm_claim_flags(&fsm), 0);
+	fsm.preempt = true;
+	CU_ASSERT_EQUAL(vrrp_fsm_claim_flags(&fsm), VRRP_CLAIM_PREEMPTS);
+	fsm.state = VRRP_RECLAIMANT;
+	CU_ASSERT_EQUAL(vrrp_fsm_claim_flags(&fsm), VRRP_CLAIM_PREEMPTS | VRRP_CLAIM_INCUMBENT);
+}
+
+/* An advert that is late by less than the peer's patience, and one by more. */
+static void only_who_was_silent_for_a_short_time_claims_back(void)
+{
+	for (int late_ms = 200; late_ms <= 201; late_ms++) {
+		struct vrrp_fsm fsm = fsm_in(VRRP_CLAIMANT);
+		vrrp_fsm_step(&fsm, VRRP_EV_TIMER, now);
+		vrrp_fsm_step(&fsm, VRRP_EV_ACQUIRED, now);
+		uint64_t then = fsm.timer_us + MS(late_ms);
+		CU_ASSERT_EQUAL(vrrp_fsm_step(&fsm, VRRP_EV_TIMER, then), VRRP_DO_SEND_ADVERT);
+		unsigned actions = vrrp_fsm_step(&fsm, VRRP_EV_REFUSED, then);
+		if (late_ms > 200) {
+			CU_ASSERT_EQUAL(actions, DROP);
+			CU_ASSERT_EQUAL(fsm.state, VRRP_BACKUP);
+			continue;
+		}
+		CU_ASSERT_EQUAL(actions, VRRP_DO_SEND_CLAIM);
+		CU_ASSERT_EQUAL(fsm.state, VRRP_RECLAIMANT);
+		CU_ASSERT_EQUAL(vrrp_fsm_wake_us(&fsm), then + MS(2));
+		CU_ASSERT_EQUAL(
+		    vrrp_fsm_step(&fsm, VRRP_EV_TIMER, then + MS(2)), VRRP_DO_SEND_CLAIM);
+		CU_ASSERT_EQUAL(vrrp_fsm_step(&fsm, VRRP_EV_TIMER, then + MS(10)), VRRP_DO_ACQUIRE);
+	}
+}
+
+static void claimants_are_nothing_else_to_others(void)
+{
+	CU_ASSERT_EQUAL(vrrp_state_outside(VRRP_CLAIMANT), VRRP_BACKUP);
+	CU_ASSERT_EQUAL(vrrp_state_outside(VRRP_RECLAIMANT), VRRP_ACTIVE);
+	CU_ASSERT_EQUAL(vrrp_state_outside(VRRP_FAULT), VRRP_FAULT);
+}
+
+static void evidence_is_classified(void)
+{
+	static const struct {
+		uint8_t priority;
+		int order;
+		uint64_t age_ms, quiet_ms; /* since when no advert is heard */
+		enum vrrp_event expected;
+	} table[] = {
+	    {201, -1, 0, 2000, VRRP_EV_EVIDENCE_BETTER},
+	    {200, 1, 0, 2000, VRRP_EV_EVIDENCE_BETTER},
+	    {200, -1, 0, 2000, VRRP_EV_EVIDENCE_WORSE},
+	    {199, 1, 0, 2000, VRRP_EV_EVIDENCE_WORSE},
+	    {201, 1, 0, 451, VRRP_EV_EVIDENCE_BETTER}, /* 1.5 intervals of 300 ms */
+	    {201, 1, 0, 450, VRRP_EV_EVIDENCE_VOID},
+	    {201, 1, 551, 1000, VRRP_EV_EVIDENCE_VOID},   /* adverts were heard at that time */
+	    {201, 1, 955, 5000, VRRP_EV_EVIDENCE_BETTER}, /* Active_Down 965 ms, less the claim */
+	    {201, 1, 956, 5000, VRRP_EV_EVIDENCE_VOID},
+	};
+	for (size_t i = 0; i < COUNT(table); i++) {
+		struct vrrp_fsm fsm = fsm_in(VRRP_BACKUP);
+		fsm.quiet_us = now - MS(table[i].quiet_ms);
+		CU_ASSERT_EQUAL(vrrp_fsm_classify_evidence(&fsm, table[i].priority, table[i].order,
+				    MS(table[i].age_ms), now),
+		    table[i].expected);
+	}
+}
+
+/* As if an advert had come when it was said, which only ever makes the wait longer. */
+static void evidence_restarts_the_patience(void)
+{
+	struct vrrp_fsm fsm;
+	vrrp_fsm_init(&fsm, 200, 100000, now);
+	vrrp_fsm_step(&fsm, VRRP_EV_STARTUP, now);
+	vrrp_fsm_advert(&fsm, 150, 1, 100000, now);
+	CU_ASSERT_EQUAL(vrrp_fsm_evidence(&fsm, 150, 1, 0, now + MS(100)), 0);
+	CU_ASSERT_EQUAL(fsm.timer_us, now + 321875);
+	CU_ASSERT_EQUAL(vrrp_fsm_evidence(&fsm, 150, 1, MS(20), now + MS(200)), 0);
+	CU_ASSERT_EQUAL(fsm.timer_us, now + MS(180) + 321875);
+	vrrp_fsm_evidence(&fsm, 150, 1, MS(40), now + MS(201)); /* says less */
+	CU_ASSERT_EQUAL(fsm.timer_us, now + MS(180) + 321875);
+	CU_ASSERT_EQUAL(vrrp_fsm_step(&fsm, VRRP_EV_TIMER, now + MS(495)), VRRP_DO_SEND_CLAIM);
+	CU_ASSERT_EQUAL(vrrp_fsm_evidence(&fsm, 150, 1, MS(5), now + MS(500)), VRRP_DO_RELEASE);
+	CU_ASSERT_EQUAL(fsm.state, VRRP_BACKUP);
+	CU_ASSERT_EQUAL(fsm.timer_us, now + MS(495) + 321875);
+}
+
+/* What was on its way when the peer resigned. */
+static void late_evidence_does_not_stop_a_handover(void)
+{
+	struct vrrp_fsm fsm = fsm_in(VRRP_BACKUP);
+	CU_ASSERT_EQUAL(vrrp_fsm_step(&fsm, VRRP_EV_HANDOVER, now), VRRP_DO_SEND_CLAIM);
+	CU_ASSERT_EQUAL(vrrp_fsm_evidence(&fsm, 150, 1, 0, now + MS(1)), 0);
+	CU_ASSERT_EQUAL(fsm.state, VRRP_CLAIMANT);
+	CU_ASSERT_EQUAL(fsm.timer_us, now + MS(10));
+	/* The peer's priority 0, on the other path, adds nothing. */
+	vrrp_fsm_advert(&fsm, 0, 1, 100000, now + MS(2));
+	CU_ASSERT_EQUAL(fsm.timer_us, now + MS(10));
+	CU_ASSERT_EQUAL(vrrp_fsm_step(&fsm, VRRP_EV_HANDOVER, now + MS(3)), 0);
+	CU_ASSERT_EQUAL(fsm.timer_us, now + MS(10));
+	CU_ASSERT_EQUAL(vrrp_fsm_step(&fsm, VRRP_EV_TIMER, now + MS(10)), VRRP_DO_ACQUIRE);
+}
+
+static void an_active_does_not_believe_what_is_older_than_its_lease(void)
+{
+	struct vrrp_fsm fsm = fsm_in(VRRP_CLAIMANT);
+	vrrp_fsm_step(&fsm, VRRP_EV_TIMER, now);
+	vrrp_fsm_step(&fsm, VRRP_EV_ACQUIRED, now);
+	CU_ASSERT_EQUAL(vrrp_fsm_evidence(&fsm, 250, 1, MS(51), now + MS(500)), 0);
+	CU_ASSERT_EQUAL(vrrp_fsm_evidence(&fsm, 150, 1, MS(49), now + MS(500)), 0);
+	CU_ASSERT_EQUAL(fsm.state, VRRP_ACTIVE);
+	CU_ASSERT_EQUAL(vrrp_fsm_evidence(&fsm, 250, 1, MS(49), now + MS(500)), LEAVE);
+	CU_ASSERT_EQUAL(fsm.state, VRRP_BACKUP);
 }
 
 /* An Active that answers a claim by adverts and does not yield knows no claims. One that is silent
@@ -495,10 +643,14 @@ UNIT_MAIN("vrrp/fsm", UNIT(every_cell_does_what_the_table_says),
     UNIT(leaving_removes_before_it_tells_and_taking_tells_before_it_adds),
     UNIT(timers_follow_the_rfc), UNIT(owner_does_not_wait),
     UNIT(a_claim_is_repeated_and_costs_no_time), UNIT(a_claim_is_never_cut_short),
-    UNIT(claims_are_classified), UNIT(only_who_goes_on_speaking_is_overridden),
-    UNIT(an_active_that_we_preempt_gets_its_time), UNIT(holding_back_never_shortens_the_wait),
-    UNIT(adverts_are_classified), UNIT(backup_learns_the_interval),
-    UNIT(yielding_active_adopts_the_winners_interval),
+    UNIT(claims_are_classified), UNIT(a_claim_says_what_we_are),
+    UNIT(only_who_was_silent_for_a_short_time_claims_back),
+    UNIT(claimants_are_nothing_else_to_others), UNIT(evidence_is_classified),
+    UNIT(evidence_restarts_the_patience), UNIT(late_evidence_does_not_stop_a_handover),
+    UNIT(an_active_does_not_believe_what_is_older_than_its_lease),
+    UNIT(only_who_goes_on_speaking_is_overridden), UNIT(an_active_that_we_preempt_gets_its_time),
+    UNIT(holding_back_never_shortens_the_wait), UNIT(adverts_are_classified),
+    UNIT(backup_learns_the_interval), UNIT(yielding_active_adopts_the_winners_interval),
     UNIT(preemption_can_be_switched_while_running), UNIT(after_resigning_any_peer_comes_first),
     UNIT(rhythm_is_kept_when_a_beat_is_late), UNIT(stalled_backup_listens_anew),
     UNIT(stalled_active_yields_to_whom_it_finds), UNIT(priority_0_found_after_a_stall_is_ignored),
