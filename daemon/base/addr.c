@@ -126,6 +126,20 @@ void addr_set_port(struct addr *addr, uint16_t port)
 		addr->in.sin_port = htons(port);
 }
 
+const uint8_t *addr_bytes(const struct addr *addr, size_t *len)
+{
+	bool six = addr->sa.sa_family == AF_INET6;
+	*len = six ? sizeof(addr->in6.sin6_addr) : sizeof(addr->in.sin_addr);
+	return six ? (const uint8_t *)&addr->in6.sin6_addr : (const uint8_t *)&addr->in.sin_addr;
+}
+
+int addr_compare_ip(const struct addr *a, const struct addr *b)
+{
+	size_t len_a, len_b;
+	const uint8_t *bytes_a = addr_bytes(a, &len_a), *bytes_b = addr_bytes(b, &len_b);
+	return memcmp(bytes_a, bytes_b, len_a < len_b ? len_a : len_b);
+}
+
 bool addr_equal_ip(const struct addr *a, const struct addr *b)
 {
 	if (a->sa.sa_family != b->sa.sa_family)

@@ -33,6 +33,10 @@ uint16_t addr_port(const struct addr *addr);
 void addr_set_port(struct addr *addr, uint16_t port);
 bool addr_equal(const struct addr *a, const struct addr *b);    /* address and port */
 bool addr_equal_ip(const struct addr *a, const struct addr *b); /* address only */
+/* Order of two addresses of one family as unsigned numbers: below, at or above 0. */
+int addr_compare_ip(const struct addr *a, const struct addr *b);
+/* The IP in network order, as it stands in packets: points into `addr`; *len is 4 or 16. */
+const uint8_t *addr_bytes(const struct addr *addr, size_t *len);
 
 /* The IP as 16 bytes, IPv4 in the mapped form ::ffff:a.b.c.d, cut to `prefix4`/`prefix6` bits: the
  * key of tables by source. */

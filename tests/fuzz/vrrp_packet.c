@@ -20,7 +20,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct vrrp_received packet = {.data = data + 2, .len = size - 2, .ttl = data[0]};
 	struct vrrp_expect expect = {
 	    .vrid = size > 3 ? data[3] : 1,
+	    .version = VRRP_VERSION,
 	    .ttl_min = 254,
+	    .ttl_max = VRRP_TTL,
 	    .checksum = (enum vrrp_accept)(data[1] % 3),
 	    .only_peer = data[1] & 0x80,
 	};
@@ -37,8 +39,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		first.addresses + 4 * first.n_addresses <= packet.data + packet.len);
 
 	uint8_t buf[VRRP_ENCODED_MAX], again[VRRP_ENCODED_MAX];
-	size_t len =
-	    vrrp_encode(&first, form, &packet.source, &packet.destination, buf, sizeof(buf));
+	size_t len = vrrp_encode(&first,
+	    &(struct vrrp_envelope){&packet.source, &packet.destination, form}, buf, sizeof(buf));
 	require(len == VRRP_HEADER_LEN + 4U * first.n_addresses);
 	packet.data = buf;
 	packet.len = len;
@@ -49,8 +51,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		second.interval_cs == first.interval_cs &&
 		second.n_addresses == first.n_addresses &&
 		memcmp(second.addresses, first.addresses, 4U * first.n_addresses) == 0);
-	require(vrrp_encode(&second, form, &packet.source, &packet.destination, again,
-		    sizeof(again)) == len &&
-		memcmp(again, buf, len) == 0);
+	require(
+	    vrrp_encode(&second, &(struct vrrp_envelope){&packet.source, &packet.destination, form},
+		again, sizeof(again)) == len &&
+	    memcmp(again, buf, len) == 0);
 	return 0;
 }

@@ -1,7 +1,7 @@
 /* A CUnit program in a few lines:
  *
  *	static void parses_the_minimum(void) { CU_ASSERT_EQUAL(...); }
- *	UNIT_MAIN("http/h1", UNIT(parses_the_minimum), UNIT(...))
+ *	UNIT_MAIN("http/h1", UNIT(parses_the_minimum), UNIT_AS("RFC 9112 2.2: ...", other))
  */
 #pragma once
 
@@ -16,6 +16,12 @@ struct unit_case {
 #define UNIT(function)              \
 	{                           \
 #function, function \
+	}
+
+/* Under a name that is no identifier: a numbered requirement. */
+#define UNIT_AS(name, function) \
+	{                       \
+		name, function  \
 	}
 
 static inline int unit_run(const char *suite_name, const struct unit_case *cases, size_t n)

@@ -3,6 +3,26 @@
 #include <arpa/inet.h>
 #include <string.h>
 
+/* ---- lengths and checksums ---- */
+
+static bool is_ipv6(const struct addr *addr)
+{
+	return addr->sa.sa_family == AF_INET6;
+}
+
+static size_t address_len(const struct addr *addr)
+{
+	size_t len;
+	addr_bytes(addr, &len);
+	return len;
+}
+
+static size_t message_len(unsigned version, const struct addr *source, unsigned n_addresses)
+{
+	return VRRP_HEADER_LEN + address_len(source) * n_addresses +
+	       (version == VRRP_VERSION_2 ? VRRP_V2_AUTH_LEN : 0);
+}
+
 /* One's-complement sum of 16 bit words (RFC 1071), not folded; an odd last byte is padded. */
 static uint32_t sum_words(const uint8_t *data, size_t len)
 {
@@ -14,13 +34,18 @@ static uint32_t sum_words(const uint8_t *data, size_t len)
 	return sum;
 }
 
+static uint32_t sum_address(const struct addr *addr)
+{
+	size_t len;
+	const uint8_t *bytes = addr_bytes(addr, &len);
+	return sum_words(bytes, len);
+}
+
+/* RFC 8200 section 8.1; that of IPv4 has other widths and adds up to the same. */
 static uint32_t sum_pseudo_header(
     const struct addr *source, const struct addr *destination, size_t len)
 {
-	uint32_t from = ntohl(source->in.sin_addr.s_addr);
-	uint32_t to = ntohl(destination->in.sin_addr.s_addr);
-	return (from >> 16) + (from & 0xffff) + (to >> 16) + (to & 0xffff) + VRRP_PROTOCOL +
-	       (uint32_t)len;
+	return sum_address(source) + sum_address(destination) + VRRP_PROTOCOL + (uint32_t)len;
 }
 
 static uint16_t fold(uint32_t sum)
@@ -29,6 +54,15 @@ static uint16_t fold(uint32_t sum)
 		sum = (sum & 0xffff) + (sum >> 16);
 	return (uint16_t)sum;
 }
+
+/* Whether only one form is right. */
+static bool form_is_fixed(unsigned version, const struct addr *source, enum vrrp_checksum *form)
+{
+	*form = is_ipv6(source) ? VRRP_CHECKSUM_PSEUDO : VRRP_CHECKSUM_PLAIN;
+	return is_ipv6(source) || version == VRRP_VERSION_2;
+}
+
+/* ---- reading ---- */
 
 /* The sum over a message with its checksum in place is all ones. A message can be right in both
  * forms, when the pseudo-header happens to add up to nothing. */
@@ -41,92 +75,195 @@ static bool checksum_right(const struct vrrp_received *packet, enum vrrp_checksu
 }
 
 static bool find_checksum_form(
-    const struct vrrp_received *packet, enum vrrp_accept accept, enum vrrp_checksum *form)
+    const struct vrrp_received *packet, const struct vrrp_expect *expect, enum vrrp_checksum *form)
 {
-	if (accept != VRRP_ACCEPT_PSEUDO && checksum_right(packet, VRRP_CHECKSUM_PLAIN)) {
+	if (form_is_fixed(expect->version, &packet->source, form))
+		return checksum_right(packet, *form);
+	if (expect->checksum != VRRP_ACCEPT_PSEUDO && checksum_right(packet, VRRP_CHECKSUM_PLAIN)) {
 		*form = VRRP_CHECKSUM_PLAIN;
 		return true;
 	}
-	if (accept != VRRP_ACCEPT_PLAIN && checksum_right(packet, VRRP_CHECKSUM_PSEUDO)) {
+	if (expect->checksum != VRRP_ACCEPT_PLAIN && checksum_right(packet, VRRP_CHECKSUM_PSEUDO)) {
 		*form = VRRP_CHECKSUM_PSEUDO;
 		return true;
 	}
 	return false;
 }
 
-enum vrrp_refusal vrrp_parse(const struct vrrp_received *packet, const struct vrrp_expect *expect,
-    struct vrrp_advert *out, enum vrrp_checksum *form)
+static bool type_known(unsigned version, unsigned type)
 {
-	const uint8_t *p = packet->data;
-	if (packet->ttl < expect->ttl_min)
+	return type == VRRP_TYPE_ADVERT || (type == VRRP_TYPE_CLAIM && version == VRRP_VERSION);
+}
+
+/* Is it a whole header of the right version, from near enough? */
+static enum vrrp_refusal check_header(
+    const struct vrrp_received *packet, const struct vrrp_expect *expect)
+{
+	if (packet->ttl < expect->ttl_min || packet->ttl > expect->ttl_max)
 		return VRRP_REFUSED_TTL;
 	if (packet->len < 1)
 		return VRRP_REFUSED_SHORT;
-	if (p[0] >> 4 != VRRP_VERSION)
+	unsigned version = packet->data[0] >> 4, type = packet->data[0] & 0x0f;
+	if (version != expect->version || (version == VRRP_VERSION_2 && is_ipv6(&packet->source)))
 		return VRRP_REFUSED_VERSION;
-	if (p[0] != VRRP_FIRST_BYTE_ADVERT && p[0] != VRRP_FIRST_BYTE_CLAIM)
+	if (!type_known(version, type))
 		return VRRP_REFUSED_TYPE;
-	if (packet->len < VRRP_HEADER_LEN)
-		return VRRP_REFUSED_SHORT;
+	return packet->len < VRRP_HEADER_LEN ? VRRP_REFUSED_SHORT : VRRP_ACCEPTED;
+}
 
+/* The upper four bits before the interval of a VRRPv3 advert are reserved and ignored. */
+static struct vrrp_advert read_header(const uint8_t *p)
+{
 	struct vrrp_advert advert = {
-	    .version = VRRP_VERSION,
+	    .version = p[0] >> 4,
 	    .type = p[0] & 0x0f,
 	    .vrid = p[1],
 	    .priority = p[2],
 	    .n_addresses = p[3],
-	    /* The upper four bits of an advert are reserved and ignored. */
-	    .flags = p[0] == VRRP_FIRST_BYTE_CLAIM ? p[4] >> 4 : 0,
-	    .interval_cs = (uint16_t)((p[4] & 0x0f) << 8 | p[5]),
 	    .addresses = p + VRRP_HEADER_LEN,
 	};
-	enum vrrp_checksum used;
-	if (packet->len < VRRP_HEADER_LEN + 4U * advert.n_addresses)
-		return VRRP_REFUSED_COUNT_LARGE;
-	if (advert.n_addresses == 0)
-		return VRRP_REFUSED_COUNT_ZERO;
-	if (!find_checksum_form(packet, expect->checksum, &used))
-		return VRRP_REFUSED_CHECKSUM;
-	if (advert.vrid == 0 || advert.vrid != expect->vrid)
+	if (advert.version == VRRP_VERSION_2) {
+		advert.interval_cs = (uint16_t)(p[5] * 100);
+	} else {
+		advert.flags = advert.type == VRRP_TYPE_CLAIM ? p[4] >> 4 : 0;
+		advert.interval_cs = (uint16_t)((p[4] & 0x0f) << 8 | p[5]);
+	}
+	return advert;
+}
+
+/* Is it for us, and from another one? */
+static enum vrrp_refusal check_parties(const struct vrrp_received *packet,
+    const struct vrrp_expect *expect, const struct vrrp_advert *advert)
+{
+	if (advert->vrid == 0 || advert->vrid != expect->vrid)
 		return VRRP_REFUSED_VRID;
 	if (addr_equal_ip(&packet->source, &expect->self))
 		return VRRP_REFUSED_OWN;
 	if (expect->only_peer && !addr_equal_ip(&packet->source, &expect->peer))
 		return VRRP_REFUSED_SOURCE;
-	if (advert.interval_cs == 0)
+	return VRRP_ACCEPTED;
+}
+
+/* VRRPv2 demands agreement about authentication and interval (RFC 3768 section 7.1); in VRRPv3 the
+ * receiver adopts the interval. */
+static enum vrrp_refusal check_terms(const struct vrrp_received *packet,
+    const struct vrrp_expect *expect, const struct vrrp_advert *advert)
+{
+	if (advert->version == VRRP_VERSION_2 && packet->data[4] != 0)
+		return VRRP_REFUSED_AUTH_TYPE;
+	if (advert->interval_cs == 0)
 		return VRRP_REFUSED_INTERVAL;
+	if (advert->version == VRRP_VERSION_2 && advert->interval_cs != expect->interval_cs)
+		return VRRP_REFUSED_INTERVAL_OTHER;
+	return VRRP_ACCEPTED;
+}
+
+enum vrrp_refusal vrrp_parse(const struct vrrp_received *packet, const struct vrrp_expect *expect,
+    struct vrrp_advert *out, enum vrrp_checksum *form)
+{
+	enum vrrp_refusal refusal = check_header(packet, expect);
+	if (refusal != VRRP_ACCEPTED)
+		return refusal;
+	struct vrrp_advert advert = read_header(packet->data);
+	enum vrrp_checksum used;
+	if (packet->len < message_len(advert.version, &packet->source, advert.n_addresses))
+		return VRRP_REFUSED_COUNT_LARGE;
+	if (advert.n_addresses == 0)
+		return VRRP_REFUSED_COUNT_ZERO;
+	if (!find_checksum_form(packet, expect, &used))
+		return VRRP_REFUSED_CHECKSUM;
+	refusal = check_parties(packet, expect, &advert);
+	if (refusal == VRRP_ACCEPTED)
+		refusal = check_terms(packet, expect, &advert);
+	if (refusal != VRRP_ACCEPTED)
+		return refusal;
 	*out = advert;
 	*form = used;
 	return VRRP_ACCEPTED;
 }
 
-size_t vrrp_encode(const struct vrrp_advert *advert, enum vrrp_checksum form,
-    const struct addr *source, const struct addr *destination, uint8_t *buf, size_t size)
-{
-	size_t len = VRRP_HEADER_LEN + 4U * advert->n_addresses;
-	if (advert->type != VRRP_TYPE_ADVERT && advert->type != VRRP_TYPE_CLAIM)
-		return 0;
-	if (advert->flags > 15 || (advert->flags && advert->type == VRRP_TYPE_ADVERT))
-		return 0;
-	if (advert->version != VRRP_VERSION || advert->vrid == 0 || advert->n_addresses == 0 ||
-	    advert->interval_cs == 0 || advert->interval_cs > VRRP_INTERVAL_CS_MAX || size < len)
-		return 0;
-	buf[0] = (uint8_t)(VRRP_VERSION << 4 | advert->type);
-	buf[1] = advert->vrid;
-	buf[2] = advert->priority;
-	buf[3] = advert->n_addresses;
-	buf[4] = (uint8_t)(advert->flags << 4 | advert->interval_cs >> 8);
-	buf[5] = (uint8_t)advert->interval_cs;
-	buf[6] = buf[7] = 0;
-	memcpy(buf + VRRP_HEADER_LEN, advert->addresses, 4U * advert->n_addresses);
+/* ---- writing ---- */
 
+static bool interval_writable(const struct vrrp_advert *advert)
+{
+	unsigned cs = advert->interval_cs;
+	if (advert->version == VRRP_VERSION_2)
+		return cs % 100 == 0 && cs >= 100 && cs <= VRRP_V2_INTERVAL_MAX * 100;
+	return cs >= 1 && cs <= VRRP_INTERVAL_CS_MAX;
+}
+
+static bool writable(const struct vrrp_advert *advert, const struct vrrp_envelope *envelope)
+{
+	if (advert->version != VRRP_VERSION &&
+	    (advert->version != VRRP_VERSION_2 || is_ipv6(envelope->source)))
+		return false;
+	if (!type_known(advert->version, advert->type) || advert->flags > 15 ||
+	    (advert->flags && advert->type == VRRP_TYPE_ADVERT))
+		return false;
+	return advert->vrid != 0 && advert->n_addresses != 0 && interval_writable(advert);
+}
+
+static void write_checksum(
+    uint8_t *buf, size_t len, unsigned version, const struct vrrp_envelope *envelope)
+{
+	enum vrrp_checksum form;
+	if (!form_is_fixed(version, envelope->source, &form))
+		form = envelope->form;
 	uint32_t sum = sum_words(buf, len);
 	if (form == VRRP_CHECKSUM_PSEUDO)
-		sum += sum_pseudo_header(source, destination, len);
+		sum += sum_pseudo_header(envelope->source, envelope->destination, len);
 	uint16_t checksum = (uint16_t)~fold(sum);
 	buf[6] = (uint8_t)(checksum >> 8);
 	buf[7] = (uint8_t)checksum;
+}
+
+size_t vrrp_encode(const struct vrrp_advert *advert, const struct vrrp_envelope *envelope,
+    uint8_t *buf, size_t size)
+{
+	size_t len = message_len(advert->version, envelope->source, advert->n_addresses);
+	if (!writable(advert, envelope) || size < len)
+		return 0;
+	memset(buf, 0, len);
+	buf[0] = (uint8_t)VRRP_FIRST_BYTE(advert->version, advert->type);
+	buf[1] = advert->vrid;
+	buf[2] = advert->priority;
+	buf[3] = advert->n_addresses;
+	if (advert->version == VRRP_VERSION_2) {
+		buf[5] = (uint8_t)(advert->interval_cs / 100);
+	} else {
+		buf[4] = (uint8_t)(advert->flags << 4 | advert->interval_cs >> 8);
+		buf[5] = (uint8_t)advert->interval_cs;
+	}
+	memcpy(buf + VRRP_HEADER_LEN, advert->addresses,
+	    address_len(envelope->source) * advert->n_addresses);
+	write_checksum(buf, len, advert->version, envelope);
 	return len;
+}
+
+/* ---- for callers ---- */
+
+struct addr vrrp_group(sa_family_t family)
+{
+	struct addr group = {0};
+	if (family == AF_INET6) {
+		group.in6.sin6_family = AF_INET6;
+		group.in6.sin6_addr = (struct in6_addr){.s6_addr = {0xff, 0x02, [15] = 0x12}};
+	} else {
+		group.in.sin_family = AF_INET;
+		group.in.sin_addr.s_addr = htonl(VRRP_GROUP4);
+	}
+	return group;
+}
+
+bool vrrp_advert_lists(const struct vrrp_advert *advert, const struct addr *address)
+{
+	size_t len;
+	const uint8_t *bytes = addr_bytes(address, &len);
+	for (unsigned i = 0; i < advert->n_addresses; i++) {
+		if (memcmp(advert->addresses + len * i, bytes, len) == 0)
+			return true;
+	}
+	return false;
 }
 
 const char *vrrp_refusal_text(enum vrrp_refusal refusal)

@@ -2,7 +2,6 @@
 #include "vrrp/daemon/internal.h"
 
 #include <stdio.h>
-#include <string.h>
 
 #include "conf/conf.h"
 #include "daemon/base/clock.h"
@@ -19,13 +18,8 @@ static void remark_differences(
 		    "%s advertises every %u ms, we every %u ms", from, advert->interval_cs * 10U,
 		    config->advertise_us / 1000U);
 	bool same = advert->n_addresses == config->n_addresses;
-	for (unsigned i = 0; i < config->n_addresses && same; i++) {
-		unsigned at = 0;
-		while (at < advert->n_addresses && memcmp(advert->addresses + 4 * at,
-						       &config->addresses[i].addr.in.sin_addr, 4))
-			at++;
-		same = at < advert->n_addresses;
-	}
+	for (unsigned i = 0; i < config->n_addresses && same; i++)
+		same = vrrp_advert_lists(advert, &config->addresses[i].addr);
 	if (!same)
 		instance_complain(instance, COMPLAINT_ADDRESSES,
 		    "%s announces other addresses for VRID %u than we", from, advert->vrid);
@@ -41,7 +35,7 @@ static void on_advert(struct vrrp_instance *instance, const struct vrrp_advert *
 	addr_format_ip(source, from);
 	if (advert->priority != VRRP_PRIORITY_LEAVING)
 		remark_differences(instance, advert, from);
-	int order = memcmp(&source->in.sin_addr, &instance->netif.source.in.sin_addr, 4);
+	int order = addr_compare_ip(source, &instance->netif.source);
 	enum vrrp_state previous = instance->fsm.state;
 	enum vrrp_event event = vrrp_fsm_classify(&instance->fsm, advert->priority, order);
 	snprintf(reason, sizeof(reason), "advert of %s with priority %u%s", from, advert->priority,
@@ -63,7 +57,7 @@ static void on_claim(struct vrrp_instance *instance, const struct vrrp_advert *c
     const struct addr *source, uint64_t now_us)
 {
 	char from[ADDR_TEXT_MAX], reason[IPC_REASON_MAX];
-	int order = memcmp(&source->in.sin_addr, &instance->netif.source.in.sin_addr, 4);
+	int order = addr_compare_ip(source, &instance->netif.source);
 	enum vrrp_state previous = instance->fsm.state;
 	enum vrrp_event event =
 	    vrrp_fsm_classify_claim(&instance->fsm, claim->priority, order, claim->flags);
@@ -81,9 +75,12 @@ static void on_packet(struct vrrp_instance *instance, const struct vrrp_received
 	    [CONF_CHECKSUM_RFC5798] = VRRP_ACCEPT_PSEUDO,
 	};
 	struct vrrp_expect expect = {
+	    .version = VRRP_VERSION,
 	    .vrid = instance->config.vrid,
 	    .ttl_min = VRRP_TTL,
+	    .ttl_max = VRRP_TTL,
 	    .checksum = policies[instance->config.checksum],
+	    .interval_cs = (uint16_t)(instance->config.advertise_us / 10000),
 	    .self = instance->netif.source,
 	    .only_peer = instance->config.mode == CONF_VRRP_UNICAST,
 	    .peer = instance->config.peer,

@@ -75,11 +75,8 @@ int vrrp_socket_open(struct vrrp_socket *sock, const struct ipc_router *router,
 	sock->fd = fd;
 	sock->source = netif->source;
 	sock->destination = router->peer;
-	if (router->mode != CONF_VRRP_UNICAST) {
-		sock->destination = (struct addr){0};
-		sock->destination.in.sin_family = AF_INET;
-		sock->destination.in.sin_addr.s_addr = htonl(VRRP_GROUP4);
-	}
+	if (router->mode != CONF_VRRP_UNICAST)
+		sock->destination = vrrp_group(AF_INET);
 	addr_set_port(&sock->destination, 0);
 	return 0;
 }
@@ -150,8 +147,12 @@ static int send_message(const struct vrrp_socket *sock, const struct ipc_router 
 	    .interval_cs = (uint16_t)(router->advertise_us / 10000),
 	    .addresses = addresses,
 	};
-	size_t len =
-	    vrrp_encode(&advert, form, &sock->source, &sock->destination, buf, sizeof(buf));
+	struct vrrp_envelope envelope = {
+	    .source = &sock->source,
+	    .destination = &sock->destination,
+	    .form = form,
+	};
+	size_t len = vrrp_encode(&advert, &envelope, buf, sizeof(buf));
 	return len == 0 ? -EINVAL : send_packet(sock, buf, len);
 }
 

@@ -162,6 +162,33 @@ static void equality(void)
 	CU_ASSERT_EQUAL(addr_len(&six), sizeof(struct sockaddr_in6));
 }
 
+static void order_and_bytes(void)
+{
+	static const struct {
+		const char *lower, *higher;
+		size_t len;
+	} rows[] = {
+	    {"10.0.0.255", "10.0.1.0", 4},
+	    {"1.255.255.255", "128.0.0.0", 4},
+	    {"fe80::ff", "fe80::100", 16},
+	    {"2001:db8::ff", "fe80::1", 16},
+	};
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct addr lower, higher;
+		size_t len = 0;
+		CU_ASSERT_TRUE(addr_parse_ip(rows[i].lower, &lower));
+		CU_ASSERT_TRUE(addr_parse_ip(rows[i].higher, &higher));
+		CU_ASSERT(addr_compare_ip(&lower, &higher) < 0);
+		CU_ASSERT(addr_compare_ip(&higher, &lower) > 0);
+		CU_ASSERT(addr_compare_ip(&lower, &lower) == 0);
+		const uint8_t *bytes = addr_bytes(&lower, &len);
+		CU_ASSERT_EQUAL(len, rows[i].len);
+		CU_ASSERT_EQUAL(bytes[len - 1], 0xff);
+		addr_bytes(&higher, &len);
+		CU_ASSERT_EQUAL(len, rows[i].len);
+	}
+}
+
 static void keys(void)
 {
 	static const struct {
@@ -189,4 +216,5 @@ static void keys(void)
 	}
 }
 
-UNIT_MAIN("base/addr", UNIT(endpoints), UNIT(addresses), UNIT(cidrs), UNIT(equality), UNIT(keys))
+UNIT_MAIN("base/addr", UNIT(endpoints), UNIT(addresses), UNIT(cidrs), UNIT(equality),
+    UNIT(order_and_bytes), UNIT(keys))
