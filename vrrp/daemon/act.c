@@ -44,7 +44,7 @@ void instance_remove_addresses(struct vrrp_instance *instance)
 {
 	struct err err;
 	for (unsigned i = 0; i < instance->config.n_addresses; i++) {
-		if (vrrp_vip_remove(instance->station->vip, instance->netif.ifindex,
+		if (vrrp_vip_remove(instance->station->route, instance->netif.ifindex,
 			&instance->config.addresses[i].addr, &err))
 			log_error("vrrp %s: %s", instance->config.name, err.text);
 	}
@@ -56,7 +56,7 @@ void instance_add_addresses(struct vrrp_instance *instance, uint64_t now_us)
 	struct err err;
 	unsigned lifetime_s = vrrp_vip_lifetime_s(instance->config.advertise_us);
 	for (unsigned i = 0; i < instance->config.n_addresses; i++) {
-		if (vrrp_vip_set(instance->station->vip, instance->netif.ifindex,
+		if (vrrp_vip_set(instance->station->route, instance->netif.ifindex,
 			&instance->config.addresses[i].addr, lifetime_s, &err))
 			instance_set_trouble(instance, now_us, err.text);
 	}

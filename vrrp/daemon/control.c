@@ -273,8 +273,7 @@ static void on_monitor(struct ev_loop *loop, ev_io *io, int revents)
 	(void)loop;
 	(void)io;
 	(void)revents;
-	/* Our own refreshing is an event too; a look costs a few ioctl calls. */
-	if (vrrp_monitor_read(control.monitor))
+	if (vrrp_monitor_read(control.monitor, vrrp_routers_address_changed))
 		vrrp_routers_check_links();
 }
 
@@ -289,8 +288,10 @@ int vrrp_control_start(struct ev_loop *loop, int fd, struct err *err)
 	control.station.arp_fd = vrrp_arp_open(err);
 	if (control.station.arp_fd < 0)
 		return control.station.arp_fd;
-	control.station.vip = vrrp_vip_open(err);
-	control.monitor = control.station.vip ? vrrp_monitor_new(err) : NULL;
+	control.station.route = vrrp_netlink_open(NETLINK_ROUTE, err);
+	control.monitor = control.station.route
+			      ? vrrp_monitor_new(vrrp_netlink_port(control.station.route), err)
+			      : NULL;
 	if (!control.monitor)
 		return -EIO;
 
@@ -324,9 +325,9 @@ void vrrp_control_stop(void)
 		close(control.station.arp_fd);
 	control.proxy_fd = control.yoked_fd = control.station.arp_fd = -1;
 	vrrp_monitor_free(control.monitor);
-	vrrp_vip_close(control.station.vip);
+	vrrp_netlink_close(control.station.route);
 	vrrp_lease_close(control.station.lease);
 	control.monitor = NULL;
-	control.station.vip = NULL;
+	control.station.route = NULL;
 	control.station.lease = NULL;
 }

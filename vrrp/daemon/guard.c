@@ -77,7 +77,7 @@ void vrrp_guard_lower(struct vrrp_guard *guard, const struct ipc_router *config)
 
 bool vrrp_guard_refused(struct vrrp_guard *guard, const struct ipc_router *config)
 {
-	return guard->up && !vrrp_lease_alive(guard->lease, config->vrid, config->interface);
+	return guard->up && vrrp_lease_left_ms(guard->lease, config->vrid, config->interface) == 0;
 }
 
 bool vrrp_guard_outdated(

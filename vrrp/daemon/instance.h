@@ -23,7 +23,7 @@ struct vrrp_instance;
 /* What all virtual routers of the process use. */
 struct vrrp_station {
 	struct ev_loop *loop;
-	struct vrrp_vip *vip;
+	struct vrrp_netlink *route;
 	int arp_fd;               /* packet socket: ARP, and frames for the fence */
 	struct vrrp_lease *lease; /* NULL: the nodes' kernel cannot */
 	/* A change of state, already logged. */
@@ -46,6 +46,7 @@ enum vrrp_complaint {
 	COMPLAINT_STALL,
 	COMPLAINT_SEND,
 	COMPLAINT_LEASE,
+	COMPLAINT_ADDED,
 	COMPLAINT_COUNT
 };
 
@@ -70,6 +71,8 @@ struct vrrp_instance {
 	bool handed_over; /* by the operator: no preemption before we have been Active again */
 	char trouble[IPC_REASON_MAX]; /* something failed; tried again at retry_us */
 	uint64_t retry_us;
+	uint64_t removed_us; /* others remove our addresses: the first time of a window */
+	unsigned n_removed;
 	uint64_t mute_us; /* since when no advert could be sent; 0: the last one was */
 
 	uint64_t since_us; /* of the present state */
@@ -98,6 +101,9 @@ void vrrp_instance_configure(struct vrrp_instance *instance, const struct ipc_ro
 void vrrp_instance_set_fitness(struct vrrp_instance *instance, const struct vrrp_fitness *fitness);
 /* Something about interfaces has changed: look again. */
 void vrrp_instance_check_link(struct vrrp_instance *instance);
+/* Somebody else added or removed an address. */
+void vrrp_instance_address_changed(
+    struct vrrp_instance *instance, int ifindex, const struct addr *addr, bool added);
 /* The rules of this host have changed, perhaps ours too. */
 void vrrp_instance_check_guard(struct vrrp_instance *instance);
 /* Every 100 ms or so. */

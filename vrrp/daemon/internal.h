@@ -1,6 +1,6 @@
 /* What the files of a virtual router share: instance.c is its spine, act.c performs, hear.c reads
- * the network, attach.c minds the interface, reconfigure.c goes over to other parameters. Nobody
- * else includes this. */
+ * the network, attach.c minds the interface, defend.c the addresses, reconfigure.c goes over to
+ * other parameters. Nobody else includes this. */
 #pragma once
 
 #include "vrrp/daemon/instance.h"

@@ -44,7 +44,7 @@ static void change_addresses(struct vrrp_instance *instance, const struct ipc_ro
 	for (unsigned i = 0; i < instance->config.n_addresses; i++) {
 		const struct addr *addr = &instance->config.addresses[i].addr;
 		if (!has_address(config, addr) &&
-		    vrrp_vip_remove(instance->station->vip, instance->netif.ifindex, addr, &err))
+		    vrrp_vip_remove(instance->station->route, instance->netif.ifindex, addr, &err))
 			log_error("vrrp %s: %s", instance->config.name, err.text);
 	}
 	instance->config = *config;

@@ -143,6 +143,14 @@ void vrrp_routers_check_links(void)
 	vrrp_routers_each(visit_link, NULL);
 }
 
+void vrrp_routers_address_changed(int ifindex, const struct addr *addr, bool added)
+{
+	for (unsigned i = 0; i < VRRP_ROUTERS_MAX; i++) {
+		if (instances[i].used)
+			vrrp_instance_address_changed(&instances[i], ifindex, addr, added);
+	}
+}
+
 static void visit_guard(struct vrrp_instance *instance, void *arg)
 {
 	(void)arg;

@@ -17,6 +17,7 @@ void vrrp_routers_each(void (*visit)(struct vrrp_instance *instance, void *arg),
 void vrrp_routers_set_fitness(const struct vrrp_fitness *fitness);
 void vrrp_routers_check_links(void);
 void vrrp_routers_check_guards(void);
+void vrrp_routers_address_changed(int ifindex, const struct addr *addr, bool added);
 /* Is this the name of the fence of one of them? */
 bool vrrp_routers_own_fence(const char *table);
 void vrrp_routers_tick(void);

@@ -1,7 +1,9 @@
 #include "vrrp/lease/lease.h"
 
 #include <arpa/inet.h>
+#include <endian.h>
 #include <errno.h>
+#include <linux/netfilter.h>
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/nfnetlink.h>
 #include <linux/netlink.h>
@@ -9,23 +11,22 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <unistd.h>
+
+#include "vrrp/netlink/netlink.h"
 
 #define COMMAND_MAX 160
 
 struct vrrp_lease {
-	struct nft_ctx *nft;
-	int fd; /* netlink, for the generation */
+	struct nft_ctx *nft;      /* changes */
+	struct vrrp_netlink *ask; /* reads */
 };
 
 struct vrrp_lease *vrrp_lease_open(struct err *err)
 {
 	struct vrrp_lease *lease = calloc(1, sizeof(*lease));
-	if (lease)
-		lease->fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_NETFILTER);
-	if (lease && lease->fd >= 0 && (lease->nft = nft_ctx_new(NFT_CTX_DEFAULT)) &&
-	    nft_ctx_buffer_output(lease->nft) == 0 && nft_ctx_buffer_error(lease->nft) == 0)
+	if (lease && (lease->ask = vrrp_netlink_open(NETLINK_NETFILTER, NULL)) &&
+	    (lease->nft = nft_ctx_new(NFT_CTX_DEFAULT)) && nft_ctx_buffer_output(lease->nft) == 0 &&
+	    nft_ctx_buffer_error(lease->nft) == 0)
 		return lease;
 	err_set(err, 0, "libnftables cannot be used");
 	vrrp_lease_close(lease);
@@ -36,8 +37,8 @@ void vrrp_lease_close(struct vrrp_lease *lease)
 {
 	if (lease && lease->nft)
 		nft_ctx_free(lease->nft);
-	if (lease && lease->fd >= 0)
-		close(lease->fd);
+	if (lease)
+		vrrp_netlink_close(lease->ask);
 	free(lease);
 }
 
@@ -74,90 +75,95 @@ int vrrp_lease_remove(
 	return run(lease, command, err);
 }
 
-static const char *list(struct vrrp_lease *lease, const char *what, const char *name)
+/* A question about family netdev, or about all (AF_UNSPEC). */
+static struct nl_msg *begin(struct vrrp_lease *lease, int type, int flags, uint8_t family)
 {
-	char command[COMMAND_MAX];
-	snprintf(command, sizeof(command), "list %s netdev %s", what, name);
-	return run(lease, command, NULL) ? NULL : nft_ctx_get_output_buffer(lease->nft);
+	struct nfgenmsg message = {.nfgen_family = family, .version = NFNETLINK_V0};
+	struct nl_msg *msg =
+	    vrrp_netlink_begin(lease->ask, NFNL_SUBSYS_NFTABLES << 8 | type, flags);
+	nlmsg_append(msg, &message, sizeof(message), NLMSG_ALIGNTO);
+	return msg;
 }
 
-/* An element whose time is over is not listed. */
-bool vrrp_lease_alive(struct vrrp_lease *lease, uint8_t vrid, const char *interface)
+static struct nlattr *find(const struct nlmsghdr *answer, int type, int attr)
 {
-	char name[VRRP_FENCE_NAME_MAX], what[VRRP_FENCE_NAME_MAX + 8];
+	bool fits = answer->nlmsg_type == (NFNL_SUBSYS_NFTABLES << 8 | type) &&
+		    nlmsg_datalen(answer) >= (int)sizeof(struct nfgenmsg);
+	return fits ? nlmsg_find_attr(
+			  (struct nlmsghdr *)(uintptr_t)answer, sizeof(struct nfgenmsg), attr)
+		    : NULL;
+}
+
+/* The set has one element at most; one whose time is over is not listed. */
+static void on_elements(const struct nlmsghdr *answer, void *arg)
+{
+	uint64_t *left_ms = arg;
+	struct nlattr *list = find(answer, NFT_MSG_NEWSETELEM, NFTA_SET_ELEM_LIST_ELEMENTS);
+	struct nlattr *element =
+	    list ? nla_find(nla_data(list), nla_len(list), NFTA_LIST_ELEM) : NULL;
+	struct nlattr *left =
+	    element ? nla_find(nla_data(element), nla_len(element), NFTA_SET_ELEM_EXPIRATION)
+		    : NULL;
+	if (left && nla_len(left) >= (int)sizeof(uint64_t))
+		*left_ms = be64toh(nla_get_u64(left));
+}
+
+uint64_t vrrp_lease_left_ms(struct vrrp_lease *lease, uint8_t vrid, const char *interface)
+{
+	char name[VRRP_FENCE_NAME_MAX];
+	uint64_t left_ms = 0;
 	if (vrrp_fence_name(vrid, interface, name, NULL))
-		return false;
-	snprintf(what, sizeof(what), "%s lease", name);
-	const char *listed = list(lease, "set", what);
-	return listed && strstr(listed, "elements = {");
+		return 0;
+	struct nl_msg *msg = begin(lease, NFT_MSG_GETSETELEM, NLM_F_DUMP, NFPROTO_NETDEV);
+	nla_put_string(msg, NFTA_SET_ELEM_LIST_TABLE, name);
+	nla_put_string(msg, NFTA_SET_ELEM_LIST_SET, "lease");
+	return vrrp_netlink_ask(lease->ask, on_elements, &left_ms) ? 0 : left_ms;
 }
 
 bool vrrp_lease_installed(struct vrrp_lease *lease, uint8_t vrid, const char *interface)
 {
 	char name[VRRP_FENCE_NAME_MAX];
-	return vrrp_fence_name(vrid, interface, name, NULL) == 0 && list(lease, "table", name);
+	if (vrrp_fence_name(vrid, interface, name, NULL))
+		return false;
+	nla_put_string(begin(lease, NFT_MSG_GETTABLE, 0, NFPROTO_NETDEV), NFTA_TABLE_NAME, name);
+	return vrrp_netlink_ask(lease->ask, NULL, NULL) == 0;
 }
 
-/* The attribute with the number, in an answer of `len` bytes. */
-static uint32_t find_generation(const uint8_t *answer, size_t len)
+static void on_generation(const struct nlmsghdr *answer, void *arg)
 {
-	size_t at = NLMSG_HDRLEN + NLMSG_ALIGN(sizeof(struct nfgenmsg));
-	struct nlmsghdr header;
-	if (len < at)
-		return 0;
-	memcpy(&header, answer, sizeof(header));
-	if (header.nlmsg_type != (NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_NEWGEN))
-		return 0;
-	while (at + sizeof(struct nlattr) <= len) {
-		struct nlattr attr;
-		uint32_t number;
-		memcpy(&attr, answer + at, sizeof(attr));
-		if (attr.nla_len < sizeof(attr) || attr.nla_len > len - at)
-			break;
-		if (attr.nla_type == NFTA_GEN_ID && attr.nla_len == sizeof(attr) + sizeof(number)) {
-			memcpy(&number, answer + at + sizeof(attr), sizeof(number));
-			return ntohl(number);
-		}
-		at += NLA_ALIGN(attr.nla_len);
-	}
-	return 0;
+	uint32_t *generation = arg;
+	struct nlattr *id = find(answer, NFT_MSG_NEWGEN, NFTA_GEN_ID);
+	if (id && nla_len(id) >= (int)sizeof(uint32_t))
+		*generation = ntohl(nla_get_u32(id));
 }
 
 uint32_t vrrp_lease_generation(struct vrrp_lease *lease)
 {
-	uint8_t answer[512];
-	struct {
-		struct nlmsghdr header;
-		struct nfgenmsg message;
-	} ask = {
-	    .header = {.nlmsg_len = sizeof(ask),
-		.nlmsg_type = NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_GETGEN,
-		.nlmsg_flags = NLM_F_REQUEST},
-	    .message = {.nfgen_family = AF_UNSPEC, .version = NFNETLINK_V0},
-	};
-	struct sockaddr_nl kernel = {.nl_family = AF_NETLINK};
-	if (sendto(lease->fd, &ask, sizeof(ask), 0, (const struct sockaddr *)&kernel,
-		sizeof(kernel)) < 0)
-		return 0;
-	ssize_t n = recv(lease->fd, answer, sizeof(answer), MSG_DONTWAIT);
-	return n > 0 ? find_generation(answer, (size_t)n) : 0;
+	uint32_t generation = 0;
+	begin(lease, NFT_MSG_GETGEN, 0, AF_UNSPEC);
+	return vrrp_netlink_ask(lease->ask, on_generation, &generation) ? 0 : generation;
+}
+
+struct sweep {
+	struct vrrp_lease *lease;
+	bool (*keep)(const char *table);
+};
+
+static void on_table(const struct nlmsghdr *answer, void *arg)
+{
+	struct sweep *sweep = arg;
+	struct nlattr *attr = find(answer, NFT_MSG_NEWTABLE, NFTA_TABLE_NAME);
+	char name[VRRP_FENCE_NAME_MAX], command[COMMAND_MAX];
+	if (!attr || nla_strlcpy(name, attr, sizeof(name)) >= sizeof(name) ||
+	    strncmp(name, VRRP_FENCE_PREFIX, strlen(VRRP_FENCE_PREFIX)) != 0 || sweep->keep(name))
+		return;
+	snprintf(command, sizeof(command), "delete table netdev %s\n", name);
+	run(sweep->lease, command, NULL);
 }
 
 void vrrp_lease_sweep(struct vrrp_lease *lease, bool (*keep)(const char *table))
 {
-	static const char before[] = "table netdev " VRRP_FENCE_PREFIX;
-	if (run(lease, "list tables netdev", NULL))
-		return;
-	const char *listed = nft_ctx_get_output_buffer(lease->nft);
-	char *copy = listed ? strdup(listed) : NULL;
-	char *rest = copy;
-	for (char *line; rest && (line = strsep(&rest, "\n"));) {
-		char command[COMMAND_MAX];
-		if (strncmp(line, before, sizeof(before) - 1) ||
-		    keep(line + strlen("table netdev ")))
-			continue;
-		snprintf(command, sizeof(command), "delete %s\n", line);
-		run(lease, command, NULL);
-	}
-	free(copy);
+	struct sweep sweep = {lease, keep};
+	begin(lease, NFT_MSG_GETTABLE, NLM_F_DUMP, NFPROTO_NETDEV);
+	vrrp_netlink_ask(lease->ask, on_table, &sweep);
 }

@@ -1,9 +1,10 @@
 /* Puts fences (core/fence.h) into the kernel's nftables, by its library. Nothing here is needed for
- * a lease to be renewed, to end, or to be acquired: that is the packets' work. The library
- * allocates for the moment of a call, which takes about a millisecond. */
+ * a lease to be renewed, to end, or to be acquired: that is the packets' work. What changes a fence
+ * allocates and takes about a millisecond; what only reads does neither. */
 #pragma once
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "daemon/base/err.h"
 #include "vrrp/core/fence.h"
@@ -22,13 +23,13 @@ int vrrp_lease_install(struct vrrp_lease *lease, const struct vrrp_fence *fence,
 int vrrp_lease_remove(
     struct vrrp_lease *lease, uint8_t vrid, const char *interface, struct err *err);
 
-/* Is the lease alive? False also when the fence is not there. */
-bool vrrp_lease_alive(struct vrrp_lease *lease, uint8_t vrid, const char *interface);
+/* How long the lease lives from now; 0 when it is over, or the fence is not there. */
+uint64_t vrrp_lease_left_ms(struct vrrp_lease *lease, uint8_t vrid, const char *interface);
 /* Is the fence there? Somebody else may have flushed all rules. */
 bool vrrp_lease_installed(struct vrrp_lease *lease, uint8_t vrid, const char *interface);
 
 /* A number that changes with every change of nftables' rules, by anybody; 0 when it cannot be read.
- * One small question to the kernel. */
+ */
 uint32_t vrrp_lease_generation(struct vrrp_lease *lease);
 
 /* Removes the fences of a run that is dead, but those that `keep` knows. */

@@ -17,17 +17,17 @@ static int remove_addresses(const struct ipc_router *router, struct err *err)
 	int ifindex = (int)if_nametoindex(router->interface);
 	if (ifindex == 0)
 		return 0;
-	struct vrrp_vip *vip = vrrp_vip_open(err);
-	if (!vip)
+	struct vrrp_netlink *route = vrrp_netlink_open(NETLINK_ROUTE, err);
+	if (!route)
 		return -ENOMEM;
 	int first = 0;
 	for (unsigned i = 0; i < router->n_addresses; i++) {
 		struct err detail;
-		int rc = vrrp_vip_remove(vip, ifindex, &router->addresses[i].addr, &detail);
+		int rc = vrrp_vip_remove(route, ifindex, &router->addresses[i].addr, &detail);
 		if (rc && !first)
 			first = err_set(err, rc, "%s", detail.text);
 	}
-	vrrp_vip_close(vip);
+	vrrp_netlink_close(route);
 	return first;
 }
 

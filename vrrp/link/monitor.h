@@ -1,15 +1,25 @@
-/* rtnetlink tells when something about interfaces or IPv4 addresses has changed; what it is now,
- * link/netif.h says. So a lost event costs nothing but one more question. */
+/* rtnetlink tells when something about interfaces or addresses has changed; what it is now,
+ * link/netif.h says. So a lost event costs nothing but one more question. Reading does not
+ * allocate. */
 #pragma once
 
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "daemon/base/addr.h"
 #include "daemon/base/err.h"
 
 struct vrrp_monitor;
 
 enum { VRRP_MONITOR_LINKS = 1, VRRP_MONITOR_ADDRESSES = 2 };
 
-struct vrrp_monitor *vrrp_monitor_new(struct err *err);
+/* Somebody added or removed an address. */
+typedef void vrrp_monitor_fn(int ifindex, const struct addr *addr, bool added);
+
+/* Changes of addresses by the netlink socket `own_port` are not told. NULL with a text. */
+struct vrrp_monitor *vrrp_monitor_new(uint32_t own_port, struct err *err);
 void vrrp_monitor_free(struct vrrp_monitor *monitor);
 int vrrp_monitor_fd(const struct vrrp_monitor *monitor);
-/* Reads all there is; returns VRRP_MONITOR_* bits, both when events were lost. */
-unsigned vrrp_monitor_read(struct vrrp_monitor *monitor);
+/* Reads all there is, and calls `changed` for each address that came or went. Returns
+ * VRRP_MONITOR_* bits, all of them when events were lost. */
+unsigned vrrp_monitor_read(struct vrrp_monitor *monitor, vrrp_monitor_fn *changed);

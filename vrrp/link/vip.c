@@ -1,98 +1,51 @@
 #include "vrrp/link/vip.h"
 
 #include <errno.h>
-#include <netlink/netlink.h>
-#include <netlink/route/addr.h>
-#include <stdlib.h>
+#include <linux/rtnetlink.h>
 #include <string.h>
 
 #include "daemon/base/clock.h"
 
-struct vrrp_vip {
-	struct nl_sock *sock;
-};
-
-struct vrrp_vip *vrrp_vip_open(struct err *err)
+/* Asks for `type` with the address; a lifetime if there is one. */
+static int ask(struct vrrp_netlink *route, int type, int flags, int ifindex,
+    const struct addr *addr, unsigned lifetime_s)
 {
-	struct vrrp_vip *vip = calloc(1, sizeof(*vip));
-	int rc = -NLE_NOMEM;
-	if (vip && (vip->sock = nl_socket_alloc()))
-		rc = nl_connect(vip->sock, NETLINK_ROUTE);
-	if (rc == 0)
-		return vip;
-	err_set(err, 0, "rtnetlink: %s", nl_geterror(rc));
-	vrrp_vip_close(vip);
-	return NULL;
+	bool v6 = addr->sa.sa_family == AF_INET6;
+	const void *bytes = v6 ? (const void *)&addr->in6.sin6_addr : &addr->in.sin_addr;
+	int len = v6 ? 16 : 4;
+	struct ifaddrmsg what = {
+	    .ifa_family = (uint8_t)addr->sa.sa_family,
+	    .ifa_prefixlen = (uint8_t)(8 * len),
+	    .ifa_flags = v6 ? IFA_F_NODAD : 0,
+	    .ifa_index = (uint32_t)ifindex,
+	};
+	struct ifa_cacheinfo life = {.ifa_prefered = lifetime_s, .ifa_valid = lifetime_s};
+	struct nl_msg *msg = vrrp_netlink_begin(route, type, flags);
+	if (nlmsg_append(msg, &what, sizeof(what), NLMSG_ALIGNTO) < 0 ||
+	    nla_put(msg, IFA_LOCAL, len, bytes) < 0 || nla_put(msg, IFA_ADDRESS, len, bytes) < 0 ||
+	    (lifetime_s && nla_put(msg, IFA_CACHEINFO, sizeof(life), &life) < 0))
+		return -EMSGSIZE;
+	return vrrp_netlink_ask(route, NULL, NULL);
 }
 
-void vrrp_vip_close(struct vrrp_vip *vip)
-{
-	if (vip && vip->sock)
-		nl_socket_free(vip->sock);
-	free(vip);
-}
-
-static int errno_of(int nl_error)
-{
-	switch (nl_error < 0 ? -nl_error : nl_error) {
-	case 0: return 0;
-	case NLE_NOMEM: return -ENOMEM;
-	case NLE_PERM: return -EPERM;
-	case NLE_NODEV:
-	case NLE_OBJ_NOTFOUND: return -ENODEV;
-	case NLE_NOADDR: return -EADDRNOTAVAIL;
-	default: return -EIO;
-	}
-}
-
-static struct rtnl_addr *make_address(int ifindex, const struct addr *addr)
-{
-	if (addr->sa.sa_family != AF_INET)
-		return NULL;
-	struct rtnl_addr *out = rtnl_addr_alloc();
-	struct nl_addr *local = nl_addr_build(AF_INET, &addr->in.sin_addr, 4);
-	if (!out || !local || rtnl_addr_set_local(out, local) < 0) {
-		rtnl_addr_put(out);
-		out = NULL;
-	} else {
-		rtnl_addr_set_ifindex(out, ifindex);
-		rtnl_addr_set_prefixlen(out, 32);
-	}
-	nl_addr_put(local);
-	return out;
-}
-
-int vrrp_vip_set(struct vrrp_vip *vip, int ifindex, const struct addr *addr, unsigned lifetime_s,
-    struct err *err)
+int vrrp_vip_set(struct vrrp_netlink *route, int ifindex, const struct addr *addr,
+    unsigned lifetime_s, struct err *err)
 {
 	char text[ADDR_TEXT_MAX];
-	struct rtnl_addr *address = make_address(ifindex, addr);
-	if (!address)
-		return err_set(
-		    err, -ENOMEM, "adding %s: no memory, or not IPv4", addr_format_ip(addr, text));
-	rtnl_addr_set_valid_lifetime(address, lifetime_s);
-	rtnl_addr_set_preferred_lifetime(address, lifetime_s);
-	int rc = rtnl_addr_add(vip->sock, address, NLM_F_REPLACE);
-	rtnl_addr_put(address);
-	if (rc < 0)
-		return err_set(err, errno_of(rc), "adding %s: %s", addr_format_ip(addr, text),
-		    nl_geterror(rc));
+	int rc = ask(route, RTM_NEWADDR, NLM_F_CREATE | NLM_F_REPLACE, ifindex, addr, lifetime_s);
+	if (rc)
+		return err_set(err, rc, "adding %s: %s", addr_format_ip(addr, text), strerror(-rc));
 	return 0;
 }
 
-int vrrp_vip_remove(struct vrrp_vip *vip, int ifindex, const struct addr *addr, struct err *err)
+int vrrp_vip_remove(
+    struct vrrp_netlink *route, int ifindex, const struct addr *addr, struct err *err)
 {
 	char text[ADDR_TEXT_MAX];
-	struct rtnl_addr *address = make_address(ifindex, addr);
-	if (!address)
-		return err_set(err, -ENOMEM, "removing %s: no memory, or not IPv4",
-		    addr_format_ip(addr, text));
-	int rc = rtnl_addr_delete(vip->sock, address, 0);
-	rtnl_addr_put(address);
-	int error = errno_of(rc);
-	if (error == 0 || error == -EADDRNOTAVAIL || error == -ENODEV)
+	int rc = ask(route, RTM_DELADDR, 0, ifindex, addr, 0);
+	if (rc == 0 || rc == -EADDRNOTAVAIL || rc == -ENODEV)
 		return 0;
-	return err_set(err, error, "removing %s: %s", addr_format_ip(addr, text), nl_geterror(rc));
+	return err_set(err, rc, "removing %s: %s", addr_format_ip(addr, text), strerror(-rc));
 }
 
 unsigned vrrp_vip_lifetime_s(uint32_t advertise_us)
