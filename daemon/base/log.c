@@ -1,11 +1,14 @@
 #include "daemon/base/log.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -26,10 +29,28 @@ static struct {
 	const char *role;
 	_Atomic int level;
 	bool journal;
+	_Atomic uint64_t lost, lost_untold;
 } logger = {.role = "yoke", .level = LOG_LEVEL_INFO};
+
+/* O_NONBLOCK belongs to the open file, which others share: the pipe is opened a second time. A
+ * socket cannot be, and is told with each line. Files and what cannot be opened stay as they are.
+ */
+static void stop_blocking(void)
+{
+	struct stat status;
+	if (fstat(STDERR_FILENO, &status) < 0 ||
+	    !(S_ISFIFO(status.st_mode) || S_ISCHR(status.st_mode)))
+		return;
+	int fd = open("/proc/self/fd/2", O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	if (fd < 0)
+		return;
+	dup2(fd, STDERR_FILENO);
+	close(fd);
+}
 
 void log_init(const char *role, enum log_level level)
 {
+	stop_blocking();
 	logger.role = role;
 	logger.journal = getenv("JOURNAL_STREAM") != NULL;
 	log_set_level(level);
@@ -78,6 +99,32 @@ static void hide_controls(char *line, size_t len)
 	}
 }
 
+static bool put(const char *line, size_t len)
+{
+	ssize_t n = send(STDERR_FILENO, line, len, MSG_DONTWAIT | MSG_NOSIGNAL);
+	if (n < 0 && errno == ENOTSOCK)
+		n = write(STDERR_FILENO, line, len);
+	return n == (ssize_t)len;
+}
+
+static void note_lost(uint64_t lines)
+{
+	atomic_fetch_add_explicit(&logger.lost_untold, lines, memory_order_relaxed);
+}
+
+static void tell_lost(void)
+{
+	char line[128];
+	uint64_t lines = atomic_exchange_explicit(&logger.lost_untold, 0, memory_order_relaxed);
+	if (lines == 0)
+		return;
+	size_t len = line_prefix(line, sizeof(line), LOG_LEVEL_WARN);
+	len += (size_t)snprintf(line + len, sizeof(line) - len,
+	    "%llu lines are lost: nobody read them\n", (unsigned long long)lines);
+	if (!put(line, len))
+		note_lost(lines);
+}
+
 void log_at(enum log_level level, const char *fmt, ...)
 {
 	int saved_errno = errno;
@@ -96,10 +143,17 @@ void log_at(enum log_level level, const char *fmt, ...)
 		len = sizeof(line) - 2;
 	hide_controls(line, len);
 	line[len++] = '\n';
-	/* Nowhere to report that the log itself cannot be written. */
-	ssize_t written = write(STDERR_FILENO, line, len);
-	(void)written;
+	tell_lost();
+	if (!put(line, len)) {
+		note_lost(1);
+		atomic_fetch_add_explicit(&logger.lost, 1, memory_order_relaxed);
+	}
 	errno = saved_errno;
+}
+
+uint64_t log_lost(void)
+{
+	return atomic_load_explicit(&logger.lost, memory_order_relaxed);
 }
 
 bool log_allowed(

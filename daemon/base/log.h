@@ -1,6 +1,9 @@
 /* Leveled logging to stderr (the journal under systemd). One call is one write of one line, so
  * lines of several threads and processes do not mix. A line names the object, the change and the
- * cause. Whatever a stranger can trigger goes through log_allowed(). */
+ * cause. Whatever a stranger can trigger goes through log_allowed().
+ *
+ * Nothing waits for a reader that does not read: a line that a full pipe or socket does not take is
+ * lost, and how many were is said by the next one that it takes. */
 #pragma once
 
 #include <stdbool.h>
@@ -14,14 +17,18 @@ enum log_level {
 	LOG_LEVEL_DEBUG
 };
 
-/* `role` is the process' name in each line; it must stay valid. Under systemd (JOURNAL_STREAM set)
- * lines carry the <N> priority prefix, otherwise a time stamp. */
+/* Opens stderr anew for this process, so that it does not block; others who have the same pipe are
+ * not affected. `role` is the process' name in each line; it must stay valid. Under systemd
+ * (JOURNAL_STREAM set) lines carry the <N> priority prefix, otherwise a time stamp. */
 void log_init(const char *role, enum log_level level);
 void log_set_level(enum log_level level);
 bool log_level_parse(const char *name, enum log_level *out); /* error warn notice info debug */
 
 /* Keeps errno. Control characters are written as '?', long lines are cut. */
 void log_at(enum log_level level, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+/* Lines lost since the start. */
+uint64_t log_lost(void);
 
 #define log_error(...)  log_at(LOG_LEVEL_ERROR, __VA_ARGS__)
 #define log_warn(...)   log_at(LOG_LEVEL_WARN, __VA_ARGS__)

@@ -1,8 +1,11 @@
 #include "daemon/base/log.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "tests/unit/unit.h"
@@ -96,6 +99,51 @@ static void one_call_is_one_line(void)
 	CU_ASSERT_EQUAL(strlen(second), 1023);
 }
 
+/* The reader reads nothing until `lines` were written; then everything, and the next line. */
+static uint64_t fill(int reader, unsigned lines)
+{
+	char line[1000];
+	memset(line, 'x', sizeof(line));
+	line[sizeof(line) - 1] = '\0';
+	uint64_t before = log_lost();
+	log_init("test", LOG_LEVEL_INFO);
+	for (unsigned i = 0; i < lines; i++)
+		log_info("%s", line);
+	static char all[1 << 20];
+	CU_ASSERT_TRUE(read(reader, all, sizeof(all)) > 0);
+	log_info("read again");
+	ssize_t n = read(reader, captured, sizeof(captured) - 1);
+	captured[n > 0 ? n : 0] = '\0';
+	return log_lost() - before;
+}
+
+static void nobody_waits_for(int reader, int writer)
+{
+	char expected[64];
+	int saved = dup(STDERR_FILENO);
+	CU_ASSERT_TRUE_FATAL(saved >= 0);
+	dup2(writer, STDERR_FILENO);
+	uint64_t lost = fill(reader, 2000);
+	dup2(saved, STDERR_FILENO);
+	close(saved);
+	CU_ASSERT_TRUE(lost > 0 && lost < 2000);
+	snprintf(expected, sizeof(expected), "%llu lines are lost", (unsigned long long)lost);
+	CU_ASSERT_PTR_NOT_NULL(strstr(captured, expected));
+	CU_ASSERT_PTR_NOT_NULL(strstr(captured, "read again\n"));
+	CU_ASSERT_FALSE(fcntl(writer, F_GETFL) & O_NONBLOCK);
+	close(reader);
+	close(writer);
+}
+
+static void nobody_waits_for_a_reader(void)
+{
+	int fds[2];
+	CU_ASSERT_TRUE_FATAL(pipe(fds) == 0);
+	nobody_waits_for(fds[0], fds[1]);
+	CU_ASSERT_TRUE_FATAL(socketpair(AF_UNIX, SOCK_STREAM, 0, fds) == 0);
+	nobody_waits_for(fds[0], fds[1]);
+}
+
 static void names_of_levels(void)
 {
 	enum log_level level = LOG_LEVEL_INFO;
@@ -123,4 +171,5 @@ static void limits_what_strangers_cause(void)
 }
 
 UNIT_MAIN("base/log", UNIT(writes_what_the_level_lets_through), UNIT(the_journal_gets_priorities),
-    UNIT(one_call_is_one_line), UNIT(names_of_levels), UNIT(limits_what_strangers_cause))
+    UNIT(one_call_is_one_line), UNIT(nobody_waits_for_a_reader), UNIT(names_of_levels),
+    UNIT(limits_what_strangers_cause))
