@@ -1,5 +1,4 @@
-"""One failover, told from the clients' side: used by the tests, by measure.py and by the
-demonstration."""
+"""One failover, told from the clients' side: used by the tests and by the demonstration."""
 import time
 from dataclasses import dataclass, field
 

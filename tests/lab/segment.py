@@ -223,6 +223,17 @@ class Segment:
         run("bridge", "-n", self.name("switch"), "link", "set", "dev", role, "state",
             "0" if isolated else "3")
 
+    def drop(self, role, match):
+        """The switch drops what comes from that host and matches, a condition of nftables."""
+        self.run_in("switch", "nft", f"""
+            add table netdev drops
+            add chain netdev drops {role} {{ type filter hook ingress device {role} priority 0; }}
+            add rule netdev drops {role} {match} drop""")
+
+    def undrop(self):
+        """The end of every drop()."""
+        self.run_in("switch", "nft", "delete table netdev drops")
+
     def addresses(self, role):
         """The IPv4 addresses that a host holds now, without prefix length."""
         text = run("ip", "-n", self.name(role), "-4", "-o", "addr", "show")
