@@ -12,6 +12,7 @@
 #define TCP_IDLE_US  3600000000
 #define HTTP_IDLE_US 60000000
 #define PROBE_US     1000000
+#define PING_US      200000
 
 /* An address and where it is written. */
 struct place {
@@ -136,11 +137,11 @@ static const struct node *element_of(const struct node *list, uint32_t i)
 	return list->kind == NODE_LIST ? node_at(list, i) : list;
 }
 
-/* Where the address of a target is written. */
-static const struct node *target_place(const struct node *target)
+/* Where the one key of an entry is written that may stand for all of it. */
+static const struct node *shorthand_place(const struct node *entry, const char *key)
 {
-	const struct node *address = node_child(target, "address");
-	return address ? address : target;
+	const struct node *place = node_child(entry, key);
+	return place ? place : entry;
 }
 
 /* ---- what follows from something else ---- */
@@ -157,23 +158,56 @@ static uint32_t find_pool(const struct conf *conf, const char *name, const char 
 	return CONF_NONE;
 }
 
+/* The index of the pool that is named at `place`, or CONF_NONE. */
+static uint32_t resolve_pool(
+    struct report *report, const struct node *place, const struct conf *conf)
+{
+	if (!place || place->kind != NODE_STRING)
+		return CONF_NONE;
+	const char *name = node_string(place), *nearest = NULL;
+	uint32_t pool = find_pool(conf, name, &nearest);
+	if (pool == CONF_NONE && nearest)
+		report_value(report, place,
+		    "\"%.63s\" is not one of the pools; did you mean \"%s\"?", name, nearest);
+	else if (pool == CONF_NONE)
+		report_value(report, place, "\"%.63s\" is not one of the pools", name);
+	return pool;
+}
+
 static void finish_listener(struct report *report, const struct node *node, const struct conf *conf,
     struct conf_listener *listener)
 {
 	if (listener->idle_timeout_us == 0)
 		listener->idle_timeout_us =
 		    listener->mode == CONF_MODE_TCP ? TCP_IDLE_US : HTTP_IDLE_US;
-	const struct node *pool = node_child(node, "pool");
-	listener->pool = CONF_NONE;
-	if (!pool || pool->kind != NODE_STRING)
-		return;
-	const char *name = node_string(pool), *nearest = NULL;
-	listener->pool = find_pool(conf, name, &nearest);
-	if (listener->pool == CONF_NONE && nearest)
-		report_value(report, pool,
-		    "\"%.63s\" is not one of the pools; did you mean \"%s\"?", name, nearest);
-	else if (listener->pool == CONF_NONE)
-		report_value(report, pool, "\"%.63s\" is not one of the pools", name);
+	listener->pool = resolve_pool(report, node_child(node, "pool"), conf);
+}
+
+static uint64_t shorter(uint64_t a_us, uint64_t b_us)
+{
+	return a_us < b_us ? a_us : b_us;
+}
+
+static void finish_track(struct report *report, const struct node *node, const struct conf *conf,
+    struct conf_track *track)
+{
+	const struct node *entry = first_of(node_child(node, "pools"));
+	for (uint32_t i = 0; i < track->n_pools; i++, entry = entry->next) {
+		uint32_t pool = resolve_pool(report, shorthand_place(entry, "name"), conf);
+		track->pools[i].pool = pool;
+		if (pool != CONF_NONE)
+			conf->pools[pool].tracked = true;
+	}
+	for (uint32_t i = 0; i < track->n_addresses; i++) {
+		struct conf_track_address *address = &track->addresses[i];
+		if (address->timeout_us == 0)
+			address->timeout_us = shorter(PING_US, address->interval_us);
+	}
+	for (uint32_t i = 0; i < track->n_scripts; i++) {
+		struct conf_track_script *script = &track->scripts[i];
+		if (script->timeout_us == 0)
+			script->timeout_us = shorter(PROBE_US, script->interval_us);
+	}
 }
 
 static int finish_pool(struct arena *arena, struct conf_pool *pool)
@@ -181,8 +215,7 @@ static int finish_pool(struct arena *arena, struct conf_pool *pool)
 	char text[ADDR_TEXT_MAX];
 	struct conf_health *health = &pool->health;
 	if (health->kind != CONF_HEALTH_NONE && health->timeout_us == 0)
-		health->timeout_us =
-		    health->interval_us < PROBE_US ? health->interval_us : PROBE_US;
+		health->timeout_us = shorter(PROBE_US, health->interval_us);
 	for (uint32_t i = 0; i < pool->n_targets; i++) {
 		addr_format(&pool->targets[i].addr, text);
 		pool->targets[i].text = arena_copy(arena, text, strlen(text));
@@ -212,6 +245,9 @@ int check_finish(
 	const struct node *node = first_of(node_child(root, "listeners"));
 	for (uint32_t i = 0; i < conf->n_listeners; i++, node = node->next)
 		finish_listener(report, node, conf, &conf->listeners[i]);
+	node = first_of(node_child(root, "virtual_routers"));
+	for (uint32_t i = 0; i < conf->n_routers; i++, node = node->next)
+		finish_track(report, node_child(node, "track"), conf, &conf->routers[i].track);
 	for (uint32_t i = 0; i < conf->n_pools; i++) {
 		if (finish_pool(arena, &conf->pools[i]) < 0)
 			return -ENOMEM;
@@ -279,6 +315,92 @@ static void check_vip(struct report *report, const struct node *node, const stru
 	}
 }
 
+/* A check must end before the next one begins. */
+static void check_timeout(
+    struct report *report, const struct node *check, uint64_t interval_us, uint64_t timeout_us)
+{
+	char is[32], limit[32];
+	const struct node *timeout = node_child(check, "timeout");
+	if (timeout && interval_us > 0 && timeout_us > interval_us)
+		report_value(report, timeout, "%s is longer than the interval, %s",
+		    value_format_number(CONF_DURATION, timeout_us, is, sizeof(is)),
+		    value_format_number(CONF_DURATION, interval_us, limit, sizeof(limit)));
+}
+
+/* Whoever asks itself learns nothing about the network. */
+static void check_foreign(struct report *report, const struct node *place, const struct conf *conf,
+    const struct addr *addr)
+{
+	char ip[ADDR_TEXT_MAX];
+	check_unicast(report, place, addr);
+	for (uint32_t i = 0; is_set(addr) && i < conf->n_nodes; i++) {
+		if (addr_equal_ip(addr, &conf->nodes[i].address))
+			report_value(report, place, "%s is the own address of node %s",
+			    addr_format_ip(addr, ip), conf->nodes[i].name);
+	}
+}
+
+static void check_tracked_addresses(struct report *report, const struct node *node,
+    const struct conf *conf, const struct conf_track *track, struct places *places)
+{
+	const struct node *entry = first_of(node_child(node, "addresses"));
+	for (uint32_t i = 0; i < track->n_addresses; i++, entry = entry->next) {
+		const struct conf_track_address *address = &track->addresses[i];
+		const struct node *place = shorthand_place(entry, "address");
+		check_foreign(report, place, conf, &address->address);
+		places_add(places, &address->address, place);
+		check_timeout(report, entry, address->interval_us, address->timeout_us);
+	}
+	const struct node *witness = node_child(node, "witness");
+	if (witness)
+		check_foreign(report, witness, conf, &track->witness);
+}
+
+static void check_tracked_pools(struct report *report, const struct node *node,
+    const struct conf *conf, const struct conf_track *track)
+{
+	const struct node *entry = first_of(node_child(node, "pools"));
+	for (uint32_t i = 0; i < track->n_pools; i++, entry = entry->next) {
+		uint32_t index = track->pools[i].pool;
+		if (index != CONF_NONE && conf->pools[index].health.kind == CONF_HEALTH_NONE)
+			report_value(report, shorthand_place(entry, "name"),
+			    "pool %s has no health check to go by", conf->pools[index].name);
+	}
+}
+
+static int check_track(struct report *report, const struct node *node, const struct conf *conf,
+    const struct conf_track *track, struct places *places)
+{
+	check_tracked_pools(report, node, conf, track);
+	const struct node *entry = first_of(node_child(node, "scripts"));
+	for (uint32_t i = 0; i < track->n_scripts; i++, entry = entry->next) {
+		const struct conf_track_script *script = &track->scripts[i];
+		const struct node *command = node_child(entry, "command");
+		if (script->n_command > 0 && script->command[0] && script->command[0][0] != '/')
+			report_value(report, first_of(command), "\"%.63s\" is not an absolute path",
+			    script->command[0]);
+		check_timeout(report, entry, script->interval_us, script->timeout_us);
+	}
+	check_tracked_addresses(report, node, conf, track, places);
+	return places_check(places, report);
+}
+
+/* Who moves together must come back by the same rule. */
+static void check_group(
+    struct report *report, const struct node *entry, const struct conf *conf, uint32_t index)
+{
+	const struct conf_router *router = &conf->routers[index];
+	for (uint32_t i = 0; i < index && router->group; i++) {
+		const struct conf_router *other = &conf->routers[i];
+		if (other->group && strcmp(other->group, router->group) == 0 &&
+		    other->failback != router->failback) {
+			report_value(report, node_child(entry, "group"),
+			    "%s of this group has another failback", other->name);
+			return;
+		}
+	}
+}
+
 static void check_router(
     struct report *report, const struct node *entry, const struct conf *conf, uint32_t index)
 {
@@ -315,7 +437,16 @@ static int check_routers(
 			places_add(places, &router->addresses[j].addr, vip);
 		}
 	}
-	return places_check(places, report);
+	if (places_check(places, report) < 0)
+		return -ENOMEM;
+	entry = first_of(map);
+	for (uint32_t i = 0; i < conf->n_routers; i++, entry = entry->next) {
+		check_group(report, entry, conf, i);
+		if (check_track(report, node_child(entry, "track"), conf, &conf->routers[i].track,
+			places) < 0)
+			return -ENOMEM;
+	}
+	return 0;
 }
 
 static void check_listener(struct report *report, const struct node *entry, const struct conf *conf,
@@ -368,24 +499,19 @@ static int check_pools(
     struct report *report, const struct node *root, const struct conf *conf, struct places *places)
 {
 	const struct node *entry = first_of(node_child(root, "pools"));
-	char is[32], limit[32];
 	for (uint32_t i = 0; i < conf->n_pools; i++, entry = entry->next) {
 		const struct conf_pool *pool = &conf->pools[i];
 		const struct node *target = first_of(node_child(entry, "targets"));
-		const struct node *timeout = node_child(node_child(entry, "health"), "timeout");
 		for (uint32_t j = 0; j < pool->n_targets; j++, target = target->next) {
-			check_unicast(report, target_place(target), &pool->targets[j].addr);
-			places_add(places, &pool->targets[j].addr, target_place(target));
+			check_unicast(
+			    report, shorthand_place(target, "address"), &pool->targets[j].addr);
+			places_add(
+			    places, &pool->targets[j].addr, shorthand_place(target, "address"));
 		}
 		if (places_check(places, report) < 0)
 			return -ENOMEM;
-		if (timeout && pool->health.interval_us > 0 &&
-		    pool->health.timeout_us > pool->health.interval_us)
-			report_value(report, timeout, "%s is longer than the interval, %s",
-			    value_format_number(
-				CONF_DURATION, pool->health.timeout_us, is, sizeof(is)),
-			    value_format_number(
-				CONF_DURATION, pool->health.interval_us, limit, sizeof(limit)));
+		check_timeout(report, node_child(entry, "health"), pool->health.interval_us,
+		    pool->health.timeout_us);
 	}
 	return 0;
 }

@@ -22,6 +22,8 @@
 #define CONF_POOLS_MAX     1024
 #define CONF_TARGETS_MAX   1024 /* per pool */
 #define CONF_WORKERS_MAX   64
+#define CONF_TRACKED_MAX   8  /* of each kind, per virtual router */
+#define CONF_ARGUMENTS_MAX 16 /* of a script, its path among them */
 #define CONF_KEY_LEN       32
 #define CONF_NONE          UINT32_MAX /* an index that points nowhere */
 
@@ -40,6 +42,43 @@ struct conf_vip {
 	uint8_t prefix; /* as written; the kernel gets /32 or /128 */
 };
 
+/* What a virtual router watches besides its peer. weight: how much a failure takes from the
+ * priority; 0: a failure is a fault. */
+struct conf_track_interface {
+	const char *name;
+	uint8_t weight;
+};
+
+struct conf_track_pool {
+	uint32_t pool;    /* index into conf.pools */
+	uint8_t at_least; /* per cent of its targets that must be up */
+	uint8_t weight;
+};
+
+struct conf_track_address {
+	struct addr address;
+	uint64_t interval_us, timeout_us;
+	uint16_t rise, fall;
+	uint8_t weight;
+};
+
+struct conf_track_script {
+	const char **command;
+	uint32_t n_command;
+	uint64_t interval_us, timeout_us;
+	uint16_t rise, fall;
+	uint8_t weight;
+};
+
+struct conf_track {
+	struct conf_track_interface *interfaces;
+	struct conf_track_pool *pools;
+	struct conf_track_address *addresses;
+	struct conf_track_script *scripts;
+	uint32_t n_interfaces, n_pools, n_addresses, n_scripts;
+	struct addr witness; /* or none */
+};
+
 struct conf_router {
 	const char *name;
 	uint8_t vrid; /* 1..255 */
@@ -50,7 +89,10 @@ struct conf_router {
 	enum conf_failback failback;
 	enum conf_vrrp_mode mode;
 	enum conf_checksum checksum;
-	uint8_t version; /* 3 */
+	uint8_t version;           /* 3 */
+	const char *group;         /* or NULL */
+	uint64_t startup_delay_us; /* at most so long without promotion on a silent link */
+	struct conf_track track;
 };
 
 enum conf_listener_mode { CONF_MODE_HTTP, CONF_MODE_TCP };
@@ -115,6 +157,7 @@ struct conf_pool {
 	    response_timeout_us; /* from the end of the request to the first byte of the response */
 	uint16_t retries;        /* on other targets, before a byte of the response, where safe */
 	bool fail_open;          /* all down: use all, instead of 503 */
+	bool tracked;            /* by a virtual router */
 };
 
 enum conf_sync_sessions { CONF_SYNC_ASYNC, CONF_SYNC_ACKED };

@@ -34,15 +34,18 @@ static bool is_interface(const char *text)
 	       strcmp(text, "..") != 0;
 }
 
-static bool is_file(const char *text)
+static bool is_argument(const char *text)
 {
-	if (text[0] != '/' || text[1] == '\0')
-		return false;
 	for (; *text; text++) {
 		if ((unsigned char)*text < ' ' || *text == 0x7f)
 			return false;
 	}
 	return true;
+}
+
+static bool is_file(const char *text)
+{
+	return text[0] == '/' && text[1] != '\0' && is_argument(text);
 }
 
 static bool is_url_path(const char *text)
@@ -71,6 +74,8 @@ const struct conf_format conf_format_interface = {
     "the name of a network interface", "^(?!\\.{1,2}$)[!-.0-9;-~]+$", 15, is_interface};
 const struct conf_format conf_format_file = {
     "an absolute path", "^/[^\\x00-\\x1f\\x7f]+$", 4095, is_file};
+const struct conf_format conf_format_argument = {
+    "text without control characters", "^[^\\x00-\\x1f\\x7f]*$", 1024, is_argument};
 const struct conf_format conf_format_url_path = {
     "a path that begins with \"/\"", "^/[!\\x22$-~]*$", 1024, is_url_path};
 const struct conf_format conf_format_host = {

@@ -12,6 +12,7 @@ enum conf_type {
 	CONF_INT,
 	CONF_DURATION, /* "10s" -> microseconds */
 	CONF_SIZE,     /* "16KiB" -> bytes */
+	CONF_PERCENT,  /* "50%" -> 50 */
 	CONF_ENUM,     /* one of `words` -> its number */
 	CONF_WORD,     /* one of `words`, kept as text */
 	CONF_STRING,   /* as `format` demands */

@@ -70,11 +70,19 @@ bool value_parse_size(const char *text, uint64_t *out)
 	return parse_with_unit(text, size_units, out);
 }
 
+/* A whole number of them. */
+static bool parse_percent(const char *text, uint64_t *out)
+{
+	static const struct unit units[] = {{"%", 1}, {NULL, 0}};
+	return parse_with_unit(text, units, out);
+}
+
 char *value_format_number(enum conf_type type, uint64_t value, char *buf, size_t size)
 {
 	const struct unit *unit = type == CONF_DURATION ? duration_units : size_units;
-	if (type == CONF_INT) {
-		snprintf(buf, size, "%llu", (unsigned long long)value);
+	if (type == CONF_INT || type == CONF_PERCENT) {
+		snprintf(buf, size, "%llu%s", (unsigned long long)value,
+		    type == CONF_PERCENT ? "%" : "");
 		return buf;
 	}
 	if (value == 0) {
@@ -109,6 +117,8 @@ static char *list_wish(const struct conf_key *key, char buf[VALUE_WISH_MAX])
 {
 	char each[VALUE_WISH_MAX];
 	const struct conf_object *object = key->element->object;
+	if (object && !object->shorthand)
+		return text_copy(buf, VALUE_WISH_MAX, "a list of objects");
 	value_wish(object ? conf_schema_find(object, object->shorthand) : key->element, each);
 	if (key->one_or_list)
 		text_append(buf, VALUE_WISH_MAX, 0, "%s, or a list of them", each);
@@ -118,6 +128,12 @@ static char *list_wish(const struct conf_key *key, char buf[VALUE_WISH_MAX])
 	return buf;
 }
 
+static bool is_number(enum conf_type type)
+{
+	return type == CONF_INT || type == CONF_DURATION || type == CONF_SIZE ||
+	       type == CONF_PERCENT;
+}
+
 char *value_wish(const struct conf_key *key, char buf[VALUE_WISH_MAX])
 {
 	static const char *const texts[] = {
@@ -125,6 +141,7 @@ char *value_wish(const struct conf_key *key, char buf[VALUE_WISH_MAX])
 	    [CONF_INT] = "an integer in ",
 	    [CONF_DURATION] = "a duration like \"10s\" or \"100ms\" in ",
 	    [CONF_SIZE] = "a size like \"16KiB\" in ",
+	    [CONF_PERCENT] = "a share like \"50%\" in ",
 	    [CONF_ENUM] = "one of ",
 	    [CONF_WORD] = "one of ",
 	    [CONF_ENDPOINT] = "ADDRESS:PORT like \"192.0.2.10:80\" or \"[2001:db8::10]:80\"",
@@ -142,7 +159,7 @@ char *value_wish(const struct conf_key *key, char buf[VALUE_WISH_MAX])
 	}
 	bool fixed = key->type == CONF_INT && key->min == key->max;
 	size_t used = text_append(buf, VALUE_WISH_MAX, 0, "%s", fixed ? "" : texts[key->type]);
-	if (key->type == CONF_INT || key->type == CONF_DURATION || key->type == CONF_SIZE)
+	if (is_number(key->type))
 		append_range(key, buf, VALUE_WISH_MAX, used);
 	for (const char *const *word = key->words; word && *word; word++)
 		used = text_append(
@@ -194,8 +211,11 @@ static bool parse_quantity(
 {
 	if (kind != NODE_STRING)
 		return false;
-	return type == CONF_SIZE ? value_parse_size(text, value)
-				 : value_parse_duration(text, value);
+	switch (type) {
+	case CONF_SIZE: return value_parse_size(text, value);
+	case CONF_PERCENT: return parse_percent(text, value);
+	default: return value_parse_duration(text, value);
+	}
 }
 
 static int parse_number(const struct conf_key *key, enum node_kind kind, const char *text,
@@ -329,7 +349,8 @@ int value_parse(const struct conf_key *key, enum node_kind kind, const char *tex
 	case CONF_BOOL: return parse_bool(key, kind, text, shown, field, err);
 	case CONF_INT:
 	case CONF_DURATION:
-	case CONF_SIZE: return parse_number(key, kind, text, shown, field, err);
+	case CONF_SIZE:
+	case CONF_PERCENT: return parse_number(key, kind, text, shown, field, err);
 	case CONF_ENUM:
 	case CONF_WORD: return parse_word(key, kind, text, shown, field, err);
 	case CONF_STRING:
@@ -361,6 +382,7 @@ char *value_format(const struct conf_key *key, const void *field, char buf[VALUE
 	case CONF_INT:
 	case CONF_DURATION:
 	case CONF_SIZE:
+	case CONF_PERCENT:
 		return value_format_number(key->type, fetch(key, field), buf, VALUE_TEXT_MAX);
 	case CONF_ENUM: text = key->words[fetch(key, field)]; break;
 	case CONF_WORD:

@@ -109,6 +109,21 @@ static bool sanitise_config(struct ipc_config *config)
 	return true;
 }
 
+static bool sanitise_router(struct ipc_router *router)
+{
+	END_TEXT(router->name);
+	END_TEXT(router->interface);
+	END_TEXT(router->group);
+	if (router->n_addresses > IPC_ADDRESSES_MAX || router->n_tracked > IPC_TRACKED_MAX)
+		return false;
+	for (unsigned i = 0; i < router->n_tracked; i++) {
+		END_TEXT(router->tracked[i].name);
+		if (router->tracked[i].kind >= IPC_TRACKED_KIND_COUNT)
+			return false;
+	}
+	return true;
+}
+
 static bool sanitise_router_state(struct ipc_router_state *state)
 {
 	END_TEXT(state->name);
@@ -116,6 +131,16 @@ static bool sanitise_router_state(struct ipc_router_state *state)
 	END_TEXT(state->reason);
 	FIX_BOOL(state->replay);
 	FIX_BOOL(state->removed);
+	if (state->n_parts > IPC_TRACKED_MAX)
+		return false;
+	for (unsigned i = 0; i < state->n_parts; i++) {
+		struct ipc_part *part = &state->parts[i];
+		FIX_BOOL(part->failing);
+		END_TEXT(part->name);
+		END_TEXT(part->why);
+		if (part->kind >= IPC_TRACKED_KIND_COUNT)
+			return false;
+	}
 	return state->n_addresses <= IPC_ADDRESSES_MAX && state->role <= IPC_ROLE_FAULT &&
 	       state->previous <= IPC_ROLE_FAULT;
 }
@@ -136,10 +161,13 @@ static bool sanitise(union ipc_message *msg)
 		FIX_BOOL(msg->heartbeat.stuck);
 		return true;
 	case IPC_RELOAD_RESULT: END_TEXT(msg->reload_result.text); return true;
-	case IPC_ROUTER:
-		END_TEXT(msg->router.name);
-		END_TEXT(msg->router.interface);
-		return msg->router.n_addresses <= IPC_ADDRESSES_MAX;
+	case IPC_ROUTER: return sanitise_router(&msg->router);
+	case IPC_POOL: END_TEXT(msg->pool.name); return true;
+	case IPC_SCRIPT:
+		END_TEXT(msg->script.router);
+		END_TEXT(msg->script.reason);
+		FIX_BOOL(msg->script.good);
+		return msg->script.index < IPC_TRACKED_MAX;
 	case IPC_RESIGN:
 		END_TEXT(msg->resign.name);
 		END_TEXT(msg->resign.reason);

@@ -5,10 +5,10 @@
  *	yoked  --CONFIG+fd, LISTENER+fd.., CONFIG_END, QUIESCE, SHUTDOWN-->  yoke-proxy
  *	yoked  <--APPLIED, HEARTBEAT, RELOAD, QUIET--                        yoke-proxy
  *	yoked  --RELOAD_RESULT-->                                            yoke-proxy
- *	yoked  --ROUTER.., ROUTERS_END, LINK+fd, SHUTDOWN-->                 yoke-vrrp
+ *	yoked  --ROUTER.., ROUTERS_END, LINK+fd, SCRIPT, SHUTDOWN-->         yoke-vrrp
  *	yoked  <--APPLIED, HEARTBEAT, ROUTER_STATE--                         yoke-vrrp
  *	yoked  --LINK+fd-->                                                  yoke-proxy
- *	yoke-proxy --HEARTBEAT, RESIGN-->  yoke-vrrp
+ *	yoke-proxy --HEARTBEAT, POOL, RESIGN-->  yoke-vrrp
  *	yoke-proxy <--ROUTER_STATE, RESIGN_RESULT-- yoke-vrrp
  *
  * The child's end of the channel to yoked is always file descriptor IPC_CHILD_FD. EOF on a channel
@@ -29,6 +29,7 @@
 #define IPC_USER_MAX      32
 #define IPC_TOKEN_MAX     128
 #define IPC_KEY_LEN       32
+#define IPC_TRACKED_MAX   32 /* per virtual router */
 
 #define IPC_TYPES(X)                    \
 	X(CONFIG, config)               \
@@ -45,6 +46,8 @@
 	X(ROUTER, router)               \
 	X(ROUTERS_END, routers_end)     \
 	X(ROUTER_STATE, router_state)   \
+	X(POOL, pool)                   \
+	X(SCRIPT, script)               \
 	X(RESIGN, resign)               \
 	X(RESIGN_RESULT, resign_result)
 
@@ -159,6 +162,26 @@ struct ipc_vip {
 	uint8_t prefix;
 };
 
+/* What a virtual router watches besides its peer. The kind says who knows: yoke-vrrp itself asks
+ * for interfaces and addresses, the proxy tells of pools (POOL), yoked of scripts (SCRIPT). */
+enum ipc_tracked_kind {
+	IPC_TRACKED_INTERFACE,
+	IPC_TRACKED_POOL,
+	IPC_TRACKED_ADDRESS,
+	IPC_TRACKED_SCRIPT,
+	IPC_TRACKED_KIND_COUNT
+};
+
+struct ipc_tracked {
+	uint8_t kind;     /* enum ipc_tracked_kind */
+	uint8_t weight;   /* what a failure takes from the priority; 0: it is a fault */
+	uint8_t at_least; /* pool: per cent of its targets that must be up */
+	uint16_t rise, fall;
+	uint32_t interval_us, timeout_us;
+	struct addr address;
+	char name[IPC_NAME_MAX]; /* of the interface or the pool; the program of a script */
+};
+
 /* One virtual router of the new set; unchanged ones go on undisturbed, missing ones resign. */
 struct ipc_router {
 	struct ipc_header header;
@@ -170,9 +193,15 @@ struct ipc_router {
 	uint8_t mode;     /* enum conf_vrrp_mode */
 	uint8_t checksum; /* enum conf_checksum */
 	uint8_t n_addresses;
+	uint8_t n_tracked;
+	uint8_t peer_priority; /* as configured */
 	uint32_t advertise_us;
-	struct addr local, peer; /* the nodes' addresses (unicast; source of adverts) */
+	uint32_t startup_delay_us;
+	struct addr local, peer;  /* the nodes' addresses (unicast; source of adverts) */
+	struct addr witness;      /* or none */
+	char group[IPC_NAME_MAX]; /* or "" */
 	struct ipc_vip addresses[IPC_ADDRESSES_MAX];
+	struct ipc_tracked tracked[IPC_TRACKED_MAX];
 };
 
 struct ipc_routers_end {
@@ -183,20 +212,48 @@ struct ipc_routers_end {
 
 enum ipc_router_role { IPC_ROLE_INITIALIZE, IPC_ROLE_BACKUP, IPC_ROLE_ACTIVE, IPC_ROLE_FAULT };
 
-/* Sent at each change, and for every router when a link is new. */
+/* A part of a priority: a tracked thing. */
+struct ipc_part {
+	bool failing;
+	uint8_t kind;   /* enum ipc_tracked_kind */
+	uint8_t weight; /* 0: a fault */
+	char name[40];
+	char why[64]; /* "no answer in 200 ms" */
+};
+
+/* Sent at each change, also of a part, and for every router when a link is new. */
 struct ipc_router_state {
 	struct ipc_header header;
 	char name[IPC_NAME_MAX];
 	char interface[16];
 	uint8_t vrid;
 	uint8_t role, previous; /* enum ipc_router_role */
-	uint8_t priority;
+	uint8_t priority;       /* effective: */
+	uint8_t configured;     /* less the weights of the parts that fail */
+	uint8_t n_parts;
 	bool replay;  /* the state, not a change: for a link that is new */
 	bool removed; /* the router left the configuration */
 	uint8_t n_addresses;
 	uint64_t since_us; /* CLOCK_MONOTONIC of the change */
 	struct ipc_vip addresses[IPC_ADDRESSES_MAX];
 	char reason[IPC_REASON_MAX];
+	struct ipc_part parts[IPC_TRACKED_MAX];
+};
+
+/* A tracked pool as this node's own checks see it. At each change, and now and then. */
+struct ipc_pool {
+	struct ipc_header header;
+	char name[IPC_NAME_MAX];
+	uint32_t up, total;
+};
+
+/* A tracked script has run. */
+struct ipc_script {
+	struct ipc_header header;
+	char router[IPC_NAME_MAX];
+	uint8_t index; /* in the router's list of tracked things */
+	bool good;
+	char reason[IPC_REASON_MAX]; /* the first line that it wrote, or what became of it */
 };
 
 /* Give the VIP to the peer now. Empty name: every router. */

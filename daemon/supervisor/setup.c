@@ -17,6 +17,8 @@
 
 #define CONFIG_SIZE_MAX (4U << 20)
 #define FALLBACK_USER   "nobody"
+
+_Static_assert(4 * CONF_TRACKED_MAX <= IPC_TRACKED_MAX, "all that is tracked fits a message");
 #define HOW_TO_MAKE_A_KEY                                              \
 	"make one with: (umask 077; head -c 32 /dev/urandom | base64 " \
 	"> /etc/yoke/sync.key), and copy it to the peer"
@@ -372,6 +374,56 @@ void setup_config_message(
 	text_copy(config->file, sizeof(config->file), setup->file);
 }
 
+static struct ipc_tracked *add_tracked(
+    struct ipc_router *to, enum ipc_tracked_kind kind, uint8_t weight, const char *name)
+{
+	struct ipc_tracked *tracked = &to->tracked[to->n_tracked++];
+	tracked->kind = (uint8_t)kind;
+	tracked->weight = weight;
+	text_copy(tracked->name, sizeof(tracked->name), name);
+	return tracked;
+}
+
+static void set_rhythm(struct ipc_tracked *tracked, uint64_t interval_us, uint64_t timeout_us,
+    uint16_t rise, uint16_t fall)
+{
+	tracked->interval_us = (uint32_t)(interval_us < UINT32_MAX ? interval_us : UINT32_MAX);
+	tracked->timeout_us = (uint32_t)(timeout_us < UINT32_MAX ? timeout_us : UINT32_MAX);
+	tracked->rise = rise;
+	tracked->fall = fall;
+}
+
+static void add_all_tracked(
+    const struct conf *conf, const struct conf_track *track, struct ipc_router *to)
+{
+	for (uint32_t i = 0; i < track->n_interfaces; i++)
+		add_tracked(to, IPC_TRACKED_INTERFACE, track->interfaces[i].weight,
+		    track->interfaces[i].name);
+	for (uint32_t i = 0; i < track->n_pools; i++) {
+		const struct conf_track_pool *from = &track->pools[i];
+		const struct conf_pool *pool = &conf->pools[from->pool];
+		struct ipc_tracked *tracked =
+		    add_tracked(to, IPC_TRACKED_POOL, from->weight, pool->name);
+		tracked->at_least = from->at_least;
+		/* How long its targets' failure takes to be noticed; rise and fall were theirs. */
+		set_rhythm(tracked, pool->health.interval_us * pool->health.fall,
+		    pool->health.timeout_us, 1, 1);
+	}
+	for (uint32_t i = 0; i < track->n_addresses; i++) {
+		const struct conf_track_address *from = &track->addresses[i];
+		struct ipc_tracked *tracked =
+		    add_tracked(to, IPC_TRACKED_ADDRESS, from->weight, "");
+		tracked->address = from->address;
+		set_rhythm(tracked, from->interval_us, from->timeout_us, from->rise, from->fall);
+	}
+	for (uint32_t i = 0; i < track->n_scripts; i++) {
+		const struct conf_track_script *from = &track->scripts[i];
+		set_rhythm(add_tracked(to, IPC_TRACKED_SCRIPT, from->weight, from->command[0]),
+		    from->interval_us, from->timeout_us, from->rise, from->fall);
+	}
+	to->witness = track->witness;
+}
+
 void setup_router_message(const struct setup *setup, uint32_t index, union ipc_message *msg)
 {
 	const struct conf *conf = setup->conf;
@@ -389,8 +441,13 @@ void setup_router_message(const struct setup *setup, uint32_t index, union ipc_m
 		to->priority = conf->nodes[conf->self].priority;
 		to->local = conf->nodes[conf->self].address;
 	}
-	if (conf->peer != CONF_NONE)
+	if (conf->peer != CONF_NONE) {
 		to->peer = conf->nodes[conf->peer].address;
+		to->peer_priority = conf->nodes[conf->peer].priority;
+	}
+	to->startup_delay_us = (uint32_t)from->startup_delay_us;
+	text_copy(to->group, sizeof(to->group), from->group ? from->group : "");
+	add_all_tracked(conf, &from->track, to);
 	for (uint32_t i = 0; i < from->n_addresses && i < IPC_ADDRESSES_MAX; i++) {
 		to->addresses[i].addr = from->addresses[i].addr;
 		to->addresses[i].prefix = from->addresses[i].prefix;

@@ -231,6 +231,59 @@ static uint64_t hash_of(const char *text)
 	"{\"listeners\":{\"w\":{\"bind\":\"127.0.0.1:80\",\"pool\":\"p\"" listener "}}," \
 	"\"pools\":{\"p\":{\"targets\":[\"10.0.0.1:80\",\"10.0.0.2:80\"]" pool "}}" more "}"
 
+#define ROUTER                                                                                  \
+	"{\"nodes\": {\"a\": {\"address\": \"10.0.0.1\"}, \"b\": {\"address\": \"10.0.0.2\"}}," \
+	"\"sync\": {\"key_file\": \"/k\"},"                                                     \
+	"\"pools\": {\"x\": {\"targets\": [\"10.0.0.8:80\"]},"                                  \
+	"\"web\": {\"targets\": [\"10.0.0.9:80\"], \"health\": {\"tcp\": {}}}},"                \
+	"\"virtual_routers\": {\"v\": {\"vrid\": 1, \"interface\": \"eth0\","                   \
+	"\"addresses\": [\"10.0.0.10/24\"]"
+
+static void what_is_tracked(void)
+{
+	struct conf *conf = load(
+	    ROUTER ", \"group\": \"g\", \"track\": {\"interfaces\": [\"eth1\", {\"name\": \"eth2\","
+		   "\"weight\": 20}], \"pools\": [\"web\"], \"addresses\": [\"10.0.0.254\","
+		   "{\"address\": \"2001:db8::1\", \"interval\": \"100ms\"}],"
+		   "\"scripts\": [{\"command\": [\"/bin/c\", \"-x\"], \"weight\": 10}],"
+		   "\"witness\": \"10.0.0.253\"}}}}");
+	const struct conf_router *router = &conf->routers[0];
+	const struct conf_track *track = &router->track;
+	CU_ASSERT_STRING_EQUAL(router->group, "g");
+	CU_ASSERT_EQUAL(router->startup_delay_us, 3 * S);
+	CU_ASSERT_EQUAL_FATAL(track->n_interfaces, 2);
+	CU_ASSERT_STRING_EQUAL(track->interfaces[0].name, "eth1");
+	CU_ASSERT_EQUAL(track->interfaces[0].weight, 0);
+	CU_ASSERT_EQUAL(track->interfaces[1].weight, 20);
+	CU_ASSERT_EQUAL_FATAL(track->n_pools, 1);
+	CU_ASSERT_EQUAL(track->pools[0].pool, 1);
+	CU_ASSERT_EQUAL(track->pools[0].at_least, 50);
+	CU_ASSERT_FALSE(conf->pools[0].tracked);
+	CU_ASSERT_TRUE(conf->pools[1].tracked);
+	CU_ASSERT_EQUAL_FATAL(track->n_addresses, 2);
+	assert_ip(&track->addresses[0].address, "10.0.0.254");
+	CU_ASSERT_EQUAL(track->addresses[0].interval_us, 500 * MS);
+	CU_ASSERT_EQUAL(track->addresses[0].timeout_us, 200 * MS);
+	CU_ASSERT_EQUAL(track->addresses[0].rise, 2);
+	CU_ASSERT_EQUAL(track->addresses[0].fall, 3);
+	CU_ASSERT_EQUAL(track->addresses[1].timeout_us, 100 * MS);
+	CU_ASSERT_EQUAL_FATAL(track->n_scripts, 1);
+	CU_ASSERT_EQUAL_FATAL(track->scripts[0].n_command, 2);
+	CU_ASSERT_STRING_EQUAL(track->scripts[0].command[1], "-x");
+	CU_ASSERT_EQUAL(track->scripts[0].timeout_us, 1 * S);
+	CU_ASSERT_EQUAL(track->scripts[0].rise, 1);
+	CU_ASSERT_EQUAL(track->scripts[0].fall, 2);
+	assert_ip(&track->witness, "10.0.0.253");
+	conf_free(conf);
+
+	conf = load(ROUTER "}}}");
+	CU_ASSERT_PTR_NULL(conf->routers[0].group);
+	CU_ASSERT_EQUAL(conf->routers[0].track.n_pools, 0);
+	CU_ASSERT_EQUAL(conf->routers[0].track.witness.sa.sa_family, AF_UNSPEC);
+	CU_ASSERT_FALSE(conf->pools[1].tracked);
+	conf_free(conf);
+}
+
 static void hash_is_of_the_meaning(void)
 {
 	uint64_t hash = hash_of(BASE("", "", ""));
@@ -402,7 +455,7 @@ static void says_when_a_file_cannot_be_read(void)
 }
 
 UNIT_MAIN("conf/load", UNIT(minimal_example), UNIT(top_level_defaults), UNIT(pair_example),
-    UNIT(pair_example_pools), UNIT(keys_beyond_the_examples), UNIT(hash_is_of_the_meaning),
-    UNIT(selects_the_node), UNIT(reload_names_what_needs_a_restart),
+    UNIT(what_is_tracked), UNIT(pair_example_pools), UNIT(keys_beyond_the_examples),
+    UNIT(hash_is_of_the_meaning), UNIT(selects_the_node), UNIT(reload_names_what_needs_a_restart),
     UNIT(reload_stands_another_number_of_cpus), UNIT(reload_does_not_swap_the_nodes),
     UNIT(says_when_a_file_cannot_be_read))

@@ -191,6 +191,89 @@ static void a_pair_needs_its_key(void)
 	setup_free(setup);
 }
 
+static void a_router_message_has_all_that_is_tracked(void)
+{
+	struct conf_pool pools[] = {
+	    {.name = "web", .health = {.interval_us = 200, .timeout_us = 100, .fall = 3}}};
+	struct conf_node nodes[] = {{.name = "a", .priority = 150}, {.name = "b", .priority = 200}};
+	const char *command[] = {"/bin/true", "x"};
+	struct conf_router router = {
+	    .name = "front",
+	    .interface = "eth0",
+	    .group = "g",
+	    .startup_delay_us = 3000000,
+	    .track = {.interfaces = &(struct conf_track_interface){"eth1", 20},
+		.pools = &(struct conf_track_pool){0, 50, 0},
+		.addresses =
+		    &(struct conf_track_address){
+			.interval_us = 500, .timeout_us = 200, .rise = 2, .fall = 4, .weight = 30},
+		.scripts = &(struct conf_track_script){.command = command,
+		    .n_command = 2,
+		    .interval_us = 9,
+		    .timeout_us = 8,
+		    .rise = 7,
+		    .fall = 6,
+		    .weight = 5},
+		.n_interfaces = 1,
+		.n_pools = 1,
+		.n_addresses = 1,
+		.n_scripts = 1},
+	};
+	struct conf conf = {.nodes = nodes,
+	    .n_nodes = 2,
+	    .self = 0,
+	    .peer = 1,
+	    .routers = &router,
+	    .n_routers = 1,
+	    .pools = pools,
+	    .n_pools = 1};
+	union ipc_message msg;
+	CU_ASSERT(addr_parse_ip("192.0.2.1", &router.track.addresses[0].address));
+	CU_ASSERT(addr_parse_ip("192.0.2.254", &router.track.witness));
+	setup_router_message(&(struct setup){.conf = &conf}, 0, &msg);
+	const struct ipc_router *to = &msg.router;
+	CU_ASSERT_STRING_EQUAL(to->group, "g");
+	CU_ASSERT_EQUAL(to->startup_delay_us, 3000000);
+	CU_ASSERT_EQUAL(to->peer_priority, 200);
+	CU_ASSERT(addr_equal_ip(&to->witness, &router.track.witness));
+	CU_ASSERT_EQUAL_FATAL(to->n_tracked, 4);
+	static const struct ipc_tracked expected[] = {
+	    {.kind = IPC_TRACKED_INTERFACE, .weight = 20, .name = "eth1"},
+	    {.kind = IPC_TRACKED_POOL,
+		.at_least = 50,
+		.interval_us = 600,
+		.timeout_us = 100,
+		.rise = 1,
+		.fall = 1,
+		.name = "web"},
+	    {.kind = IPC_TRACKED_ADDRESS,
+		.weight = 30,
+		.interval_us = 500,
+		.timeout_us = 200,
+		.rise = 2,
+		.fall = 4},
+	    {.kind = IPC_TRACKED_SCRIPT,
+		.weight = 5,
+		.interval_us = 9,
+		.timeout_us = 8,
+		.rise = 7,
+		.fall = 6,
+		.name = "/bin/true"},
+	};
+	for (unsigned i = 0; i < to->n_tracked; i++) {
+		const struct ipc_tracked *got = &to->tracked[i], *want = &expected[i];
+		CU_ASSERT_EQUAL(got->kind, want->kind);
+		CU_ASSERT_EQUAL(got->weight, want->weight);
+		CU_ASSERT_EQUAL(got->at_least, want->at_least);
+		CU_ASSERT_EQUAL(got->interval_us, want->interval_us);
+		CU_ASSERT_EQUAL(got->timeout_us, want->timeout_us);
+		CU_ASSERT_EQUAL(got->rise, want->rise);
+		CU_ASSERT_EQUAL(got->fall, want->fall);
+		CU_ASSERT_STRING_EQUAL(got->name, want->name);
+	}
+	CU_ASSERT(addr_equal_ip(&to->tracked[2].address, &router.track.addresses[0].address));
+}
+
 static void differences_are_counted(void)
 {
 	struct conf_listener la[] = {{.name = "web"}, {.name = "sql"}};
@@ -228,5 +311,6 @@ static void clean_up(void)
 }
 
 UNIT_MAIN("supervisor/setup", UNIT(a_single_balancer), UNIT(errors_leave_nothing),
-    UNIT(the_token_is_read_and_judged), UNIT(a_pair_needs_its_key), UNIT(differences_are_counted),
+    UNIT(the_token_is_read_and_judged), UNIT(a_pair_needs_its_key),
+    UNIT(a_router_message_has_all_that_is_tracked), UNIT(differences_are_counted),
     UNIT(check_reads_the_file_only), UNIT(clean_up))
