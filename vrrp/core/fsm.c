@@ -12,21 +12,22 @@
 enum timer_op {
 	KEEP,
 	STOP,
-	START,  /* Active_Down_Interval of our own interval: nobody was heard yet */
-	ADVER,  /* Advertisement_Interval */
-	DOWN,   /* Active_Down_Interval */
-	LEARN,  /* adopt the advert's interval, then Active_Down_Interval */
-	SKEW,   /* Skew_Time */
-	YIELD,  /* so long that any peer takes over first */
-	AFRESH, /* Advertisement_Interval from now, in a new rhythm */
-	CLAIM,  /* the claim begins: it ends with the timer, but is not too short */
-	BEAT,   /* the next claim */
-	AGAIN,  /* the claim begins anew */
-	OUTBID, /* anew, and longer than the kernel remembers the peer's */
-	WAIT,   /* not before the Active of lower priority yields or dies, unless it defies us */
-	SOON,   /* it has yielded */
-	TRUST,  /* Active_Down_Interval from the peer's evidence; not sooner than before */
-	HOLD,   /* long enough for a better claimant to become Active, and to die unheard */
+	START,    /* Active_Down_Interval of our own interval: nobody was heard yet */
+	ADVER,    /* Advertisement_Interval */
+	DOWN,     /* Active_Down_Interval */
+	LEARN,    /* adopt the advert's interval, then Active_Down_Interval */
+	SKEW,     /* Skew_Time */
+	YIELD,    /* so long that any peer takes over first */
+	AFRESH,   /* Advertisement_Interval from now, in a new rhythm */
+	CLAIM,    /* the claim begins: it ends with the timer, but is not too short */
+	BEAT,     /* the next claim */
+	AGAIN,    /* the claim begins anew */
+	OUTBID,   /* anew, and longer than the kernel remembers the peer's */
+	WAIT,     /* not before the Active of lower priority yields or dies, unless it defies us */
+	SOON,     /* it has yielded */
+	TRUST,    /* Active_Down_Interval from the peer's evidence; not sooner than before */
+	HOLD,     /* long enough for a better claimant to become Active, and to die unheard */
+	POSTPONE, /* it may be otherwise at the next look */
 };
 
 struct cell {
@@ -83,6 +84,7 @@ static const struct cell table[VRRP_STATE_COUNT][VRRP_EVENT_COUNT] =
 		[VRRP_EV_EVIDENCE_BETTER] = IN(VRRP_INITIALIZE),
 		[VRRP_EV_EVIDENCE_VOID] = IN(VRRP_INITIALIZE),
 		[VRRP_EV_HANDOVER] = IN(VRRP_INITIALIZE),
+		[VRRP_EV_HELD] = IN(VRRP_INITIALIZE),
 	    },
 	[VRRP_BACKUP] =
 	    {
@@ -113,6 +115,7 @@ static const struct cell table[VRRP_STATE_COUNT][VRRP_EVENT_COUNT] =
 		[VRRP_EV_EVIDENCE_VOID] =
 		    IN(VRRP_BACKUP),
 		[VRRP_EV_HANDOVER] = {VRRP_CLAIMANT, VRRP_DO_SEND_CLAIM, AGAIN},
+		[VRRP_EV_HELD] = {VRRP_BACKUP, 0, POSTPONE},
 	    },
 	[VRRP_CLAIMANT] =
 	    {
@@ -137,6 +140,7 @@ static const struct cell table[VRRP_STATE_COUNT][VRRP_EVENT_COUNT] =
 		[VRRP_EV_EVIDENCE_BETTER] = {VRRP_BACKUP, VRRP_DO_RELEASE, TRUST},
 		[VRRP_EV_EVIDENCE_VOID] = IN(VRRP_CLAIMANT),
 		[VRRP_EV_HANDOVER] = {VRRP_CLAIMANT, 0, SOON},
+		[VRRP_EV_HELD] = {VRRP_BACKUP, VRRP_DO_RELEASE, POSTPONE},
 		[VRRP_EV_RESIGN] = IN(VRRP_CLAIMANT),
 		[VRRP_EV_FAULT] = {VRRP_FAULT, VRRP_DO_RELEASE, STOP},
 		[VRRP_EV_RECOVERED] = IN(VRRP_CLAIMANT),
@@ -171,6 +175,7 @@ static const struct cell table[VRRP_STATE_COUNT][VRRP_EVENT_COUNT] =
 		[VRRP_EV_EVIDENCE_BETTER] = {VRRP_BACKUP, LEAVE, TRUST},
 		[VRRP_EV_EVIDENCE_VOID] = IN(VRRP_ACTIVE),
 		[VRRP_EV_HANDOVER] = IN(VRRP_ACTIVE),
+		[VRRP_EV_HELD] = IN(VRRP_ACTIVE),
 	    },
 	[VRRP_RECLAIMANT] =
 	    {
@@ -200,6 +205,7 @@ static const struct cell table[VRRP_STATE_COUNT][VRRP_EVENT_COUNT] =
 		[VRRP_EV_EVIDENCE_BETTER] = {VRRP_BACKUP, DROP, TRUST},
 		[VRRP_EV_EVIDENCE_VOID] = IN(VRRP_RECLAIMANT),
 		[VRRP_EV_HANDOVER] = IN(VRRP_RECLAIMANT),
+		[VRRP_EV_HELD] = IN(VRRP_RECLAIMANT),
 	    },
 	[VRRP_FAULT] =
 	    {
@@ -229,6 +235,7 @@ static const struct cell table[VRRP_STATE_COUNT][VRRP_EVENT_COUNT] =
 		[VRRP_EV_EVIDENCE_BETTER] = IN(VRRP_FAULT),
 		[VRRP_EV_EVIDENCE_VOID] = IN(VRRP_FAULT),
 		[VRRP_EV_HANDOVER] = IN(VRRP_FAULT),
+		[VRRP_EV_HELD] = IN(VRRP_FAULT),
 	    },
 };
 
@@ -366,7 +373,10 @@ static void apply_timer(struct vrrp_fsm *fsm, enum timer_op op, uint32_t heard_u
 		    later(fsm->timer_us, fsm->evident_us + vrrp_fsm_active_down_us(fsm));
 		break;
 	case HOLD: fsm->timer_us = later(fsm->timer_us, hold_us(fsm, now_us)); break;
+	case POSTPONE: fsm->timer_us = now_us + lead_us + fsm->active_interval_us / 4; break;
 	}
+	if (op != KEEP)
+		fsm->held = op == POSTPONE;
 }
 
 /* When TIMER means something before timer_us; VRRP_NEVER: it does not. */
@@ -400,6 +410,12 @@ static unsigned step(
 	apply_timer(fsm, cell->timer, heard_us, now_us);
 	fsm->state = cell->next;
 	return actions;
+}
+
+bool vrrp_fsm_wants(const struct vrrp_fsm *fsm, uint64_t now_us)
+{
+	return fsm->state == VRRP_CLAIMANT ||
+	       (fsm->state == VRRP_BACKUP && now_us >= claim_due_us(fsm));
 }
 
 unsigned vrrp_fsm_step(struct vrrp_fsm *fsm, enum vrrp_event event, uint64_t now_us)

@@ -50,6 +50,7 @@ enum vrrp_state {
 	X(EVIDENCE_BETTER)     /* and it is the better of two Actives */             \
 	X(EVIDENCE_VOID)       /* it said so too long ago, or we hear adverts */     \
 	X(HANDOVER)            /* the peer has resigned, and wants us to take it */  \
+	X(HELD)                /* the caller objects to what TIMER would do */       \
 	X(RESIGN)              /* the operator wants the peer to have the VIP */     \
 	X(FAULT)               /* not fit to serve: proxy, link, ... */              \
 	X(RECOVERED)           /* fit again */                                       \
@@ -92,6 +93,7 @@ struct vrrp_fsm {
 	uint64_t lower_us;           /* until then an ignored Active of lower priority may live */
 	unsigned defied;             /* Claimant: adverts that a peer sent in spite of our claim */
 	uint64_t sent_us;            /* when the last advert was ordered */
+	bool held;                   /* its patience is over, but it was HELD since */
 	bool overdue;                /* it was, so late that the peer may have taken over before */
 	uint64_t quiet_us;   /* since when we hear no advert: not before our own promotion */
 	uint64_t evident_us; /* the peer held the VIP then, as it said on another path */
@@ -102,6 +104,11 @@ void vrrp_fsm_init(struct vrrp_fsm *fsm, uint8_t priority, uint32_t interval_us,
 
 /* One event at `now_us`. Returns VRRP_DO_* bits. Adverts go through vrrp_fsm_advert. */
 unsigned vrrp_fsm_step(struct vrrp_fsm *fsm, enum vrrp_event event, uint64_t now_us);
+
+/* TIMER would claim the VIP now, or take it. A caller that knows why it must not (no witness,
+ * others of its group) steps with HELD instead, and is asked again a quarter of an interval later.
+ */
+bool vrrp_fsm_wants(const struct vrrp_fsm *fsm, uint64_t now_us);
 
 /* Which event an advert is. `order`: the sender's address against ours, as memcmp of network order
  * bytes tells (RFC 9568 section 6.4.3). */

@@ -68,6 +68,8 @@ static const struct row {
     {VRRP_BACKUP, VRRP_EV_HANDOVER, VRRP_CLAIMANT, VRRP_DO_SEND_CLAIM, 10000},
     {VRRP_BACKUP, VRRP_EV_FAULT, VRRP_FAULT, 0, NEVER},
     {VRRP_BACKUP, VRRP_EV_STALLED, VRRP_BACKUP, 0, 965625},
+    {VRRP_BACKUP, VRRP_EV_HELD, VRRP_BACKUP, 0, 85000},
+    {VRRP_CLAIMANT, VRRP_EV_HELD, VRRP_BACKUP, VRRP_DO_RELEASE, 85000},
     {VRRP_CLAIMANT, VRRP_EV_SHUTDOWN, VRRP_INITIALIZE, VRRP_DO_RELEASE, NEVER},
     {VRRP_CLAIMANT, VRRP_EV_TIMER, VRRP_CLAIMANT, VRRP_DO_ACQUIRE, KEEP},
     {VRRP_CLAIMANT, VRRP_EV_CLAIM_DUE, VRRP_CLAIMANT, VRRP_DO_SEND_CLAIM, KEEP},
@@ -619,6 +621,32 @@ static void backup_wakes_often_enough_to_know_that_it_listened(void)
 	CU_ASSERT_EQUAL(vrrp_fsm_wake_us(&fsm), VRRP_NEVER);
 }
 
+/* Its patience is over all the time: when nobody objects any more, it claims within the quarter of
+ * an interval; an advert ends it. */
+static void who_is_held_asks_again(void)
+{
+	struct vrrp_fsm fsm = fsm_in(VRRP_BACKUP);
+	fsm.timer_us = now + MS(10);
+	CU_ASSERT_FALSE(vrrp_fsm_wants(&fsm, now - 1));
+	CU_ASSERT_TRUE(vrrp_fsm_wants(&fsm, now));
+	vrrp_fsm_step(&fsm, VRRP_EV_HELD, now);
+	CU_ASSERT_TRUE(fsm.held);
+	CU_ASSERT_FALSE(vrrp_fsm_wants(&fsm, now + 75000 - 1));
+	CU_ASSERT_TRUE(vrrp_fsm_wants(&fsm, now + 75000));
+	CU_ASSERT(vrrp_fsm_wake_us(&fsm) <= now + 75000);
+	CU_ASSERT_EQUAL(vrrp_fsm_step(&fsm, VRRP_EV_TIMER, now + 75000), VRRP_DO_SEND_CLAIM);
+	CU_ASSERT_FALSE(fsm.held);
+	CU_ASSERT_TRUE(vrrp_fsm_wants(&fsm, now + 75000));
+
+	vrrp_fsm_step(&fsm, VRRP_EV_HELD, now + 76000);
+	CU_ASSERT_TRUE(fsm.held);
+	vrrp_fsm_advert(&fsm, 250, 1, 100000, now + 77000);
+	CU_ASSERT_FALSE(fsm.held);
+	CU_ASSERT_FALSE(vrrp_fsm_wants(&fsm, now + 300000));
+	fsm = fsm_in(VRRP_ACTIVE);
+	CU_ASSERT_FALSE(vrrp_fsm_wants(&fsm, now));
+}
+
 static void configure_changes_no_state(void)
 {
 	struct vrrp_fsm fsm = fsm_in(VRRP_ACTIVE);
@@ -655,4 +683,5 @@ UNIT_MAIN("vrrp/fsm", UNIT(every_cell_does_what_the_table_says),
     UNIT(rhythm_is_kept_when_a_beat_is_late), UNIT(stalled_backup_listens_anew),
     UNIT(stalled_active_yields_to_whom_it_finds), UNIT(priority_0_found_after_a_stall_is_ignored),
     UNIT(stalled_active_alone_asserts_itself), UNIT(a_stall_means_nothing_out_of_service),
-    UNIT(backup_wakes_often_enough_to_know_that_it_listened), UNIT(configure_changes_no_state))
+    UNIT(backup_wakes_often_enough_to_know_that_it_listened), UNIT(who_is_held_asks_again),
+    UNIT(configure_changes_no_state))
