@@ -297,10 +297,6 @@ static void check_vip(struct report *report, const struct node *node, const stru
 	if (!is_set(&vip->addr))
 		return;
 	addr_format_ip(&vip->addr, ip);
-	if (is_ipv6(&vip->addr)) {
-		report_value(report, node, "%s is IPv6; IPv4 only in this version", ip);
-		return;
-	}
 	check_unicast(report, node, &vip->addr);
 	if (is_loopback(&vip->addr))
 		report_value(report, node, "%s is a loopback address", ip);
@@ -401,6 +397,88 @@ static void check_group(
 	}
 }
 
+static bool is_link_local(const struct addr *addr)
+{
+	return is_ipv6(addr) && IN6_IS_ADDR_LINKLOCAL(&addr->in6.sin6_addr);
+}
+
+/* There is a VRRP for each family, and a virtual router speaks one of them. That of IPv6 names
+ * a link-local address first (RFC 9568 section 5.2.9). */
+static void check_family(
+    struct report *report, const struct node *entry, const struct conf_router *router)
+{
+	const struct node *vip = first_of(node_child(entry, "addresses"));
+	const struct addr *first = router->n_addresses ? &router->addresses[0].addr : NULL;
+	char ip[ADDR_TEXT_MAX], first_ip[ADDR_TEXT_MAX];
+	if (!first || !is_set(first))
+		return;
+	addr_format_ip(first, first_ip);
+	if (is_ipv6(first) && !is_link_local(first))
+		report_value(report, vip,
+		    "%s is not link-local, as the first address of an IPv6 virtual router must be; "
+		    "write one of your choice before it, like \"fe80::%x/64\"",
+		    first_ip,
+		    first->in6.sin6_addr.s6_addr[14] << 8 | first->in6.sin6_addr.s6_addr[15]);
+	for (uint32_t i = 1; i < router->n_addresses; i++) {
+		const struct addr *addr = &router->addresses[i].addr;
+		vip = vip->next;
+		if (is_set(addr) && is_ipv6(addr) != is_ipv6(first))
+			report_value(report, vip,
+			    "%s and %s are of two families; a virtual router has one: make two, "
+			    "which may share the vrid",
+			    first_ip, addr_format_ip(addr, ip));
+	}
+}
+
+/* VRRPv2 is for IPv4 and counts in seconds (RFC 3768). */
+static void check_version(
+    struct report *report, const struct node *entry, const struct conf_router *router)
+{
+	char is[32];
+	const struct node *version = node_child(entry, "version");
+	const struct node *advertise = node_child(entry, "advertise");
+	if (router->version != 2)
+		return;
+	if (router->n_addresses > 0 && is_ipv6(&router->addresses[0].addr))
+		report_value(report, version, "VRRPv2 has no IPv6; wanted 3");
+	if (router->advertise_us > 0 && router->advertise_us % 1000000 != 0)
+		report_value(report, advertise ? advertise : version,
+		    "VRRPv2 advertises in whole seconds, not every %s; wanted \"advertise\": "
+		    "\"1s\" "
+		    "or more",
+		    value_format_number(CONF_DURATION, router->advertise_us, is, sizeof(is)));
+}
+
+static void check_unicast_mode(struct report *report, const struct node *entry,
+    const struct conf *conf, const struct conf_router *router)
+{
+	const struct node *mode = node_child(entry, "mode");
+	const struct node *min_ttl = node_child(entry, "min_ttl");
+	if (router->mode != CONF_VRRP_UNICAST) {
+		if (min_ttl && router->min_ttl != 0 && router->min_ttl != 255)
+			report_value(report, min_ttl,
+			    "adverts to a group do not pass routers; below 255 it needs \"mode\": "
+			    "\"unicast\"");
+		return;
+	}
+	for (uint32_t i = 0; mode && i < conf->n_nodes && router->n_addresses > 0; i++) {
+		const struct addr *address = &conf->nodes[i].address;
+		bool ipv6 = is_ipv6(&router->addresses[0].addr);
+		if (is_set(address) && is_set(&router->addresses[0].addr) &&
+		    is_ipv6(address) != ipv6)
+			report_value(report, mode,
+			    "\"unicast\" needs an %s address of node %s, as the virtual addresses "
+			    "are %s",
+			    ipv6 ? "IPv6" : "IPv4", conf->nodes[i].name, ipv6 ? "IPv6" : "IPv4");
+	}
+}
+
+static bool same_family(const struct conf_router *a, const struct conf_router *b)
+{
+	return a->n_addresses == 0 || b->n_addresses == 0 ||
+	       is_ipv6(&a->addresses[0].addr) == is_ipv6(&b->addresses[0].addr);
+}
+
 static void check_router(
     struct report *report, const struct node *entry, const struct conf *conf, uint32_t index)
 {
@@ -408,18 +486,14 @@ static void check_router(
 	for (uint32_t i = 0; i < index && router->interface && router->vrid; i++) {
 		const struct conf_router *other = &conf->routers[i];
 		if (other->vrid == router->vrid && other->interface &&
-		    strcmp(other->interface, router->interface) == 0)
+		    strcmp(other->interface, router->interface) == 0 && same_family(router, other))
 			report_value(report, node_child(entry, "vrid"),
 			    "%u is already the vrid of %s on %s", router->vrid, other->name,
 			    router->interface);
 	}
-	const struct node *mode = node_child(entry, "mode");
-	for (uint32_t i = 0; i < conf->n_nodes && router->mode == CONF_VRRP_UNICAST; i++) {
-		if (mode && is_ipv6(&conf->nodes[i].address))
-			report_value(report, mode,
-			    "\"unicast\" needs an IPv4 address of node %s in this version",
-			    conf->nodes[i].name);
-	}
+	check_family(report, entry, router);
+	check_version(report, entry, router);
+	check_unicast_mode(report, entry, conf, router);
 }
 
 static int check_routers(

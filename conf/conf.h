@@ -83,13 +83,14 @@ struct conf_router {
 	const char *name;
 	uint8_t vrid; /* 1..255 */
 	const char *interface;
-	struct conf_vip *addresses;
+	struct conf_vip *addresses; /* of one family */
 	uint32_t n_addresses;
 	uint32_t advertise_us; /* 10 ms .. 40.95 s, a multiple of 10 ms */
 	enum conf_failback failback;
 	enum conf_vrrp_mode mode;
 	enum conf_checksum checksum;
-	uint8_t version;           /* 3 */
+	uint8_t version;           /* 2 or 3 */
+	uint8_t min_ttl;           /* of adverts that are accepted */
 	const char *group;         /* or NULL */
 	uint64_t startup_delay_us; /* at most so long without promotion on a silent link */
 	struct conf_track track;

@@ -168,7 +168,8 @@ static const struct conf_key router_keys[] = {
 	.format = &conf_format_interface, .help = "Network interface of the virtual addresses"},
     {"addresses", CONF_LIST, ENTRIES(struct conf_router, addresses, n_addresses), .required = true,
 	.min = 1, .max = CONF_ADDRESSES_MAX, .element = &vip_element,
-	.help = "The virtual addresses, which move together"},
+	.help = "The virtual addresses, which move together: all IPv4, or all IPv6 with a "
+		"link-local one first"},
     {"advertise", CONF_DURATION, FIELD(struct conf_router, advertise_us), .min = 10 * MS,
 	.max = 40950 * MS, .step = 10 * MS, .def = "100ms",
 	.help = "Time between adverts; a dead Active is noticed after about three of them"},
@@ -184,8 +185,11 @@ static const struct conf_key router_keys[] = {
 	.def = "auto",
 	.help = "Checksum of IPv4 adverts: without pseudo-header as in RFC 9568, with it as in RFC "
 		"5798; auto follows the peer"},
-    {"version", CONF_INT, FIELD(struct conf_router, version), .min = 3, .max = 3, .def = "3",
-	.later = "2", .help = "VRRP version"},
+    {"min_ttl", CONF_INT, FIELD(struct conf_router, min_ttl), .min = 1, .max = 255, .def = "255",
+	.help = "Lowest TTL or hop limit of adverts that are accepted; below 255 only in mode "
+		"unicast, for a peer behind routers"},
+    {"version", CONF_INT, FIELD(struct conf_router, version), .min = 2, .max = 3, .def = "3",
+	.help = "VRRP version; 2 is for an old peer: IPv4 only, in whole seconds"},
     {"group", CONF_STRING, FIELD(struct conf_router, group), .format = &conf_format_name,
 	.def_note = "none",
 	.help = "Virtual routers of the same group are Active on the same node, and move together"},

@@ -192,6 +192,8 @@ struct ipc_router {
 	uint8_t failback; /* enum conf_failback */
 	uint8_t mode;     /* enum conf_vrrp_mode */
 	uint8_t checksum; /* enum conf_checksum */
+	uint8_t version;  /* of VRRP: 2 or 3 */
+	uint8_t min_ttl;  /* of what is accepted; 255 but for routed unicast */
 	uint8_t n_addresses;
 	uint8_t n_tracked;
 	uint8_t peer_priority; /* as configured */
@@ -200,7 +202,7 @@ struct ipc_router {
 	struct addr local, peer;  /* the nodes' addresses (unicast; source of adverts) */
 	struct addr witness;      /* or none */
 	char group[IPC_NAME_MAX]; /* or "" */
-	struct ipc_vip addresses[IPC_ADDRESSES_MAX];
+	struct ipc_vip addresses[IPC_ADDRESSES_MAX]; /* of one family */
 	struct ipc_tracked tracked[IPC_TRACKED_MAX];
 };
 

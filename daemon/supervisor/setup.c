@@ -436,6 +436,8 @@ void setup_router_message(const struct setup *setup, uint32_t index, union ipc_m
 	to->failback = (uint8_t)from->failback;
 	to->mode = (uint8_t)from->mode;
 	to->checksum = (uint8_t)from->checksum;
+	to->version = from->version;
+	to->min_ttl = from->min_ttl;
 	to->advertise_us = from->advertise_us;
 	if (conf->self != CONF_NONE) {
 		to->priority = conf->nodes[conf->self].priority;

@@ -10,13 +10,14 @@ import socket
 import subprocess
 import time
 
-from segment import (HOSTS, NETWORK, LabError, Segment, alive, children_of, end_process,
+from segment import (HOSTS, NETWORK, NETWORK6, LabError, Segment, alive, children_of, end_process,
                      kill_quietly, run, wait_until)
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
 PYTHON = "/usr/bin/python3"
 VIP = f"{NETWORK}.10"
+VIP6, LINK_LOCAL6 = f"{NETWORK6}:10", "fe80::10"
 NODES = ("node1", "node2")
 WEBS = ("web1", "web2", "web3")
 WEB_PORT, SQL_PORT = 8080, 5432
@@ -72,6 +73,14 @@ def pair_config(primary="node1", advertise="100ms"):
                     "health": {"tcp": {}, "interval": "200ms"}}},
         "sync": {"port": 5405, "sessions": "acked"},
     }
+
+
+def add_ipv6(config):
+    """A second virtual router with the same VRID for the other family, and its listener."""
+    config["virtual_routers"]["front6"] = dict(
+        config["virtual_routers"]["front"], addresses=[f"{LINK_LOCAL6}/64", f"{VIP6}/64"])
+    config["listeners"]["web"]["bind"] = [f"{VIP}:{COOKIE_PORT}", f"[{VIP6}]:{COOKIE_PORT}"]
+    return config
 
 
 class UnixConnection(http.client.HTTPConnection):
@@ -211,7 +220,8 @@ class Traffic:
 
 
 class ArpWatch(Tool):
-    """Asks in the observer's namespace who has the VIP; stop() fills asked and announced."""
+    """Asks in the observer's namespace who has the VIP, by ARP or (IPv6) neighbour discovery; stop()
+    fills asked and announced."""
 
     def __init__(self, lab, vip=VIP):
         super().__init__(lab, "observer", "arp", vip)
@@ -477,8 +487,8 @@ class Node:
 class Lab(Segment):
     """The segment with its web servers and two nodes, which are not started."""
 
-    def __init__(self):
-        super().__init__()
+    def __init__(self, ipv6=False):
+        super().__init__(ipv6)
         self.webs, self.nodes = {}, {}
 
     def build(self):

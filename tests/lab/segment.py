@@ -13,6 +13,7 @@ import time
 
 PREFIX = "yoke"
 NETWORK = "192.0.2"
+NETWORK6 = "2001:db8:"
 HOSTS = {"client": 100, "observer": 9, "node1": 11, "node2": 12, "web1": 21, "web2": 22, "web3": 23}
 NETNS_DIR = "/run/netns"
 NAME = re.compile(rf"{PREFIX}(\d+)-\w+")
@@ -137,9 +138,11 @@ def sweep(include=None):
 
 
 class Segment:
-    """The namespaces and everything started in them. Use it as a context manager."""
+    """The namespaces and everything started in them. Use it as a context manager. `ipv6`: every
+    host has an address of both families; else none speaks IPv6, whose chatter costs time."""
 
-    def __init__(self):
+    def __init__(self, ipv6=False):
+        self.ipv6 = ipv6
         self.prefix = f"{PREFIX}{os.getpid()}-"
         self.dir = f"/run/{self.prefix}lab"
         self.processes = []
@@ -177,11 +180,17 @@ class Segment:
             batch.append(f"link set {role} master br0 up")
         self.ip_batch(switch, batch)
         for role, number in HOSTS.items():
-            self.ip_batch(self.name(role), [
-                "link set lo up", f"addr add {NETWORK}.{number}/24 dev eth0", "link set eth0 up"])
-        for role in HOSTS:
-            # Nothing here speaks IPv6 yet, and its chatter only costs time at the start.
-            self.sysctl(role, "net/ipv6/conf/all/disable_ipv6", "1")
+            if self.ipv6:
+                # A link-local address is usable at once, and there is no router to ask for.
+                for name, value in (("accept_dad", "0"), ("accept_ra", "0")):
+                    self.sysctl(role, f"net/ipv6/conf/eth0/{name}", value)
+            lines = ["link set lo up", f"addr add {NETWORK}.{number}/24 dev eth0",
+                     "link set eth0 up"]
+            if self.ipv6:
+                lines.append(f"addr add {NETWORK6}:{number}/64 dev eth0 nodad")
+            self.ip_batch(self.name(role), lines)
+            if not self.ipv6:
+                self.sysctl(role, "net/ipv6/conf/all/disable_ipv6", "1")
         self.sysctl("client", "net/ipv4/ip_local_port_range", "10000 65000")
 
     @staticmethod
@@ -235,9 +244,15 @@ class Segment:
         self.run_in("switch", "nft", "delete table netdev drops")
 
     def addresses(self, role):
-        """The IPv4 addresses that a host holds now, without prefix length."""
-        text = run("ip", "-n", self.name(role), "-4", "-o", "addr", "show")
+        """The addresses that a host holds now, without prefix length."""
+        text = run("ip", "-n", self.name(role), "-o", "addr", "show")
         return {line.split()[3].split("/")[0] for line in text.splitlines()}
+
+    def link_local(self, role):
+        """The address that the kernel gave to eth0."""
+        text = run("ip", "-n", self.name(role), "-6", "-o", "addr", "show", "dev", "eth0",
+                   "scope", "link", "-deprecated")
+        return re.search(r"inet6 (\S+)/", text).group(1)
 
     def mac(self, role):
         text = run("ip", "-n", self.name(role), "-o", "link", "show", "eth0")

@@ -28,6 +28,47 @@ void vrrp_arp_frame(
 	memcpy(p + 38, &vip->in.sin_addr, 4);
 }
 
+/* Of ICMPv6 (RFC 4443 section 2.3): `frame` is complete but for this. */
+static uint16_t na_checksum(const uint8_t frame[NA_FRAME_LEN])
+{
+	const unsigned source = 22, body = 54;
+	uint32_t sum = 58 + NA_FRAME_LEN - body; /* next header and length */
+	for (unsigned i = source; i < NA_FRAME_LEN; i += 2)
+		sum += (uint32_t)(frame[i] << 8 | frame[i + 1]);
+	while (sum >> 16)
+		sum = (sum & 0xffff) + (sum >> 16);
+	return (uint16_t)~sum;
+}
+
+void vrrp_na_frame(const uint8_t mac[6], const struct addr *vip, uint8_t frame[NA_FRAME_LEN])
+{
+	static const uint8_t all_nodes_mac[6] = {0x33, 0x33, 0, 0, 0, 1};
+	static const uint8_t all_nodes[16] = {0xff, 0x02, [15] = 1};
+	static const uint8_t ipv6[] = {
+	    0x86, 0xdd,     /* EtherType IPv6 */
+	    0x60, 0, 0, 0,  /* version */
+	    0, 32, 58, 255, /* payload length, ICMPv6, hop limit */
+	};
+	static const uint8_t advert[] = {
+	    136, 0, 0, 0,  /* type, code, checksum */
+	    0xa0, 0, 0, 0, /* R and O */
+	};
+	memset(frame, 0, NA_FRAME_LEN);
+	memcpy(frame, all_nodes_mac, 6);
+	memcpy(frame + 6, mac, 6);
+	memcpy(frame + 12, ipv6, sizeof(ipv6));
+	memcpy(frame + 22, &vip->in6.sin6_addr, 16);
+	memcpy(frame + 38, all_nodes, 16);
+	memcpy(frame + 54, advert, sizeof(advert));
+	memcpy(frame + 62, &vip->in6.sin6_addr, 16);
+	frame[78] = 2; /* option: target link-layer address, of one unit of 8 bytes */
+	frame[79] = 1;
+	memcpy(frame + 80, mac, 6);
+	uint16_t checksum = na_checksum(frame);
+	frame[56] = (uint8_t)(checksum >> 8);
+	frame[57] = (uint8_t)checksum;
+}
+
 void vrrp_burst_start(struct vrrp_burst *burst, uint64_t now_us)
 {
 	if (burst->round != 0 && now_us - burst->start_us < US_PER_SEC)

@@ -1,6 +1,7 @@
-/* Gratuitous ARP: which frame, and when. Tells the segment where the VIP lives now (RFC 9568
- * section 6.4.2, RFC 5227 section 3); repeated, because nobody acknowledges it and because a bridge
- * may learn late. Memory only. */
+/* Gratuitous ARP and unsolicited neighbour advertisements: which frame, and when. They tell the
+ * segment where the VIP lives now (RFC 9568 section 6.4.2, RFC 5227 section 3, RFC 4861 section
+ * 7.2.6); repeated, because nobody acknowledges them and because a bridge may learn late. Memory
+ * only. */
 #pragma once
 
 #include <stdbool.h>
@@ -9,6 +10,7 @@
 #include "daemon/base/addr.h"
 
 #define ARP_FRAME_LEN 42 /* Ethernet header and ARP for IPv4 */
+#define NA_FRAME_LEN  86 /* Ethernet, IPv6, neighbour advertisement with one option */
 
 /* Some stacks update their cache on requests only, some on replies only: a round sends both. */
 enum arp_form { ARP_FORM_REQUEST, ARP_FORM_REPLY };
@@ -16,6 +18,9 @@ enum arp_form { ARP_FORM_REQUEST, ARP_FORM_REPLY };
 /* A broadcast frame that says `vip` (IPv4) is at `mac`. */
 void vrrp_arp_frame(
     enum arp_form form, const uint8_t mac[6], const struct addr *vip, uint8_t frame[ARP_FRAME_LEN]);
+
+/* To all nodes: `vip` (IPv6) is at `mac`; flags R and O are set, S is not. */
+void vrrp_na_frame(const uint8_t mac[6], const struct addr *vip, uint8_t frame[NA_FRAME_LEN]);
 
 /* A burst: rounds at fixed distances from its start, then silence. Zero-initialised: silent. */
 struct vrrp_burst {

@@ -13,6 +13,11 @@
 
 static const uint8_t token_magic[4] = {'y', 'o', 'k', 'e'};
 
+static uint8_t token_family(const struct vrrp_fence_id *id)
+{
+	return id->family == AF_INET6 ? 6 : 4;
+}
+
 uint32_t vrrp_claim_beat_us(uint32_t interval_us)
 {
 	return interval_us / 20 < 2000 ? interval_us / 20 : 2000;
@@ -64,13 +69,14 @@ static bool writable(const char *interface)
 	return interface[0] && interface[strspn(interface, letters)] == '\0';
 }
 
-int vrrp_fence_name(
-    uint8_t vrid, const char *interface, char name[VRRP_FENCE_NAME_MAX], struct err *err)
+/* No name of an IPv4 fence looks like one of IPv6: there a digit follows the prefix. */
+int vrrp_fence_name(const struct vrrp_fence_id *id, char name[VRRP_FENCE_NAME_MAX], struct err *err)
 {
-	if (!writable(interface) || strlen(interface) > 15)
+	if (!writable(id->interface) || strlen(id->interface) > 15)
 		return err_set(
-		    err, -EINVAL, "nftables cannot name the interface \"%s\"", interface);
-	snprintf(name, VRRP_FENCE_NAME_MAX, VRRP_FENCE_PREFIX "%u_%s", vrid, interface);
+		    err, -EINVAL, "nftables cannot name the interface \"%s\"", id->interface);
+	snprintf(name, VRRP_FENCE_NAME_MAX, VRRP_FENCE_PREFIX "%s%u_%s",
+	    id->family == AF_INET6 ? "v6_" : "", id->vrid, id->interface);
 	return 0;
 }
 
@@ -94,12 +100,35 @@ static void put(struct writer *w, const char *fmt, ...)
 	w->len += n > 0 ? (size_t)n : 0;
 }
 
+static bool is_ipv6(const struct vrrp_fence *fence)
+{
+	return fence->id.family == AF_INET6;
+}
+
+static const char *ip_of(const struct vrrp_fence *fence)
+{
+	return is_ipv6(fence) ? "ip6" : "ip";
+}
+
 static void put_addresses(struct writer *w, const struct vrrp_fence *fence)
 {
 	char text[ADDR_TEXT_MAX];
 	put(w, "{ ");
 	for (unsigned i = 0; i < fence->n_addresses; i++)
 		put(w, "%s%s", i ? ", " : "", addr_format_ip(&fence->addresses[i], text));
+	put(w, " }");
+}
+
+/* The target of a neighbour solicitation or advertisement: bytes 8 to 23 of the message. The
+ * language of Debian 12 has no word for it. */
+static void put_targets(struct writer *w, const struct vrrp_fence *fence)
+{
+	put(w, "@th,64,128 { ");
+	for (unsigned i = 0; i < fence->n_addresses; i++) {
+		put(w, "%s0x", i ? ", " : "");
+		for (unsigned j = 0; j < 16; j++)
+			put(w, "%02x", fence->addresses[i].in6.sin6_addr.s6_addr[j]);
+	}
 	put(w, " }");
 }
 
@@ -118,8 +147,10 @@ static void put_sets(struct writer *w)
 
 /* Chains that what we send goes through. @th: the VRRP message. An expression that changes a set
  * ends its rule when it finds nothing to change. */
-static void put_speaking(struct writer *w, const struct vrrp_fence_times *times)
+static void put_speaking(
+    struct writer *w, const struct vrrp_fence *fence, const struct vrrp_fence_times *times)
 {
+	unsigned advert = VRRP_FIRST_BYTE(fence->version, VRRP_TYPE_ADVERT);
 	put(w,
 	    "\tchain advert {\n"
 	    "\t\t" OUT " @lease update @lease { " OUT " timeout %ums } accept\n"
@@ -132,71 +163,118 @@ static void put_speaking(struct writer *w, const struct vrrp_fence_times *times)
 	       "\t\tdelete @permit { " OUT " }\n"
 	       "\t\tdelete @lease { " OUT " }\n"
 	       "\t}\n");
+	put(w, "\tchain permit {\n\t\tupdate @permit { " OUT " timeout %ums }\n\t}\n",
+	    times->permit_ms);
+	put(w, "\tchain override {\n"
+	       "\t\tdelete @peer { " OUT " }\n"
+	       "\t\tgoto permit\n"
+	       "\t}\n");
 	put(w,
 	    "\tchain vrrp_out {\n"
 	    "\t\t@th,0,8 0x%02x @th,16,8 0 goto release\n"
-	    "\t\t@th,0,8 0x%02x goto advert\n"
-	    "\t\t@th,0,8 0x%02x @th,32,8 & 0x%02x == 0x%02x delete @peer { " OUT " }\n"
-	    "\t\t@th,0,8 0x%02x update @permit { " OUT " timeout %ums }\n"
-	    "\t}\n",
-	    VRRP_FIRST_BYTE_ADVERT, VRRP_FIRST_BYTE_ADVERT, VRRP_FIRST_BYTE_CLAIM,
-	    VRRP_CLAIM_OVERRIDES << 4, VRRP_CLAIM_OVERRIDES << 4, VRRP_FIRST_BYTE_CLAIM,
-	    times->permit_ms);
+	    "\t\t@th,0,8 0x%02x goto advert\n",
+	    advert, advert);
+	if (fence->version == VRRP_VERSION)
+		put(w,
+		    "\t\t@th,0,8 0x%02x @th,32,8 & 0x%02x == 0x%02x goto override\n"
+		    "\t\t@th,0,8 0x%02x goto permit\n",
+		    VRRP_FIRST_BYTE_CLAIM, VRRP_CLAIM_OVERRIDES << 4, VRRP_CLAIM_OVERRIDES << 4,
+		    VRRP_FIRST_BYTE_CLAIM);
 	put(w,
+	    "\t}\n"
 	    "\tchain token {\n"
-	    "\t\t@nh,40,8 %u goto advert\n"
-	    "\t\tgoto release\n"
+	    "\t\t@nh,48,8 vmap { %u : goto advert, %u : goto release, %u : goto permit,"
+	    " %u : goto override }\n"
 	    "\t}\n",
-	    VRRP_TOKEN_RENEW);
+	    VRRP_TOKEN_RENEW, VRRP_TOKEN_RELEASE, VRRP_TOKEN_PERMIT, VRRP_TOKEN_OVERRIDE);
 }
 
-static void put_hearing(struct writer *w, const struct vrrp_fence_times *times)
+static void put_hearing(
+    struct writer *w, const struct vrrp_fence *fence, const struct vrrp_fence_times *times)
 {
+	unsigned advert = VRRP_FIRST_BYTE(fence->version, VRRP_TYPE_ADVERT);
 	put(w,
 	    "\tchain vrrp_in {\n"
 	    "\t\t@th,0,8 0x%02x @th,16,8 0 delete @peer { " IN " }\n"
-	    "\t\t@th,0,8 0x%02x @th,16,8 != 0 update @peer { " IN " timeout %ums }\n"
-	    "\t\t@th,0,8 0x%02x update @claim { " IN " timeout %ums }\n"
-	    "\t}\n",
-	    VRRP_FIRST_BYTE_ADVERT, VRRP_FIRST_BYTE_ADVERT, times->peer_ms, VRRP_FIRST_BYTE_CLAIM,
-	    times->claim_ms);
+	    "\t\t@th,0,8 0x%02x @th,16,8 != 0 update @peer { " IN " timeout %ums }\n",
+	    advert, advert, times->peer_ms);
+	if (fence->version == VRRP_VERSION)
+		put(w, "\t\t@th,0,8 0x%02x update @claim { " IN " timeout %ums }\n",
+		    VRRP_FIRST_BYTE_CLAIM, times->claim_ms);
+	put(w, "\t}\n");
 }
 
 static void put_hook(struct writer *w, const struct vrrp_fence *fence, const char *hook)
 {
 	put(w, "\tchain %s {\n\t\ttype filter hook %s devices = { \"%s\"", hook, hook,
-	    fence->interface);
+	    fence->id.interface);
 	if (fence->advert_path)
 		put(w, ", \"%s\"", fence->advert_path);
 	put(w, " } priority -300; policy accept;\n");
 }
 
-/* The peer's announcements pass: ARP whose sender is the address. */
+/* Who asks for the addresses gets no answer. The peer's announcements pass: ARP whose sender is the
+ * address. */
+static void put_questions(struct writer *w, const struct vrrp_fence *fence)
+{
+	if (is_ipv6(fence)) {
+		put(w, "\t\ticmpv6 type nd-neighbor-solicit ");
+		put_targets(w, fence);
+	} else {
+		put(w, "\t\tarp operation request arp daddr ip ");
+		put_addresses(w, fence);
+		put(w, " arp saddr ip != ");
+		put_addresses(w, fence);
+	}
+	put(w, " " IN " != @lease drop\n");
+}
+
+/* Nobody is told that the addresses are here: neither by an answer nor by a question of ours. */
+static void put_claims_of_address(struct writer *w, const struct vrrp_fence *fence)
+{
+	if (is_ipv6(fence)) {
+		put(w, "\t\ticmpv6 type nd-neighbor-advert ");
+		put_targets(w, fence);
+		put(w, " " OUT " != @lease drop\n\t\ticmpv6 type nd-neighbor-solicit ip6 saddr ");
+	} else {
+		put(w, "\t\tarp saddr ip ");
+	}
+	put_addresses(w, fence);
+	put(w, " " OUT " != @lease drop\n");
+}
+
+/* "ip protocol 112 @th,8,8 51 " */
+static void put_vrrp(struct writer *w, const struct vrrp_fence *fence)
+{
+	put(w, "\t\t%s %d @th,8,8 %u ", is_ipv6(fence) ? "ip6 nexthdr" : "ip protocol",
+	    VRRP_PROTOCOL, fence->id.vrid);
+}
+
 static void put_ingress(struct writer *w, const struct vrrp_fence *fence)
 {
 	char source[ADDR_TEXT_MAX];
 	put_hook(w, fence, "ingress");
-	put(w, "\t\tip daddr ");
-	put_addresses(w, fence);
-	put(w, " " IN " != @lease drop\n\t\tarp operation request arp daddr ip ");
-	put_addresses(w, fence);
-	put(w, " arp saddr ip != ");
+	put(w, "\t\t%s daddr ", ip_of(fence));
 	put_addresses(w, fence);
 	put(w, " " IN " != @lease drop\n");
-	put(w, "\t\tip protocol %d ip ttl %d @th,8,8 %u ip saddr != %s goto vrrp_in\n\t}\n",
-	    VRRP_PROTOCOL, VRRP_TTL, fence->vrid, addr_format_ip(fence->source, source));
+	put_questions(w, fence);
+	put_vrrp(w, fence);
+	put(w, "%s >= %u %s saddr != %s goto vrrp_in\n\t}\n",
+	    is_ipv6(fence) ? "ip6 hoplimit" : "ip ttl", fence->ttl_min, ip_of(fence),
+	    addr_format_ip(fence->source, source));
 }
 
 static void put_egress(struct writer *w, const struct vrrp_fence *fence)
 {
 	put_hook(w, fence, "egress");
-	put(w, "\t\tip protocol %d @th,8,8 %u goto vrrp_out\n\t\tarp saddr ip ", VRRP_PROTOCOL,
-	    fence->vrid);
-	put_addresses(w, fence);
-	put(w, " " OUT " != @lease drop\n");
-	put(w, "\t\tether type 0x%04x @nh,0,32 0x%02x%02x%02x%02x @nh,32,8 %u goto token\n\t}\n",
+	put_vrrp(w, fence);
+	put(w, "goto vrrp_out\n");
+	put_claims_of_address(w, fence);
+	put(w,
+	    "\t\tether type 0x%04x @nh,0,32 0x%02x%02x%02x%02x @nh,32,16 0x%02x%02x goto token\n"
+	    "\t}\n",
 	    VRRP_TOKEN_ETHERTYPE, token_magic[0], token_magic[1], token_magic[2], token_magic[3],
-	    fence->vrid);
+	    token_family(&fence->id), fence->id.vrid);
 }
 
 int vrrp_fence_text(const struct vrrp_fence *fence, enum vrrp_fence_mode mode,
@@ -204,7 +282,7 @@ int vrrp_fence_text(const struct vrrp_fence *fence, enum vrrp_fence_mode mode,
 {
 	char name[VRRP_FENCE_NAME_MAX];
 	struct writer w = {.text = text};
-	int rc = vrrp_fence_name(fence->vrid, fence->interface, name, err);
+	int rc = vrrp_fence_name(&fence->id, name, err);
 	if (rc)
 		return rc;
 	if (fence->advert_path && !writable(fence->advert_path))
@@ -215,8 +293,8 @@ int vrrp_fence_text(const struct vrrp_fence *fence, enum vrrp_fence_mode mode,
 	put(&w, "add table netdev %s\n%s table netdev %s\ntable netdev %s {\n", name,
 	    mode == VRRP_FENCE_FRESH ? "delete" : "flush", name, name);
 	put_sets(&w);
-	put_speaking(&w, &times);
-	put_hearing(&w, &times);
+	put_speaking(&w, fence, &times);
+	put_hearing(&w, fence, &times);
 	put_ingress(&w, fence);
 	put_egress(&w, fence);
 	put(&w, "}\n");
@@ -225,8 +303,8 @@ int vrrp_fence_text(const struct vrrp_fence *fence, enum vrrp_fence_mode mode,
 	return (int)w.len;
 }
 
-void vrrp_fence_token(
-    enum vrrp_token kind, uint8_t vrid, const uint8_t mac[6], uint8_t frame[VRRP_TOKEN_LEN])
+void vrrp_fence_token(enum vrrp_token kind, const struct vrrp_fence_id *id, const uint8_t mac[6],
+    uint8_t frame[VRRP_TOKEN_LEN])
 {
 	memset(frame, 0, VRRP_TOKEN_LEN);
 	memcpy(frame, mac, 6);
@@ -234,6 +312,7 @@ void vrrp_fence_token(
 	frame[12] = VRRP_TOKEN_ETHERTYPE >> 8;
 	frame[13] = VRRP_TOKEN_ETHERTYPE & 0xff;
 	memcpy(frame + 14, token_magic, sizeof(token_magic));
-	frame[18] = vrid;
-	frame[19] = (uint8_t)kind;
+	frame[18] = token_family(id);
+	frame[19] = id->vrid;
+	frame[20] = (uint8_t)kind;
 }

@@ -23,12 +23,20 @@
 #define VRRP_FENCE_NAME_MAX 48
 #define VRRP_FENCE_TEXT_MAX 8192
 
-struct vrrp_fence {
-	const char *interface;   /* where the addresses are */
-	const char *advert_path; /* the interface of the adverts, if it is another one; or NULL */
+/* Which virtual router: a VRID may be used once for each family. */
+struct vrrp_fence_id {
+	sa_family_t family;
 	uint8_t vrid;
+	const char *interface; /* where the addresses are */
+};
+
+struct vrrp_fence {
+	struct vrrp_fence_id id;
+	const char *advert_path; /* the interface of the adverts, if it is another one; or NULL */
+	uint8_t version;         /* of VRRP: 2 has no claims */
+	uint8_t ttl_min;
 	uint8_t n_addresses;
-	const struct addr *addresses; /* IPv4 */
+	const struct addr *addresses; /* of the family */
 	const struct addr *source;    /* of our adverts: an echo is not the peer */
 	uint32_t interval_us;         /* ours */
 	uint32_t active_interval_us;  /* of the Active that was heard */
@@ -59,7 +67,7 @@ struct vrrp_fence_times vrrp_fence_times(uint32_t interval_us, uint32_t active_i
 /* The name of the table. -EINVAL with a text when the interface's name cannot be written in
  * nftables' language. */
 int vrrp_fence_name(
-    uint8_t vrid, const char *interface, char name[VRRP_FENCE_NAME_MAX], struct err *err);
+    const struct vrrp_fence_id *id, char name[VRRP_FENCE_NAME_MAX], struct err *err);
 
 enum vrrp_fence_mode {
 	VRRP_FENCE_FRESH,  /* replaces the table, if there is one: no lease, no permit */
@@ -71,10 +79,11 @@ int vrrp_fence_text(const struct vrrp_fence *fence, enum vrrp_fence_mode mode,
     char text[VRRP_FENCE_TEXT_MAX], struct err *err);
 
 /* An Ethernet frame from our MAC to our MAC, which no bridge passes on. RENEW is to the fence what
- * an advert is: in unicast mode an advert may wait for ARP, or leave by another interface. RELEASE
- * ends lease and permit. */
-enum vrrp_token { VRRP_TOKEN_RENEW, VRRP_TOKEN_RELEASE };
+ * an advert is, PERMIT what a claim is, OVERRIDE what one is that overrides: in unicast mode a
+ * message may wait for the peer's MAC, or leave by another interface, and VRRPv2 has no claims.
+ * RELEASE ends lease and permit. */
+enum vrrp_token { VRRP_TOKEN_RENEW, VRRP_TOKEN_RELEASE, VRRP_TOKEN_PERMIT, VRRP_TOKEN_OVERRIDE };
 #define VRRP_TOKEN_ETHERTYPE 0x88b5 /* IEEE 802: for local experiments */
 #define VRRP_TOKEN_LEN       60
-void vrrp_fence_token(
-    enum vrrp_token kind, uint8_t vrid, const uint8_t mac[6], uint8_t frame[VRRP_TOKEN_LEN]);
+void vrrp_fence_token(enum vrrp_token kind, const struct vrrp_fence_id *id, const uint8_t mac[6],
+    uint8_t frame[VRRP_TOKEN_LEN]);

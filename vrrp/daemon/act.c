@@ -1,5 +1,5 @@
 /* What a virtual router does to the world when its machine orders it: adverts, claims, addresses,
- * gratuitous ARP. */
+ * announcements. */
 #include "vrrp/daemon/internal.h"
 
 #include <errno.h>
@@ -11,6 +11,7 @@
 #include "daemon/base/clock.h"
 #include "daemon/base/text.h"
 #include "vrrp/link/arp.h"
+#include "vrrp/link/router.h"
 #include "vrrp/link/token.h"
 
 #define RETRY_US    (2 * US_PER_SEC)
@@ -69,8 +70,8 @@ void instance_announce(struct vrrp_instance *instance)
 		int rc = vrrp_arp_announce(instance->station->arp_fd, &instance->netif,
 		    &instance->config.addresses[i].addr);
 		if (rc)
-			instance_complain(
-			    instance, COMPLAINT_SEND, "gratuitous ARP: %s", strerror(-rc));
+			instance_complain(instance, COMPLAINT_SEND, "announcing the addresses: %s",
+			    strerror(-rc));
 	}
 }
 
@@ -94,23 +95,28 @@ static enum instance_outcome judge_failure(struct vrrp_instance *instance, int r
 	return passing ? OUTCOME_SENT : OUTCOME_FAILED;
 }
 
-/* A unicast advert may wait for ARP, or leave by another interface: there the lease needs a frame
- * of its own. After the advert, never instead of it. */
-static int renew(struct vrrp_instance *instance)
+static int send_token(struct vrrp_instance *instance, enum vrrp_token kind)
 {
-	if (instance->config.mode != CONF_VRRP_UNICAST || !instance->guard.up)
+	struct vrrp_fence_id id = vrrp_router_fence(&instance->config);
+	if (!instance->guard.up)
 		return 0;
-	int rc = vrrp_token_send(
-	    instance->station->arp_fd, &instance->netif, VRRP_TOKEN_RENEW, instance->config.vrid);
+	int rc = vrrp_token_send(instance->station->arp_fd, &instance->netif, kind, &id);
 	return rc == -ENOTSUP ? 0 : rc;
+}
+
+static bool is_unicast(const struct vrrp_instance *instance)
+{
+	return instance->config.mode == CONF_VRRP_UNICAST;
 }
 
 static enum instance_outcome send_advert(struct vrrp_instance *instance, uint64_t now_us)
 {
 	int rc = vrrp_socket_advertise(
 	    &instance->sock, &instance->config, instance->config.priority, instance->form);
-	if (rc == 0)
-		rc = renew(instance);
+	/* A unicast advert may wait for the peer's MAC, or leave by another interface: there the
+	 * lease needs a frame of its own. After the advert, never instead of it. */
+	if (rc == 0 && is_unicast(instance))
+		rc = send_token(instance, VRRP_TOKEN_RENEW);
 	if (rc)
 		return judge_failure(instance, rc, now_us);
 	instance->adverts_sent++;
@@ -118,21 +124,20 @@ static enum instance_outcome send_advert(struct vrrp_instance *instance, uint64_
 	return OUTCOME_SENT;
 }
 
+/* VRRPv2 has no claims: the kernel is told, nobody else. */
 static void send_claim(struct vrrp_instance *instance, bool overrides)
 {
+	int rc = 0;
 	uint8_t flags = vrrp_fsm_claim_flags(&instance->fsm);
 	if (overrides)
 		flags |= VRRP_CLAIM_OVERRIDES;
-	int rc = vrrp_socket_claim(&instance->sock, &instance->config, flags, instance->form);
+	bool has_claims = instance->config.version == VRRP_VERSION;
+	if (has_claims)
+		rc = vrrp_socket_claim(&instance->sock, &instance->config, flags, instance->form);
+	if (!has_claims || is_unicast(instance))
+		send_token(instance, overrides ? VRRP_TOKEN_OVERRIDE : VRRP_TOKEN_PERMIT);
 	if (rc)
 		instance_complain(instance, COMPLAINT_SEND, "claim not sent: %s", strerror(-rc));
-}
-
-static void release(struct vrrp_instance *instance)
-{
-	if (instance->guard.up)
-		vrrp_token_send(instance->station->arp_fd, &instance->netif, VRRP_TOKEN_RELEASE,
-		    instance->config.vrid);
 }
 
 enum instance_outcome instance_perform(
@@ -146,7 +151,7 @@ enum instance_outcome instance_perform(
 	if (actions & VRRP_DO_SEND_ADVERT)
 		outcome = send_advert(instance, now_us);
 	if (actions & VRRP_DO_RELEASE)
-		release(instance);
+		send_token(instance, VRRP_TOKEN_RELEASE);
 	if (actions & VRRP_DO_SEND_LEAVING)
 		vrrp_socket_advertise(
 		    &instance->sock, &instance->config, VRRP_PRIORITY_LEAVING, instance->form);

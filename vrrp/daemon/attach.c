@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "daemon/base/text.h"
+#include "vrrp/link/router.h"
 
 void instance_close_socket(struct vrrp_instance *instance)
 {
@@ -32,7 +33,8 @@ static int adopt_interface(
 	int rc = open_socket(instance, netif, err);
 	if (rc)
 		return rc;
-	if (vrrp_netif_strict_arp(instance->config.interface, &warning))
+	if (!vrrp_router_is_ipv6(&instance->config) &&
+	    vrrp_netif_strict_arp(instance->config.interface, &warning))
 		log_warn("vrrp %s: ARP stays lax, a neighbour may be misled after a failover: %s",
 		    instance->config.name, warning.text);
 	vrrp_guard_raise(

@@ -6,6 +6,7 @@
 #include "daemon/base/clock.h"
 #include "daemon/base/log.h"
 #include "daemon/base/text.h"
+#include "vrrp/link/router.h"
 
 /* Unicast adverts go from address to address, perhaps by another interface than the VIP's: the
  * fence must stand there, too. */
@@ -24,9 +25,10 @@ static int install(struct vrrp_guard *guard, const struct ipc_router *config,
 	for (unsigned i = 0; i < config->n_addresses; i++)
 		addresses[i] = config->addresses[i].addr;
 	struct vrrp_fence fence = {
-	    .interface = config->interface,
+	    .id = vrrp_router_fence(config),
 	    .advert_path = find_other_path(config, other) ? other : NULL,
-	    .vrid = config->vrid,
+	    .version = config->version,
+	    .ttl_min = config->min_ttl,
 	    .n_addresses = config->n_addresses,
 	    .addresses = addresses,
 	    .source = &netif->source,
@@ -70,14 +72,16 @@ void vrrp_guard_raise(struct vrrp_guard *guard, const struct ipc_router *config,
 void vrrp_guard_lower(struct vrrp_guard *guard, const struct ipc_router *config)
 {
 	struct err err;
-	if (guard->up && vrrp_lease_remove(guard->lease, config->vrid, config->interface, &err))
+	struct vrrp_fence_id id = vrrp_router_fence(config);
+	if (guard->up && vrrp_lease_remove(guard->lease, &id, &err))
 		log_error("vrrp %s: %s", config->name, err.text);
 	guard->up = false;
 }
 
 bool vrrp_guard_refused(struct vrrp_guard *guard, const struct ipc_router *config)
 {
-	return guard->up && vrrp_lease_left_ms(guard->lease, config->vrid, config->interface) == 0;
+	struct vrrp_fence_id id = vrrp_router_fence(config);
+	return guard->up && vrrp_lease_left_ms(guard->lease, &id) == 0;
 }
 
 bool vrrp_guard_outdated(
@@ -89,5 +93,6 @@ bool vrrp_guard_outdated(
 
 bool vrrp_guard_gone(struct vrrp_guard *guard, const struct ipc_router *config)
 {
-	return guard->up && !vrrp_lease_installed(guard->lease, config->vrid, config->interface);
+	struct vrrp_fence_id id = vrrp_router_fence(config);
+	return guard->up && !vrrp_lease_installed(guard->lease, &id);
 }

@@ -75,9 +75,9 @@ static void on_packet(struct vrrp_instance *instance, const struct vrrp_received
 	    [CONF_CHECKSUM_RFC5798] = VRRP_ACCEPT_PSEUDO,
 	};
 	struct vrrp_expect expect = {
-	    .version = VRRP_VERSION,
+	    .version = instance->config.version,
 	    .vrid = instance->config.vrid,
-	    .ttl_min = VRRP_TTL,
+	    .ttl_min = instance->config.min_ttl,
 	    .ttl_max = VRRP_TTL,
 	    .checksum = policies[instance->config.checksum],
 	    .interval_cs = (uint16_t)(instance->config.advertise_us / 10000),

@@ -6,6 +6,7 @@
 
 #include "conf/conf.h"
 #include "daemon/base/text.h"
+#include "vrrp/link/router.h"
 
 static struct vrrp_instance instances[VRRP_ROUTERS_MAX];
 static struct ipc_router staged[VRRP_ROUTERS_MAX];
@@ -18,25 +19,34 @@ void vrrp_routers_stage(const struct ipc_router *config)
 	n_staged++;
 }
 
+static int check_family(const struct ipc_router *r, struct err *err)
+{
+	sa_family_t family = vrrp_router_family(r);
+	bool known = family == AF_INET || (family == AF_INET6 && r->version == VRRP_VERSION);
+	for (unsigned i = 0; i < r->n_addresses && known; i++)
+		known = r->addresses[i].addr.sa.sa_family == family;
+	if (!known)
+		return err_set(err, -EAFNOSUPPORT,
+		    "%s: addresses are all IPv4, or all IPv6 and VRRPv3", r->name);
+	if (r->mode == CONF_VRRP_UNICAST &&
+	    (r->local.sa.sa_family != family || r->peer.sa.sa_family != family))
+		return err_set(err, -EAFNOSUPPORT,
+		    "%s: unicast needs addresses of both nodes of its family", r->name);
+	return 0;
+}
+
 static int check_one(const struct ipc_router *r, struct err *err)
 {
 	if (r->name[0] == '\0' || r->interface[0] == '\0' || r->vrid == 0 || r->priority == 0 ||
-	    r->n_addresses == 0 || r->n_addresses > IPC_ADDRESSES_MAX ||
+	    r->n_addresses == 0 || r->n_addresses > IPC_ADDRESSES_MAX || r->min_ttl == 0 ||
+	    (r->version != VRRP_VERSION && r->version != VRRP_VERSION_2) ||
 	    r->failback > CONF_FAILBACK_WHEN_WARM || r->mode > CONF_VRRP_UNICAST ||
 	    r->checksum > CONF_CHECKSUM_RFC5798)
 		return err_set(err, -EINVAL, "virtual router \"%s\" is incomplete", r->name);
 	if (r->advertise_us < 10000 || r->advertise_us > VRRP_INTERVAL_CS_MAX * 10000U)
 		return err_set(err, -EINVAL, "%s: interval of %u us is out of range", r->name,
 		    r->advertise_us);
-	for (unsigned i = 0; i < r->n_addresses; i++) {
-		if (r->addresses[i].addr.sa.sa_family != AF_INET)
-			return err_set(err, -EAFNOSUPPORT, "%s: only IPv4 addresses", r->name);
-	}
-	if (r->mode == CONF_VRRP_UNICAST &&
-	    (r->local.sa.sa_family != AF_INET || r->peer.sa.sa_family != AF_INET))
-		return err_set(
-		    err, -EAFNOSUPPORT, "%s: unicast needs IPv4 addresses of both nodes", r->name);
-	return 0;
+	return check_family(r, err);
 }
 
 static int check_staged(struct err *err)
@@ -51,6 +61,7 @@ static int check_staged(struct err *err)
 		for (unsigned j = 0; j < i; j++) {
 			if (strcmp(staged[i].name, staged[j].name) == 0 ||
 			    (staged[i].vrid == staged[j].vrid &&
+				vrrp_router_family(&staged[i]) == vrrp_router_family(&staged[j]) &&
 				strcmp(staged[i].interface, staged[j].interface) == 0))
 				return err_set(err, -EEXIST,
 				    "%s and %s are the same virtual router", staged[j].name,
@@ -166,10 +177,10 @@ bool vrrp_routers_own_fence(const char *table)
 {
 	char name[VRRP_FENCE_NAME_MAX];
 	for (unsigned i = 0; i < VRRP_ROUTERS_MAX; i++) {
-		const struct ipc_router *config = &instances[i].config;
-		if (instances[i].used &&
-		    vrrp_fence_name(config->vrid, config->interface, name, NULL) == 0 &&
-		    strcmp(name, table) == 0)
+		if (!instances[i].used)
+			continue;
+		struct vrrp_fence_id id = vrrp_router_fence(&instances[i].config);
+		if (vrrp_fence_name(&id, name, NULL) == 0 && strcmp(name, table) == 0)
 			return true;
 	}
 	return false;

@@ -64,11 +64,10 @@ int vrrp_lease_install(struct vrrp_lease *lease, const struct vrrp_fence *fence,
 	return rc < 0 ? rc : run(lease, text, err);
 }
 
-int vrrp_lease_remove(
-    struct vrrp_lease *lease, uint8_t vrid, const char *interface, struct err *err)
+int vrrp_lease_remove(struct vrrp_lease *lease, const struct vrrp_fence_id *id, struct err *err)
 {
 	char name[VRRP_FENCE_NAME_MAX], command[COMMAND_MAX];
-	if (vrrp_fence_name(vrid, interface, name, NULL))
+	if (vrrp_fence_name(id, name, NULL))
 		return 0;
 	snprintf(
 	    command, sizeof(command), "add table netdev %s\ndelete table netdev %s\n", name, name);
@@ -108,11 +107,11 @@ static void on_elements(const struct nlmsghdr *answer, void *arg)
 		*left_ms = be64toh(nla_get_u64(left));
 }
 
-uint64_t vrrp_lease_left_ms(struct vrrp_lease *lease, uint8_t vrid, const char *interface)
+uint64_t vrrp_lease_left_ms(struct vrrp_lease *lease, const struct vrrp_fence_id *id)
 {
 	char name[VRRP_FENCE_NAME_MAX];
 	uint64_t left_ms = 0;
-	if (vrrp_fence_name(vrid, interface, name, NULL))
+	if (vrrp_fence_name(id, name, NULL))
 		return 0;
 	struct nl_msg *msg = begin(lease, NFT_MSG_GETSETELEM, NLM_F_DUMP, NFPROTO_NETDEV);
 	nla_put_string(msg, NFTA_SET_ELEM_LIST_TABLE, name);
@@ -120,10 +119,10 @@ uint64_t vrrp_lease_left_ms(struct vrrp_lease *lease, uint8_t vrid, const char *
 	return vrrp_netlink_ask(lease->ask, on_elements, &left_ms) ? 0 : left_ms;
 }
 
-bool vrrp_lease_installed(struct vrrp_lease *lease, uint8_t vrid, const char *interface)
+bool vrrp_lease_installed(struct vrrp_lease *lease, const struct vrrp_fence_id *id)
 {
 	char name[VRRP_FENCE_NAME_MAX];
-	if (vrrp_fence_name(vrid, interface, name, NULL))
+	if (vrrp_fence_name(id, name, NULL))
 		return false;
 	nla_put_string(begin(lease, NFT_MSG_GETTABLE, 0, NFPROTO_NETDEV), NFTA_TABLE_NAME, name);
 	return vrrp_netlink_ask(lease->ask, NULL, NULL) == 0;

@@ -20,13 +20,12 @@ void vrrp_lease_close(struct vrrp_lease *lease);
 int vrrp_lease_install(struct vrrp_lease *lease, const struct vrrp_fence *fence,
     enum vrrp_fence_mode mode, struct err *err);
 /* 0 also when there is none. */
-int vrrp_lease_remove(
-    struct vrrp_lease *lease, uint8_t vrid, const char *interface, struct err *err);
+int vrrp_lease_remove(struct vrrp_lease *lease, const struct vrrp_fence_id *id, struct err *err);
 
 /* How long the lease lives from now; 0 when it is over, or the fence is not there. */
-uint64_t vrrp_lease_left_ms(struct vrrp_lease *lease, uint8_t vrid, const char *interface);
+uint64_t vrrp_lease_left_ms(struct vrrp_lease *lease, const struct vrrp_fence_id *id);
 /* Is the fence there? Somebody else may have flushed all rules. */
-bool vrrp_lease_installed(struct vrrp_lease *lease, uint8_t vrid, const char *interface);
+bool vrrp_lease_installed(struct vrrp_lease *lease, const struct vrrp_fence_id *id);
 
 /* A number that changes with every change of nftables' rules, by anybody; 0 when it cannot be read.
  */

@@ -18,22 +18,31 @@ int vrrp_arp_open(struct err *err)
 	return fd;
 }
 
-int vrrp_arp_announce(int fd, const struct vrrp_netif *netif, const struct addr *vip)
+static int send_frame(int fd, const struct vrrp_netif *netif, const uint8_t *frame, size_t len)
 {
 	struct sockaddr_ll to = {
 	    .sll_family = AF_PACKET,
-	    .sll_protocol = htons(ETH_P_ARP),
+	    .sll_protocol = htons((uint16_t)(frame[12] << 8 | frame[13])),
 	    .sll_ifindex = netif->ifindex,
 	    .sll_halen = 6,
 	};
-	memset(to.sll_addr, 0xff, 6);
+	memcpy(to.sll_addr, frame, 6);
+	ssize_t n = sendto(fd, frame, len, MSG_NOSIGNAL, (struct sockaddr *)&to, sizeof(to));
+	return n < 0 ? -errno : 0;
+}
+
+int vrrp_arp_announce(int fd, const struct vrrp_netif *netif, const struct addr *vip)
+{
+	uint8_t frame[NA_FRAME_LEN];
+	if (vip->sa.sa_family == AF_INET6) {
+		vrrp_na_frame(netif->mac, vip, frame);
+		return send_frame(fd, netif, frame, NA_FRAME_LEN);
+	}
 	int rc = 0;
 	for (int form = ARP_FORM_REQUEST; form <= ARP_FORM_REPLY; form++) {
-		uint8_t frame[ARP_FRAME_LEN];
 		vrrp_arp_frame((enum arp_form)form, netif->mac, vip, frame);
-		if (sendto(fd, frame, sizeof(frame), MSG_NOSIGNAL, (struct sockaddr *)&to,
-			sizeof(to)) < 0)
-			rc = -errno;
+		int sent = send_frame(fd, netif, frame, ARP_FRAME_LEN);
+		rc = rc ? rc : sent;
 	}
 	return rc;
 }

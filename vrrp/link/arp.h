@@ -1,4 +1,4 @@
-/* Sends gratuitous ARP frames. */
+/* Sends gratuitous ARP, and for IPv6 unsolicited neighbour advertisements. */
 #pragma once
 
 #include "daemon/base/addr.h"
@@ -7,5 +7,5 @@
 
 /* A packet socket that receives nothing. A descriptor, or -errno with a text. */
 int vrrp_arp_open(struct err *err);
-/* One round: `vip` is at the interface's MAC, in both forms. 0 or -errno. */
+/* One round: `vip` is at the interface's MAC; ARP in both forms. 0 or -errno. */
 int vrrp_arp_announce(int fd, const struct vrrp_netif *netif, const struct addr *vip);

@@ -8,6 +8,7 @@
 #include "conf/conf.h"
 #include "vrrp/link/arp.h"
 #include "vrrp/link/netif.h"
+#include "vrrp/link/router.h"
 #include "vrrp/link/socket.h"
 #include "vrrp/link/token.h"
 #include "vrrp/link/vip.h"
@@ -38,8 +39,9 @@ static int release_lease(const struct ipc_router *router)
 {
 	struct vrrp_netif netif;
 	int fd = vrrp_arp_open(NULL);
+	struct vrrp_fence_id id = vrrp_router_fence(router);
 	if (fd >= 0 && vrrp_netif_query(router, &netif, NULL) == 0)
-		vrrp_token_send(fd, &netif, VRRP_TOKEN_RELEASE, router->vrid);
+		vrrp_token_send(fd, &netif, VRRP_TOKEN_RELEASE, &id);
 	return fd;
 }
 

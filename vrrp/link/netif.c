@@ -12,6 +12,8 @@
 
 #include "conf/conf.h"
 #include "daemon/base/text.h"
+#include "vrrp/core/packet.h"
+#include "vrrp/link/router.h"
 
 static struct ifreq request_for(const char *interface)
 {
@@ -53,7 +55,7 @@ static bool is_vip(const struct ipc_router *router, const struct addr *addr)
 
 /* With an address filled in, SIOCGIFADDR answers with that one if the interface has it, else with
  * the first. */
-static int query_source(
+static int query_source4(
     int fd, const struct ipc_router *router, struct vrrp_netif *out, struct err *err)
 {
 	struct ifreq request = request_for(router->interface);
@@ -70,6 +72,29 @@ static int query_source(
 	return 0;
 }
 
+/* The link-local address that the kernel would send adverts from: none that it still checks for
+ * duplicates, and no VIP, which is not preferred, unless there is no other. */
+static int query_source6(const struct ipc_router *router, struct vrrp_netif *out, struct err *err)
+{
+	struct addr source = {0}, group = vrrp_group(AF_INET6);
+	socklen_t len = sizeof(source.in6);
+	int fd = socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return err_set(err, -errno, "socket: %s", strerror(errno));
+	group.in6.sin6_scope_id = (uint32_t)out->ifindex;
+	group.in6.sin6_port = htons(9); /* nothing is sent */
+	bool found = connect(fd, &group.sa, sizeof(group.in6)) == 0 &&
+		     getsockname(fd, &source.sa, &len) == 0 &&
+		     IN6_IS_ADDR_LINKLOCAL(&source.in6.sin6_addr) && !is_vip(router, &source);
+	close(fd);
+	if (!found)
+		return err_set(err, -EADDRNOTAVAIL,
+		    "interface %s has no IPv6 link-local address of its own", router->interface);
+	source.in6.sin6_port = 0;
+	out->source = source;
+	return 0;
+}
+
 int vrrp_netif_query(const struct ipc_router *router, struct vrrp_netif *out, struct err *err)
 {
 	struct vrrp_netif netif = {0};
@@ -79,12 +104,23 @@ int vrrp_netif_query(const struct ipc_router *router, struct vrrp_netif *out, st
 	int rc = query_link(fd, router->interface, &netif, err);
 	if (rc == 0 && router->mode == CONF_VRRP_UNICAST)
 		netif.source = router->local;
+	else if (rc == 0 && vrrp_router_is_ipv6(router))
+		rc = query_source6(router, &netif, err);
 	else if (rc == 0)
-		rc = query_source(fd, router, &netif, err);
+		rc = query_source4(fd, router, &netif, err);
 	close(fd);
 	if (rc == 0)
 		*out = netif;
 	return rc;
+}
+
+static bool has_ip(const struct ifaddrs *at, const struct addr *addr)
+{
+	struct addr one = {0};
+	if (!at->ifa_addr || at->ifa_addr->sa_family != addr->sa.sa_family)
+		return false;
+	memcpy(&one, at->ifa_addr, addr_len(addr));
+	return addr_equal_ip(&one, addr);
 }
 
 bool vrrp_netif_holder(const struct addr *addr, char name[16])
@@ -92,14 +128,8 @@ bool vrrp_netif_holder(const struct addr *addr, char name[16])
 	struct ifaddrs *all, *at;
 	if (getifaddrs(&all) < 0)
 		return false;
-	for (at = all; at; at = at->ifa_next) {
-		struct addr one = {0};
-		if (!at->ifa_addr || at->ifa_addr->sa_family != AF_INET)
-			continue;
-		memcpy(&one.in, at->ifa_addr, sizeof(one.in));
-		if (addr_equal_ip(&one, addr))
-			break;
-	}
+	for (at = all; at && !has_ip(at, addr); at = at->ifa_next)
+		;
 	if (at)
 		text_copy(name, 16, at->ifa_name);
 	freeifaddrs(all);

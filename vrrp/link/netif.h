@@ -16,10 +16,11 @@ struct vrrp_netif {
 	struct addr source; /* of our adverts */
 };
 
-/* Fills *out when `router` can work on its interface. Multicast adverts are sent from the node's
- * address if the interface has it, else from its first address that is no VIP; unicast ones always
- * from the node's address. -ENODEV (no such interface), -ENETDOWN (down or without carrier),
- * -EADDRNOTAVAIL (no address to send from), each with a text for people. */
+/* Fills *out when `router` can work on its interface. Multicast adverts over IPv4 are sent from the
+ * node's address if the interface has it, else from its first address that is no VIP; over IPv6
+ * from its link-local address; unicast ones always from the node's address. -ENODEV (no such
+ * interface), -ENETDOWN (down or without carrier), -EADDRNOTAVAIL (no address to send from), each
+ * with a text for people. */
 int vrrp_netif_query(const struct ipc_router *router, struct vrrp_netif *out, struct err *err);
 
 /* The name of the interface that has this address; false when none has. Allocates. */

@@ -1,68 +1,31 @@
 #include "vrrp/link/socket.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
-#include <linux/filter.h>
-#include <netinet/ip.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "conf/conf.h"
+#include "vrrp/link/router.h"
+#include "vrrp/link/socket_ip.h"
 
-static int set_int(int fd, int level, int option, int value)
+int vrrp_set_int(int fd, int level, int option, int value)
 {
 	return setsockopt(fd, level, option, &value, sizeof(value));
 }
 
-/* Lets through what names our VRID. A raw socket's filter sees the IP header first. */
-static int attach_filter(int fd, uint8_t vrid)
-{
-	struct sock_filter code[] = {
-	    BPF_STMT(BPF_LDX | BPF_B | BPF_MSH, 0),
-	    BPF_STMT(BPF_LD | BPF_B | BPF_IND, 1),
-	    BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, vrid, 0, 1),
-	    BPF_STMT(BPF_RET | BPF_K, UINT32_MAX),
-	    BPF_STMT(BPF_RET | BPF_K, 0),
-	};
-	struct sock_fprog program = {.len = sizeof(code) / sizeof(code[0]), .filter = code};
-	return setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof(program));
-}
-
-/* Not bound to an address: a bound raw socket receives nothing that is sent to a group. */
-static int join_group(int fd, const char *interface, const struct vrrp_netif *netif)
-{
-	struct ip_mreqn group = {
-	    .imr_multiaddr.s_addr = htonl(VRRP_GROUP4),
-	    .imr_address = netif->source.in.sin_addr,
-	    .imr_ifindex = netif->ifindex,
-	};
-	if (setsockopt(
-		fd, SOL_SOCKET, SO_BINDTODEVICE, interface, (socklen_t)strlen(interface) + 1) < 0 ||
-	    setsockopt(fd, IPPROTO_IP, IP_ADD_MEMBERSHIP, &group, sizeof(group)) < 0 ||
-	    setsockopt(fd, IPPROTO_IP, IP_MULTICAST_IF, &group, sizeof(group)) < 0 ||
-	    set_int(fd, IPPROTO_IP, IP_MULTICAST_TTL, VRRP_TTL) < 0 ||
-	    set_int(fd, IPPROTO_IP, IP_MULTICAST_LOOP, 0) < 0 ||
-	    set_int(fd, IPPROTO_IP, IP_MULTICAST_ALL, 0) < 0)
-		return -1;
-	return 0;
-}
-
 static int set_up(int fd, const struct ipc_router *router, const struct vrrp_netif *netif)
 {
-	if (attach_filter(fd, router->vrid) < 0 || set_int(fd, IPPROTO_IP, IP_TTL, VRRP_TTL) < 0 ||
-	    set_int(fd, IPPROTO_IP, IP_TOS, IPTOS_CLASS_CS6) < 0)
-		return -1;
-	if (router->mode == CONF_VRRP_UNICAST)
-		return bind(fd, &netif->source.sa, addr_len(&netif->source));
-	return join_group(fd, router->interface, netif);
+	return vrrp_router_is_ipv6(router) ? vrrp_ip6_set_up(fd, router, netif)
+					   : vrrp_ip4_set_up(fd, router, netif);
 }
 
 int vrrp_socket_open(struct vrrp_socket *sock, const struct ipc_router *router,
     const struct vrrp_netif *netif, struct err *err)
 {
 	sock->fd = -1;
-	int fd = socket(AF_INET, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, VRRP_PROTOCOL);
+	int fd = socket(
+	    vrrp_router_family(router), SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, VRRP_PROTOCOL);
 	if (fd < 0)
 		return err_set(err, -errno, "raw socket: %s", strerror(errno));
 	if (set_up(fd, router, netif) < 0) {
@@ -75,8 +38,11 @@ int vrrp_socket_open(struct vrrp_socket *sock, const struct ipc_router *router,
 	sock->fd = fd;
 	sock->source = netif->source;
 	sock->destination = router->peer;
-	if (router->mode != CONF_VRRP_UNICAST)
-		sock->destination = vrrp_group(AF_INET);
+	if (router->mode != CONF_VRRP_UNICAST) {
+		sock->destination = vrrp_group(vrrp_router_family(router));
+		if (vrrp_router_is_ipv6(router))
+			sock->destination.in6.sin6_scope_id = (uint32_t)netif->ifindex;
+	}
 	addr_set_port(&sock->destination, 0);
 	return 0;
 }
@@ -88,57 +54,28 @@ void vrrp_socket_close(struct vrrp_socket *sock)
 	sock->fd = -1;
 }
 
-/* A packet that is dropped on its way out is reported only with IP_RECVERR, which also lets any
- * ICMP error make the next call fail: so it is on for this call alone, and an error that is not
- * this call's own is tried again. Turning it off empties the queue of errors. */
-static int send_checked(int fd, const struct msghdr *msg)
+static int send_packet(const struct vrrp_socket *sock, const uint8_t *data, size_t len)
 {
-	int rc = -EAGAIN;
-	if (set_int(fd, IPPROTO_IP, IP_RECVERR, 1) < 0)
-		return -errno;
-	for (int i = 0; i < 3 && rc != 0 && rc != -ENOBUFS; i++)
-		rc = sendmsg(fd, msg, MSG_NOSIGNAL) < 0 ? -errno : 0;
-	set_int(fd, IPPROTO_IP, IP_RECVERR, 0);
-	return rc;
-}
-
-/* The source is named with each packet: the kernel would otherwise choose one by its own rules,
- * and might choose a VIP. */
-static int send_packet(const struct vrrp_socket *sock, uint8_t *data, size_t len)
-{
-	union {
-		struct cmsghdr align;
-		char bytes[CMSG_SPACE(sizeof(struct in_pktinfo))];
-	} control;
-	memset(&control, 0, sizeof(control));
-	struct iovec iov = {.iov_base = data, .iov_len = len};
-	struct msghdr msg = {
-	    .msg_name = (void *)(uintptr_t)&sock->destination.in,
-	    .msg_namelen = sizeof(sock->destination.in),
-	    .msg_iov = &iov,
-	    .msg_iovlen = 1,
-	    .msg_control = control.bytes,
-	    .msg_controllen = sizeof(control.bytes),
-	};
-	struct in_pktinfo info = {.ipi_spec_dst = sock->source.in.sin_addr};
-	struct cmsghdr *cmsg = CMSG_FIRSTHDR(&msg);
-	cmsg->cmsg_level = IPPROTO_IP;
-	cmsg->cmsg_type = IP_PKTINFO;
-	cmsg->cmsg_len = CMSG_LEN(sizeof(info));
-	memcpy(CMSG_DATA(cmsg), &info, sizeof(info));
-	return send_checked(sock->fd, &msg);
+	return sock->source.sa.sa_family == AF_INET6 ? vrrp_ip6_send(sock, data, len)
+						     : vrrp_ip4_send(sock, data, len);
 }
 
 static int send_message(const struct vrrp_socket *sock, const struct ipc_router *router,
     enum vrrp_type type, uint8_t priority, uint8_t flags, enum vrrp_checksum form)
 {
-	uint8_t addresses[4 * IPC_ADDRESSES_MAX], buf[VRRP_HEADER_LEN + sizeof(addresses)];
+	uint8_t addresses[VRRP_ADDRESS_LEN_MAX * IPC_ADDRESSES_MAX];
+	uint8_t buf[VRRP_HEADER_LEN + sizeof(addresses) + VRRP_V2_AUTH_LEN];
+	size_t used = 0;
 	if (sock->fd < 0)
 		return -ENOTCONN;
-	for (unsigned i = 0; i < router->n_addresses; i++)
-		memcpy(addresses + 4 * i, &router->addresses[i].addr.in.sin_addr, 4);
+	for (unsigned i = 0; i < router->n_addresses; i++) {
+		size_t each;
+		const uint8_t *bytes = addr_bytes(&router->addresses[i].addr, &each);
+		memcpy(addresses + used, bytes, each);
+		used += each;
+	}
 	struct vrrp_advert advert = {
-	    .version = VRRP_VERSION,
+	    .version = router->version,
 	    .type = (uint8_t)type,
 	    .flags = flags,
 	    .vrid = router->vrid,
@@ -171,23 +108,6 @@ int vrrp_socket_claim(const struct vrrp_socket *sock, const struct ipc_router *r
 int vrrp_socket_recv(
     const struct vrrp_socket *sock, uint8_t buf[VRRP_RECV_MAX], struct vrrp_received *out)
 {
-	ssize_t n;
-	do
-		n = recv(sock->fd, buf, VRRP_RECV_MAX, MSG_DONTWAIT);
-	while (n < 0 && errno == EINTR);
-	if (n < 0)
-		return errno == EAGAIN ? 0 : -errno;
-	struct iphdr ip;
-	if ((size_t)n < sizeof(ip))
-		return -EBADMSG;
-	memcpy(&ip, buf, sizeof(ip));
-	size_t header = 4U * ip.ihl;
-	if (header < sizeof(ip) || (size_t)n < header)
-		return -EBADMSG;
-	*out =
-	    (struct vrrp_received){.data = buf + header, .len = (size_t)n - header, .ttl = ip.ttl};
-	out->source.in = (struct sockaddr_in){.sin_family = AF_INET, .sin_addr.s_addr = ip.saddr};
-	out->destination.in =
-	    (struct sockaddr_in){.sin_family = AF_INET, .sin_addr.s_addr = ip.daddr};
-	return 1;
+	return sock->source.sa.sa_family == AF_INET6 ? vrrp_ip6_recv(sock->fd, buf, out)
+						     : vrrp_ip4_recv(sock->fd, buf, out);
 }

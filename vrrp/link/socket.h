@@ -1,5 +1,6 @@
-/* The raw socket of one virtual router: IP protocol 112 with TTL 255 and class selector 6, joined
- * to the group on its interface, or between two addresses in unicast mode. */
+/* The raw socket of one virtual router, of the family of its addresses: IP protocol 112 with TTL
+ * or hop limit 255 and class selector 6, joined to the group on its interface, or between two
+ * addresses in unicast mode. */
 #pragma once
 
 #include <stddef.h>
@@ -10,7 +11,7 @@
 #include "vrrp/core/packet.h"
 #include "vrrp/link/netif.h"
 
-#define VRRP_RECV_MAX 2048 /* longer than an IP header and 255 addresses */
+#define VRRP_RECV_MAX 4352 /* longer than an IP header, 255 IPv6 addresses and a trailer */
 
 struct vrrp_socket {
 	int fd; /* -1: closed */
@@ -33,6 +34,6 @@ int vrrp_socket_claim(const struct vrrp_socket *sock, const struct ipc_router *r
     uint8_t flags, enum vrrp_checksum form);
 
 /* Takes one packet: its IP header is stripped, *out points into `buf`. 1; 0 when there is none;
- * -errno. */
+ * -EBADMSG for one that cannot be judged, else -errno. */
 int vrrp_socket_recv(
     const struct vrrp_socket *sock, uint8_t buf[VRRP_RECV_MAX], struct vrrp_received *out);

@@ -6,7 +6,8 @@
 #include <string.h>
 #include <sys/socket.h>
 
-int vrrp_token_send(int fd, const struct vrrp_netif *netif, enum vrrp_token kind, uint8_t vrid)
+int vrrp_token_send(
+    int fd, const struct vrrp_netif *netif, enum vrrp_token kind, const struct vrrp_fence_id *id)
 {
 	uint8_t frame[VRRP_TOKEN_LEN];
 	struct sockaddr_ll to = {
@@ -18,7 +19,7 @@ int vrrp_token_send(int fd, const struct vrrp_netif *netif, enum vrrp_token kind
 	if (!netif->has_mac)
 		return -ENOTSUP;
 	memcpy(to.sll_addr, netif->mac, 6);
-	vrrp_fence_token(kind, vrid, netif->mac, frame);
+	vrrp_fence_token(kind, id, netif->mac, frame);
 	ssize_t n = sendto(
 	    fd, frame, sizeof(frame), MSG_NOSIGNAL, (const struct sockaddr *)&to, sizeof(to));
 	return n < 0 ? -errno : 0;

@@ -6,23 +6,26 @@
 
 #include "daemon/base/clock.h"
 
-/* Asks for `type` with the address; a lifetime if there is one. */
+/* Asks for `type` with the address; a lifetime if there is one. IPv6: what is not preferred is no
+ * source of connections that we begin, where there is another address. */
 static int ask(struct vrrp_netlink *route, int type, int flags, int ifindex,
     const struct addr *addr, unsigned lifetime_s)
 {
 	bool v6 = addr->sa.sa_family == AF_INET6;
-	const void *bytes = v6 ? (const void *)&addr->in6.sin6_addr : &addr->in.sin_addr;
-	int len = v6 ? 16 : 4;
+	size_t len;
+	const uint8_t *bytes = addr_bytes(addr, &len);
 	struct ifaddrmsg what = {
 	    .ifa_family = (uint8_t)addr->sa.sa_family,
 	    .ifa_prefixlen = (uint8_t)(8 * len),
-	    .ifa_flags = v6 ? IFA_F_NODAD : 0,
 	    .ifa_index = (uint32_t)ifindex,
 	};
-	struct ifa_cacheinfo life = {.ifa_prefered = lifetime_s, .ifa_valid = lifetime_s};
+	uint32_t more = v6 ? IFA_F_NODAD | IFA_F_NOPREFIXROUTE : 0;
+	struct ifa_cacheinfo life = {.ifa_prefered = v6 ? 0 : lifetime_s, .ifa_valid = lifetime_s};
 	struct nl_msg *msg = vrrp_netlink_begin(route, type, flags);
 	if (nlmsg_append(msg, &what, sizeof(what), NLMSG_ALIGNTO) < 0 ||
-	    nla_put(msg, IFA_LOCAL, len, bytes) < 0 || nla_put(msg, IFA_ADDRESS, len, bytes) < 0 ||
+	    nla_put(msg, IFA_LOCAL, (int)len, bytes) < 0 ||
+	    nla_put(msg, IFA_ADDRESS, (int)len, bytes) < 0 ||
+	    nla_put_u32(msg, IFA_FLAGS, more) < 0 ||
 	    (lifetime_s && nla_put(msg, IFA_CACHEINFO, sizeof(life), &life) < 0))
 		return -EMSGSIZE;
 	return vrrp_netlink_ask(route, NULL, NULL);

@@ -19,7 +19,7 @@ class Request:
     def __init__(self, target, text, now):
         self.start, self.end, self.status, self.error = now, None, None, ""
         self.text, self.got, self.sent = text, b"", False
-        self.sock = socket.socket()
+        self.sock = socket.socket(socket.AF_INET6 if ":" in target[0] else socket.AF_INET)
         self.sock.setblocking(False)
         code = self.sock.connect_ex(target)
         if code not in (0, errno.EINPROGRESS):
@@ -86,7 +86,8 @@ def main():
     # retransmission and hidden.
     parser.add_argument("--deadline-ms", type=float, default=900)
     args = parser.parse_args()
-    text = f"GET /probe HTTP/1.1\r\nHost: {args.host}\r\nConnection: close\r\n\r\n".encode()
+    host = f"[{args.host}]" if ":" in args.host else args.host
+    text = f"GET /probe HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n".encode()
     selector = selectors.DefaultSelector()
     selector.register(0, selectors.EVENT_READ, None)
     pending, rows, ok = [], [], 0

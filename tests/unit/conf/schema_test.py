@@ -44,7 +44,7 @@ BAD = [
     ("virtual_routers.front.addresses", []),
     ("virtual_routers.front.addresses", "192.0.2.10/24"),
     ("virtual_routers.front.addresses", ["host/24"]),
-    ("virtual_routers.front.version", 2),
+    ("virtual_routers.front.version", 1),
     ("virtual_routers.front.failback", "auto"),
     ("virtual_routers.front.track", []),
     ("listeners.web.bind", "192.0.2.10"),

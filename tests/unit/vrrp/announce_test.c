@@ -30,6 +30,23 @@ static void reply_differs_in_the_operation_only(void)
 	CU_ASSERT_EQUAL(memcmp(frame, expected, sizeof(frame)), 0);
 }
 
+/* 48: RFC 9568 section 6.4.2, RFC 4861 section 7.2.6. Wireshark finds its checksum right. */
+static const uint8_t golden_na[NA_FRAME_LEN] = {0x33, 0x33, 0x00, 0x00, 0x00, 0x01, 0x00, 0x00,
+    0x5e, 0x00, 0x02, 0x33, 0x86, 0xdd, 0x60, 0x00, 0x00, 0x00, 0x00, 0x20, 0x3a, 0xff, 0x20, 0x01,
+    0x0d, 0xb8, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x10, 0xff, 0x02,
+    0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x01, 0x88, 0x00,
+    0x1a, 0xda, 0xa0, 0x00, 0x00, 0x00, 0x20, 0x01, 0x0d, 0xb8, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00,
+    0x00, 0x00, 0x00, 0x00, 0x00, 0x10, 0x02, 0x01, 0x00, 0x00, 0x5e, 0x00, 0x02, 0x33};
+
+static void t48_neighbour_advertisement_has_r_and_o(void)
+{
+	struct addr vip;
+	uint8_t frame[NA_FRAME_LEN];
+	CU_ASSERT_FATAL(addr_parse_ip("2001:db8::10", &vip));
+	vrrp_na_frame(golden_na + 6, &vip, frame);
+	CU_ASSERT_EQUAL(memcmp(frame, golden_na, sizeof(frame)), 0);
+}
+
 static void burst_has_its_rounds(void)
 {
 	static const uint64_t at_ms[] = {0, 10, 50, 200, 1100, 5000};
@@ -81,6 +98,6 @@ static void restart_within_a_second_goes_on(void)
 }
 
 UNIT_MAIN("vrrp/announce", UNIT(request_is_what_keepalived_sends),
-    UNIT(reply_differs_in_the_operation_only), UNIT(burst_has_its_rounds),
-    UNIT(late_rounds_are_one), UNIT(cancelled_burst_is_silent),
+    UNIT(reply_differs_in_the_operation_only), UNIT(t48_neighbour_advertisement_has_r_and_o),
+    UNIT(burst_has_its_rounds), UNIT(late_rounds_are_one), UNIT(cancelled_burst_is_silent),
     UNIT(restart_within_a_second_goes_on))

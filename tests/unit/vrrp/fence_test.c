@@ -30,15 +30,22 @@ static const char golden[] =
     "\t\tdelete @permit { meta oiftype }\n"
     "\t\tdelete @lease { meta oiftype }\n"
     "\t}\n"
+    "\tchain permit {\n"
+    "\t\tupdate @permit { meta oiftype timeout 18ms }\n"
+    "\t}\n"
+    "\tchain override {\n"
+    "\t\tdelete @peer { meta oiftype }\n"
+    "\t\tgoto permit\n"
+    "\t}\n"
     "\tchain vrrp_out {\n"
     "\t\t@th,0,8 0x31 @th,16,8 0 goto release\n"
     "\t\t@th,0,8 0x31 goto advert\n"
-    "\t\t@th,0,8 0x3e @th,32,8 & 0x20 == 0x20 delete @peer { meta oiftype }\n"
-    "\t\t@th,0,8 0x3e update @permit { meta oiftype timeout 18ms }\n"
+    "\t\t@th,0,8 0x3e @th,32,8 & 0x20 == 0x20 goto override\n"
+    "\t\t@th,0,8 0x3e goto permit\n"
     "\t}\n"
     "\tchain token {\n"
-    "\t\t@nh,40,8 0 goto advert\n"
-    "\t\tgoto release\n"
+    "\t\t@nh,48,8 vmap { 0 : goto advert, 1 : goto release, 2 : goto permit,"
+    " 3 : goto override }\n"
     "\t}\n"
     "\tchain vrrp_in {\n"
     "\t\t@th,0,8 0x31 @th,16,8 0 delete @peer { meta iiftype }\n"
@@ -50,13 +57,13 @@ static const char golden[] =
     "\t\tip daddr { 192.0.2.10, 192.0.2.13 } meta iiftype != @lease drop\n"
     "\t\tarp operation request arp daddr ip { 192.0.2.10, 192.0.2.13 }"
     " arp saddr ip != { 192.0.2.10, 192.0.2.13 } meta iiftype != @lease drop\n"
-    "\t\tip protocol 112 ip ttl 255 @th,8,8 51 ip saddr != 192.0.2.11 goto vrrp_in\n"
+    "\t\tip protocol 112 @th,8,8 51 ip ttl >= 255 ip saddr != 192.0.2.11 goto vrrp_in\n"
     "\t}\n"
     "\tchain egress {\n"
     "\t\ttype filter hook egress devices = { \"eth0\" } priority -300; policy accept;\n"
     "\t\tip protocol 112 @th,8,8 51 goto vrrp_out\n"
     "\t\tarp saddr ip { 192.0.2.10, 192.0.2.13 } meta oiftype != @lease drop\n"
-    "\t\tether type 0x88b5 @nh,0,32 0x796f6b65 @nh,32,8 51 goto token\n"
+    "\t\tether type 0x88b5 @nh,0,32 0x796f6b65 @nh,32,16 0x0433 goto token\n"
     "\t}\n"
     "}\n";
 
@@ -67,8 +74,9 @@ static struct vrrp_fence example(void)
 	source = ip("192.0.2.11");
 	addresses[0] = ip("192.0.2.10");
 	addresses[1] = ip("192.0.2.13");
-	return (struct vrrp_fence){.interface = "eth0",
-	    .vrid = 51,
+	return (struct vrrp_fence){.id = {AF_INET, 51, "eth0"},
+	    .version = 3,
+	    .ttl_min = 255,
 	    .n_addresses = 2,
 	    .addresses = addresses,
 	    .source = &source,
@@ -116,10 +124,11 @@ static void sixteen_addresses_fit(void)
 	char text[VRRP_FENCE_TEXT_MAX];
 	struct vrrp_fence fence = example();
 	for (size_t i = 0; i < 16; i++)
-		addresses[i] = ip("198.151.100.210");
+		addresses[i] = ip("2001:db8:1111:2222:3333:4444:5555:6666");
+	source = ip("2001:db8:1111:2222:3333:4444:5555:7777");
 	fence.n_addresses = 16;
-	fence.vrid = 255;
-	fence.interface = fence.advert_path = "abcdefghijklmno";
+	fence.id = (struct vrrp_fence_id){AF_INET6, 255, "abcdefghijklmno"};
+	fence.advert_path = fence.id.interface;
 	fence.interval_us = fence.active_interval_us = 40950000;
 	int len = vrrp_fence_text(&fence, VRRP_FENCE_FRESH, text, NULL);
 	CU_ASSERT(len > 0 && (size_t)len == strlen(text));
@@ -134,19 +143,89 @@ static void names_that_nftables_cannot_write_are_refused(void)
 	for (size_t i = 0; i < COUNT(bad); i++) {
 		struct err err = {""};
 		struct vrrp_fence fence = example();
-		CU_ASSERT(vrrp_fence_name(1, bad[i], name, &err) < 0);
+		fence.id.interface = bad[i];
+		CU_ASSERT(vrrp_fence_name(&fence.id, name, &err) < 0);
 		CU_ASSERT(err.text[0] != '\0');
-		fence.interface = bad[i];
 		CU_ASSERT(vrrp_fence_text(&fence, VRRP_FENCE_FRESH, text, NULL) < 0);
 		fence = example();
 		fence.advert_path = bad[i];
 		if (strlen(bad[i]) < 16)
 			CU_ASSERT(vrrp_fence_text(&fence, VRRP_FENCE_FRESH, text, NULL) < 0);
 	}
-	for (size_t i = 0; i < COUNT(good); i++)
-		CU_ASSERT_EQUAL(vrrp_fence_name(1, good[i], name, NULL), 0);
-	CU_ASSERT_EQUAL(vrrp_fence_name(255, "br-lan", name, NULL), 0);
-	CU_ASSERT_STRING_EQUAL(name, "yoke_vrrp_255_br-lan");
+	for (size_t i = 0; i < COUNT(good); i++) {
+		struct vrrp_fence_id id = {AF_INET, 255, good[i]};
+		CU_ASSERT_EQUAL(vrrp_fence_name(&id, name, NULL), 0);
+	}
+}
+
+/* One VRID on one interface is two virtual routers, if they are of two families. */
+static void families_have_tables_of_their_own(void)
+{
+	char name[VRRP_FENCE_NAME_MAX];
+	struct vrrp_fence_id id = {AF_INET, 6, "51_eth0"};
+	CU_ASSERT_EQUAL(vrrp_fence_name(&id, name, NULL), 0);
+	CU_ASSERT_STRING_EQUAL(name, "yoke_vrrp_6_51_eth0");
+	id = (struct vrrp_fence_id){AF_INET6, 51, "eth0"};
+	CU_ASSERT_EQUAL(vrrp_fence_name(&id, name, NULL), 0);
+	CU_ASSERT_STRING_EQUAL(name, "yoke_vrrp_v6_51_eth0");
+}
+
+static const char golden6[] =
+    "\tchain ingress {\n"
+    "\t\ttype filter hook ingress devices = { \"eth0\" } priority -300; policy accept;\n"
+    "\t\tip6 daddr { fe80::10, 2001:db8::10 } meta iiftype != @lease drop\n"
+    "\t\ticmpv6 type nd-neighbor-solicit @th,64,128 { 0xfe800000000000000000000000000010,"
+    " 0x20010db8000000000000000000000010 } meta iiftype != @lease drop\n"
+    "\t\tip6 nexthdr 112 @th,8,8 51 ip6 hoplimit >= 255 ip6 saddr != fe80::11 goto vrrp_in\n"
+    "\t}\n"
+    "\tchain egress {\n"
+    "\t\ttype filter hook egress devices = { \"eth0\" } priority -300; policy accept;\n"
+    "\t\tip6 nexthdr 112 @th,8,8 51 goto vrrp_out\n"
+    "\t\ticmpv6 type nd-neighbor-advert @th,64,128 { 0xfe800000000000000000000000000010,"
+    " 0x20010db8000000000000000000000010 } meta oiftype != @lease drop\n"
+    "\t\ticmpv6 type nd-neighbor-solicit ip6 saddr { fe80::10, 2001:db8::10 }"
+    " meta oiftype != @lease drop\n"
+    "\t\tether type 0x88b5 @nh,0,32 0x796f6b65 @nh,32,16 0x0633 goto token\n"
+    "\t}\n"
+    "}\n";
+
+static void ipv6_has_neighbour_discovery(void)
+{
+	char text[VRRP_FENCE_TEXT_MAX];
+	struct vrrp_fence fence = example();
+	source = ip("fe80::11");
+	addresses[0] = ip("fe80::10");
+	addresses[1] = ip("2001:db8::10");
+	fence.id.family = AF_INET6;
+	CU_ASSERT_FATAL(vrrp_fence_text(&fence, VRRP_FENCE_FRESH, text, NULL) > 0);
+	const char *hooks = strstr(text, "\tchain ingress");
+	CU_ASSERT_PTR_NOT_NULL_FATAL(hooks);
+	if (strcmp(hooks, golden6) != 0)
+		printf("\n%s", hooks);
+	CU_ASSERT_STRING_EQUAL(hooks, golden6);
+}
+
+static void vrrp2_has_other_adverts_and_no_claims(void)
+{
+	char text[VRRP_FENCE_TEXT_MAX];
+	struct vrrp_fence fence = example();
+	fence.version = 2;
+	fence.interval_us = fence.active_interval_us = 1000000;
+	CU_ASSERT(vrrp_fence_text(&fence, VRRP_FENCE_FRESH, text, NULL) > 0);
+	CU_ASSERT_PTR_NOT_NULL(strstr(text, "\t\t@th,0,8 0x21 goto advert\n"));
+	CU_ASSERT_PTR_NOT_NULL(strstr(text, "\t\t@th,0,8 0x21 @th,16,8 != 0 update @peer"));
+	CU_ASSERT_PTR_NULL(strstr(text, "0x31"));
+	CU_ASSERT_PTR_NULL(strstr(text, "0x3e"));
+}
+
+/* 68: a packet with a lower TTL is no sign of life. */
+static void t68_the_ttl_window_counts_for_the_kernel_too(void)
+{
+	char text[VRRP_FENCE_TEXT_MAX];
+	struct vrrp_fence fence = example();
+	fence.ttl_min = 250;
+	CU_ASSERT(vrrp_fence_text(&fence, VRRP_FENCE_FRESH, text, NULL) > 0);
+	CU_ASSERT_PTR_NOT_NULL(strstr(text, " ip ttl >= 250 ip saddr != 192.0.2.11 goto vrrp_in"));
 }
 
 /* The inequalities of the election, with a jiffy of 4 ms against us on each side, for the best
@@ -179,15 +258,20 @@ static void token_is_a_frame_to_ourselves(void)
 {
 	static const uint8_t mac[6] = {2, 0, 0, 0, 0, 7};
 	static const uint8_t head[] = {2, 0, 0, 0, 0, 7, 2, 0, 0, 0, 0, 7, 0x88, 0xb5, 'y', 'o',
-	    'k', 'e', 51, VRRP_TOKEN_RELEASE, 0};
+	    'k', 'e', 4, 51, VRRP_TOKEN_RELEASE, 0};
 	uint8_t frame[VRRP_TOKEN_LEN];
-	vrrp_fence_token(VRRP_TOKEN_RELEASE, 51, mac, frame);
+	struct vrrp_fence_id id = {AF_INET, 51, "eth0"};
+	vrrp_fence_token(VRRP_TOKEN_RELEASE, &id, mac, frame);
 	CU_ASSERT_EQUAL(memcmp(frame, head, sizeof(head)), 0);
-	vrrp_fence_token(VRRP_TOKEN_RENEW, 51, mac, frame);
-	CU_ASSERT_EQUAL(frame[19], VRRP_TOKEN_RENEW);
+	id.family = AF_INET6;
+	vrrp_fence_token(VRRP_TOKEN_PERMIT, &id, mac, frame);
+	CU_ASSERT_EQUAL(frame[18], 6);
+	CU_ASSERT_EQUAL(frame[20], VRRP_TOKEN_PERMIT);
 }
 
 UNIT_MAIN("vrrp/fence", UNIT(golden_rules_are_written), UNIT(a_change_keeps_the_sets),
     UNIT(it_stands_on_the_way_of_the_adverts_too), UNIT(sixteen_addresses_fit),
-    UNIT(names_that_nftables_cannot_write_are_refused), UNIT(times_keep_the_inequalities),
+    UNIT(names_that_nftables_cannot_write_are_refused), UNIT(families_have_tables_of_their_own),
+    UNIT(ipv6_has_neighbour_discovery), UNIT(vrrp2_has_other_adverts_and_no_claims),
+    UNIT(t68_the_ttl_window_counts_for_the_kernel_too), UNIT(times_keep_the_inequalities),
     UNIT(token_is_a_frame_to_ourselves))

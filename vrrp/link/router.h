@@ -1,0 +1,25 @@
+/* What the message about a virtual router (daemon/ipc) says, in the words of the layers below. */
+#pragma once
+
+#include "daemon/ipc/ipc.h"
+#include "vrrp/core/fence.h"
+
+/* All addresses of a virtual router are of one family: there is one VRRP for each. */
+static inline sa_family_t vrrp_router_family(const struct ipc_router *router)
+{
+	return router->addresses[0].addr.sa.sa_family;
+}
+
+static inline bool vrrp_router_is_ipv6(const struct ipc_router *router)
+{
+	return vrrp_router_family(router) == AF_INET6;
+}
+
+static inline struct vrrp_fence_id vrrp_router_fence(const struct ipc_router *router)
+{
+	return (struct vrrp_fence_id){
+	    .family = vrrp_router_family(router),
+	    .vrid = router->vrid,
+	    .interface = router->interface,
+	};
+}
