@@ -40,7 +40,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	uint8_t buf[VRRP_ENCODED_MAX], again[VRRP_ENCODED_MAX];
 	size_t len = vrrp_encode(&first,
-	    &(struct vrrp_envelope){&packet.source, &packet.destination, form}, buf, sizeof(buf));
+	    &(struct vrrp_envelope){
+		.source = &packet.source, .destination = &packet.destination, .form = form},
+	    buf, sizeof(buf));
 	require(len == VRRP_HEADER_LEN + 4U * first.n_addresses);
 	packet.data = buf;
 	packet.len = len;
@@ -51,9 +53,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		second.interval_cs == first.interval_cs &&
 		second.n_addresses == first.n_addresses &&
 		memcmp(second.addresses, first.addresses, 4U * first.n_addresses) == 0);
-	require(
-	    vrrp_encode(&second, &(struct vrrp_envelope){&packet.source, &packet.destination, form},
-		again, sizeof(again)) == len &&
-	    memcmp(again, buf, len) == 0);
+	require(vrrp_encode(&second,
+		    &(struct vrrp_envelope){
+			.source = &packet.source, .destination = &packet.destination, .form = form},
+		    again, sizeof(again)) == len &&
+		memcmp(again, buf, len) == 0);
 	return 0;
 }

@@ -29,6 +29,7 @@ THIRD_PARTY = {
     "openssl/": {"daemon/tls"},
     "netlink/": {"vrrp/link", "vrrp/lease", "vrrp/netlink"},
     "nftables/": {"vrrp/lease"},
+    "nettle/": {"vrrp/core"},
     "protobuf-c/": {"proto"},
     "seccomp.h": {"daemon/sandbox"},
     "cap-ng.h": {"daemon/sandbox", "daemon/supervisor"},

@@ -3,6 +3,8 @@
 #include <arpa/inet.h>
 #include <string.h>
 
+#include "vrrp/core/auth.h"
+
 /* ---- lengths and checksums ---- */
 
 static bool is_ipv6(const struct addr *addr)
@@ -166,7 +168,8 @@ enum vrrp_refusal vrrp_parse(const struct vrrp_received *packet, const struct vr
 		return refusal;
 	struct vrrp_advert advert = read_header(packet->data);
 	enum vrrp_checksum used;
-	if (packet->len < message_len(advert.version, &packet->source, advert.n_addresses))
+	size_t len = message_len(advert.version, &packet->source, advert.n_addresses);
+	if (packet->len < len)
 		return VRRP_REFUSED_COUNT_LARGE;
 	if (advert.n_addresses == 0)
 		return VRRP_REFUSED_COUNT_ZERO;
@@ -175,6 +178,8 @@ enum vrrp_refusal vrrp_parse(const struct vrrp_received *packet, const struct vr
 	refusal = check_parties(packet, expect, &advert);
 	if (refusal == VRRP_ACCEPTED)
 		refusal = check_terms(packet, expect, &advert);
+	if (refusal == VRRP_ACCEPTED && expect->auth)
+		refusal = vrrp_auth_verify(expect->auth, packet, len);
 	if (refusal != VRRP_ACCEPTED)
 		return refusal;
 	*out = advert;
@@ -199,6 +204,9 @@ static bool writable(const struct vrrp_advert *advert, const struct vrrp_envelop
 		return false;
 	if (!type_known(advert->version, advert->type) || advert->flags > 15 ||
 	    (advert->flags && advert->type == VRRP_TYPE_ADVERT))
+		return false;
+	if (advert->version == VRRP_VERSION_2 && envelope->auth &&
+	    envelope->auth->mode != VRRP_AUTH_OFF)
 		return false;
 	return advert->vrid != 0 && advert->n_addresses != 0 && interval_writable(advert);
 }
@@ -236,7 +244,11 @@ size_t vrrp_encode(const struct vrrp_advert *advert, const struct vrrp_envelope 
 	}
 	memcpy(buf + VRRP_HEADER_LEN, advert->addresses,
 	    address_len(envelope->source) * advert->n_addresses);
-	write_checksum(buf, len, advert->version, envelope);
+	if (envelope->auth)
+		len = vrrp_auth_sign(envelope->auth, envelope->wall_us, envelope->source,
+		    envelope->destination, buf, len, size);
+	if (len)
+		write_checksum(buf, len, advert->version, envelope);
 	return len;
 }
 

@@ -10,7 +10,8 @@
  *	|              v2: 8 bytes of authentication data               |
  *
  * A claim of ours is a VRRPv3 message with another type, which every router discards (RFC 9568
- * section 7.1), and with flags in the reserved bits.
+ * section 7.1), and with flags in the reserved bits. VRRPv3 messages between two yokes may have a
+ * trailer that authenticates them: auth.h.
  *
  * A virtual router speaks one version and discards the other one. Both at once, the migration mode
  * of RFC 9568 section 8.4, is left out: it is not recommended, and cannot go below a second. */
@@ -31,7 +32,8 @@
 #define VRRP_INTERVAL_CS_MAX  4095
 #define VRRP_V2_INTERVAL_MAX  255 /* seconds */
 #define VRRP_ADDRESS_LEN_MAX  16
-#define VRRP_ENCODED_MAX      (VRRP_HEADER_LEN + 255 * VRRP_ADDRESS_LEN_MAX)
+#define VRRP_TRAILER_LEN      28
+#define VRRP_ENCODED_MAX      (VRRP_HEADER_LEN + 255 * VRRP_ADDRESS_LEN_MAX + VRRP_TRAILER_LEN)
 #define VRRP_PRIORITY_LEAVING 0 /* "I am leaving" */
 #define VRRP_PRIORITY_OWNER   255
 
@@ -67,10 +69,14 @@ struct vrrp_advert {
 	const uint8_t *addresses;
 };
 
+struct vrrp_auth;
+
 /* What surrounds a message that is sent: the addresses of its IP header say the family. */
 struct vrrp_envelope {
 	const struct addr *source, *destination; /* ports do not matter */
 	enum vrrp_checksum form;
+	struct vrrp_auth *auth; /* NULL: no trailer. Its sequence is used up */
+	uint64_t wall_us;       /* CLOCK_REALTIME, for `auth` */
 };
 
 /* What the network delivered: the message behind the IP header, and what the header said. */
@@ -91,6 +97,7 @@ struct vrrp_expect {
 	struct addr self;     /* our own source address: a packet from it is our echo */
 	bool only_peer;       /* unicast: adverts of other sources than `peer` are refused */
 	struct addr peer;
+	struct vrrp_auth *auth; /* NULL: trailers are ignored */
 };
 
 /* Every reason to refuse a packet, in the order in which it is looked for: name, text. */
@@ -107,7 +114,11 @@ struct vrrp_expect {
 	X(SOURCE, "the sender is not our peer")                          \
 	X(AUTH_TYPE, "VRRPv2 authentication")                            \
 	X(INTERVAL, "advertisement interval 0")                          \
-	X(INTERVAL_OTHER, "another advertisement interval (VRRPv2)")
+	X(INTERVAL_OTHER, "another advertisement interval (VRRPv2)")     \
+	X(TAG_MISSING, "not authenticated")                              \
+	X(TAG_KEY, "authenticated by a key that we do not have")         \
+	X(TAG_WRONG, "wrong authentication tag")                         \
+	X(TAG_REPLAYED, "a replay: not newer than what was heard")
 
 enum vrrp_refusal {
 	VRRP_ACCEPTED,
@@ -120,12 +131,13 @@ enum vrrp_refusal {
 /* Checks a received packet completely. Fills *out (whose addresses point into the packet) and *form
  * (which checksum the sender uses; a packet valid in both forms counts as plain) and returns
  * VRRP_ACCEPTED; else says the first thing wrong, in the order above, and leaves both untouched.
- * Bytes after the message are tolerated: they belong to extensions, and to the checksum. */
+ * Bytes after the message are tolerated: they belong to extensions, and to the checksum. The state
+ * of expect->auth advances with each packet that is accepted, and only then. */
 enum vrrp_refusal vrrp_parse(const struct vrrp_received *packet, const struct vrrp_expect *expect,
     struct vrrp_advert *out, enum vrrp_checksum *form);
 
-/* Writes the message and returns its length, or 0 when a field is out of range, the version does
- * not have it, or `size` is too small. */
+/* Writes the message, with the trailer if there is to be one, and returns its length; or 0 when a
+ * field is out of range, the version does not have it, or `size` is too small. */
 size_t vrrp_encode(const struct vrrp_advert *advert, const struct vrrp_envelope *envelope,
     uint8_t *buf, size_t size);
 

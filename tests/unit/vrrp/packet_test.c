@@ -25,7 +25,8 @@ static size_t encode(
     const struct vrrp_advert *advert, const struct sample *s, uint8_t *buf, size_t size)
 {
 	struct addr source = ip(s->source), destination = ip(s->destination);
-	struct vrrp_envelope envelope = {&source, &destination, s->form};
+	struct vrrp_envelope envelope = {
+	    .source = &source, .destination = &destination, .form = s->form};
 	return vrrp_encode(advert, &envelope, buf, size);
 }
 
