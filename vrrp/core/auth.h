@@ -1,6 +1,6 @@
-/* Authenticated adverts between two yokes: a trailer behind the message, which receivers that do
- *not know it tolerate (RFC 9568 has no authentication). VRRPv3 only. Memory only: no clock, no
- * allocation, no state but the caller's.
+/* Authenticated adverts between two yokes: a trailer behind the message, VRRPv3 only. RFC 9568 has
+ * no authentication, and keepalived and FRR refuse a message that is longer than its addresses: so
+ * not towards them. Memory only: no clock, no allocation, no state but the caller's.
  *
  *	 0                   1                   2                   3
  *	 0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1

@@ -138,7 +138,7 @@ static void golden_messages(void)
 	static const struct {
 		int sample;
 		const uint8_t *bytes;
-	} rows[] = {{PLAIN, golden4}, {IPV6, golden6}};
+	} rows[] = {{PLAIN, golden4}, {KEEPALIVED_IPV6, golden6}};
 	for (size_t i = 0; i < COUNT(rows); i++) {
 		const struct sample *s = &samples[rows[i].sample];
 		struct vrrp_auth sender = golden_auth(), receiver = golden_auth();

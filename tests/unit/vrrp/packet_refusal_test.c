@@ -3,7 +3,7 @@
 #include "tests/unit/unit.h"
 #include "tests/unit/vrrp/samples.h"
 
-static const int every_kind[] = {KEEPALIVED, PLAIN, KEEPALIVED_V2, IPV6};
+static const int every_kind[] = {KEEPALIVED, PLAIN, KEEPALIVED_V2, KEEPALIVED_IPV6};
 
 /* The sample with one byte changed, and the checksum mended. */
 static enum vrrp_refusal parse_changed(int sample, size_t at, uint8_t value)
@@ -52,8 +52,8 @@ static void ttl_254(void)
 
 static void hop_limit_64(void)
 {
-	CU_ASSERT_EQUAL(parse_with_ttl(IPV6, 64, 255, 255), VRRP_REFUSED_TTL);
-	CU_ASSERT_EQUAL(parse_with_ttl(IPV6, 255, 255, 255), VRRP_ACCEPTED);
+	CU_ASSERT_EQUAL(parse_with_ttl(KEEPALIVED_IPV6, 64, 255, 255), VRRP_REFUSED_TTL);
+	CU_ASSERT_EQUAL(parse_with_ttl(KEEPALIVED_IPV6, 255, 255, 255), VRRP_ACCEPTED);
 }
 
 static void ttl_window(void)
@@ -74,15 +74,15 @@ static void other_versions(void)
 	    {PLAIN, 0x21, VRRP_REFUSED_VERSION},
 	    {PLAIN, 0x41, VRRP_REFUSED_VERSION},
 	    {PLAIN, 0x01, VRRP_REFUSED_VERSION},
-	    {IPV6, 0x21, VRRP_REFUSED_VERSION},
+	    {KEEPALIVED_IPV6, 0x21, VRRP_REFUSED_VERSION},
 	    {KEEPALIVED_V2, 0x31, VRRP_REFUSED_VERSION},
 	    {KEEPALIVED_V2, 0x21, VRRP_ACCEPTED},
 	};
 	for (size_t i = 0; i < COUNT(rows); i++)
 		CU_ASSERT_EQUAL(parse_changed(rows[i].sample, 0, rows[i].first), rows[i].expected);
 	/* VRRPv2 knows IPv4 only */
-	struct sample six = samples[IPV6];
-	struct vrrp_expect expect = sample_expect(&samples[IPV6]);
+	struct sample six = samples[KEEPALIVED_IPV6];
+	struct vrrp_expect expect = sample_expect(&samples[KEEPALIVED_IPV6]);
 	six.bytes[0] = 0x21;
 	sample_mend(&six, six.bytes, six.len);
 	struct vrrp_received packet = sample_received(&six, six.bytes, six.len);
@@ -187,8 +187,8 @@ static void checksum_policy(void)
 	    {KEEPALIVED, VRRP_ACCEPT_EITHER, VRRP_ACCEPTED},
 	    {KEEPALIVED, VRRP_ACCEPT_PLAIN, VRRP_REFUSED_CHECKSUM},
 	    {KEEPALIVED, VRRP_ACCEPT_PSEUDO, VRRP_ACCEPTED},
-	    {IPV6, VRRP_ACCEPT_PLAIN, VRRP_ACCEPTED},
-	    {IPV6, VRRP_ACCEPT_PSEUDO, VRRP_ACCEPTED},
+	    {KEEPALIVED_IPV6, VRRP_ACCEPT_PLAIN, VRRP_ACCEPTED},
+	    {KEEPALIVED_IPV6, VRRP_ACCEPT_PSEUDO, VRRP_ACCEPTED},
 	    {KEEPALIVED_V2, VRRP_ACCEPT_PLAIN, VRRP_ACCEPTED},
 	    {KEEPALIVED_V2, VRRP_ACCEPT_PSEUDO, VRRP_ACCEPTED},
 	};
@@ -210,8 +210,8 @@ static void pseudo_header_has_the_real_addresses(void)
 	} rows[] = {
 	    {KEEPALIVED, "10.96.0.1", "10.96.0.2"},
 	    {KEEPALIVED, "10.96.0.3", "224.0.0.18"},
-	    {IPV6, "fe80::1", "fe80::2"},
-	    {IPV6, "fe80::3", "ff02::12"},
+	    {KEEPALIVED_IPV6, "fe80::1", "fe80::2"},
+	    {KEEPALIVED_IPV6, "fe80::3", "ff02::12"},
 	};
 	for (size_t i = 0; i < COUNT(rows); i++) {
 		const struct sample *s = &samples[rows[i].sample];
@@ -240,7 +240,7 @@ static void interval_0(void)
 
 static void reserved_bits_are_ignored(void)
 {
-	static const int version_3[] = {PLAIN, IPV6};
+	static const int version_3[] = {PLAIN, KEEPALIVED_IPV6};
 	for (size_t i = 0; i < COUNT(version_3); i++) {
 		const struct sample *s = &samples[version_3[i]];
 		struct vrrp_expect expect = sample_expect(s);
@@ -261,8 +261,8 @@ static void own_packet(void)
 {
 	CU_ASSERT_EQUAL(parse_from(PLAIN, "10.96.0.9", NULL), VRRP_REFUSED_OWN);
 	CU_ASSERT_EQUAL(parse_from(KEEPALIVED_V2, "10.96.0.9", NULL), VRRP_REFUSED_OWN);
-	CU_ASSERT_EQUAL(parse_from(IPV6, "fe80::9", NULL), VRRP_REFUSED_OWN);
-	CU_ASSERT_EQUAL(parse_from(IPV6, "fe80::8", NULL), VRRP_ACCEPTED);
+	CU_ASSERT_EQUAL(parse_from(KEEPALIVED_IPV6, "fe80::9", NULL), VRRP_REFUSED_OWN);
+	CU_ASSERT_EQUAL(parse_from(KEEPALIVED_IPV6, "fe80::8", NULL), VRRP_ACCEPTED);
 }
 
 static void only_the_peer_may_speak_unicast(void)
@@ -270,8 +270,8 @@ static void only_the_peer_may_speak_unicast(void)
 	struct addr four = ip("10.96.0.2"), six = ip("fe80::2");
 	CU_ASSERT_EQUAL(parse_from(PLAIN, "10.96.0.1", &four), VRRP_REFUSED_SOURCE);
 	CU_ASSERT_EQUAL(parse_from(PLAIN, "10.96.0.2", &four), VRRP_ACCEPTED);
-	CU_ASSERT_EQUAL(parse_from(IPV6, "fe80::1", &six), VRRP_REFUSED_SOURCE);
-	CU_ASSERT_EQUAL(parse_from(IPV6, "fe80::2", &six), VRRP_ACCEPTED);
+	CU_ASSERT_EQUAL(parse_from(KEEPALIVED_IPV6, "fe80::1", &six), VRRP_REFUSED_SOURCE);
+	CU_ASSERT_EQUAL(parse_from(KEEPALIVED_IPV6, "fe80::2", &six), VRRP_ACCEPTED);
 }
 
 static enum vrrp_refusal parse_by_interval(int sample, uint16_t ours_cs)
@@ -286,7 +286,7 @@ static enum vrrp_refusal parse_by_interval(int sample, uint16_t ours_cs)
 static void other_interval_version_3(void)
 {
 	CU_ASSERT_EQUAL(parse_by_interval(KEEPALIVED_50CS, 100), VRRP_ACCEPTED);
-	CU_ASSERT_EQUAL(parse_by_interval(IPV6, 300), VRRP_ACCEPTED);
+	CU_ASSERT_EQUAL(parse_by_interval(KEEPALIVED_IPV6, 300), VRRP_ACCEPTED);
 }
 
 static void other_interval_version_2(void)

@@ -17,7 +17,7 @@ static struct vrrp_advert advert_of(const struct sample *s)
 	    .priority = s->priority,
 	    .n_addresses = s->n_addresses,
 	    .interval_cs = s->interval_cs,
-	    .addresses = s == &samples[IPV6] ? vip6 : vip4,
+	    .addresses = sample_is_ipv6(s) ? vip6 : vip4,
 	};
 }
 
@@ -48,7 +48,7 @@ static void golden_messages_are_read(void)
 		CU_ASSERT_EQUAL(advert.interval_cs, s->interval_cs);
 		CU_ASSERT_EQUAL_FATAL(advert.n_addresses, s->n_addresses);
 		CU_ASSERT_EQUAL(memcmp(advert.addresses, expected.addresses,
-				    (i == IPV6 ? 16U : 4U) * s->n_addresses),
+				    (sample_is_ipv6(s) ? 16U : 4U) * s->n_addresses),
 		    0);
 	}
 }
@@ -81,7 +81,7 @@ static void golden_version_2(void)
 
 static void golden_ipv6(void)
 {
-	check_written(IPV6, IPV6);
+	check_written(KEEPALIVED_IPV6, FRR_IPV6);
 }
 
 static void groups_and_protocol(void)
@@ -100,10 +100,10 @@ static void version_and_type(void)
 		uint8_t type, first;
 	} rows[] = {
 	    {PLAIN, VRRP_TYPE_ADVERT, 0x31},
-	    {IPV6, VRRP_TYPE_ADVERT, 0x31},
+	    {KEEPALIVED_IPV6, VRRP_TYPE_ADVERT, 0x31},
 	    {KEEPALIVED_V2, VRRP_TYPE_ADVERT, 0x21},
 	    {PLAIN, VRRP_TYPE_CLAIM, 0x3e},
-	    {IPV6, VRRP_TYPE_CLAIM, 0x3e},
+	    {KEEPALIVED_IPV6, VRRP_TYPE_CLAIM, 0x3e},
 	};
 	for (size_t i = 0; i < COUNT(rows); i++) {
 		const struct sample *s = &samples[rows[i].sample];
@@ -140,7 +140,7 @@ static void interval_is_as_configured(void)
 	    {PLAIN, 4095, 0x0f, 0xff, true},
 	    {PLAIN, 0, 0, 0, false},
 	    {PLAIN, 4096, 0, 0, false},
-	    {IPV6, 4095, 0x0f, 0xff, true},
+	    {KEEPALIVED_IPV6, 4095, 0x0f, 0xff, true},
 	    {KEEPALIVED_V2, 100, 0, 1, true},
 	    {KEEPALIVED_V2, 25500, 0, 255, true},
 	    {KEEPALIVED_V2, 25600, 0, 0, false},
@@ -181,15 +181,15 @@ static void addresses_stay_in_order(void)
 /* The same list, counted in addresses of 4 bytes and of 16. */
 static void family_is_that_of_the_ip_header(void)
 {
-	struct vrrp_advert advert = advert_of(&samples[IPV6]);
+	struct vrrp_advert advert = advert_of(&samples[KEEPALIVED_IPV6]);
 	struct addr second = ip("2001:db8::50"), other = ip("2001:db8::51");
 	uint8_t buf[SAMPLE_MAX];
-	CU_ASSERT_EQUAL(encode(&advert, &samples[IPV6], buf, sizeof(buf)), 8 + 2 * 16);
+	CU_ASSERT_EQUAL(encode(&advert, &samples[KEEPALIVED_IPV6], buf, sizeof(buf)), 8 + 2 * 16);
 	CU_ASSERT_EQUAL(encode(&advert, &samples[PLAIN], buf, sizeof(buf)), 8 + 2 * 4);
 	CU_ASSERT_TRUE(vrrp_advert_lists(&advert, &second));
 	CU_ASSERT_FALSE(vrrp_advert_lists(&advert, &other));
 	advert.version = VRRP_VERSION_2; /* knows IPv4 only */
-	CU_ASSERT_EQUAL(encode(&advert, &samples[IPV6], buf, sizeof(buf)), 0);
+	CU_ASSERT_EQUAL(encode(&advert, &samples[KEEPALIVED_IPV6], buf, sizeof(buf)), 0);
 	CU_ASSERT_EQUAL(encode(&advert, &samples[PLAIN], buf, sizeof(buf)), 8 + 2 * 4 + 8);
 }
 
@@ -212,7 +212,7 @@ static void every_priority_is_data(void)
 /* VRRPv2 and IPv6 have one form, whatever is wished. */
 static void checksum_form_is_a_choice_of_version_3_over_ipv4(void)
 {
-	static const int fixed[] = {KEEPALIVED_V2, IPV6};
+	static const int fixed[] = {KEEPALIVED_V2, KEEPALIVED_IPV6};
 	for (size_t i = 0; i < COUNT(fixed); i++) {
 		struct sample other = samples[fixed[i]];
 		struct vrrp_advert advert = advert_of(&samples[fixed[i]]);
@@ -227,7 +227,7 @@ static void checksum_form_is_a_choice_of_version_3_over_ipv4(void)
 static void check_round_trip(const struct sample *s, unsigned count, const uint8_t *list)
 {
 	static const uint16_t intervals[] = {1, 2, 10, 100, 255, 256, 4094, 4095};
-	size_t each = s == &samples[IPV6] ? 16 : 4;
+	size_t each = sample_is_ipv6(s) ? 16 : 4;
 	struct vrrp_advert in = {
 	    .version = s->version,
 	    .type = count % 3 && s->version == 3 ? VRRP_TYPE_CLAIM : VRRP_TYPE_ADVERT,
@@ -263,7 +263,7 @@ static void check_round_trip(const struct sample *s, unsigned count, const uint8
 
 static void every_value_survives_the_round_trip(void)
 {
-	static const int kinds[] = {KEEPALIVED, PLAIN, KEEPALIVED_V2, IPV6};
+	static const int kinds[] = {KEEPALIVED, PLAIN, KEEPALIVED_V2, KEEPALIVED_IPV6};
 	uint8_t list[255 * VRRP_ADDRESS_LEN_MAX];
 	for (size_t i = 0; i < sizeof(list); i++)
 		list[i] = (uint8_t)(i * 7 + 1);

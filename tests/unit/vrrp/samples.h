@@ -28,7 +28,8 @@ enum {
 	PLAIN,
 	KEEPALIVED_V2,
 	FRR_V2,
-	IPV6,
+	KEEPALIVED_IPV6,
+	FRR_IPV6,
 	SAMPLE_COUNT
 };
 
@@ -48,9 +49,11 @@ static const struct sample samples[SAMPLE_COUNT] = {
 	{0x21, 0x32, 0x96, 0x01, 0x00, 0x01, 0x3e, 0x39, 0x0a, 0x60, 0x00, 0x32}},
     [FRR_V2] = {"10.96.0.2", "224.0.0.18", 2, 120, 1, 100, VRRP_CHECKSUM_PLAIN, 20,
 	{0x21, 0x32, 0x78, 0x01, 0x00, 0x01, 0x5c, 0x39, 0x0a, 0x60, 0x00, 0x32}},
-    /* Not recorded; tshark finds the checksum good. */
-    [IPV6] = {"fe80::1", "ff02::12", 3, 150, 2, 100, VRRP_CHECKSUM_PSEUDO, 40,
+    [KEEPALIVED_IPV6] = {"fe80::1", "ff02::12", 3, 150, 2, 100, VRRP_CHECKSUM_PSEUDO, 40,
 	{0x31, 0x32, 0x96, 0x02, 0x00, 0x64, 0x0d, 0x5e, 0xfe, 0x80, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+	    0, 0, 0, 0x50, 0x20, 0x01, 0x0d, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x50}},
+    [FRR_IPV6] = {"fe80::50", "ff02::12", 3, 120, 2, 100, VRRP_CHECKSUM_PSEUDO, 40,
+	{0x31, 0x32, 0x78, 0x02, 0x00, 0x64, 0x2b, 0x0f, 0xfe, 0x80, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
 	    0, 0, 0, 0x50, 0x20, 0x01, 0x0d, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x50}},
 };
 
@@ -60,6 +63,11 @@ static inline struct addr ip(const char *text)
 	if (!addr_parse_ip(text, &addr))
 		abort();
 	return addr;
+}
+
+static inline bool sample_is_ipv6(const struct sample *sample)
+{
+	return strchr(sample->source, ':') != NULL;
 }
 
 static inline struct vrrp_received sample_received(
@@ -82,7 +90,7 @@ static inline struct vrrp_expect sample_expect(const struct sample *sample)
 	    .ttl_min = VRRP_TTL,
 	    .ttl_max = VRRP_TTL,
 	    .interval_cs = sample->interval_cs,
-	    .self = ip(sample == &samples[IPV6] ? "fe80::9" : "10.96.0.9"),
+	    .self = ip(sample_is_ipv6(sample) ? "fe80::9" : "10.96.0.9"),
 	};
 }
 
