@@ -161,6 +161,15 @@ static bool sanitise(union ipc_message *msg)
 		FIX_BOOL(msg->heartbeat.stuck);
 		return true;
 	case IPC_RELOAD_RESULT: END_TEXT(msg->reload_result.text); return true;
+	case IPC_ROUTER_REMARK:
+		END_TEXT(msg->router_remark.name);
+		END_TEXT(msg->router_remark.text);
+		return true;
+	case IPC_ROUTER_STATS:
+		END_TEXT(msg->router_stats.name);
+		END_TEXT(msg->router_stats.lease_problem);
+		FIX_BOOL(msg->router_stats.heard_plain);
+		return msg->router_stats.lease <= IPC_LEASE_ALIVE;
 	case IPC_ROUTER: return sanitise_router(&msg->router);
 	case IPC_POOL: END_TEXT(msg->pool.name); return true;
 	case IPC_SCRIPT:

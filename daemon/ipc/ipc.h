@@ -9,7 +9,7 @@
  *	yoked  <--APPLIED, HEARTBEAT, ROUTER_STATE--                         yoke-vrrp
  *	yoked  --LINK+fd-->                                                  yoke-proxy
  *	yoke-proxy --HEARTBEAT, POOL, RESIGN-->  yoke-vrrp
- *	yoke-proxy <--ROUTER_STATE, RESIGN_RESULT-- yoke-vrrp
+ *	yoke-proxy <--ROUTER_STATE, ROUTER_REMARK, ROUTER_STATS, RESIGN_RESULT-- yoke-vrrp
  *
  * The child's end of the channel to yoked is always file descriptor IPC_CHILD_FD. EOF on a channel
  *means that the other process is dead; nothing else does. */
@@ -46,6 +46,8 @@
 	X(ROUTER, router)               \
 	X(ROUTERS_END, routers_end)     \
 	X(ROUTER_STATE, router_state)   \
+	X(ROUTER_REMARK, router_remark) \
+	X(ROUTER_STATS, router_stats)   \
 	X(POOL, pool)                   \
 	X(SCRIPT, script)               \
 	X(RESIGN, resign)               \
@@ -240,6 +242,79 @@ struct ipc_router_state {
 	struct ipc_vip addresses[IPC_ADDRESSES_MAX];
 	char reason[IPC_REASON_MAX];
 	struct ipc_part parts[IPC_TRACKED_MAX];
+};
+
+/* Something worth an event that is no change of state. */
+struct ipc_router_remark {
+	struct ipc_header header;
+	char name[IPC_NAME_MAX];
+	char text[IPC_REASON_MAX];
+};
+
+/* What yoke-vrrp counts for a virtual router: name, help. */
+#define IPC_ROUTER_COUNTERS(X)                                                                     \
+	X(adverts_sent, "Adverts that left")                                                       \
+	X(adverts_received, "Adverts that were accepted")                                          \
+	X(send_errors, "Adverts that could not be sent")                                           \
+	X(lease_refusals, "Adverts that the kernel did not let pass: no lease")                    \
+	X(claims_sent, "Claims sent before a promotion")                                           \
+	X(claims_received, "Claims of the peer")                                                   \
+	X(claims_lost, "Claims given up, because somebody better was heard")                       \
+	X(stalls, "Times the process did not run for too long")                                    \
+	X(announcements_sent, "Rounds of gratuitous ARP and unsolicited neighbour advertisements") \
+	X(foreign_announcements, "Times another host said that it has a VIP that we hold")         \
+	X(addresses_put_back, "Addresses put back after somebody removed them")
+
+enum ipc_promotion {
+	IPC_PROMOTION_SILENCE,
+	IPC_PROMOTION_RESIGNED,
+	IPC_PROMOTION_PREEMPTION,
+	IPC_PROMOTION_COUNT
+};
+
+/* Why an Active is it no more. */
+enum ipc_departure {
+	IPC_DEPARTURE_OPERATOR,
+	IPC_DEPARTURE_FAULT,
+	IPC_DEPARTURE_LEASE,
+	IPC_DEPARTURE_ADVERT,
+	IPC_DEPARTURE_CLAIM,
+	IPC_DEPARTURE_SHUTDOWN,
+	IPC_DEPARTURE_OTHER,
+	IPC_DEPARTURE_COUNT
+};
+
+#define IPC_REFUSALS_MAX 32
+#define IPC_LATENESS_MAX 16
+
+enum ipc_lease { IPC_LEASE_MISSING, IPC_LEASE_OVER, IPC_LEASE_ALIVE };
+
+/* Sent once a second. Sums since the virtual router was started. */
+struct ipc_router_stats {
+	struct ipc_header header;
+	char name[IPC_NAME_MAX];
+#define X(name, help) uint64_t name;
+	IPC_ROUTER_COUNTERS(X)
+#undef X
+	uint64_t promotions[IPC_PROMOTION_COUNT];
+	uint64_t departures[IPC_DEPARTURE_COUNT];
+	uint64_t refused[IPC_REFUSALS_MAX]; /* by enum vrrp_refusal */
+
+	uint64_t lateness[IPC_LATENESS_MAX]; /* by the bounds of vrrp/core/lateness.h */
+	uint64_t lateness_sum_us;
+	uint32_t lateness_max_us;    /* ever */
+	uint32_t lateness_recent_us; /* the worst of the last minute or two */
+	uint32_t tolerance_us;       /* later than so, and the lease is over */
+
+	uint8_t lease; /* enum ipc_lease */
+	uint32_t lease_left_ms;
+	char lease_problem[IPC_REASON_MAX]; /* why it is missing */
+
+	uint64_t heard_us; /* the last advert of another; 0: none */
+	struct addr heard_from;
+	uint8_t heard_priority, heard_version;
+	bool heard_plain; /* its checksum is without the pseudo-header */
+	uint32_t heard_interval_us;
 };
 
 /* A tracked pool as this node's own checks see it. At each change, and now and then. */

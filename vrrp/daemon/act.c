@@ -17,22 +17,39 @@
 #define RETRY_US    (2 * US_PER_SEC)
 #define COMPLAIN_US (10 * US_PER_SEC)
 
-void instance_complain(
-    struct vrrp_instance *instance, enum vrrp_complaint kind, const char *fmt, ...)
+static bool complain(struct vrrp_instance *instance, enum vrrp_complaint kind, const char *text)
 {
 	uint64_t swallowed;
 	if (!log_allowed(&instance->limits[kind], clock_us(), COMPLAIN_US, &swallowed))
-		return;
-	char text[IPC_REASON_MAX];
-	va_list args;
-	va_start(args, fmt);
-	vsnprintf(text, sizeof(text), fmt, args);
-	va_end(args);
+		return false;
 	if (swallowed)
 		log_warn("vrrp %s: %s (and %llu times before)", instance->config.name, text,
 		    (unsigned long long)swallowed);
 	else
 		log_warn("vrrp %s: %s", instance->config.name, text);
+	return true;
+}
+
+void instance_complain(
+    struct vrrp_instance *instance, enum vrrp_complaint kind, const char *fmt, ...)
+{
+	char text[IPC_REASON_MAX];
+	va_list args;
+	va_start(args, fmt);
+	vsnprintf(text, sizeof(text), fmt, args);
+	va_end(args);
+	complain(instance, kind, text);
+}
+
+void instance_remark(struct vrrp_instance *instance, enum vrrp_complaint kind, const char *fmt, ...)
+{
+	char text[IPC_REASON_MAX];
+	va_list args;
+	va_start(args, fmt);
+	vsnprintf(text, sizeof(text), fmt, args);
+	va_end(args);
+	if (complain(instance, kind, text))
+		instance->station->remarked(instance->station, instance, text);
 }
 
 void instance_set_trouble(struct vrrp_instance *instance, uint64_t now_us, const char *text)
@@ -79,9 +96,11 @@ void instance_announce(struct vrrp_instance *instance)
  * queue passes; what else it is may last. */
 static enum instance_outcome judge_failure(struct vrrp_instance *instance, int rc, uint64_t now_us)
 {
-	instance->send_errors++;
-	if (rc == -ENOBUFS && vrrp_guard_refused(&instance->guard, &instance->config))
+	if (rc == -ENOBUFS && vrrp_guard_refused(&instance->guard, &instance->config)) {
+		instance->stats.lease_refusals++;
 		return OUTCOME_REFUSED;
+	}
+	instance->stats.send_errors++;
 	if (instance->mute_us == 0)
 		instance->mute_us = now_us;
 	bool passing = rc == -ENOBUFS || rc == -EAGAIN;
@@ -119,7 +138,7 @@ static enum instance_outcome send_advert(struct vrrp_instance *instance, uint64_
 		rc = send_token(instance, VRRP_TOKEN_RENEW);
 	if (rc)
 		return judge_failure(instance, rc, now_us);
-	instance->adverts_sent++;
+	instance->stats.adverts_sent++;
 	instance->mute_us = 0;
 	return OUTCOME_SENT;
 }
@@ -136,6 +155,7 @@ static void send_claim(struct vrrp_instance *instance, bool overrides)
 		rc = vrrp_socket_claim(&instance->sock, &instance->config, flags, instance->form);
 	if (!has_claims || is_unicast(instance))
 		send_token(instance, overrides ? VRRP_TOKEN_OVERRIDE : VRRP_TOKEN_PERMIT);
+	instance->stats.claims_sent += has_claims;
 	if (rc)
 		instance_complain(instance, COMPLAINT_SEND, "claim not sent: %s", strerror(-rc));
 }

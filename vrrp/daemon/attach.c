@@ -30,7 +30,9 @@ static int adopt_interface(
     struct vrrp_instance *instance, const struct vrrp_netif *netif, struct err *err)
 {
 	struct err warning;
-	int rc = open_socket(instance, netif, err);
+	int rc = vrrp_alarm_open(&instance->alarm, instance->station->loop, err);
+	if (rc == 0)
+		rc = open_socket(instance, netif, err);
 	if (rc)
 		return rc;
 	if (!vrrp_router_is_ipv6(&instance->config) &&

@@ -7,6 +7,7 @@
 
 #include "daemon/base/clock.h"
 #include "daemon/base/log.h"
+#include "daemon/base/text.h"
 #include "daemon/ipc/ipc.h"
 #include "vrrp/daemon/routers.h"
 #include "vrrp/link/arp.h"
@@ -16,6 +17,7 @@
 #define MESSAGES_PER_PASS 64
 /* Fences that a dead run left for routers that we do not have any more stand a while longer: so do,
  * perhaps, the addresses. */
+#define STATS_US US_PER_SEC
 #define SWEEP_US (10 * US_PER_SEC)
 
 static struct {
@@ -35,6 +37,7 @@ static struct {
 	ev_io proxy_io;
 	bool proxy_missed;
 	struct vrrp_fitness fitness;
+	uint64_t stats_us;     /* when it gets the next statistics */
 	uint64_t heartbeat_us; /* the proxy's last one */
 	char fitness_text[IPC_REASON_MAX];
 } control = {.yoked_fd = -1, .proxy_fd = -1};
@@ -61,6 +64,25 @@ static void on_changed(
 	vrrp_instance_describe(instance, previous, &msg);
 	tell(control.yoked_fd, &msg, &control.yoked_missed);
 	tell(control.proxy_fd, &msg, &control.proxy_missed);
+}
+
+static void on_remarked(
+    struct vrrp_station *station, const struct vrrp_instance *instance, const char *text)
+{
+	union ipc_message msg;
+	(void)station;
+	ipc_init(&msg, IPC_ROUTER_REMARK);
+	text_copy(msg.router_remark.name, sizeof(msg.router_remark.name), instance->config.name);
+	text_copy(msg.router_remark.text, sizeof(msg.router_remark.text), text);
+	tell(control.proxy_fd, &msg, NULL);
+}
+
+static void tell_stats(struct vrrp_instance *instance, void *arg)
+{
+	const uint64_t *now_us = arg;
+	union ipc_message msg;
+	vrrp_instance_tell_stats(instance, *now_us, &msg);
+	tell(control.proxy_fd, &msg, NULL);
 }
 
 struct replay {
@@ -262,6 +284,11 @@ static void on_tick(struct ev_loop *loop, ev_timer *timer, int revents)
 	watch_proxy();
 	watch_rules();
 	vrrp_routers_tick();
+	uint64_t now_us = clock_us();
+	if (control.proxy_fd >= 0 && now_us >= control.stats_us) {
+		vrrp_routers_each(tell_stats, &now_us);
+		control.stats_us = now_us + STATS_US;
+	}
 	if (control.yoked_missed)
 		replay_states(control.yoked_fd, &control.yoked_missed);
 	if (control.proxy_missed && control.proxy_fd >= 0)
@@ -283,6 +310,7 @@ int vrrp_control_start(struct ev_loop *loop, int fd, struct err *err)
 {
 	control.station.loop = loop;
 	control.station.changed = on_changed;
+	control.station.remarked = on_remarked;
 	control.yoked_fd = fd;
 	set_fitness(false, false, "proxy not ready");
 	control.station.arp_fd = vrrp_arp_open(err);

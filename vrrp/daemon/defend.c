@@ -21,21 +21,24 @@ static bool is_vip(const struct vrrp_instance *instance, const struct addr *addr
 
 static void put_back(struct vrrp_instance *instance, const char *vip, uint64_t now_us)
 {
+	char text[IPC_REASON_MAX];
 	if (now_us - instance->removed_us > REMOVED_WINDOW_US) {
 		instance->removed_us = now_us;
 		instance->n_removed = 0;
 	}
 	instance->n_removed++;
 	if (instance->n_removed > REMOVED_MAX) {
-		char text[IPC_REASON_MAX];
 		snprintf(text, sizeof(text), "somebody removed %s %u times in %llu s", vip,
 		    instance->n_removed, (unsigned long long)(REMOVED_WINDOW_US / US_PER_SEC));
 		instance_set_trouble(instance, now_us, text);
 		return;
 	}
-	log_warn("vrrp %s: somebody removed %s: put back (%u of at most %d times in %llu s)",
-	    instance->config.name, vip, instance->n_removed, REMOVED_MAX,
-	    (unsigned long long)(REMOVED_WINDOW_US / US_PER_SEC));
+	snprintf(text, sizeof(text),
+	    "somebody removed %s: put back (%u of at most %d times in %llu s)", vip,
+	    instance->n_removed, REMOVED_MAX, (unsigned long long)(REMOVED_WINDOW_US / US_PER_SEC));
+	log_warn("vrrp %s: %s", instance->config.name, text);
+	instance->station->remarked(instance->station, instance, text);
+	instance->stats.addresses_put_back++;
 	instance_perform(instance, VRRP_DO_ADD_VIP | VRRP_DO_ANNOUNCE, now_us);
 }
 
@@ -47,9 +50,10 @@ void vrrp_instance_address_changed(
 		return;
 	instance_wake(instance);
 	addr_format_ip(addr, vip);
-	if (instance->fsm.state == VRRP_ACTIVE && !added) {
+	bool active = vrrp_state_outside(instance->fsm.state) == VRRP_ACTIVE;
+	if (active && !added) {
 		put_back(instance, vip, clock_us());
-	} else if (instance->fsm.state != VRRP_ACTIVE && added) {
+	} else if (!active && added) {
 		instance_complain(instance, COMPLAINT_ADDED, "somebody added %s: removed", vip);
 		instance_remove_addresses(instance);
 	}

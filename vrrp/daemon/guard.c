@@ -78,10 +78,15 @@ void vrrp_guard_lower(struct vrrp_guard *guard, const struct ipc_router *config)
 	guard->up = false;
 }
 
-bool vrrp_guard_refused(struct vrrp_guard *guard, const struct ipc_router *config)
+uint64_t vrrp_guard_left_ms(const struct vrrp_guard *guard, const struct ipc_router *config)
 {
 	struct vrrp_fence_id id = vrrp_router_fence(config);
-	return guard->up && vrrp_lease_left_ms(guard->lease, &id) == 0;
+	return guard->up ? vrrp_lease_left_ms(guard->lease, &id) : 0;
+}
+
+bool vrrp_guard_refused(const struct vrrp_guard *guard, const struct ipc_router *config)
+{
+	return guard->up && vrrp_guard_left_ms(guard, config) == 0;
 }
 
 bool vrrp_guard_outdated(

@@ -25,8 +25,10 @@ void vrrp_guard_raise(struct vrrp_guard *guard, const struct ipc_router *config,
     const struct vrrp_netif *netif, const struct vrrp_fsm *fsm, enum vrrp_fence_mode mode);
 void vrrp_guard_lower(struct vrrp_guard *guard, const struct ipc_router *config);
 
+/* How long the lease lives from now; 0 when it is over, or there is no fence. */
+uint64_t vrrp_guard_left_ms(const struct vrrp_guard *guard, const struct ipc_router *config);
 /* -ENOBUFS came back from a send: was it the fence, because the lease is over? */
-bool vrrp_guard_refused(struct vrrp_guard *guard, const struct ipc_router *config);
+bool vrrp_guard_refused(const struct vrrp_guard *guard, const struct ipc_router *config);
 
 /* Another Active with other times was heard: not more often than once in a second. */
 bool vrrp_guard_outdated(

@@ -38,11 +38,13 @@ static void on_advert(struct vrrp_instance *instance, const struct vrrp_advert *
 	int order = addr_compare_ip(source, &instance->netif.source);
 	enum vrrp_state previous = instance->fsm.state;
 	enum vrrp_event event = vrrp_fsm_classify(&instance->fsm, advert->priority, order);
+	instance->event = event;
 	snprintf(reason, sizeof(reason), "advert of %s with priority %u%s", from, advert->priority,
 	    instance->fsm.doubtful ? ", after we were stalled" : "");
 	unsigned actions = vrrp_fsm_advert(
 	    &instance->fsm, advert->priority, order, advert->interval_cs * 10000U, now_us);
 	instance_conclude(instance, previous, actions, reason, now_us);
+	instance_count_advert(instance, advert, source, now_us);
 	if (event == VRRP_EV_ADVERT_STALE)
 		return;
 	instance->heard_from = *source;
@@ -61,6 +63,8 @@ static void on_claim(struct vrrp_instance *instance, const struct vrrp_advert *c
 	enum vrrp_state previous = instance->fsm.state;
 	enum vrrp_event event =
 	    vrrp_fsm_classify_claim(&instance->fsm, claim->priority, order, claim->flags);
+	instance->event = event;
+	instance->stats.claims_received++;
 	snprintf(reason, sizeof(reason), "%s claims it with priority %u",
 	    addr_format_ip(source, from), claim->priority);
 	unsigned actions = vrrp_fsm_step(&instance->fsm, event, now_us);
@@ -90,12 +94,11 @@ static void on_packet(struct vrrp_instance *instance, const struct vrrp_received
 	enum vrrp_refusal refusal = vrrp_parse(packet, &expect, &advert, &form);
 	if (refusal != VRRP_ACCEPTED) {
 		char from[ADDR_TEXT_MAX];
-		instance->refusals[refusal]++;
+		instance->stats.refused[refusal]++;
 		instance_complain(instance, COMPLAINT_REFUSED, "advert of %s refused: %s",
 		    addr_format_ip(&packet->source, from), vrrp_refusal_text(refusal));
 		return;
 	}
-	instance->adverts_received++;
 	if (instance->config.checksum == CONF_CHECKSUM_AUTO)
 		instance->form = form; /* what the peer writes, it reads */
 	if (advert.type == VRRP_TYPE_CLAIM)

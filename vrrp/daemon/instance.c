@@ -14,6 +14,7 @@
 static void note_change(
     struct vrrp_instance *instance, enum vrrp_state previous, const char *reason, uint64_t now_us)
 {
+	instance_count_change(instance, previous);
 	text_copy(instance->reason, sizeof(instance->reason), reason);
 	instance->since_us = now_us;
 	instance->heard_us = 0;
@@ -70,6 +71,7 @@ void instance_conclude(struct vrrp_instance *instance, enum vrrp_state previous,
 	else if (state != previous)
 		log_debug("vrrp %s: %s -> %s", instance->config.name, vrrp_state_name(previous),
 		    vrrp_state_name(state));
+	instance->stats.claims_lost += previous == VRRP_CLAIMANT && state == VRRP_BACKUP;
 	follow_up(instance, actions, outcome, reason, now_us);
 }
 
@@ -77,6 +79,7 @@ void instance_step(struct vrrp_instance *instance, enum vrrp_event event, const 
 {
 	uint64_t now_us = clock_us();
 	enum vrrp_state previous = instance->fsm.state;
+	instance->event = event;
 	unsigned actions = vrrp_fsm_step(&instance->fsm, event, now_us);
 	instance_conclude(instance, previous, actions, reason, now_us);
 }
@@ -107,21 +110,16 @@ void instance_rearm(struct vrrp_instance *instance)
 	uint64_t round = vrrp_burst_due(&instance->burst);
 	due = round < due ? round : due;
 	due = instance->refresh_us < due ? instance->refresh_us : due;
-	struct ev_loop *loop = instance->station->loop;
-	ev_timer_stop(loop, &instance->timer);
-	if (due == VRRP_NEVER)
-		return;
-	uint64_t now_us = clock_us();
-	ev_now_update(loop);
-	ev_timer_set(&instance->timer, due > now_us ? (double)(due - now_us) / 1e6 : 0., 0.);
-	ev_timer_start(loop, &instance->timer);
+	vrrp_alarm_set(&instance->alarm, due);
 }
 
 void instance_wake(struct vrrp_instance *instance)
 {
 	uint64_t last_us = instance->fsm.awake_us, now_us = clock_us();
-	if (vrrp_fsm_awake(&instance->fsm, now_us))
-		instance_complain(instance, COMPLAINT_STALL, "stalled for %llu ms while %s",
+	bool stalled = vrrp_fsm_awake(&instance->fsm, now_us);
+	instance->stats.stalls += stalled;
+	if (stalled)
+		instance_remark(instance, COMPLAINT_STALL, "stalled for %llu ms while %s",
 		    (unsigned long long)((now_us - last_us) / US_PER_MS),
 		    vrrp_state_name(instance->fsm.state));
 	instance_drain(instance);
@@ -150,13 +148,17 @@ static void promotion_reason(
 					 US_PER_MS));
 }
 
-static void on_timer(struct ev_loop *loop, ev_timer *timer, int revents)
+static void on_alarm(struct ev_loop *loop, ev_io *io, int revents)
 {
-	struct vrrp_instance *instance = timer->data;
+	struct vrrp_instance *instance = io->data;
 	(void)loop;
 	(void)revents;
+	uint64_t due_us = vrrp_alarm_take(&instance->alarm), now_us = clock_us();
+	if (due_us == VRRP_NEVER)
+		return;
+	instance_count_lateness(instance, now_us - due_us, now_us);
 	instance_wake(instance);
-	uint64_t now_us = clock_us();
+	now_us = clock_us();
 	char reason[IPC_REASON_MAX];
 	promotion_reason(instance, now_us, reason, sizeof(reason));
 	instance_step(instance, VRRP_EV_TIMER, reason);
@@ -215,8 +217,8 @@ void vrrp_instance_start(struct vrrp_instance *instance, struct vrrp_station *st
 	};
 	vrrp_fsm_init(&instance->fsm, config->priority, config->advertise_us, now_us);
 	ev_init(&instance->readable, on_readable);
-	ev_init(&instance->timer, on_timer);
-	instance->readable.data = instance->timer.data = instance;
+	instance->readable.data = instance;
+	vrrp_alarm_init(&instance->alarm, on_alarm, instance);
 	instance_adopt_fitness(instance, fitness);
 	instance_look_at_link(instance);
 	instance_settle(instance, "");
@@ -227,14 +229,8 @@ void vrrp_instance_stop(struct vrrp_instance *instance, const char *reason)
 {
 	instance_step(instance, VRRP_EV_SHUTDOWN, reason);
 	vrrp_guard_lower(&instance->guard, &instance->config);
-	ev_timer_stop(instance->station->loop, &instance->timer);
+	vrrp_alarm_close(&instance->alarm, instance->station->loop);
 	instance_close_socket(instance);
-	for (unsigned i = VRRP_ACCEPTED + 1; i < VRRP_REFUSAL_COUNT; i++) {
-		if (instance->refusals[i])
-			log_debug("vrrp %s: %llu adverts refused: %s", instance->config.name,
-			    (unsigned long long)instance->refusals[i],
-			    vrrp_refusal_text((enum vrrp_refusal)i));
-	}
 	instance->used = false;
 }
 

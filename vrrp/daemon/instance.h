@@ -12,7 +12,9 @@
 #include "daemon/ipc/ipc.h"
 #include "vrrp/core/announce.h"
 #include "vrrp/core/fsm.h"
+#include "vrrp/core/lateness.h"
 #include "vrrp/core/packet.h"
+#include "vrrp/daemon/alarm.h"
 #include "vrrp/daemon/guard.h"
 #include "vrrp/link/netif.h"
 #include "vrrp/link/socket.h"
@@ -26,6 +28,9 @@ struct vrrp_station {
 	struct vrrp_netlink *route;
 	int arp_fd;               /* packet socket: ARP, and frames for the fence */
 	struct vrrp_lease *lease; /* NULL: the nodes' kernel cannot */
+	/* Worth an event, already logged. */
+	void (*remarked)(
+	    struct vrrp_station *station, const struct vrrp_instance *instance, const char *text);
 	/* A change of state, already logged. */
 	void (*changed)(struct vrrp_station *station, const struct vrrp_instance *instance,
 	    enum vrrp_state previous);
@@ -47,6 +52,7 @@ enum vrrp_complaint {
 	COMPLAINT_SEND,
 	COMPLAINT_LEASE,
 	COMPLAINT_ADDED,
+	COMPLAINT_LATE,
 	COMPLAINT_COUNT
 };
 
@@ -61,7 +67,7 @@ struct vrrp_instance {
 	struct vrrp_guard guard;
 	enum vrrp_checksum form; /* of what we send */
 	ev_io readable;
-	ev_timer timer;
+	struct vrrp_alarm alarm;
 	struct vrrp_burst burst;
 	uint64_t refresh_us; /* when the addresses are refreshed next; VRRP_NEVER */
 
@@ -75,15 +81,16 @@ struct vrrp_instance {
 	unsigned n_removed;
 	uint64_t mute_us; /* since when no advert could be sent; 0: the last one was */
 
-	uint64_t since_us; /* of the present state */
+	enum vrrp_event event; /* the machine's last one */
+	uint64_t since_us;     /* of the present state */
 	char reason[IPC_REASON_MAX];
 	uint64_t heard_us; /* the last advert that we respected; 0: none since the last change */
 	struct addr heard_from;
 	uint8_t heard_priority;
 	uint64_t ignored_us; /* the last advert of a lower priority, ignored */
 
-	uint64_t adverts_sent, adverts_received, send_errors;
-	uint64_t refusals[VRRP_REFUSAL_COUNT];
+	struct ipc_router_stats stats;
+	struct vrrp_lateness lateness;
 	struct log_limit limits[COMPLAINT_COUNT];
 };
 
@@ -110,6 +117,9 @@ void vrrp_instance_check_guard(struct vrrp_instance *instance);
 void vrrp_instance_tick(struct vrrp_instance *instance);
 /* Gives the VIP to the peer. -EPERM with a text when it is not Active. */
 int vrrp_instance_resign(struct vrrp_instance *instance, const char *reason, struct err *err);
+/* What was counted, as a message. */
+void vrrp_instance_tell_stats(
+    const struct vrrp_instance *instance, uint64_t now_us, union ipc_message *msg);
 /* The state as a message. */
 void vrrp_instance_describe(
     const struct vrrp_instance *instance, enum vrrp_state previous, union ipc_message *msg);

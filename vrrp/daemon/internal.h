@@ -1,6 +1,6 @@
 /* What the files of a virtual router share: instance.c is its spine, act.c performs, hear.c reads
  * the network, attach.c minds the interface, defend.c the addresses, reconfigure.c goes over to
- * other parameters. Nobody else includes this. */
+ * other parameters, stats.c counts. Nobody else includes this. */
 #pragma once
 
 #include "vrrp/daemon/instance.h"
@@ -16,6 +16,9 @@ enum instance_outcome {
 /* A warning that strangers can cause: limited by its kind. */
 void instance_complain(struct vrrp_instance *instance, enum vrrp_complaint kind, const char *fmt,
     ...) __attribute__((format(printf, 3, 4)));
+/* The same, and an event. */
+void instance_remark(struct vrrp_instance *instance, enum vrrp_complaint kind, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
 /* Something failed: a fault until it is tried again. */
 void instance_set_trouble(struct vrrp_instance *instance, uint64_t now_us, const char *text);
 void instance_remove_addresses(struct vrrp_instance *instance);
@@ -32,6 +35,14 @@ enum instance_outcome instance_perform(
 
 /* Reads what the socket has. */
 void instance_drain(struct vrrp_instance *instance);
+
+/* ---- stats.c ---- */
+
+void instance_count_change(struct vrrp_instance *instance, enum vrrp_state previous);
+/* The alarm was so late. */
+void instance_count_lateness(struct vrrp_instance *instance, uint64_t late_us, uint64_t now_us);
+void instance_count_advert(struct vrrp_instance *instance, const struct vrrp_advert *advert,
+    const struct addr *source, uint64_t now_us);
 
 /* ---- attach.c ---- */
 

@@ -14,9 +14,11 @@
 #include "daemon/ipc/ipc.h"
 #include "daemon/sandbox/sandbox.h"
 #include "vrrp/daemon/control.h"
+#include "vrrp/daemon/routers.h"
 
 #define REALTIME_PRIORITY 50
 #define STACK_RESERVE     (256 << 10)
+#define WATCHERS_MAX      (2 * VRRP_ROUTERS_MAX + 16)
 #define HEAP_RESERVE      (4 << 20) /* libnftables needs about one */
 
 static bool has_channel(void)
@@ -53,6 +55,24 @@ static void reserve_memory(void)
 		log_warn("locking memory: %s", strerror(errno));
 }
 
+static void on_nothing(struct ev_loop *loop, ev_prepare *watcher, int revents)
+{
+	(void)loop;
+	(void)watcher;
+	(void)revents;
+}
+
+/* The loop's list of what is pending grows when more is pending than ever before: as after a stall.
+ * So everything is pending once, now. */
+static void reserve_loop(struct ev_loop *loop)
+{
+	static ev_prepare watchers[WATCHERS_MAX];
+	for (size_t i = 0; i < WATCHERS_MAX; i++) {
+		ev_prepare_init(&watchers[i], on_nothing);
+		ev_feed_event(loop, &watchers[i], EV_CUSTOM);
+	}
+}
+
 static int give_up_privileges(void)
 {
 	struct err err;
@@ -80,6 +100,7 @@ static int run(struct ev_loop *loop)
 		log_error("%s", err.text);
 		return 1;
 	}
+	reserve_loop(loop);
 	reserve_memory();
 	if (give_up_privileges())
 		return 1;
