@@ -271,12 +271,52 @@ static void check_key_file(struct report *report, const struct node *root, const
 		report_missing(report, root, "sync.key_file", "%s", recipe);
 }
 
+static const char *nearest_router(const struct conf *conf, const char *name)
+{
+	unsigned edits = UINT32_MAX;
+	const char *nearest = NULL;
+	for (uint32_t i = 0; i < conf->n_routers; i++)
+		conf_schema_consider(conf->routers[i].name, name, &nearest, &edits);
+	return nearest;
+}
+
+static bool has_router(const struct conf *conf, const char *name)
+{
+	for (uint32_t i = 0; i < conf->n_routers; i++) {
+		if (strcmp(conf->routers[i].name, name) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* Priorities by virtual router: those exist, and one node only owns each. */
+static void check_priorities(
+    struct report *report, const struct node *entry, const struct conf *conf, uint32_t index)
+{
+	const struct conf_node *self = &conf->nodes[index], *first = &conf->nodes[0];
+	const struct node *at = first_of(node_child(entry, "priority"));
+	for (uint32_t i = 0; i < self->n_priorities; i++, at = at->next) {
+		const char *router = self->priorities[i].router;
+		const char *nearest = nearest_router(conf, router);
+		if (!has_router(conf, router) && nearest)
+			report_key(report, at,
+			    "not one of the virtual routers; did you mean \"%s\"?", nearest);
+		else if (!has_router(conf, router))
+			report_key(report, at, "not one of the virtual routers");
+		else if (index > 0 && self->priorities[i].value == 255 &&
+			 conf_node_priority(first, router) == 255)
+			report_value(report, at, "%s has 255 already; one node can be the owner",
+			    first->name);
+	}
+}
+
 static int check_nodes(
     struct report *report, const struct node *root, const struct conf *conf, struct places *places)
 {
 	const struct node *entry = first_of(node_child(root, "nodes"));
 	for (uint32_t i = 0; i < conf->n_nodes; i++, entry = entry->next) {
 		const struct node *address = node_child(entry, "address");
+		check_priorities(report, entry, conf, i);
 		if (!address)
 			continue;
 		check_unicast(report, address, &conf->nodes[i].address);

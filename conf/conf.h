@@ -27,10 +27,18 @@
 #define CONF_KEY_LEN       32
 #define CONF_NONE          UINT32_MAX /* an index that points nowhere */
 
+/* For one virtual router. 255: the owner, which is Active as soon as it can be. */
+struct conf_priority {
+	const char *router;
+	uint8_t value; /* 1..255 */
+};
+
 struct conf_node {
 	const char *name;
 	struct addr address; /* no port: sync channel and unicast VRRP */
-	uint8_t priority;    /* 1..254 */
+	uint8_t priority;    /* 1..254, where `priorities` does not say another one */
+	struct conf_priority *priorities;
+	uint32_t n_priorities;
 };
 
 enum conf_failback { CONF_FAILBACK_NEVER, CONF_FAILBACK_MANUAL, CONF_FAILBACK_WHEN_WARM };
@@ -214,6 +222,8 @@ void conf_free(struct conf *conf);
  * peer stay CONF_NONE. -ENOENT with a text otherwise. */
 int conf_select_node(
     struct conf *conf, const char *name, bool (*is_local)(const struct addr *), struct err *err);
+
+uint8_t conf_node_priority(const struct conf_node *node, const char *router);
 
 /* What can only change with a restart (workers, user, the node's own address, ...). 0, or -EINVAL
  * with a text that names the key. */

@@ -122,6 +122,15 @@ static bool check_name(struct load *load, const struct node *entry)
 	return false;
 }
 
+/* A value in the place of an object: its one key, and defaults for the rest. */
+static void load_shorthand(struct load *load, const struct conf_object *object,
+    const struct node *node, char *base, uint64_t id)
+{
+	load_object(load, object, NULL, base, id);
+	const struct conf_key *key = conf_schema_find(object, object->shorthand);
+	load_scalar(load, key, node, base + key->offset, id_of(id, key->name));
+}
+
 static void load_map(
     struct load *load, const struct conf_key *key, const struct node *node, char *base, uint64_t id)
 {
@@ -142,18 +151,12 @@ static void load_map(
 		}
 		check_name(load, child);
 		hash_leaf(load, child_id, "");
-		load_object(load, key->object, child, entry, child_id);
+		if (key->object->shorthand)
+			load_shorthand(load, key->object, child, entry, child_id);
+		else
+			load_object(load, key->object, child, entry, child_id);
 		entry += size;
 	}
-}
-
-/* A string in the place of an object: its one key, and defaults for the rest. */
-static void load_shorthand(struct load *load, const struct conf_object *object,
-    const struct node *node, char *base, uint64_t id)
-{
-	load_object(load, object, NULL, base, id);
-	const struct conf_key *key = conf_schema_find(object, object->shorthand);
-	load_scalar(load, key, node, base + key->offset, id_of(id, key->name));
 }
 
 static void load_element(struct load *load, const struct conf_key *element, const struct node *node,
@@ -206,6 +209,10 @@ static void load_key(struct load *load, const struct conf_key *key, const struct
 	}
 	if (key->notes_given)
 		*(bool *)(base + key->given_offset) = true;
+	if (key->by_name && node->kind == NODE_OBJECT) {
+		load_map(load, key->by_name, node, base, id);
+		return;
+	}
 	switch (key->type) {
 	case CONF_OBJECT: load_object(load, key->object, node, field, id); break;
 	case CONF_MAP: load_map(load, key, node, base, id); break;

@@ -63,12 +63,22 @@ static const char *const log_level_words[] = {[LOG_LEVEL_ERROR] = "error",
     [LOG_LEVEL_DEBUG] = "debug",
     NULL};
 
+static const struct conf_key priority_keys[] = {
+    {"value", CONF_INT, FIELD(struct conf_priority, value), .min = 1, .max = 255, .def = "100",
+	.help = "Priority for this virtual router; 255: Active as soon as it can be"},
+};
+static const struct conf_object priority_object = {
+    "Priorities", KEYS(priority_keys), .size = sizeof(struct conf_priority), .shorthand = "value"};
+static const struct conf_key priority_by_router = {"", CONF_MAP,
+    ENTRIES(struct conf_node, priorities, n_priorities), .object = &priority_object,
+    .max = CONF_ROUTERS_MAX, .help = "Priorities by virtual router"};
 static const struct conf_key node_keys[] = {
     {"address", CONF_IP, FIELD(struct conf_node, address), .required = true, .restart = true,
 	.help = "Where the node is reached by its peer: sync channel and unicast VRRP"},
     {"priority", CONF_INT, FIELD(struct conf_node, priority), .min = 1, .max = 254, .def = "100",
-	.later = "object",
-	.help = "The node with the higher priority becomes Active when both start together"},
+	.by_name = &priority_by_router,
+	.help = "The node with the higher priority becomes Active when both start together; as "
+		"an object, for each virtual router"},
 };
 static const struct conf_object node_object = {
     "Nodes", KEYS(node_keys), .size = sizeof(struct conf_node)};
@@ -201,7 +211,7 @@ static const struct conf_key router_keys[] = {
 	.help = "What else decides about the priority, or is a fault"},
 };
 static const struct conf_object router_object = {"Virtual routers", KEYS(router_keys),
-    .size = sizeof(struct conf_router), .later = "authenticate priority"};
+    .size = sizeof(struct conf_router), .later = "authenticate"};
 
 static const struct conf_key bind_element = {
     "", CONF_ENDPOINT, 0, sizeof(struct addr), .help = "Address and port"};

@@ -57,8 +57,11 @@ struct conf_key {
 	const struct conf_format *format;
 	const struct conf_object *object; /* object, map */
 	const struct conf_key *element;   /* list */
-	const char *unit;                 /* of numbers, for people */
-	const char *help;                 /* one sentence without full stop */
+	/* A number that may be an object instead: the map of its entries by name, whose objects
+	 * have a shorthand and are written as this. */
+	const struct conf_key *by_name;
+	const char *unit; /* of numbers, for people */
+	const char *help; /* one sentence without full stop */
 };
 
 struct conf_object {

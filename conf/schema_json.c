@@ -181,8 +181,24 @@ static void print_map(struct printer *printer, const struct conf_key *key)
 	close_bracket(printer, '}');
 	print_range(printer, key, "minProperties", "maxProperties");
 	open_bracket(printer, "additionalProperties", '{');
-	print_object(printer, key->object);
+	if (key->object->shorthand)
+		print_scalar(printer, conf_schema_find(key->object, key->object->shorthand));
+	else
+		print_object(printer, key->object);
 	close_bracket(printer, '}');
+}
+
+/* A number, or an object of numbers. */
+static void print_number_or_map(struct printer *printer, const struct conf_key *key)
+{
+	open_bracket(printer, "anyOf", '[');
+	open_bracket(printer, NULL, '{');
+	print_scalar(printer, key);
+	close_bracket(printer, '}');
+	open_bracket(printer, NULL, '{');
+	print_map(printer, key->by_name);
+	close_bracket(printer, '}');
+	close_bracket(printer, ']');
 }
 
 /* An element that may be written in a short way. */
@@ -235,7 +251,11 @@ static void print_schema(struct printer *printer, const struct conf_key *key)
 	case CONF_OBJECT: print_object(printer, key->object); break;
 	case CONF_MAP: print_map(printer, key); break;
 	case CONF_LIST: print_list(printer, key); break;
-	default: print_scalar(printer, key);
+	default:
+		if (key->by_name)
+			print_number_or_map(printer, key);
+		else
+			print_scalar(printer, key);
 	}
 	if (key->def && (key->type == CONF_INT || key->type == CONF_BOOL))
 		member_raw(printer, "default", key->def);

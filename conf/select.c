@@ -50,6 +50,15 @@ int conf_select_node(
 	return 0;
 }
 
+uint8_t conf_node_priority(const struct conf_node *node, const char *router)
+{
+	for (uint32_t i = 0; i < node->n_priorities; i++) {
+		if (strcmp(node->priorities[i].router, router) == 0)
+			return node->priorities[i].value;
+	}
+	return node->priority;
+}
+
 static int compare_nodes(const struct conf *from, const struct conf *to, struct err *err)
 {
 	if (from->n_nodes != to->n_nodes)

@@ -160,7 +160,13 @@ char *value_wish(const struct conf_key *key, char buf[VALUE_WISH_MAX])
 	bool fixed = key->type == CONF_INT && key->min == key->max;
 	size_t used = text_append(buf, VALUE_WISH_MAX, 0, "%s", fixed ? "" : texts[key->type]);
 	if (is_number(key->type))
-		append_range(key, buf, VALUE_WISH_MAX, used);
+		used = append_range(key, buf, VALUE_WISH_MAX, used);
+	if (key->by_name) {
+		const struct conf_object *object = key->by_name->object;
+		used = text_append(buf, VALUE_WISH_MAX, used, ", or an object of ones in ");
+		append_range(
+		    conf_schema_find(object, object->shorthand), buf, VALUE_WISH_MAX, used);
+	}
 	for (const char *const *word = key->words; word && *word; word++)
 		used = text_append(
 		    buf, VALUE_WISH_MAX, used, "%s%s", word == key->words ? "" : ", ", *word);
@@ -227,9 +233,6 @@ static int parse_number(const struct conf_key *key, enum node_kind kind, const c
 	bool ok = key->type == CONF_INT ? parse_integer(kind, text, &value, &fits)
 					: parse_quantity(key->type, kind, text, &value);
 	append_range(key, range, sizeof(range), 0);
-	if (kind == NODE_OBJECT && conf_schema_word_in(key->later, "object"))
-		return err_set(
-		    err, -EINVAL, "%s is not supported by this version, only %s", shown, range);
 	if (!ok)
 		return refuse(key, shown, err);
 	if (conf_schema_word_in(key->later, text))

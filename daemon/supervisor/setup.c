@@ -440,12 +440,12 @@ void setup_router_message(const struct setup *setup, uint32_t index, union ipc_m
 	to->min_ttl = from->min_ttl;
 	to->advertise_us = from->advertise_us;
 	if (conf->self != CONF_NONE) {
-		to->priority = conf->nodes[conf->self].priority;
+		to->priority = conf_node_priority(&conf->nodes[conf->self], from->name);
 		to->local = conf->nodes[conf->self].address;
 	}
 	if (conf->peer != CONF_NONE) {
 		to->peer = conf->nodes[conf->peer].address;
-		to->peer_priority = conf->nodes[conf->peer].priority;
+		to->peer_priority = conf_node_priority(&conf->nodes[conf->peer], from->name);
 	}
 	to->startup_delay_us = (uint32_t)from->startup_delay_us;
 	text_copy(to->group, sizeof(to->group), from->group ? from->group : "");

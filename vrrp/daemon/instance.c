@@ -189,8 +189,10 @@ void instance_adopt_fitness(struct vrrp_instance *instance, const struct vrrp_fi
 {
 	text_copy(instance->proxy_fault, sizeof(instance->proxy_fault),
 	    fitness->ready ? "" : fitness->reason);
-	instance->fsm.preempt = instance->config.failback == CONF_FAILBACK_WHEN_WARM &&
-				fitness->warm && !instance->handed_over;
+	/* An owner always takes back what it owns: RFC 9568 section 6.1, Preempt_Mode. */
+	bool owner = instance->config.priority == VRRP_PRIORITY_OWNER;
+	bool warm = instance->config.failback == CONF_FAILBACK_WHEN_WARM && fitness->warm;
+	instance->fsm.preempt = (owner || warm) && !instance->handed_over;
 }
 
 /* With `auto`, until the peer has shown what it writes: the form with the pseudo-header. RFC 9568

@@ -53,6 +53,8 @@ static void walk(const struct conf_object *object)
 			check_row(key->element);
 		if (key->object)
 			walk(key->object);
+		if (key->by_name)
+			walk(key->by_name->object);
 		if (key->element && key->element->object)
 			walk(key->element->object);
 	}
@@ -70,6 +72,7 @@ static void structs_have_the_expected_shape(void)
 {
 	CU_ASSERT_EQUAL(offsetof(struct conf_node, name), 0);
 	CU_ASSERT_EQUAL(offsetof(struct conf_router, name), 0);
+	CU_ASSERT_EQUAL(offsetof(struct conf_priority, router), 0);
 	CU_ASSERT_EQUAL(offsetof(struct conf_listener, name), 0);
 	CU_ASSERT_EQUAL(offsetof(struct conf_pool, name), 0);
 	CU_ASSERT_EQUAL(offsetof(struct conf_health, expect_max),

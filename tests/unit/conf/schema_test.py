@@ -35,6 +35,8 @@ BAD = [
     ("nodes.primary.address", DELETE),
     ("nodes.primary.address", "192.0.2.11:80"),
     ("nodes.primary.priority", 255),
+    ("nodes.primary.priority", {"front": 256}),
+    ("nodes.primary.priority", {"front": {"value": 1}}),
     ("nodes.pri mary", {"address": "192.0.2.11"}),
     ("virtual_routers.front.vrid", 256),
     ("virtual_routers.front.vrid", DELETE),
