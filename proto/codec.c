@@ -38,7 +38,8 @@ void codec_free(struct codec *codec)
 const char *sync_message_name(enum sync_message_kind kind)
 {
 	static const char *const names[SYNC_KIND_COUNT] = {"hello", "resume", "snapshot begin",
-	    "batch", "snapshot end", "ack", "heartbeat", "bye", "unknown"};
+	    "batch", "snapshot end", "ack", "heartbeat", "bye", "router", "question", "evidence",
+	    "event", "unknown"};
 	return kind < SYNC_KIND_COUNT ? names[kind] : "?";
 }
 
@@ -156,6 +157,8 @@ static void pack_hello(const struct sync_message *message, Yoke__Sync__Hello *he
 	hello->have_instance = message->hello.have.instance;
 	hello->have_epoch = message->hello.have.epoch;
 	hello->have_sequence = message->hello.have.sequence;
+	hello->have_event_instance = message->hello.have_event_instance;
+	hello->have_event = message->hello.have_event;
 }
 
 static void pack_heartbeat(const struct sync_message *message, Yoke__Sync__Heartbeat *heartbeat)
@@ -180,7 +183,61 @@ union parts {
 	Yoke__Sync__Ack ack;
 	Yoke__Sync__Heartbeat heartbeat;
 	Yoke__Sync__Bye bye;
+	Yoke__Sync__Router router;
+	Yoke__Sync__Question question;
+	Yoke__Sync__Evidence evidence;
+	Yoke__Sync__Event event;
 };
+
+static void pack_evidence(const struct sync_message *message, Yoke__Sync__Evidence *evidence)
+{
+	evidence->name = (char *)message->router.name;
+	evidence->vrid = message->router.vrid;
+	evidence->stamp = message->router.stamp;
+	evidence->priority = message->router.priority;
+	evidence->source.data = (uint8_t *)message->router.source;
+	evidence->source.len = message->router.source_len;
+}
+
+static int pack_router(
+    const struct sync_message *message, union parts *parts, Yoke__Sync__Frame *frame)
+{
+	if (!memchr(message->router.name, 0, sizeof(message->router.name)))
+		return -EINVAL;
+	switch (message->kind) {
+	case SYNC_ROUTER:
+		yoke__sync__router__init(frame->router = &parts->router);
+		frame->message_case = YOKE__SYNC__FRAME__MESSAGE_ROUTER;
+		parts->router.name = (char *)message->router.name;
+		parts->router.vrid = message->router.vrid;
+		parts->router.state = (Yoke__Sync__RouterState)message->router.state;
+		parts->router.priority = message->router.priority;
+		parts->router.handed_over = message->router.handed_over;
+		return 0;
+	case SYNC_QUESTION:
+		yoke__sync__question__init(frame->question = &parts->question);
+		frame->message_case = YOKE__SYNC__FRAME__MESSAGE_QUESTION;
+		parts->question.name = (char *)message->router.name;
+		parts->question.vrid = message->router.vrid;
+		parts->question.stamp = message->router.stamp;
+		return 0;
+	default:
+		yoke__sync__evidence__init(frame->evidence = &parts->evidence);
+		frame->message_case = YOKE__SYNC__FRAME__MESSAGE_EVIDENCE;
+		pack_evidence(message, &parts->evidence);
+		return 0;
+	}
+}
+
+static void pack_event(const struct sync_event *from, Yoke__Sync__Event *event)
+{
+	event->id = from->id;
+	event->age_us = from->age_us;
+	event->object = (char *)from->object;
+	event->from = (char *)from->from;
+	event->to = (char *)from->to;
+	event->reason = (char *)from->reason;
+}
 
 static int pack_mark(
     const struct sync_message *message, union parts *parts, Yoke__Sync__Frame *frame)
@@ -239,6 +296,14 @@ static int pack_message(struct frame_arena *arena, const struct sync_message *me
 		yoke__sync__bye__init(frame->bye = &parts->bye);
 		frame->message_case = YOKE__SYNC__FRAME__MESSAGE_BYE;
 		parts->bye.reason = (char *)message->bye.reason;
+		return 0;
+	case SYNC_ROUTER:
+	case SYNC_QUESTION:
+	case SYNC_EVIDENCE: return pack_router(message, parts, frame);
+	case SYNC_EVENT:
+		yoke__sync__event__init(frame->event = &parts->event);
+		frame->message_case = YOKE__SYNC__FRAME__MESSAGE_EVENT;
+		pack_event(&message->event, &parts->event);
 		return 0;
 	default: return pack_mark(message, parts, frame);
 	}

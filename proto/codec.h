@@ -15,6 +15,7 @@
 #define SYNC_FRAME_MAX    (256U * 1024) /* of the protobuf part */
 #define SYNC_BATCH_MAX    256           /* records */
 #define SYNC_NODE_MAX     63            /* bytes of a node's name */
+#define SYNC_NAME_MAX     63            /* bytes of a virtual router's name */
 #define SYNC_REASON_MAX   128           /* with NUL */
 #define SYNC_EPOCH_MAX    (UINT64_MAX >> 2)
 #define SYNC_SEQUENCE_MAX (UINT64_MAX >> 2)
@@ -29,17 +30,36 @@ enum sync_message_kind {
 	SYNC_ACK,
 	SYNC_HEARTBEAT,
 	SYNC_BYE,
+	SYNC_ROUTER,
+	SYNC_QUESTION,
+	SYNC_EVIDENCE,
+	SYNC_EVENT,
 	SYNC_UNKNOWN, /* of a newer peer: to be skipped */
 	SYNC_KIND_COUNT
 };
 
 enum sync_verdict { SYNC_VERDICT_UNKNOWN, SYNC_VERDICT_EQUAL, SYNC_VERDICT_DIFFERENT };
 
+enum sync_router_state {
+	SYNC_ROUTER_INITIALIZE,
+	SYNC_ROUTER_BACKUP,
+	SYNC_ROUTER_ACTIVE,
+	SYNC_ROUTER_FAULT
+};
+
 /* A place in somebody's stream of records. */
 struct sync_position {
 	uint64_t instance; /* 0: nowhere */
 	uint64_t epoch;
 	uint64_t sequence;
+};
+
+/* Sizes with NUL. */
+struct sync_event {
+	uint64_t id, age_us;
+	char object[144];
+	char from[24], to[24];
+	char reason[192];
 };
 
 /* sync.proto says what the fields mean. */
@@ -52,6 +72,7 @@ struct sync_message {
 			uint64_t instance, epoch, config_hash;
 			bool active;
 			struct sync_position have;
+			uint64_t have_event_instance, have_event;
 		} hello;
 		struct {
 			uint64_t epoch, sequence;
@@ -73,6 +94,16 @@ struct sync_message {
 		struct {
 			char reason[SYNC_REASON_MAX];
 		} bye;
+		struct {
+			char name[SYNC_NAME_MAX + 1];
+			uint8_t vrid, priority;
+			enum sync_router_state state; /* ROUTER only, as the next one */
+			bool handed_over;
+			uint64_t stamp; /* QUESTION and EVIDENCE */
+			uint8_t source[16];
+			uint8_t source_len; /* EVIDENCE: 4 or 16; else 0 */
+		} router;                   /* ROUTER, QUESTION, EVIDENCE */
+		struct sync_event event;
 	};
 };
 

@@ -144,6 +144,8 @@ static int take_hello(const Yoke__Sync__Hello *in, struct sync_message *message,
 	message->hello.config_hash = in->config_hash;
 	message->hello.have =
 	    (struct sync_position){in->have_instance, in->have_epoch, in->have_sequence};
+	message->hello.have_event_instance = in->have_event_instance;
+	message->hello.have_event = in->have_event;
 	return 0;
 }
 
@@ -194,6 +196,67 @@ static int take_bye(const Yoke__Sync__Bye *in, struct sync_message *message, str
 	return 0;
 }
 
+static int take_router_name(enum sync_message_kind kind, const char *name, uint32_t vrid,
+    struct sync_message *message, struct err *err)
+{
+	message->kind = kind;
+	message->router.vrid = (uint8_t)vrid;
+	if (vrid == 0 || vrid > UINT8_MAX || name[0] == '\0' ||
+	    take_text(name, message->router.name, sizeof(message->router.name)) < 0)
+		return err_set(
+		    err, -EPROTO, "name or vrid of a %s is out of range", sync_message_name(kind));
+	return 0;
+}
+
+static int take_router(const Yoke__Sync__Router *in, struct sync_message *message, struct err *err)
+{
+	if ((unsigned)in->state > YOKE__SYNC__ROUTER_STATE__ROUTER_FAULT)
+		return refuse(err, "router.state");
+	if (in->priority > UINT8_MAX)
+		return refuse(err, "router.priority");
+	message->router.state = (enum sync_router_state)in->state;
+	message->router.priority = (uint8_t)in->priority;
+	message->router.handed_over = in->handed_over;
+	return take_router_name(SYNC_ROUTER, in->name, in->vrid, message, err);
+}
+
+static int take_question(
+    const Yoke__Sync__Question *in, struct sync_message *message, struct err *err)
+{
+	message->router.stamp = in->stamp;
+	return take_router_name(SYNC_QUESTION, in->name, in->vrid, message, err);
+}
+
+static int take_evidence(
+    const Yoke__Sync__Evidence *in, struct sync_message *message, struct err *err)
+{
+	if (in->priority > UINT8_MAX)
+		return refuse(err, "evidence.priority");
+	if (in->source.len != 4 && in->source.len != 16)
+		return refuse(err, "evidence.source");
+	message->router.stamp = in->stamp;
+	message->router.priority = (uint8_t)in->priority;
+	message->router.source_len = (uint8_t)in->source.len;
+	memcpy(message->router.source, in->source.data, in->source.len);
+	return take_router_name(SYNC_EVIDENCE, in->name, in->vrid, message, err);
+}
+
+static int take_event(const Yoke__Sync__Event *in, struct sync_message *message, struct err *err)
+{
+	struct sync_event *out = &message->event;
+	if (in->id > SYNC_SEQUENCE_MAX || in->age_us > SYNC_TIME_MAX_US)
+		return refuse(err, "event.id or age_us");
+	if (take_text(in->object, out->object, sizeof(out->object)) < 0 ||
+	    take_text(in->from, out->from, sizeof(out->from)) < 0 ||
+	    take_text(in->to, out->to, sizeof(out->to)) < 0 ||
+	    take_text(in->reason, out->reason, sizeof(out->reason)) < 0)
+		return refuse(err, "a text of an event");
+	message->kind = SYNC_EVENT;
+	out->id = in->id;
+	out->age_us = in->age_us;
+	return 0;
+}
+
 int unpack_frame(const Yoke__Sync__Frame *frame, struct record *records,
     struct sync_message *message, struct err *err)
 {
@@ -215,6 +278,12 @@ int unpack_frame(const Yoke__Sync__Frame *frame, struct record *records,
 	case YOKE__SYNC__FRAME__MESSAGE_HEARTBEAT:
 		return take_heartbeat(frame->heartbeat, message, err);
 	case YOKE__SYNC__FRAME__MESSAGE_BYE: return take_bye(frame->bye, message, err);
+	case YOKE__SYNC__FRAME__MESSAGE_ROUTER: return take_router(frame->router, message, err);
+	case YOKE__SYNC__FRAME__MESSAGE_QUESTION:
+		return take_question(frame->question, message, err);
+	case YOKE__SYNC__FRAME__MESSAGE_EVIDENCE:
+		return take_evidence(frame->evidence, message, err);
+	case YOKE__SYNC__FRAME__MESSAGE_EVENT: return take_event(frame->event, message, err);
 	default: message->kind = SYNC_UNKNOWN; return 0;
 	}
 }

@@ -26,7 +26,8 @@ struct admin_callbacks {
 	struct json_object *(*pool)(void *arg, const char *name); /* NULL: 404 */
 	struct json_object *(*sessions)(void *arg, const char *pool, uint64_t limit,
 	    bool show_keys); /* pool NULL: all; NULL: 404 */
-	struct json_object *(*events)(void *arg, uint64_t after);
+	struct json_object *(*events)(
+	    void *arg, uint64_t after, bool local); /* local: without the peer's */
 	/* state: "ready" "drain" "disabled" */
 	struct admin_reply (*target_state)(
 	    void *arg, const char *pool, const char *target, const char *state);

@@ -161,7 +161,9 @@ static void route_get(const struct admin_callbacks *cb, const struct admin_reque
 		get_sessions(cb, request, answer);
 	else if (slice_equal(path, SLICE("/v1/events")))
 		answer_body(answer,
-		    cb->events(cb->arg, query_number(request->query, "after", 0, UINT64_MAX)), "");
+		    cb->events(cb->arg, query_number(request->query, "after", 0, UINT64_MAX),
+			query_number(request->query, "local", 0, 1) == 1),
+		    "");
 	else if (path.len > strlen(POOLS_PREFIX) &&
 		 memcmp(path.p, POOLS_PREFIX, strlen(POOLS_PREFIX)) == 0)
 		get_pool(cb,

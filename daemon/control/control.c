@@ -412,13 +412,14 @@ static void send_heartbeats(struct control *control)
 {
 	if (!control->started)
 		return;
-	bool alive = workers_alive(control), ready = alive && !control->shutdown_deadline_us;
+	bool alive = workers_alive(control);
+	control->ready = alive && !control->shutdown_deadline_us;
 	union ipc_message msg;
 	ipc_init(&msg, IPC_HEARTBEAT);
-	msg.heartbeat.ready = ready;
+	msg.heartbeat.ready = control->ready;
 	if (alive)
 		ipc_send(control->supervisor_io.fd, &msg, -1); /* if yoked is gone, EOF tells */
-	routers_heartbeat(control, ready);
+	routers_heartbeat(control, control->ready);
 }
 
 static void on_tick(struct ev_loop *loop, ev_timer *timer, int events)
@@ -460,6 +461,7 @@ static void init(struct control *control)
 	pthread_mutex_init(&control->inbox.lock, NULL);
 	pthread_cond_init(&control->inbox.room, NULL);
 	pthread_mutex_init(&control->published.lock, NULL);
+	events_init(&control->events);
 	ev_io_init(&control->supervisor_io, on_supervisor_readable, IPC_CHILD_FD, EV_READ);
 	control->supervisor_io.data = control;
 	ev_io_start(control->loop, &control->supervisor_io);

@@ -22,6 +22,7 @@
 #define CONTROL_RESIGNS_MAX  16
 #define CONTROL_INBOX_MAX    4096
 #define CONTROL_JOURNAL_SIZE 65536
+#define CONTROL_SAID_MAX     128
 
 /* One configuration with what was built from it. */
 struct generation {
@@ -37,12 +38,23 @@ struct router_view {
 	uint64_t transitions; /* to Active */
 };
 
-/* Records from the sync thread to the control thread. The sync thread waits while it is full. */
+/* What the peer says of a virtual router of its own. */
+struct peer_router {
+	char name[IPC_NAME_MAX];
+	uint8_t vrid, priority;
+	uint8_t role;      /* enum ipc_router_role */
+	uint64_t asked_us; /* when its last question was passed on */
+};
+
+/* Records, and what the peer says besides, from the sync thread to the control thread. The sync
+ * thread waits while it is full. */
 struct inbox {
 	pthread_mutex_t lock;
 	pthread_cond_t room;
 	struct record records[CONTROL_INBOX_MAX];
 	size_t n;
+	struct sync_message said[CONTROL_SAID_MAX];
+	size_t n_said;
 	bool closed;
 };
 
@@ -84,6 +96,8 @@ struct control {
 	struct router_view routers[CONF_ROUTERS_MAX];
 	uint32_t n_routers;
 	bool active; /* some virtual router is Active */
+	struct peer_router peer_routers[CONF_ROUTERS_MAX];
+	uint32_t n_peer_routers; /* 0: not connected, or it has not said anything yet */
 
 	struct generation *current;
 	struct session_table *sessions;
@@ -103,6 +117,7 @@ struct control {
 
 	ev_timer tick;
 	uint64_t ticks;
+	bool ready; /* every worker's loop turns, and we are not about to end */
 	bool worker_stuck;
 	uint64_t shutdown_deadline_us; /* 0: not shutting down */
 };
@@ -131,6 +146,8 @@ void handover_over(struct control *control);
 void routers_set_link(struct control *control, int fd);
 void routers_heartbeat(struct control *control, bool ready);
 const char *routers_role_name(uint8_t role); /* enum ipc_router_role */
+/* To yoke-vrrp, if there is a link; what it does not read is lost. */
+void routers_send(struct control *control, const union ipc_message *msg);
 bool routers_linked(const struct control *control);
 /* Asks yoke-vrrp to give the VIP away; its answer completes the ticket. 0 or -errno. */
 int routers_resign(struct control *control, admin_ticket ticket, const char *name);
@@ -145,6 +162,15 @@ void replica_health_changed(struct control *control, const struct target *target
 void replica_admin_changed(struct control *control, const struct target *target);
 /* Probe, or be told? */
 void replica_update_probing(struct control *control);
+
+/* peer.c: between yoke-vrrp and the peer's, by way of the sync channel */
+void peer_tell_state(struct control *control, const struct ipc_router_state *state);
+void peer_ask(struct control *control, const struct ipc_question *question);
+void peer_testify(struct control *control, const struct ipc_evidence *evidence);
+void peer_said(struct control *control, const struct sync_message *message);
+void peer_lost(struct control *control);   /* no connection any more */
+void peer_replay(struct control *control); /* to a yoke-vrrp whose router is new */
+const struct peer_router *peer_router(struct control *control, const char *name); /* or NULL */
 
 /* views.c, metrics.c */
 struct json_object *control_error_body(const char *text); /* {"error": text} */

@@ -1,24 +1,89 @@
 #include "daemon/control/events.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <time.h>
 
 #include "daemon/base/clock.h"
 #include "daemon/base/text.h"
 
+void events_init(struct events *events)
+{
+	pthread_mutex_init(&events->lock, NULL);
+}
+
+static const struct event *at(const struct events *events, uint64_t id)
+{
+	return &events->ring[(id - 1) % EVENTS_MAX];
+}
+
+static uint64_t oldest_id(const struct events *events)
+{
+	return events->last_id > EVENTS_MAX ? events->last_id - EVENTS_MAX + 1 : 1;
+}
+
+static void append(struct events *events, const char *node, const struct sync_event *what)
+{
+	uint64_t now_us = clock_us();
+	uint64_t age_us = what->age_us < now_us ? what->age_us : now_us;
+	pthread_mutex_lock(&events->lock);
+	struct event *event = &events->ring[events->last_id % EVENTS_MAX];
+	event->id = ++events->last_id;
+	event->at_us = now_us - age_us;
+	event->wall_ms = clock_wall_ms() - age_us / US_PER_MS;
+	text_copy(event->node, sizeof(event->node), node);
+	text_copy(event->object, sizeof(event->object), what->object);
+	text_copy(event->from, sizeof(event->from), what->from);
+	text_copy(event->to, sizeof(event->to), what->to);
+	text_copy(event->reason, sizeof(event->reason), what->reason);
+	pthread_mutex_unlock(&events->lock);
+}
+
 void events_add(
     struct events *events, const char *object, const char *from, const char *to, const char *reason)
 {
-	struct event *event = &events->ring[events->last_id % EVENTS_MAX];
-	event->id = ++events->last_id;
-	event->wall_ms = clock_wall_ms();
-	text_copy(event->object, sizeof(event->object), object);
-	text_copy(event->from, sizeof(event->from), from);
-	text_copy(event->to, sizeof(event->to), to);
-	text_copy(event->reason, sizeof(event->reason), reason);
+	struct sync_event event = {0};
+	text_copy(event.object, sizeof(event.object), object);
+	text_copy(event.from, sizeof(event.from), from);
+	text_copy(event.to, sizeof(event.to), to);
+	text_copy(event.reason, sizeof(event.reason), reason);
+	append(events, "", &event);
+	if (events->added)
+		events->added(events->arg);
 }
 
-static struct json_object *event_json(const struct event *event, const char *node)
+void events_add_peer(struct events *events, const char *node, const struct sync_event *event)
+{
+	append(events, node, event);
+}
+
+static void copy_out(const struct event *event, struct sync_event *out)
+{
+	uint64_t age_us = clock_us() - event->at_us;
+	out->id = event->id;
+	out->age_us = age_us < SYNC_TIME_MAX_US ? age_us : SYNC_TIME_MAX_US;
+	text_copy(out->object, sizeof(out->object), event->object);
+	text_copy(out->from, sizeof(out->from), event->from);
+	text_copy(out->to, sizeof(out->to), event->to);
+	text_copy(out->reason, sizeof(out->reason), event->reason);
+}
+
+bool events_next(struct events *events, uint64_t after, struct sync_event *out)
+{
+	bool found = false;
+	pthread_mutex_lock(&events->lock);
+	uint64_t oldest = oldest_id(events);
+	for (uint64_t id = after + 1 > oldest ? after + 1 : oldest; id <= events->last_id && !found;
+	     id++) {
+		found = !at(events, id)->node[0];
+		if (found)
+			copy_out(at(events, id), out);
+	}
+	pthread_mutex_unlock(&events->lock);
+	return found;
+}
+
+static struct json_object *event_json(const struct event *event, const char *self)
 {
 	char when[40];
 	time_t sec = (time_t)(event->wall_ms / 1000);
@@ -31,7 +96,8 @@ static struct json_object *event_json(const struct event *event, const char *nod
 	json_object_object_add(json, "id", json_object_new_uint64(event->id));
 	json_object_object_add(json, "time", json_object_new_string(when));
 	json_object_object_add(json, "time_ms", json_object_new_uint64(event->wall_ms));
-	json_object_object_add(json, "node", json_object_new_string(node));
+	json_object_object_add(
+	    json, "node", json_object_new_string(event->node[0] ? event->node : self));
 	json_object_object_add(json, "object", json_object_new_string(event->object));
 	json_object_object_add(json, "from", json_object_new_string(event->from));
 	json_object_object_add(json, "to", json_object_new_string(event->to));
@@ -39,12 +105,31 @@ static struct json_object *event_json(const struct event *event, const char *nod
 	return json;
 }
 
-struct json_object *events_json(const struct events *events, const char *node, uint64_t after)
+static int in_order(const void *a, const void *b)
 {
+	const struct event *one = *(const struct event *const *)a;
+	const struct event *two = *(const struct event *const *)b;
+	if (one->at_us != two->at_us)
+		return one->at_us < two->at_us ? -1 : 1;
+	return one->id < two->id ? -1 : 1;
+}
+
+struct json_object *events_json(
+    const struct events *events, const char *self, uint64_t after, bool local)
+{
+	const struct event **chosen = malloc(EVENTS_MAX * sizeof(struct event *));
+	size_t n = 0;
+	if (!chosen)
+		return NULL;
+	uint64_t oldest = oldest_id(events);
+	for (uint64_t id = after + 1 > oldest ? after + 1 : oldest; id <= events->last_id; id++) {
+		if (!local || !at(events, id)->node[0])
+			chosen[n++] = at(events, id);
+	}
+	qsort(chosen, n, sizeof(struct event *), in_order);
 	struct json_object *array = json_object_new_array();
-	uint64_t oldest = events->last_id > EVENTS_MAX ? events->last_id - EVENTS_MAX + 1 : 1;
-	for (uint64_t id = after + 1 > oldest ? after + 1 : oldest; id <= events->last_id; id++)
-		json_object_array_add(
-		    array, event_json(&events->ring[(id - 1) % EVENTS_MAX], node));
+	for (size_t i = 0; i < n; i++)
+		json_object_array_add(array, event_json(chosen[i], self));
+	free(chosen);
 	return array;
 }

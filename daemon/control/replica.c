@@ -135,6 +135,25 @@ static void on_record(void *arg, const struct record *record)
 	ev_async_send(control->loop, &control->sync_wake);
 }
 
+static void on_said(void *arg, const struct sync_message *message)
+{
+	struct control *control = arg;
+	struct inbox *inbox = &control->inbox;
+	pthread_mutex_lock(&inbox->lock);
+	while (inbox->n_said == CONTROL_SAID_MAX && !inbox->closed)
+		pthread_cond_wait(&inbox->room, &inbox->lock);
+	if (!inbox->closed)
+		inbox->said[inbox->n_said++] = *message;
+	pthread_mutex_unlock(&inbox->lock);
+	ev_async_send(control->loop, &control->sync_wake);
+}
+
+static bool next_event(void *arg, uint64_t after, struct sync_event *out)
+{
+	struct control *control = arg;
+	return events_next(&control->events, after, out);
+}
+
 static void on_status(void *arg)
 {
 	struct control *control = arg;
@@ -195,16 +214,22 @@ static void apply_admin(struct control *control, const struct record *record)
 
 static void drain_inbox(struct control *control)
 {
-	static struct record
-	    batch[CONTROL_INBOX_MAX]; /* control thread only; too large for the stack */
+	/* control thread only; too large for the stack */
+	static struct record batch[CONTROL_INBOX_MAX];
+	static struct sync_message said[CONTROL_SAID_MAX];
 	struct inbox *inbox = &control->inbox;
 	pthread_mutex_lock(&inbox->lock);
 	size_t n = inbox->n;
 	memcpy(batch, inbox->records, n * sizeof(*batch));
 	inbox->n = 0;
+	size_t n_said = inbox->n_said;
+	memcpy(said, inbox->said, n_said * sizeof(*said));
+	inbox->n_said = 0;
 	pthread_cond_signal(&inbox->room);
 	pthread_mutex_unlock(&inbox->lock);
 
+	for (size_t i = 0; i < n_said; i++)
+		peer_said(control, &said[i]);
 	for (size_t i = 0; i < n; i++) {
 		if (batch[i].kind == RECORD_HEALTH)
 			apply_health(control, &batch[i]);
@@ -227,8 +252,15 @@ static void on_sync_wake(struct ev_loop *loop, ev_async *async, int events)
 		events_add(&control->events, "sync", sync_state_name(control->sync_state),
 		    sync_state_name(status.state), status.reason);
 		control->sync_state = status.state;
+		if (status.state == SYNC_DISCONNECTED)
+			peer_lost(control);
 	}
 	replica_update_probing(control);
+}
+
+static void on_event_added(void *arg)
+{
+	sync_event_added(arg);
 }
 
 int replica_start(struct control *control, const uint8_t key[CONF_KEY_LEN], struct err *err)
@@ -243,7 +275,7 @@ int replica_start(struct control *control, const uint8_t key[CONF_KEY_LEN], stru
 	    .config_hash = conf->hash,
 	    .table = control->sessions,
 	    .journal = control->journal,
-	    .callbacks = {on_record, on_status, snapshot_targets, control},
+	    .callbacks = {on_record, on_status, snapshot_targets, on_said, next_event, control},
 	};
 	addr_set_port(&config.self_addr, conf->sync.port);
 	addr_set_port(&config.peer_addr, conf->sync.port);
@@ -257,6 +289,10 @@ int replica_start(struct control *control, const uint8_t key[CONF_KEY_LEN], stru
 	if (!control->sync)
 		return -EINVAL;
 	control->sync_listen_fd = -1;
+	control->events.added = on_event_added;
+	control->events.arg = control->sync;
+	for (uint32_t i = 0; i < control->n_routers; i++)
+		peer_tell_state(control, &control->routers[i].state);
 	sync_set_active(control->sync, control->active);
 	replica_update_probing(control);
 	return 0;
@@ -270,6 +306,7 @@ void replica_stop(struct control *control)
 	control->inbox.closed = true;
 	pthread_cond_broadcast(&control->inbox.room);
 	pthread_mutex_unlock(&control->inbox.lock);
+	control->events.added = NULL;
 	sync_stop(control->sync);
 	control->sync = NULL;
 	ev_async_stop(control->loop, &control->sync_wake);

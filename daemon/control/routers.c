@@ -51,6 +51,19 @@ static void router_event(struct control *control, const struct ipc_router_state 
 	    state->removed ? "removed" : routers_role_name(state->role), state->reason);
 }
 
+/* Adverts of the peer are missing, or heard again, while it says by replication that it is Active.
+ */
+static void alarm_event(
+    struct control *control, const char *before, const struct ipc_router_state *state)
+{
+	char object[sizeof(((struct event *)0)->object)];
+	if (!before[0] == !state->alarm[0])
+		return;
+	snprintf(object, sizeof(object), "adverts of %s", state->name);
+	events_add(&control->events, object, before[0] ? "lost" : "heard",
+	    state->alarm[0] ? "lost" : "heard", state->alarm[0] ? state->alarm : state->alarm_over);
+}
+
 static void on_router_state(struct control *control, const struct ipc_router_state *state)
 {
 	struct router_view *view = find_router(control, state->name);
@@ -60,11 +73,16 @@ static void on_router_state(struct control *control, const struct ipc_router_sta
 		view = &control->routers[control->n_routers++];
 		memset(view, 0, sizeof(*view));
 	}
+	if (view->state.role == IPC_ROLE_INITIALIZE)
+		peer_replay(control);
 	if (!state->replay)
 		router_event(control, state);
+	alarm_event(control, view->state.alarm, state);
+	peer_tell_state(control, state);
 	if (state->role == IPC_ROLE_ACTIVE && view->state.role != IPC_ROLE_ACTIVE)
 		view->transitions++;
 	view->state = *state;
+	view->state.handed_over = false; /* said once */
 	if (state->removed)
 		*view = control->routers[--control->n_routers];
 	update_active(control);
@@ -93,7 +111,9 @@ static void on_link_lost(struct control *control)
 		state->role = IPC_ROLE_INITIALIZE;
 		state->since_us = clock_us();
 		text_copy(state->reason, sizeof(state->reason), "yoke-vrrp died");
+		state->alarm[0] = '\0';
 		router_event(control, state);
+		peer_tell_state(control, state);
 	}
 	update_active(control);
 }
@@ -115,6 +135,17 @@ static void on_resign_result(struct control *control, const struct ipc_resign_re
 		admin_complete(control->admin, result->id, 200, message_body("done", result->text));
 }
 
+static void on_link_message(struct control *control, const union ipc_message *msg)
+{
+	switch (msg->header.type) {
+	case IPC_ROUTER_STATE: on_router_state(control, &msg->router_state); break;
+	case IPC_RESIGN_RESULT: on_resign_result(control, &msg->resign_result); break;
+	case IPC_QUESTION: peer_ask(control, &msg->question); break;
+	case IPC_EVIDENCE: peer_testify(control, &msg->evidence); break;
+	default: log_error("yoke-vrrp: unexpected %s", ipc_type_name(msg->header.type));
+	}
+}
+
 static void on_link_readable(struct ev_loop *loop, ev_io *io, int events)
 {
 	(void)loop;
@@ -132,10 +163,7 @@ static void on_link_readable(struct ev_loop *loop, ev_io *io, int events)
 			on_link_lost(control);
 			return;
 		}
-		if (msg.header.type == IPC_ROUTER_STATE)
-			on_router_state(control, &msg.router_state);
-		else if (msg.header.type == IPC_RESIGN_RESULT)
-			on_resign_result(control, &msg.resign_result);
+		on_link_message(control, &msg);
 	}
 }
 
@@ -149,18 +177,23 @@ void routers_set_link(struct control *control, int fd)
 	ev_io_start(control->loop, &control->link_io);
 }
 
-void routers_heartbeat(struct control *control, bool ready)
+void routers_send(struct control *control, const union ipc_message *msg)
 {
 	if (control->link_io.fd < 0)
 		return;
+	int error = ipc_send(control->link_io.fd, msg, -1);
+	if (error && error != -EAGAIN)
+		on_link_lost(control);
+}
+
+void routers_heartbeat(struct control *control, bool ready)
+{
 	union ipc_message msg;
 	ipc_init(&msg, IPC_HEARTBEAT);
 	msg.heartbeat.ready = ready;
 	msg.heartbeat.stuck = control->worker_stuck;
 	msg.heartbeat.warm = !control->sync || control->sync_state == SYNC_IN_SYNC;
-	int error = ipc_send(control->link_io.fd, &msg, -1);
-	if (error && error != -EAGAIN)
-		on_link_lost(control);
+	routers_send(control, &msg);
 }
 
 bool routers_linked(const struct control *control)

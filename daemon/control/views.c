@@ -48,7 +48,21 @@ json *control_error_body(const char *text)
 
 /* --- GET /v1/status --- */
 
-static json *router_json(const struct router_view *view)
+/* What the peer says of its own; null: it says nothing. */
+static json *peer_json(struct control *control, const char *name)
+{
+	const struct peer_router *peer = peer_router(control, name);
+	const struct conf *conf = control->current->conf;
+	if (!peer)
+		return NULL;
+	json *object = json_object_new_object();
+	put_text(object, "node", conf->nodes[conf->peer].name);
+	put_text(object, "state", routers_role_name(peer->role));
+	put_number(object, "priority", peer->priority);
+	return object;
+}
+
+static json *router_json(struct control *control, const struct router_view *view)
 {
 	const struct ipc_router_state *state = &view->state;
 	json *router = json_object_new_object();
@@ -66,6 +80,8 @@ static json *router_json(const struct router_view *view)
 	json_object_object_add(router, "addresses", addresses);
 	put_number(router, "since_ms", age_ms(state->since_us));
 	put_text(router, "reason", state->reason);
+	put_text(router, "alarm", state->alarm[0] ? state->alarm : NULL);
+	json_object_object_add(router, "peer", peer_json(control, state->name));
 	return router;
 }
 
@@ -104,8 +120,8 @@ static json *view_status(void *arg)
 
 	json *routers = json_object_new_object();
 	for (uint32_t i = 0; i < control->n_routers; i++)
-		json_object_object_add(
-		    routers, control->routers[i].state.name, router_json(&control->routers[i]));
+		json_object_object_add(routers, control->routers[i].state.name,
+		    router_json(control, &control->routers[i]));
 	json_object_object_add(body, "virtual_routers", routers);
 	json_object_object_add(body, "sync", sync_json(control));
 
@@ -263,10 +279,10 @@ static json *view_sessions(void *arg, const char *pool_name, uint64_t limit, boo
 	return body;
 }
 
-static json *view_events(void *arg, uint64_t after)
+static json *view_events(void *arg, uint64_t after, bool local)
 {
 	struct control *control = arg;
-	return events_json(&control->events, control->node, after);
+	return events_json(&control->events, control->node, after, local);
 }
 
 /* --- changes --- */

@@ -14,7 +14,7 @@
 
 struct options {
 	const char *run_dir;
-	bool json, keys;
+	bool json, keys, local;
 	const char *words[4]; /* the verb and its arguments */
 	int n_words;
 };
@@ -74,7 +74,8 @@ static int run_sessions(const struct options *options)
 
 static int run_events(const struct options *options)
 {
-	return ask(options, "GET", "/v1/events", NULL, print_events);
+	return ask(options, "GET", options->local ? "/v1/events?local=1" : "/v1/events", NULL,
+	    print_events);
 }
 
 static void print_line(void *arg, const char *line)
@@ -130,7 +131,8 @@ static const struct verb verbs[] = {
     {"status", "", "who is Active and why, replication, pools", 0, 0, run_status},
     {"targets", "", "every target: state, load, reason", 0, 0, run_targets},
     {"sessions", "", "the sticky table (--keys shows the clients)", 0, 0, run_sessions},
-    {"events", "", "what happened, newest last", 0, 0, run_events},
+    {"events", "", "what happened on both nodes, newest last (--local: on this one)", 0, 0,
+	run_events},
     {"check", "FILE", "check a configuration file", 1, 0, run_check},
     {"reload", "", "put the configuration file in force", 0, 0, run_reload},
     {"failover", "[VIRTUAL_ROUTER]", "hand the VIP to the peer", 0, 1, run_failover},
@@ -157,6 +159,8 @@ static bool parse(int argc, char **argv, struct options *options)
 			options->json = true;
 		else if (strcmp(argv[i], "--keys") == 0)
 			options->keys = true;
+		else if (strcmp(argv[i], "--local") == 0)
+			options->local = true;
 		else if (strcmp(argv[i], "--run-dir") == 0 && i + 1 < argc)
 			options->run_dir = argv[++i];
 		else if (argv[i][0] == '-' || options->n_words == 4)

@@ -44,6 +44,12 @@ static void print_router(const char *name, struct json_object *router)
 	    text(router, "state"), duration(number(router, "since_ms"), since, sizeof(since)),
 	    number(router, "vrid"), text(router, "interface"), number(router, "priority"),
 	    text(router, "reason"));
+	if (member(router, "alarm"))
+		printf("  ALARM: %s\n", text(router, "alarm"));
+	struct json_object *peer = member(router, "peer");
+	if (peer)
+		printf("  %s: %s (priority %llu)\n", text(peer, "node"), text(peer, "state"),
+		    number(peer, "priority"));
 	struct json_object *addresses = member(router, "addresses");
 	for (size_t i = 0; addresses && i < json_object_array_length(addresses); i++)
 		printf("  %s\n", json_object_get_string(json_object_array_get_idx(addresses, i)));

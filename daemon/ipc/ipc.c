@@ -129,6 +129,9 @@ static bool sanitise_router_state(struct ipc_router_state *state)
 	END_TEXT(state->name);
 	END_TEXT(state->interface);
 	END_TEXT(state->reason);
+	END_TEXT(state->alarm);
+	END_TEXT(state->alarm_over);
+	FIX_BOOL(state->handed_over);
 	FIX_BOOL(state->replay);
 	FIX_BOOL(state->removed);
 	if (state->n_parts > IPC_TRACKED_MAX)
@@ -181,6 +184,12 @@ static bool sanitise(union ipc_message *msg)
 		END_TEXT(msg->resign.name);
 		END_TEXT(msg->resign.reason);
 		return true;
+	case IPC_PEER_ROUTER:
+		END_TEXT(msg->peer_router.name);
+		FIX_BOOL(msg->peer_router.handed_over);
+		return msg->peer_router.role <= IPC_ROLE_FAULT;
+	case IPC_QUESTION: END_TEXT(msg->question.name); return true;
+	case IPC_EVIDENCE: END_TEXT(msg->evidence.name); return true;
 	case IPC_RESIGN_RESULT: END_TEXT(msg->resign_result.text); return true;
 	case IPC_CONFIG_END:
 	case IPC_LINK:

@@ -10,6 +10,7 @@
  *	yoked  --LINK+fd-->                                                  yoke-proxy
  *	yoke-proxy --HEARTBEAT, POOL, RESIGN-->  yoke-vrrp
  *	yoke-proxy <--ROUTER_STATE, ROUTER_REMARK, ROUTER_STATS, RESIGN_RESULT-- yoke-vrrp
+ *	yoke-proxy <--QUESTION, EVIDENCE, PEER_ROUTER--> yoke-vrrp: with the peer's, by replication
  *
  * The child's end of the channel to yoked is always file descriptor IPC_CHILD_FD. EOF on a channel
  *means that the other process is dead; nothing else does. */
@@ -51,7 +52,10 @@
 	X(POOL, pool)                   \
 	X(SCRIPT, script)               \
 	X(RESIGN, resign)               \
-	X(RESIGN_RESULT, resign_result)
+	X(RESIGN_RESULT, resign_result) \
+	X(PEER_ROUTER, peer_router)     \
+	X(QUESTION, question)           \
+	X(EVIDENCE, evidence)
 
 enum ipc_type {
 #define X(type, name) IPC_##type,
@@ -235,12 +239,16 @@ struct ipc_router_state {
 	uint8_t priority;       /* effective: */
 	uint8_t configured;     /* less the weights of the parts that fail */
 	uint8_t n_parts;
-	bool replay;  /* the state, not a change: for a link that is new */
-	bool removed; /* the router left the configuration */
+	bool replay;      /* the state, not a change: for a link that is new */
+	bool removed;     /* the router left the configuration */
+	bool handed_over; /* Active has let go of the addresses, and the peer may take them */
 	uint8_t n_addresses;
 	uint64_t since_us; /* CLOCK_MONOTONIC of the change */
 	struct ipc_vip addresses[IPC_ADDRESSES_MAX];
 	char reason[IPC_REASON_MAX];
+	/* Adverts are missing, but the peer holds the VIP as it says by replication; else empty,
+	 * and why it is over. */
+	char alarm[IPC_REASON_MAX], alarm_over[IPC_REASON_MAX];
 	struct ipc_part parts[IPC_TRACKED_MAX];
 };
 
@@ -346,6 +354,34 @@ struct ipc_resign_result {
 	uint64_t id;
 	int32_t error;
 	char text[IPC_REASON_MAX];
+};
+
+/* To yoke-vrrp, at each change and when a link is new: what the peer says of its virtual router of
+ * that name. IPC_ROLE_INITIALIZE also when it says nothing any more. */
+struct ipc_peer_router {
+	struct ipc_header header;
+	char name[IPC_NAME_MAX];
+	uint8_t vrid;
+	uint8_t role; /* enum ipc_router_role */
+	bool handed_over;
+};
+
+/* From yoke-vrrp, for the peer's; and from there to yoke-vrrp: does your kernel hold the lease, and
+ * do you serve? */
+struct ipc_question {
+	struct ipc_header header;
+	char name[IPC_NAME_MAX];
+	uint8_t vrid;
+	uint64_t stamp; /* CLOCK_MONOTONIC of the node that asks */
+};
+
+/* The answer, if it is yes, on its way back. */
+struct ipc_evidence {
+	struct ipc_header header;
+	char name[IPC_NAME_MAX];
+	uint8_t vrid, priority;
+	uint64_t stamp;     /* of the question */
+	struct addr source; /* of the holder's adverts */
 };
 
 union ipc_message {

@@ -149,6 +149,14 @@ int net_accept(int listen_fd, struct addr *peer)
 	return fd;
 }
 
+int net_bound_queues(int fd, int unsent, int unread)
+{
+	if (setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &unsent, sizeof(unsent)) < 0 ||
+	    setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &unread, sizeof(unread)) < 0)
+		return -errno;
+	return 0;
+}
+
 bool net_is_local(const struct addr *addr)
 {
 	struct ifaddrs *list;

@@ -23,5 +23,9 @@ int net_connect_tcp(const struct addr *addr, bool *in_progress);
 int net_connect_result(int fd); /* 0 or -errno */
 /* *peer (may be NULL) becomes the other side; of a unix socket only the family is set. */
 int net_accept(int listen_fd, struct addr *peer);
+/* Bounds what of a TCP connection waits in the kernel: bytes written but not yet sent, and bytes
+ * received but not yet read (about). For a connection on which new data must not queue long behind
+ * old. 0 or -errno. */
+int net_bound_queues(int fd, int unsent, int unread);
 /* The address is configured on this host. */
 bool net_is_local(const struct addr *addr);

@@ -28,11 +28,14 @@
 #define STRANGER_LOG_US    (10 * US_PER_SEC)
 #define UNREACHABLE_LOG_US (60 * US_PER_SEC)
 
-#define IN_SIZE  (SYNC_FRAME_HEADER + SYNC_FRAME_MAX + 16U * 1024)
-#define OUT_SOFT (256U * 1024) /* no new message is made above it */
-#define OUT_SIZE (OUT_SOFT + 128U * 1024)
+#define IN_SIZE (SYNC_FRAME_HEADER + SYNC_FRAME_MAX + 16U * 1024)
+/* What an urgent message may find before it: on both sides little enough for a few milliseconds. */
+#define OUT_SOFT   (32U * 1024) /* no new message is made above it */
+#define OUT_SIZE   (OUT_SOFT + 128U * 1024)
+#define UNSENT_MAX (32 * 1024)
+#define UNREAD_MAX (256 * 1024)
 /* Bytes moved in one event before other events get their turn. */
-#define BUDGET (1024U * 1024)
+#define BUDGET (256U * 1024)
 
 struct link {
 	struct channel *channel;
@@ -195,6 +198,8 @@ static int stranger_begin(struct channel *channel, int fd, const struct addr *ad
 		return -ENOMEM;
 	}
 	uint64_t now_us = clock_us();
+	if (net_bound_queues(fd, UNSENT_MAX, UNREAD_MAX) < 0)
+		log_warn("sync: the kernel's queues cannot be bounded: %s", strerror(errno));
 	link->fd = fd;
 	link->tls = tls;
 	link->addr = *addr;

@@ -34,6 +34,7 @@ struct stream *stream_new(const struct stream_config *config)
 	stream->config_hash = config->config_hash;
 	stream->table = config->table;
 	stream->journal = config->journal;
+	stream->urgent = config->urgent;
 	stream->callbacks = config->callbacks;
 	struct session_stats stats;
 	session_table_stats(stream->table, &stats);
@@ -190,6 +191,9 @@ static int receive_hello(
 	stream->peer.config_hash = message->hello.config_hash;
 	stream->peer.have = message->hello.have;
 	stream_see_epoch(stream, message->hello.epoch);
+	stream->sent_event =
+	    message->hello.have_event_instance == stream->instance ? message->hello.have_event : 0;
+	urgent_restart(stream->urgent);
 	say_roles(stream);
 	sender_update(stream, now_us);
 	return 0;
@@ -214,6 +218,20 @@ static void receive_heartbeat(
 		sender_update(stream, now_us);
 }
 
+/* After a cut the peer may send again what was under way. */
+static void receive_event(struct stream *stream, const struct sync_message *message)
+{
+	if (stream->have_event.instance != stream->peer.instance) {
+		stream->have_event.instance = stream->peer.instance;
+		stream->have_event.id = 0;
+	}
+	if (message->event.id <= stream->have_event.id)
+		return;
+	stream->have_event.id = message->event.id;
+	if (stream->callbacks.on_said)
+		stream->callbacks.on_said(stream->callbacks.arg, message);
+}
+
 int stream_receive(
     struct stream *stream, const struct sync_message *message, uint64_t now_us, struct err *err)
 {
@@ -231,6 +249,13 @@ int stream_receive(
 	case SYNC_ACK: result = sender_on_ack(stream, message, now_us, err); break;
 	case SYNC_HEARTBEAT: receive_heartbeat(stream, message, now_us); break;
 	case SYNC_BYE: return err_set(err, -ESHUTDOWN, "it says goodbye: %s", message->bye.reason);
+	case SYNC_ROUTER:
+	case SYNC_QUESTION:
+	case SYNC_EVIDENCE:
+		if (stream->callbacks.on_said)
+			stream->callbacks.on_said(stream->callbacks.arg, message);
+		break;
+	case SYNC_EVENT: receive_event(stream, message); break;
 	case SYNC_UNKNOWN:
 	case SYNC_KIND_COUNT: break; /* of a newer version */
 	}
@@ -250,6 +275,8 @@ static void make_hello(struct stream *stream, struct sync_message *out)
 	out->hello.config_hash = stream->config_hash;
 	if (stream->receiver.complete)
 		out->hello.have = stream->receiver.have;
+	out->hello.have_event_instance = stream->have_event.instance;
+	out->hello.have_event = stream->have_event.id;
 }
 
 void stream_digest(struct stream *stream, uint64_t now_us, struct session_stats *out)
@@ -291,6 +318,17 @@ static void make_heartbeat(struct stream *stream, uint64_t now_us, struct sync_m
 	add_digest(stream, out, now_us);
 }
 
+static bool make_event(struct stream *stream, struct sync_message *out)
+{
+	const struct sync_callbacks *callbacks = &stream->callbacks;
+	*out = (struct sync_message){.kind = SYNC_EVENT};
+	if (!callbacks->next_event ||
+	    !callbacks->next_event(callbacks->arg, stream->sent_event, &out->event))
+		return false;
+	stream->sent_event = out->event.id;
+	return true;
+}
+
 bool stream_produce(struct stream *stream, uint64_t now_us, struct sync_message *out)
 {
 	if (!stream->connected)
@@ -302,6 +340,8 @@ bool stream_produce(struct stream *stream, uint64_t now_us, struct sync_message 
 	}
 	if (!stream->greeted)
 		return false;
+	if (urgent_take(stream->urgent, out))
+		return true;
 	if (stream->heartbeat_due) {
 		stream->heartbeat_due = false;
 		stream->next_heartbeat_us = now_us + STREAM_HEARTBEAT_US;
@@ -315,6 +355,8 @@ bool stream_produce(struct stream *stream, uint64_t now_us, struct sync_message 
 		out->mark.sequence = stream->receiver.have.sequence;
 		return true;
 	}
+	if (make_event(stream, out))
+		return true;
 	if (stream->active)
 		sender_mark(stream, now_us);
 	return sender_produce(stream, now_us, out);

@@ -16,6 +16,7 @@
 
 #include "daemon/base/err.h"
 #include "daemon/sync/sync.h"
+#include "daemon/sync/urgent.h"
 #include "proto/codec.h"
 
 #define STREAM_VERSION        1
@@ -36,6 +37,7 @@ struct stream_config {
 	uint64_t config_hash;
 	struct session_table *table;
 	struct journal *journal;
+	struct urgent *urgent;
 	struct sync_callbacks callbacks; /* on_status is not called */
 };
 

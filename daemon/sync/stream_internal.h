@@ -62,6 +62,7 @@ struct stream {
 	uint64_t instance, hash_key[2], config_hash;
 	struct session_table *table;
 	struct journal *journal;
+	struct urgent *urgent;
 	struct sync_callbacks callbacks;
 
 	bool active;
@@ -77,6 +78,11 @@ struct stream {
 		struct sync_position have; /* as of its Hello, until used or outdated */
 		enum sync_verdict verdict;
 	} peer;
+
+	uint64_t sent_event; /* the last one that this peer has, or was sent */
+	struct {
+		uint64_t instance, id; /* of the peer's events: the last one that we have */
+	} have_event;
 
 	struct sender sender;
 	struct receiver receiver;

@@ -19,11 +19,12 @@
 struct sync {
 	pthread_t thread;
 	struct ev_loop *loop;
-	ev_async command_wake, journal_wake;
+	ev_async command_wake, send_wake;
 	ev_timer tick;
 	struct stream *stream;
 	struct channel *channel;
 	struct journal *journal;
+	struct urgent *urgent;
 	struct sync_callbacks callbacks;
 	int listen_fd;
 	uint64_t transitions; /* as last logged */
@@ -91,7 +92,7 @@ static void on_command(struct ev_loop *loop, ev_async *async, int events)
 	on_change(sync);
 }
 
-static void on_journal(struct ev_loop *loop, ev_async *async, int events)
+static void on_send(struct ev_loop *loop, ev_async *async, int events)
 {
 	(void)loop;
 	(void)events;
@@ -111,7 +112,7 @@ static void on_tick(struct ev_loop *loop, ev_timer *timer, int events)
 static void wake_for_journal(void *arg)
 {
 	struct sync *sync = arg;
-	ev_async_send(sync->loop, &sync->journal_wake);
+	ev_async_send(sync->loop, &sync->send_wake);
 }
 
 static void *thread_main(void *arg)
@@ -132,6 +133,7 @@ static int make_stream(struct sync *sync, const struct sync_config *config, stru
 	    .config_hash = config->config_hash,
 	    .table = config->table,
 	    .journal = config->journal,
+	    .urgent = sync->urgent,
 	    .callbacks = config->callbacks,
 	};
 	if (getrandom(&stream.instance, sizeof(stream.instance), 0) != sizeof(stream.instance) ||
@@ -145,12 +147,12 @@ static int make_stream(struct sync *sync, const struct sync_config *config, stru
 static void watch(struct sync *sync)
 {
 	ev_async_init(&sync->command_wake, on_command);
-	ev_async_init(&sync->journal_wake, on_journal);
+	ev_async_init(&sync->send_wake, on_send);
 	double tick = (double)CHANNEL_TICK_US / US_PER_SEC;
 	ev_timer_init(&sync->tick, on_tick, 0., tick);
-	sync->command_wake.data = sync->journal_wake.data = sync->tick.data = sync;
+	sync->command_wake.data = sync->send_wake.data = sync->tick.data = sync;
 	ev_async_start(sync->loop, &sync->command_wake);
-	ev_async_start(sync->loop, &sync->journal_wake);
+	ev_async_start(sync->loop, &sync->send_wake);
 	ev_timer_start(sync->loop, &sync->tick);
 }
 
@@ -171,6 +173,7 @@ static void sync_free(struct sync *sync)
 {
 	channel_free(sync->channel, "not started");
 	stream_free(sync->stream);
+	urgent_free(sync->urgent);
 	if (sync->loop)
 		ev_loop_destroy(sync->loop);
 	pthread_mutex_destroy(&sync->lock);
@@ -190,8 +193,9 @@ struct sync *sync_start(const struct sync_config *config, struct err *err)
 	sync->callbacks = config->callbacks;
 	sync->command.config_hash = config->config_hash;
 	sync->loop = ev_loop_new(EVFLAG_AUTO);
-	if (!sync->loop || make_stream(sync, config, err) < 0) {
-		if (!sync->loop)
+	sync->urgent = urgent_new();
+	if (!sync->loop || !sync->urgent || make_stream(sync, config, err) < 0) {
+		if (!sync->loop || !sync->urgent)
 			err_set(err, -ENOMEM, "cannot make an event loop");
 		sync_free(sync);
 		return NULL;
@@ -243,6 +247,17 @@ void sync_set_config_hash(struct sync *sync, uint64_t hash)
 	sync->command.config_hash = hash;
 	pthread_mutex_unlock(&sync->lock);
 	ev_async_send(sync->loop, &sync->command_wake);
+}
+
+void sync_say(struct sync *sync, const struct sync_message *message, bool last)
+{
+	urgent_put(sync->urgent, message, last);
+	ev_async_send(sync->loop, &sync->send_wake);
+}
+
+void sync_event_added(struct sync *sync)
+{
+	ev_async_send(sync->loop, &sync->send_wake);
 }
 
 void sync_status(struct sync *sync, struct sync_status *out)

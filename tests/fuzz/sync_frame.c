@@ -27,9 +27,31 @@ static void check_record(const struct record *record)
 	}
 }
 
+static void check_router(const struct sync_message *message)
+{
+	check(message->router.vrid != 0 && message->router.name[0] != '\0');
+	check(memchr(message->router.name, 0, sizeof(message->router.name)) != NULL);
+	check(message->router.state <= SYNC_ROUTER_FAULT);
+	check(message->kind != SYNC_EVIDENCE || message->router.source_len == 4 ||
+	      message->router.source_len == 16);
+}
+
+static void check_event(const struct sync_event *event)
+{
+	check(event->age_us <= SYNC_TIME_MAX_US);
+	check(memchr(event->object, 0, sizeof(event->object)) != NULL);
+	check(memchr(event->from, 0, sizeof(event->from)) != NULL);
+	check(memchr(event->to, 0, sizeof(event->to)) != NULL);
+	check(memchr(event->reason, 0, sizeof(event->reason)) != NULL);
+}
+
 static void check_message(const struct sync_message *message)
 {
 	check(message->kind < SYNC_KIND_COUNT);
+	if (message->kind >= SYNC_ROUTER && message->kind <= SYNC_EVIDENCE)
+		check_router(message);
+	if (message->kind == SYNC_EVENT)
+		check_event(&message->event);
 	if (message->kind != SYNC_BATCH)
 		return;
 	check(message->batch.n_records <= SYNC_BATCH_MAX);

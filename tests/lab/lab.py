@@ -443,8 +443,8 @@ class Node:
                 for name, pool in pools.items()}
 
     def events(self, what=""):
-        """Events of objects that begin with `what`, oldest first."""
-        found = self.api.get("/v1/events")
+        """Events of this node about objects that begin with `what`, oldest first."""
+        found = self.api.get("/v1/events?local=1")
         if found is None:
             return []
         found = found["events"] if isinstance(found, dict) else found

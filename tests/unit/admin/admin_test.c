@@ -53,10 +53,11 @@ static struct json_object *view_sessions(void *arg, const char *pool, uint64_t l
 	return named("sessions");
 }
 
-static struct json_object *view_events(void *arg, uint64_t after)
+static struct json_object *view_events(void *arg, uint64_t after, bool local)
 {
 	(void)arg;
-	snprintf(last_call, sizeof(last_call), "events %llu", (unsigned long long)after);
+	snprintf(last_call, sizeof(last_call), "events %llu%s", (unsigned long long)after,
+	    local ? " local" : "");
 	return json_object_new_array();
 }
 
@@ -186,6 +187,7 @@ static const struct {
     {true, "GET /v1/sessions?keys=1 HTTP/1.1\r\n" HOST TOKEN_FIELD "\r\n", 200, "sessions",
 	"sessions - 100 1"},
     {false, "GET /v1/events?after=12 HTTP/1.1\r\n" HOST "\r\n", 200, "[]", "events 12"},
+    {false, "GET /v1/events?local=1 HTTP/1.1\r\n" HOST "\r\n", 200, "[]", "events 0 local"},
     {false, "POST /v1/failover HTTP/1.1\r\n" HOST "Content-Length: 0\r\n\r\n", 409, "refused",
 	"failover all"},
     {false,

@@ -217,6 +217,18 @@ static void what_a_message_holds_is_safe_to_read(void)
 	ipc_init(&msg, IPC_ROUTER_STATE);
 	msg.router_state.role = IPC_ROLE_FAULT + 1;
 	refused(&msg, msg.header.size, 0);
+	ipc_init(&msg, IPC_PEER_ROUTER);
+	msg.peer_router.role = IPC_ROLE_FAULT + 1;
+	refused(&msg, msg.header.size, 0);
+
+	const enum ipc_type named[] = {IPC_PEER_ROUTER, IPC_QUESTION, IPC_EVIDENCE};
+	for (size_t i = 0; i < sizeof(named) / sizeof(named[0]); i++) {
+		ipc_init(&msg, named[i]);
+		memset(msg.question.name, 'x', IPC_NAME_MAX); /* the same place in all three */
+		send_raw(&msg, msg.header.size, 0);
+		CU_ASSERT_EQUAL(ipc_recv(pair[1], &msg, &fd), 1);
+		CU_ASSERT_EQUAL(strlen(msg.question.name), IPC_NAME_MAX - 1);
+	}
 	close_pair();
 }
 

@@ -38,6 +38,31 @@ static void fill_records(size_t n)
 	}
 }
 
+static size_t make_router_messages(struct sync_message *m)
+{
+	for (int i = 0; i < 3; i++) {
+		m[i].kind = SYNC_ROUTER + i;
+		memset(m[i].router.name, 'r', SYNC_NAME_MAX);
+		m[i].router.vrid = 255;
+	}
+	m[0].router.state = SYNC_ROUTER_FAULT;
+	m[0].router.priority = 254;
+	m[0].router.handed_over = true;
+	m[1].router.stamp = UINT64_MAX;
+	m[2].router.stamp = 1;
+	m[2].router.priority = 1;
+	m[2].router.source_len = 16;
+	memset(m[2].router.source, 0xfe, 16);
+	m[3].kind = SYNC_EVENT;
+	m[3].event.id = SYNC_SEQUENCE_MAX;
+	m[3].event.age_us = SYNC_TIME_MAX_US;
+	memset(m[3].event.object, 'o', sizeof(m[3].event.object) - 1);
+	strcpy(m[3].event.from, "backup");
+	strcpy(m[3].event.to, "active");
+	memset(m[3].event.reason, 'y', sizeof(m[3].event.reason) - 1);
+	return 4;
+}
+
 static size_t make_messages(struct sync_message out[16])
 {
 	size_t n = 0;
@@ -52,6 +77,8 @@ static size_t make_messages(struct sync_message out[16])
 	m->hello.config_hash = UINT64_MAX;
 	m->hello.active = true;
 	m->hello.have = (struct sync_position){99, 16, 1234567};
+	m->hello.have_event_instance = 98;
+	m->hello.have_event = 97;
 	for (enum sync_message_kind k = SYNC_RESUME; k <= SYNC_ACK; k++) {
 		if (k == SYNC_BATCH)
 			continue;
@@ -83,7 +110,7 @@ static size_t make_messages(struct sync_message out[16])
 	m = &out[n++];
 	m->kind = SYNC_BYE;
 	strcpy(m->bye.reason, "shutting down");
-	return n;
+	return n + make_router_messages(out + n);
 }
 
 static bool same_record(const struct record *a, const struct record *b)
@@ -305,6 +332,33 @@ static void fields_are_checked(void)
 	    {"cut varint", BODY("\x32\x02\x08\x80"), false},
 	    {"length past the end", BODY("\x32\x7f\x08"), false},
 	    {"wrong wire type", BODY("\x30\x01"), false},
+	    {"router", BODY("\x4a\x05\x0a\x01r\x10\x07"), true},
+	    {"router without a name", BODY("\x4a\x02\x10\x07"), false},
+	    {"router without a vrid", BODY("\x4a\x03\x0a\x01r"), false},
+	    {"router of vrid 256", BODY("\x4a\x06\x0a\x01r\x10\x80\x02"), false},
+	    {"router in state 3", BODY("\x4a\x07\x0a\x01r\x10\x07\x18\x03"), true},
+	    {"router in state 4", BODY("\x4a\x07\x0a\x01r\x10\x07\x18\x04"), false},
+	    {"router of priority 256", BODY("\x4a\x08\x0a\x01r\x10\x07\x20\x80\x02"), false},
+	    {"question", BODY("\x52\x05\x0a\x01r\x10\x07"), true},
+	    {"question without a name", BODY("\x52\x02\x10\x07"), false},
+	    {"evidence", BODY("\x5a\x0b\x0a\x01r\x10\x07\x2a\x04\xc0\0\2\1"), true},
+	    {"evidence without a source", BODY("\x5a\x05\x0a\x01r\x10\x07"), false},
+	    {"evidence, a source of 5 bytes", BODY("\x5a\x0c\x0a\x01r\x10\x07\x2a\x05\xc0\0\2\1\1"),
+		false},
+	    {"evidence of priority 256",
+		BODY("\x5a\x0e\x0a\x01r\x10\x07\x20\x80\x02\x2a\x04\xc0\0\2\1"), false},
+	    {"empty event", BODY("\x62\x00"), true},
+	    {"event, from 24 bytes",
+		BODY("\x62\x1a\x22\x18"
+		     "abcdefghijklmnopqrstuvwx"),
+		false},
+	    {"event, from 23 bytes",
+		BODY("\x62\x19\x22\x17"
+		     "abcdefghijklmnopqrstuvw"),
+		true},
+	    {"event, id over the limit",
+		BODY("\x62\x0b\x08\x80\x80\x80\x80\x80\x80\x80\x80\x80\x01"), false},
+	    {"unknown field in a router", BODY("\x4a\x07\x0a\x01r\x10\x07\x78\x05"), true},
 	    {"unknown field in an ack", BODY("\x32\x06\x08\x01\x10\x02\x78\x05"), true},
 #undef BODY
 	};

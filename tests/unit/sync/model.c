@@ -42,6 +42,31 @@ static void snapshot_targets(void *arg, void (*emit)(void *, const struct record
 	}
 }
 
+static void on_said(void *arg, const struct sync_message *message)
+{
+	struct model_node *node = arg;
+	if (node->n_said == MODEL_SAID_MAX)
+		abort();
+	node->said[node->n_said++] = *message;
+}
+
+static bool next_event(void *arg, uint64_t after, struct sync_event *out)
+{
+	const struct model_node *node = arg;
+	if (after >= node->n_events)
+		return false;
+	*out = node->events[after];
+	return true;
+}
+
+void model_event(struct model *model, int i, const char *object)
+{
+	struct model_node *node = &model->node[i];
+	struct sync_event *event = &node->events[node->n_events++];
+	event->id = node->n_events;
+	snprintf(event->object, sizeof(event->object), "%s", object);
+}
+
 static void node_start(struct model *model, int i)
 {
 	struct model_node *node = &model->node[i];
@@ -49,6 +74,8 @@ static void node_start(struct model *model, int i)
 	const uint64_t hash_key[2] = {salt + 7, ~salt};
 	node->table = session_table_new(100000, hash_key);
 	node->journal = journal_new(model->journal_size);
+	node->urgent = urgent_new();
+	node->n_said = node->n_events = 0;
 	struct stream_config config = {
 	    .self = node->name,
 	    .peer = model->node[1 - i].name,
@@ -57,7 +84,12 @@ static void node_start(struct model *model, int i)
 	    .config_hash = 42,
 	    .table = node->table,
 	    .journal = node->journal,
-	    .callbacks = {on_record, NULL, snapshot_targets, node},
+	    .urgent = node->urgent,
+	    .callbacks = {.on_record = on_record,
+		.snapshot_targets = snapshot_targets,
+		.on_said = on_said,
+		.next_event = next_event,
+		.arg = node},
 	};
 	node->stream = stream_new(&config);
 	node->active = false;
@@ -69,6 +101,7 @@ static void node_start(struct model *model, int i)
 static void node_stop(struct model_node *node)
 {
 	stream_free(node->stream);
+	urgent_free(node->urgent);
 	journal_free(node->journal);
 	session_table_free(node->table);
 }
@@ -141,6 +174,10 @@ bool model_send(struct model *model, int i)
 	if (MODEL_WIRE_SIZE - peer->wire_len < 64 * 1024 ||
 	    !stream_produce(node->stream, model_now(model, i), &message))
 		return false;
+	if (node->older && message.kind >= SYNC_ROUTER)
+		return true;
+	if (node->older && message.kind == SYNC_HELLO)
+		message.hello.have_event_instance = message.hello.have_event = 0;
 	long len = codec_encode(
 	    node->codec, &message, peer->wire + peer->wire_len, MODEL_WIRE_SIZE - peer->wire_len);
 	if (len < 0)
@@ -158,6 +195,8 @@ bool model_deliver(struct model *model, int i)
 		return false;
 	if (len < 0)
 		abort(); /* our own frames */
+	if (node->older && message.kind >= SYNC_ROUTER)
+		message.kind = SYNC_UNKNOWN;
 	int result = stream_receive(node->stream, &message, model_now(model, i), &node->last_err);
 	node->wire_len -= (size_t)len;
 	memmove(node->wire, node->wire + len, node->wire_len);

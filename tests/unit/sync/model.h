@@ -6,6 +6,7 @@
 #include "daemon/sync/stream.h"
 
 #define MODEL_TARGETS   8
+#define MODEL_SAID_MAX  64
 #define MODEL_WIRE_SIZE (1024U * 1024)
 #define MODEL_HOUR_US   (3600 * 1000000ULL)
 
@@ -14,12 +15,19 @@ struct model_node {
 	uint64_t clock_offset_us;
 	struct session_table *table;
 	struct journal *journal;
+	struct urgent *urgent;
 	struct stream *stream;
 	struct codec *codec;
 	bool active;
 	uint8_t health[MODEL_TARGETS], admin[MODEL_TARGETS];
 	uint64_t since_us[MODEL_TARGETS];
 	unsigned restarts;
+	bool older; /* speaks the protocol as it was before routers and events */
+
+	struct sync_message said[MODEL_SAID_MAX]; /* what the peer said besides records */
+	size_t n_said;
+	struct sync_event events[MODEL_SAID_MAX]; /* our own */
+	size_t n_events;
 
 	uint8_t *wire; /* frames on their way to this node */
 	size_t wire_len;
@@ -57,6 +65,9 @@ void model_session(struct model *model, int i, unsigned key, uint64_t target_id,
 void model_session_race(struct model *model, int i, unsigned key, uint64_t first, uint64_t second);
 void model_session_delete(struct model *model, int i, unsigned key);
 void model_target(struct model *model, int i, unsigned target, uint8_t health, uint8_t admin);
+
+/* Something happens on node `i`; ids count from 1. */
+void model_event(struct model *model, int i, const char *object);
 
 uint64_t model_lookup(struct model *model, int i, unsigned key); /* the target, or 0 */
 /* The same sessions (of those that live for more than half an hour), the same targets. */

@@ -249,7 +249,7 @@ static void node_start(
 	    .config_hash = 11,
 	    .table = node->table,
 	    .journal = node->journal,
-	    .callbacks = {on_record, ring, snapshot_targets, node},
+	    .callbacks = {on_record, ring, snapshot_targets, .arg = node},
 	};
 	memset(config.key, 0, sizeof(config.key));
 	memcpy(config.key, key, strlen(key));

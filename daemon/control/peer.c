@@ -1,0 +1,161 @@
+/* What yoke-vrrp of this node and that of the peer tell each other by way of the sync channel, what
+ * the peer says of its virtual routers, and its events. */
+#include <stdio.h>
+#include <string.h>
+
+#include "daemon/base/clock.h"
+#include "daemon/base/log.h"
+#include "daemon/base/text.h"
+#include "daemon/control/control.h"
+
+/* Each question costs yoke-vrrp some microseconds: not more often, whatever the peer does. */
+#define QUESTION_MIN_US (2 * US_PER_MS)
+
+/* --- towards the peer --- */
+
+static void begin(
+    struct sync_message *message, enum sync_message_kind kind, const char *name, uint8_t vrid)
+{
+	*message = (struct sync_message){.kind = kind};
+	text_copy(message->router.name, sizeof(message->router.name), name);
+	message->router.vrid = vrid;
+}
+
+void peer_tell_state(struct control *control, const struct ipc_router_state *state)
+{
+	struct sync_message message;
+	if (!control->sync)
+		return;
+	begin(&message, SYNC_ROUTER, state->name, state->vrid);
+	message.router.state = (enum sync_router_state)state->role;
+	message.router.priority = state->priority;
+	message.router.handed_over = state->handed_over;
+	sync_say(control->sync, &message, state->removed);
+}
+
+void peer_ask(struct control *control, const struct ipc_question *question)
+{
+	struct sync_message message;
+	if (!control->sync)
+		return;
+	begin(&message, SYNC_QUESTION, question->name, question->vrid);
+	message.router.stamp = question->stamp;
+	sync_say(control->sync, &message, false);
+}
+
+/* yoke-vrrp has said that the lease is alive; here is added that we serve. */
+void peer_testify(struct control *control, const struct ipc_evidence *evidence)
+{
+	struct sync_message message;
+	if (!control->sync || !control->ready)
+		return;
+	begin(&message, SYNC_EVIDENCE, evidence->name, evidence->vrid);
+	message.router.stamp = evidence->stamp;
+	message.router.priority = evidence->priority;
+	bool v6 = evidence->source.sa.sa_family == AF_INET6;
+	message.router.source_len = v6 ? 16 : 4;
+	memcpy(message.router.source,
+	    v6 ? (const void *)&evidence->source.in6.sin6_addr
+	       : (const void *)&evidence->source.in.sin_addr,
+	    message.router.source_len);
+	sync_say(control->sync, &message, false);
+}
+
+/* --- from the peer --- */
+
+static struct peer_router *find(struct control *control, const char *name)
+{
+	for (uint32_t i = 0; i < control->n_peer_routers; i++) {
+		if (strcmp(control->peer_routers[i].name, name) == 0)
+			return &control->peer_routers[i];
+	}
+	return NULL;
+}
+
+const struct peer_router *peer_router(struct control *control, const char *name)
+{
+	return find(control, name);
+}
+
+static void forward_state(
+    struct control *control, const struct peer_router *router, bool handed_over)
+{
+	union ipc_message msg;
+	ipc_init(&msg, IPC_PEER_ROUTER);
+	text_copy(msg.peer_router.name, sizeof(msg.peer_router.name), router->name);
+	msg.peer_router.vrid = router->vrid;
+	msg.peer_router.role = router->role;
+	msg.peer_router.handed_over = handed_over;
+	routers_send(control, &msg);
+}
+
+static void on_state(struct control *control, const struct sync_message *message)
+{
+	struct peer_router *router = find(control, message->router.name);
+	if (!router && control->n_peer_routers == CONF_ROUTERS_MAX)
+		return;
+	if (!router)
+		router = &control->peer_routers[control->n_peer_routers++];
+	text_copy(router->name, sizeof(router->name), message->router.name);
+	router->vrid = message->router.vrid;
+	router->role = (uint8_t)message->router.state; /* the same numbers */
+	router->priority = message->router.priority;
+	forward_state(control, router, message->router.handed_over);
+}
+
+static void on_question(struct control *control, const struct sync_message *message)
+{
+	struct peer_router *router = find(control, message->router.name);
+	uint64_t now_us = clock_us();
+	if (!router || now_us - router->asked_us < QUESTION_MIN_US)
+		return;
+	router->asked_us = now_us;
+	union ipc_message msg;
+	ipc_init(&msg, IPC_QUESTION);
+	text_copy(msg.question.name, sizeof(msg.question.name), message->router.name);
+	msg.question.vrid = message->router.vrid;
+	msg.question.stamp = message->router.stamp;
+	routers_send(control, &msg);
+}
+
+static void on_evidence(struct control *control, const struct sync_message *message)
+{
+	union ipc_message msg;
+	ipc_init(&msg, IPC_EVIDENCE);
+	text_copy(msg.evidence.name, sizeof(msg.evidence.name), message->router.name);
+	msg.evidence.vrid = message->router.vrid;
+	msg.evidence.priority = message->router.priority;
+	msg.evidence.stamp = message->router.stamp;
+	struct addr *source = &msg.evidence.source;
+	bool v6 = message->router.source_len == 16;
+	source->sa.sa_family = v6 ? AF_INET6 : AF_INET;
+	memcpy(v6 ? (void *)&source->in6.sin6_addr : (void *)&source->in.sin_addr,
+	    message->router.source, message->router.source_len);
+	routers_send(control, &msg);
+}
+
+void peer_said(struct control *control, const struct sync_message *message)
+{
+	const struct conf *conf = control->current->conf;
+	switch (message->kind) {
+	case SYNC_ROUTER: on_state(control, message); break;
+	case SYNC_QUESTION: on_question(control, message); break;
+	case SYNC_EVIDENCE: on_evidence(control, message); break;
+	default: events_add_peer(&control->events, conf->nodes[conf->peer].name, &message->event);
+	}
+}
+
+void peer_lost(struct control *control)
+{
+	for (uint32_t i = 0; i < control->n_peer_routers; i++) {
+		control->peer_routers[i].role = IPC_ROLE_INITIALIZE;
+		forward_state(control, &control->peer_routers[i], false);
+	}
+	control->n_peer_routers = 0;
+}
+
+void peer_replay(struct control *control)
+{
+	for (uint32_t i = 0; i < control->n_peer_routers; i++)
+		forward_state(control, &control->peer_routers[i], false);
+}
