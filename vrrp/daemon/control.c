@@ -85,6 +85,21 @@ static void tell_stats(struct vrrp_instance *instance, void *arg)
 	tell(control.proxy_fd, &msg, NULL);
 }
 
+static void on_noted(struct vrrp_station *station, const struct vrrp_instance *instance)
+{
+	union ipc_message msg;
+	(void)station;
+	vrrp_instance_describe(instance, instance->fsm.state, &msg);
+	msg.router_state.replay = true;
+	tell(control.proxy_fd, &msg, &control.proxy_missed);
+}
+
+static void on_say(struct vrrp_station *station, const union ipc_message *msg)
+{
+	(void)station;
+	tell(control.proxy_fd, msg, NULL);
+}
+
 struct replay {
 	int fd;
 	bool *missed;
@@ -136,6 +151,29 @@ static void on_resign(const struct ipc_resign *resign)
 	tell(control.proxy_fd, &answer, NULL);
 }
 
+/* What the peer's yoke-vrrp says by way of both proxies. */
+static void on_peer_message(const union ipc_message *msg)
+{
+	struct vrrp_instance *instance;
+	switch (msg->header.type) {
+	case IPC_PEER_ROUTER:
+		instance = vrrp_routers_find(msg->peer_router.name, msg->peer_router.vrid);
+		if (instance)
+			vrrp_instance_hear_peer(instance, msg->peer_router.role == IPC_ROLE_ACTIVE,
+			    msg->peer_router.handed_over);
+		break;
+	case IPC_QUESTION:
+		instance = vrrp_routers_find(msg->question.name, msg->question.vrid);
+		if (instance)
+			vrrp_instance_testify(instance, msg->question.stamp);
+		break;
+	default:
+		instance = vrrp_routers_find(msg->evidence.name, msg->evidence.vrid);
+		if (instance)
+			vrrp_instance_hear_evidence(instance, &msg->evidence);
+	}
+}
+
 static void on_proxy_message(const union ipc_message *msg)
 {
 	switch (msg->header.type) {
@@ -145,6 +183,9 @@ static void on_proxy_message(const union ipc_message *msg)
 		    msg->heartbeat.stuck ? "a worker of the proxy hangs" : "proxy not ready");
 		break;
 	case IPC_RESIGN: on_resign(&msg->resign); break;
+	case IPC_PEER_ROUTER:
+	case IPC_QUESTION:
+	case IPC_EVIDENCE: on_peer_message(msg); break;
 	default: log_error("proxy sent %s, which is not for us", ipc_type_name(msg->header.type));
 	}
 }
@@ -311,6 +352,8 @@ int vrrp_control_start(struct ev_loop *loop, int fd, struct err *err)
 	control.station.loop = loop;
 	control.station.changed = on_changed;
 	control.station.remarked = on_remarked;
+	control.station.noted = on_noted;
+	control.station.say = on_say;
 	control.yoked_fd = fd;
 	set_fitness(false, false, "proxy not ready");
 	control.station.arp_fd = vrrp_arp_open(err);

@@ -19,6 +19,8 @@ static void note_change(
 	instance->since_us = now_us;
 	instance->heard_us = 0;
 	instance->ignored_us = 0;
+	instance->handover_us = 0;
+	instance_note_found(instance, now_us);
 	log_notice("vrrp %s: %s -> %s: %s", instance->config.name,
 	    vrrp_state_name(vrrp_state_outside(previous)),
 	    vrrp_state_name(vrrp_state_outside(instance->fsm.state)), reason);
@@ -66,6 +68,7 @@ void instance_conclude(struct vrrp_instance *instance, enum vrrp_state previous,
 	if (changed && state == VRRP_ACTIVE)
 		instance->handed_over = false;
 	enum instance_outcome outcome = instance_perform(instance, actions, now_us);
+	instance->released = actions & VRRP_DO_SEND_LEAVING;
 	if (changed)
 		note_change(instance, previous, reason, now_us);
 	else if (state != previous)
@@ -141,6 +144,8 @@ static void promotion_reason(
 		snprintf(out, size, "preempts %s with priority %u", from, instance->heard_priority);
 	else if (instance->heard_us && instance->heard_priority == VRRP_PRIORITY_LEAVING)
 		snprintf(out, size, "%s resigned", from);
+	else if (instance->handover_us)
+		snprintf(out, size, "the peer resigned, by the replication channel");
 	else
 		snprintf(out, size, "no advert for %llu ms",
 		    (unsigned long long)((now_us - (instance->heard_us ? instance->heard_us
@@ -161,6 +166,7 @@ static void on_alarm(struct ev_loop *loop, ev_io *io, int revents)
 	now_us = clock_us();
 	char reason[IPC_REASON_MAX];
 	promotion_reason(instance, now_us, reason, sizeof(reason));
+	instance_inquire(instance, now_us);
 	instance_step(instance, VRRP_EV_TIMER, reason);
 	if (now_us >= instance->refresh_us)
 		instance_add_addresses(instance, now_us);
@@ -265,6 +271,8 @@ void vrrp_instance_check_guard(struct vrrp_instance *instance)
 void vrrp_instance_tick(struct vrrp_instance *instance)
 {
 	char reason[IPC_REASON_MAX + 16];
+	if (instance_note_found(instance, clock_us()))
+		instance->station->noted(instance->station, instance);
 	if (instance->link_fault[0]) /* perhaps an event was not for us */
 		vrrp_instance_check_link(instance);
 	if (!instance->trouble[0] || clock_us() < instance->retry_us)
@@ -308,7 +316,10 @@ void vrrp_instance_describe(
 		snprintf(state->reason + len, sizeof(state->reason) - len, "; NO LEASE: %s",
 		    instance->guard.problem);
 	}
+	text_copy(state->alarm, sizeof(state->alarm), instance->lost);
+	text_copy(state->alarm_over, sizeof(state->alarm_over), instance->found);
 	state->removed = instance->removed;
+	state->handed_over = instance->released && previous != instance->fsm.state;
 	state->vrid = config->vrid;
 	state->priority = config->priority;
 	state->role = (uint8_t)role_of(instance->fsm.state);

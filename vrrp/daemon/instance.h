@@ -34,6 +34,10 @@ struct vrrp_station {
 	/* A change of state, already logged. */
 	void (*changed)(struct vrrp_station *station, const struct vrrp_instance *instance,
 	    enum vrrp_state previous);
+	/* Something else that is shown has changed. */
+	void (*noted)(struct vrrp_station *station, const struct vrrp_instance *instance);
+	/* For the peer, by way of the proxy: QUESTION or EVIDENCE. May be lost. */
+	void (*say)(struct vrrp_station *station, const union ipc_message *msg);
 };
 
 /* Is the proxy fit to serve? `reason` tells why not. */
@@ -53,6 +57,8 @@ enum vrrp_complaint {
 	COMPLAINT_LEASE,
 	COMPLAINT_ADDED,
 	COMPLAINT_LATE,
+	COMPLAINT_LOST,
+	COMPLAINT_FOUND,
 	COMPLAINT_COUNT
 };
 
@@ -89,6 +95,14 @@ struct vrrp_instance {
 	uint8_t heard_priority;
 	uint64_t ignored_us; /* the last advert of a lower priority, ignored */
 
+	/* By replication. */
+	bool peer_active; /* what the peer said last of its state */
+	bool released;    /* the change under way: we were Active and have let go of it all */
+	uint64_t asked_us, handover_us;
+	/* Adverts are lost since lost_us, but the peer is Active; else empty, and why it ended. */
+	char lost[IPC_REASON_MAX], found[IPC_REASON_MAX];
+	uint64_t lost_us;
+
 	struct ipc_router_stats stats;
 	struct vrrp_lateness lateness;
 	struct log_limit limits[COMPLAINT_COUNT];
@@ -106,6 +120,13 @@ void vrrp_instance_configure(struct vrrp_instance *instance, const struct ipc_ro
 
 /* The proxy's fitness; the same as before does nothing. */
 void vrrp_instance_set_fitness(struct vrrp_instance *instance, const struct vrrp_fitness *fitness);
+/* What the peer says of this virtual router by replication: its state; that it has let go of the
+ * VIP in our favour; and, asked by us, that it holds it. */
+void vrrp_instance_hear_peer(struct vrrp_instance *instance, bool active, bool handed_over);
+void vrrp_instance_hear_evidence(
+    struct vrrp_instance *instance, const struct ipc_evidence *evidence);
+/* The peer asks whether we hold it: says yes, or nothing. */
+void vrrp_instance_testify(struct vrrp_instance *instance, uint64_t stamp);
 /* Something about interfaces has changed: look again. */
 void vrrp_instance_check_link(struct vrrp_instance *instance);
 /* Somebody else added or removed an address. */

@@ -44,6 +44,13 @@ void instance_count_lateness(struct vrrp_instance *instance, uint64_t late_us, u
 void instance_count_advert(struct vrrp_instance *instance, const struct vrrp_advert *advert,
     const struct addr *source, uint64_t now_us);
 
+/* ---- evidence.c ---- */
+
+/* Asks the peer by replication, if it is said to be Active and its adverts are missing. */
+void instance_inquire(struct vrrp_instance *instance, uint64_t now_us);
+/* Adverts are heard again, or it is another state: true if they were lost until now. */
+bool instance_note_found(struct vrrp_instance *instance, uint64_t now_us);
+
 /* ---- attach.c ---- */
 
 void instance_close_socket(struct vrrp_instance *instance);

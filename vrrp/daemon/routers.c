@@ -80,6 +80,12 @@ static struct vrrp_instance *find(const char *name)
 	return NULL;
 }
 
+struct vrrp_instance *vrrp_routers_find(const char *name, uint8_t vrid)
+{
+	struct vrrp_instance *instance = find(name);
+	return instance && instance->config.vrid == vrid ? instance : NULL;
+}
+
 static struct vrrp_instance *find_free(void)
 {
 	for (unsigned i = 0; i < VRRP_ROUTERS_MAX; i++) {
