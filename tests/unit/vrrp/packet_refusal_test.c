@@ -103,6 +103,19 @@ static void other_types(void)
 	}
 }
 
+/* One byte is enough to see that. */
+static void first_byte_alone(void)
+{
+	static const uint8_t bytes[] = {0x41, 0x32, 0x31};
+	static const enum vrrp_refusal expected[] = {
+	    VRRP_REFUSED_VERSION, VRRP_REFUSED_TYPE, VRRP_REFUSED_SHORT};
+	struct vrrp_expect expect = sample_expect(&samples[PLAIN]);
+	for (size_t i = 0; i < COUNT(bytes); i++) {
+		struct vrrp_received packet = sample_received(&samples[PLAIN], &bytes[i], 1);
+		CU_ASSERT_EQUAL(sample_parse(&packet, &expect), expected[i]);
+	}
+}
+
 /* On the heap with its exact size, so that a sanitizer sees a read past the end. */
 static void truncated_at_every_byte(void)
 {
@@ -382,7 +395,7 @@ static void every_reason_is_another_one(void)
 
 UNIT_MAIN("vrrp/packet_refusal", UNIT_AS("15: TTL 254", ttl_254),
     UNIT_AS("16: hop limit 64", hop_limit_64), UNIT_AS("17: other versions", other_versions),
-    UNIT_AS("18: other types", other_types),
+    UNIT_AS("18: other types", other_types), UNIT(first_byte_alone),
     UNIT_AS("19: truncated at every byte", truncated_at_every_byte),
     UNIT_AS("20: count 0", count_0), UNIT_AS("21: count larger than the payload", count_too_large),
     UNIT_AS("21: bytes behind are tolerated, and summed", bytes_behind_are_tolerated_and_summed),

@@ -176,6 +176,8 @@ static void addresses_stay_in_order(void)
 	CU_ASSERT_TRUE(vrrp_advert_lists(&advert, &first));
 	CU_ASSERT_TRUE(vrrp_advert_lists(&advert, &last));
 	CU_ASSERT_FALSE(vrrp_advert_lists(&advert, &other));
+	advert.n_addresses = 2;
+	CU_ASSERT_FALSE(vrrp_advert_lists(&advert, &last));
 }
 
 /* The same list, counted in addresses of 4 bytes and of 16. */
@@ -296,6 +298,7 @@ static void encode_refuses_what_has_no_form(void)
 	bad.flags = VRRP_CLAIM_PREEMPTS; /* the bits are reserved in an advert */
 	CU_ASSERT_EQUAL(encode(&bad, s, buf, sizeof(buf)), 0);
 	bad.type = VRRP_TYPE_CLAIM;
+	bad.flags = 15;
 	CU_ASSERT_EQUAL(encode(&bad, s, buf, sizeof(buf)), 12);
 	bad.flags = 16;
 	CU_ASSERT_EQUAL(encode(&bad, s, buf, sizeof(buf)), 0);
