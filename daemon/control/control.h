@@ -6,6 +6,7 @@
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include "conf/conf.h"
 #include "daemon/admin/admin.h"
@@ -35,7 +36,7 @@ struct generation {
 /* The mirror of a virtual router of yoke-vrrp. */
 struct router_view {
 	struct ipc_router_state state;
-	uint64_t transitions; /* to Active */
+	struct ipc_router_stats stats; /* without a name: none came yet */
 };
 
 /* What the peer says of a virtual router of its own. */
@@ -171,6 +172,11 @@ void peer_said(struct control *control, const struct sync_message *message);
 void peer_lost(struct control *control);   /* no connection any more */
 void peer_replay(struct control *control); /* to a yoke-vrrp whose router is new */
 const struct peer_router *peer_router(struct control *control, const char *name); /* or NULL */
+
+/* router_stats.c */
+/* Adds what was counted to the status of a virtual router. */
+void router_stats_put(struct json_object *router, const struct ipc_router_stats *stats);
+void router_stats_metrics(FILE *out, const struct control *control);
 
 /* views.c, metrics.c */
 struct json_object *control_error_body(const char *text); /* {"error": text} */

@@ -124,16 +124,16 @@ static void put_routers(FILE *out, const struct control *control)
 		fprintf(out, "yoke_virtual_router_active{virtual_router=\"%s\"} %d\n",
 		    control->routers[i].state.name,
 		    control->routers[i].state.role == IPC_ROLE_ACTIVE);
-	family(out, "virtual_router_promotions_total", "counter", "Times this node became Active");
+	family(out, "virtual_router_priority", "gauge", "Effective priority");
 	for (uint32_t i = 0; i < control->n_routers; i++)
-		fprintf(out, "yoke_virtual_router_promotions_total{virtual_router=\"%s\"} %llu\n",
-		    control->routers[i].state.name,
-		    (unsigned long long)control->routers[i].transitions);
+		fprintf(out, "yoke_virtual_router_priority{virtual_router=\"%s\"} %u\n",
+		    control->routers[i].state.name, control->routers[i].state.priority);
 	family(out, "virtual_router_adverts_lost", "gauge",
 	    "1 while the Active peer is known by replication only");
 	for (uint32_t i = 0; i < control->n_routers; i++)
 		fprintf(out, "yoke_virtual_router_adverts_lost{virtual_router=\"%s\"} %d\n",
 		    control->routers[i].state.name, control->routers[i].state.alarm[0] != '\0');
+	router_stats_metrics(out, control);
 }
 
 char *metrics_text(struct control *control)

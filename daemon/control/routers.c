@@ -79,13 +79,29 @@ static void on_router_state(struct control *control, const struct ipc_router_sta
 		router_event(control, state);
 	alarm_event(control, view->state.alarm, state);
 	peer_tell_state(control, state);
-	if (state->role == IPC_ROLE_ACTIVE && view->state.role != IPC_ROLE_ACTIVE)
-		view->transitions++;
 	view->state = *state;
 	view->state.handed_over = false; /* said once */
 	if (state->removed)
 		*view = control->routers[--control->n_routers];
 	update_active(control);
+}
+
+static void on_router_remark(struct control *control, const struct ipc_router_remark *remark)
+{
+	char object[sizeof(((struct event *)0)->object)];
+	struct router_view *view = find_router(control, remark->name);
+	if (!view)
+		return;
+	const char *role = routers_role_name(view->state.role);
+	snprintf(object, sizeof(object), "virtual_router %s", remark->name);
+	events_add(&control->events, object, role, role, remark->text);
+}
+
+static void on_router_stats(struct control *control, const struct ipc_router_stats *stats)
+{
+	struct router_view *view = find_router(control, stats->name);
+	if (view)
+		view->stats = *stats;
 }
 
 static void close_link(struct control *control)
@@ -139,6 +155,8 @@ static void on_link_message(struct control *control, const union ipc_message *ms
 {
 	switch (msg->header.type) {
 	case IPC_ROUTER_STATE: on_router_state(control, &msg->router_state); break;
+	case IPC_ROUTER_REMARK: on_router_remark(control, &msg->router_remark); break;
+	case IPC_ROUTER_STATS: on_router_stats(control, &msg->router_stats); break;
 	case IPC_RESIGN_RESULT: on_resign_result(control, &msg->resign_result); break;
 	case IPC_QUESTION: peer_ask(control, &msg->question); break;
 	case IPC_EVIDENCE: peer_testify(control, &msg->evidence); break;

@@ -82,6 +82,7 @@ static json *router_json(struct control *control, const struct router_view *view
 	put_text(router, "reason", state->reason);
 	put_text(router, "alarm", state->alarm[0] ? state->alarm : NULL);
 	json_object_object_add(router, "peer", peer_json(control, state->name));
+	router_stats_put(router, &view->stats);
 	return router;
 }
 

@@ -1,5 +1,6 @@
 #include "daemon/ctl/print.h"
 
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -37,6 +38,29 @@ static const char *duration(unsigned long long ms, char *buf, size_t size)
 	return buf;
 }
 
+/* What tells whether its election works: the peer's adverts, the lease, punctuality. */
+static void print_health(struct json_object *router)
+{
+	struct json_object *heard = member(router, "heard"), *lease = member(router, "lease");
+	struct json_object *late = member(router, "lateness");
+	char age[32];
+	if (!lease || !late)
+		return;
+	if (heard)
+		printf(
+		    "  heard %s %s ago: priority %llu, version %llu, every %llu ms, checksum %s\n",
+		    text(heard, "from"), duration(number(heard, "age_ms"), age, sizeof(age)),
+		    number(heard, "priority"), number(heard, "version"),
+		    number(heard, "interval_ms"), text(heard, "checksum"));
+	if (member(lease, "problem"))
+		printf("  NO LEASE: %s\n", text(lease, "problem"));
+	else if (number(lease, "left_ms"))
+		printf("  lease: %llu ms left\n", number(lease, "left_ms"));
+	printf("  lateness: at most %llu us of late, %llu us ever; %llu us cost the lease%s\n",
+	    number(late, "recent_us"), number(late, "max_us"), number(late, "tolerance_us"),
+	    number(late, "recent_us") > number(late, "tolerance_us") ? ": TOO LATE" : "");
+}
+
 static void print_router(const char *name, struct json_object *router)
 {
 	char since[32];
@@ -53,6 +77,7 @@ static void print_router(const char *name, struct json_object *router)
 	struct json_object *addresses = member(router, "addresses");
 	for (size_t i = 0; addresses && i < json_object_array_length(addresses); i++)
 		printf("  %s\n", json_object_get_string(json_object_array_get_idx(addresses, i)));
+	print_health(router);
 }
 
 static void print_sync(struct json_object *sync)
@@ -138,8 +163,9 @@ void print_events(struct json_object *events)
 {
 	for (size_t i = 0; i < json_object_array_length(events); i++) {
 		struct json_object *event = json_object_array_get_idx(events, i);
-		printf("%s %s %s: %s -> %s: %s\n", text(event, "time"), text(event, "node"),
-		    text(event, "object"), text(event, "from"), text(event, "to"),
-		    text(event, "reason"));
+		bool change = strcmp(text(event, "from"), text(event, "to")) != 0;
+		printf("%s %s %s: %s%s%s: %s\n", text(event, "time"), text(event, "node"),
+		    text(event, "object"), text(event, "from"), change ? " -> " : "",
+		    change ? text(event, "to") : "", text(event, "reason"));
 	}
 }

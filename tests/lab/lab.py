@@ -451,7 +451,12 @@ class Node:
         return [event for event in found if event["object"].startswith(what)]
 
     def transitions(self):
-        return self.events("virtual_router ")
+        """Changes of state; there are other events of a virtual router, too."""
+        return [event for event in self.events("virtual_router ") if event["from"] != event["to"]]
+
+    def remarks(self):
+        return [event["reason"] for event in self.events("virtual_router ")
+                if event["from"] == event["to"]]
 
     def wait(self, condition, timeout, what):
         """condition() of this node, with its log in the error if it does not come true."""

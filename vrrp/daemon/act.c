@@ -83,6 +83,7 @@ void instance_add_addresses(struct vrrp_instance *instance, uint64_t now_us)
 
 void instance_announce(struct vrrp_instance *instance)
 {
+	instance->stats.announcements_sent++;
 	for (unsigned i = 0; i < instance->config.n_addresses && instance->netif.has_mac; i++) {
 		int rc = vrrp_arp_announce(instance->station->arp_fd, &instance->netif,
 		    &instance->config.addresses[i].addr);

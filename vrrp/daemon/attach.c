@@ -30,7 +30,7 @@ static int adopt_interface(
     struct vrrp_instance *instance, const struct vrrp_netif *netif, struct err *err)
 {
 	struct err warning;
-	int rc = vrrp_alarm_open(&instance->alarm, instance->station->loop, err);
+	int rc = vrrp_timer_open(&instance->timer, instance->station->loop, err);
 	if (rc == 0)
 		rc = open_socket(instance, netif, err);
 	if (rc)

@@ -113,7 +113,7 @@ void instance_rearm(struct vrrp_instance *instance)
 	uint64_t round = vrrp_burst_due(&instance->burst);
 	due = round < due ? round : due;
 	due = instance->refresh_us < due ? instance->refresh_us : due;
-	vrrp_alarm_set(&instance->alarm, due);
+	vrrp_timer_set(&instance->timer, due);
 }
 
 void instance_wake(struct vrrp_instance *instance)
@@ -153,12 +153,12 @@ static void promotion_reason(
 					 US_PER_MS));
 }
 
-static void on_alarm(struct ev_loop *loop, ev_io *io, int revents)
+static void on_timer(struct ev_loop *loop, ev_io *io, int revents)
 {
 	struct vrrp_instance *instance = io->data;
 	(void)loop;
 	(void)revents;
-	uint64_t due_us = vrrp_alarm_take(&instance->alarm), now_us = clock_us();
+	uint64_t due_us = vrrp_timer_take(&instance->timer), now_us = clock_us();
 	if (due_us == VRRP_NEVER)
 		return;
 	instance_count_lateness(instance, now_us - due_us, now_us);
@@ -226,7 +226,7 @@ void vrrp_instance_start(struct vrrp_instance *instance, struct vrrp_station *st
 	vrrp_fsm_init(&instance->fsm, config->priority, config->advertise_us, now_us);
 	ev_init(&instance->readable, on_readable);
 	instance->readable.data = instance;
-	vrrp_alarm_init(&instance->alarm, on_alarm, instance);
+	vrrp_timer_init(&instance->timer, on_timer, instance);
 	instance_adopt_fitness(instance, fitness);
 	instance_look_at_link(instance);
 	instance_settle(instance, "");
@@ -237,7 +237,7 @@ void vrrp_instance_stop(struct vrrp_instance *instance, const char *reason)
 {
 	instance_step(instance, VRRP_EV_SHUTDOWN, reason);
 	vrrp_guard_lower(&instance->guard, &instance->config);
-	vrrp_alarm_close(&instance->alarm, instance->station->loop);
+	vrrp_timer_close(&instance->timer, instance->station->loop);
 	instance_close_socket(instance);
 	instance->used = false;
 }

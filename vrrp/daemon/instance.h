@@ -14,8 +14,8 @@
 #include "vrrp/core/fsm.h"
 #include "vrrp/core/lateness.h"
 #include "vrrp/core/packet.h"
-#include "vrrp/daemon/alarm.h"
 #include "vrrp/daemon/guard.h"
+#include "vrrp/daemon/timer.h"
 #include "vrrp/link/netif.h"
 #include "vrrp/link/socket.h"
 #include "vrrp/link/vip.h"
@@ -73,7 +73,7 @@ struct vrrp_instance {
 	struct vrrp_guard guard;
 	enum vrrp_checksum form; /* of what we send */
 	ev_io readable;
-	struct vrrp_alarm alarm;
+	struct vrrp_timer timer;
 	struct vrrp_burst burst;
 	uint64_t refresh_us; /* when the addresses are refreshed next; VRRP_NEVER */
 

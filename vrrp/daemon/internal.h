@@ -39,7 +39,7 @@ void instance_drain(struct vrrp_instance *instance);
 /* ---- stats.c ---- */
 
 void instance_count_change(struct vrrp_instance *instance, enum vrrp_state previous);
-/* The alarm was so late. */
+/* The timer was so late. */
 void instance_count_lateness(struct vrrp_instance *instance, uint64_t late_us, uint64_t now_us);
 void instance_count_advert(struct vrrp_instance *instance, const struct vrrp_advert *advert,
     const struct addr *source, uint64_t now_us);

@@ -7,18 +7,18 @@
 
 #include "daemon/base/err.h"
 
-struct vrrp_alarm {
+struct vrrp_timer {
 	ev_io io;        /* fd -1: closed */
 	uint64_t due_us; /* VRRP_NEVER */
 };
 
 /* `on_due` is called when it is due, and takes it. */
-void vrrp_alarm_init(struct vrrp_alarm *alarm,
+void vrrp_timer_init(struct vrrp_timer *timer,
     void (*on_due)(struct ev_loop *loop, ev_io *io, int revents), void *data);
 /* 0, also when it is open; or -errno with a text. */
-int vrrp_alarm_open(struct vrrp_alarm *alarm, struct ev_loop *loop, struct err *err);
-void vrrp_alarm_close(struct vrrp_alarm *alarm, struct ev_loop *loop);
+int vrrp_timer_open(struct vrrp_timer *timer, struct ev_loop *loop, struct err *err);
+void vrrp_timer_close(struct vrrp_timer *timer, struct ev_loop *loop);
 /* Replaces what was set; in the past: at once. VRRP_NEVER: off. Closed: nothing. */
-void vrrp_alarm_set(struct vrrp_alarm *alarm, uint64_t due_us);
+void vrrp_timer_set(struct vrrp_timer *timer, uint64_t due_us);
 /* Stops it from being readable. When it was due; VRRP_NEVER if it was not, after all. */
-uint64_t vrrp_alarm_take(struct vrrp_alarm *alarm);
+uint64_t vrrp_timer_take(struct vrrp_timer *timer);

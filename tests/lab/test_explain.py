@@ -1,0 +1,95 @@
+#!/usr/bin/env python3
+"""What a node says of itself: status, metrics, yokectl."""
+import re
+
+import testing
+from lab import PYTHON, SLACK, address, wait_until
+from testing import TestLab
+
+# A VRRPv3 advert of VRID 51 with a wrong checksum, to the group.
+FORGED = f"""
+import socket
+s = socket.socket(socket.AF_INET, socket.SOCK_RAW, 112)
+s.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_TTL, 255)
+s.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, socket.inet_aton("{address('observer')}"))
+s.sendto(bytes((0x31, 51, 100, 1, 0, 10, 0xde, 0xad, 192, 0, 2, 10)), ("224.0.0.18", 0))
+"""
+
+
+def metrics(node):
+    """{name with labels: value}; families are checked on the way."""
+    _, text = node.api.request("GET", "/metrics")
+    values, typed = {}, set()
+    for line in text.splitlines():
+        if line.startswith("# TYPE "):
+            name = line.split()[2]
+            assert name not in typed, f"two families {name}"
+            typed.add(name)
+        elif not line.startswith("#"):
+            name, value = line.rsplit(" ", 1)
+            assert name not in values, f"two samples {name}"
+            family = re.sub(r"\{.*", "", name)
+            assert {family, re.sub("_(bucket|sum|count)$", "", family)} & typed, f"{name}: no type"
+            values[name] = float(value)
+    return values
+
+
+def metric(node, name, **labels):
+    labels = "".join(f',{key}="{value}"' for key, value in labels.items())
+    return metrics(node).get(f'yoke_virtual_router_{name}{{virtual_router="front"{labels}}}')
+
+
+def front(node):
+    status = node.status()
+    return status["virtual_routers"]["front"] if status else {}
+
+
+def test_explain(checks):
+    with TestLab() as lab:
+        first, second = lab.start_pair("node1")
+        wait_until(lambda: (front(second).get("heard") or {}).get("age_ms") is not None, 5 * SLACK,
+                   "statistics")
+        wait_until(lambda: metric(first, "adverts_sent_total") > 10, 5 * SLACK, "adverts counted")
+
+        checks.section("status")
+        heard = front(second)["heard"]
+        checks.equal("heard", {key: heard[key] for key in
+                               ("from", "priority", "interval_ms", "version", "checksum")},
+                     {"from": address("node1"), "priority": 200, "interval_ms": 100, "version": 3,
+                      "checksum": "rfc5798"})
+        checks.true("lately", heard["age_ms"] < 1500 * SLACK)
+        checks.equal("leases", [front(node)["lease"]["state"] for node in (first, second)],
+                     ["alive", "over"])
+        checks.equal("no problem", front(first)["lease"]["problem"], None)
+        late = front(first)["lateness"]
+        checks.note("lateness", late)
+        checks.equal("what the lease bears, us", late["tolerance_us"], 94000)
+        checks.true("worst ever >= worst lately > 0", late["max_us"] >= late["recent_us"] > 0)
+        text = second.ctl("status")
+        for words in (f"heard {address('node1')}", "lateness: at most"):
+            checks.true(f"yokectl says: {words}", words in text)
+        checks.true("yokectl tells the lease", re.search(r"lease: \d+ ms left", first.ctl("status")))
+
+        checks.section("refused packets, by reason")
+        before = metric(second, "adverts_refused_total", reason="checksum")
+        lab.run_in("observer", PYTHON, "-c", FORGED)
+        wait_until(lambda: metric(second, "adverts_refused_total", reason="checksum") == before + 1,
+                   5 * SLACK, "it is counted")
+        checks.equal("in the status", front(second)["adverts"]["refused"], {"checksum": 1})
+
+        checks.section("transitions, by cause")
+        first.ctl("failover")
+        second.wait_state("active")
+        wait_until(lambda: metric(second, "promotions_total", cause="peer_resigned") == 1
+                   and metric(first, "departures_total", cause="operator") == 1, 5 * SLACK,
+                   "both are counted")
+        checks.true("claims", metric(second, "claims_sent_total") > 0)
+        checks.true("announcements", metric(second, "announcements_sent_total") > 0)
+        values = metrics(first)
+        count = 'yoke_virtual_router_lateness_seconds_count{virtual_router="front"}'
+        last = 'yoke_virtual_router_lateness_seconds_bucket{virtual_router="front",le="+Inf"}'
+        checks.true("the histogram's count is its last bucket", values[count] == values[last] > 10)
+
+
+if __name__ == "__main__":
+    testing.main(globals())
