@@ -50,7 +50,8 @@ struct cell {
  * once, so that the other yields (RFC 9568 section 6.4.3, line 750), and announces its addresses
  * again, because the other has announced them too. That is why the one who yields sends a last,
  * losing advert: the winner may not have heard of it, and neighbours would go on sending here. Not
- * after a stall: its priority might win.
+ * after a stall: its priority might win. For the same reason it announces when another one leaves
+ * or hands over: that was Active, too.
  *
  * An Active answers every claim with an advert: the claimant has not heard it. Any advert tells a
  * Reclaimant that it came too late. */
@@ -152,7 +153,7 @@ static const struct cell table[VRRP_STATE_COUNT][VRRP_EVENT_COUNT] =
 		[VRRP_EV_STARTUP] = IN(VRRP_ACTIVE),
 		[VRRP_EV_SHUTDOWN] = {VRRP_INITIALIZE, LEAVE, STOP},
 		[VRRP_EV_TIMER] = {VRRP_ACTIVE, VRRP_DO_SEND_ADVERT, ADVER},
-		[VRRP_EV_ADVERT_LEAVING] = {VRRP_ACTIVE, VRRP_DO_SEND_ADVERT, ADVER},
+		[VRRP_EV_ADVERT_LEAVING] = {VRRP_ACTIVE, ASSERT, ADVER},
 		[VRRP_EV_ADVERT_LOWER] = {VRRP_ACTIVE, ASSERT, KEEP},
 		[VRRP_EV_ADVERT_INCUMBENT] = {VRRP_BACKUP, DROP, LEARN},
 		[VRRP_EV_ADVERT_EQUAL_LOWER] = {VRRP_ACTIVE, ASSERT, KEEP},
@@ -174,7 +175,7 @@ static const struct cell table[VRRP_STATE_COUNT][VRRP_EVENT_COUNT] =
 		[VRRP_EV_EVIDENCE_WORSE] = IN(VRRP_ACTIVE),
 		[VRRP_EV_EVIDENCE_BETTER] = {VRRP_BACKUP, LEAVE, TRUST},
 		[VRRP_EV_EVIDENCE_VOID] = IN(VRRP_ACTIVE),
-		[VRRP_EV_HANDOVER] = IN(VRRP_ACTIVE),
+		[VRRP_EV_HANDOVER] = {VRRP_ACTIVE, ASSERT, KEEP},
 		[VRRP_EV_HELD] = IN(VRRP_ACTIVE),
 	    },
 	[VRRP_RECLAIMANT] =

@@ -33,7 +33,7 @@ void vrrp_instance_testify(struct vrrp_instance *instance, uint64_t stamp)
 	ipc_init(&msg, IPC_EVIDENCE);
 	text_copy(msg.evidence.name, sizeof(msg.evidence.name), instance->config.name);
 	msg.evidence.vrid = instance->config.vrid;
-	msg.evidence.priority = instance->config.priority;
+	msg.evidence.priority = instance->fsm.priority;
 	msg.evidence.stamp = stamp;
 	msg.evidence.source = instance->netif.source;
 	instance->station->say(instance->station, &msg);

@@ -134,6 +134,18 @@ void instance_wake(struct vrrp_instance *instance)
 
 /* ---- what time says ---- */
 
+static void silence_reason(
+    const struct vrrp_instance *instance, uint64_t now_us, char *out, size_t size)
+{
+	uint64_t since_us = instance->heard_us ? instance->heard_us : instance->since_us;
+	int len = snprintf(out, size, "no advert for %llu ms",
+	    (unsigned long long)((now_us - since_us) / US_PER_MS));
+	if (instance->lost[0])
+		snprintf(out + len, size - (size_t)len,
+		    ", nor word of it by the replication channel for %llu ms",
+		    (unsigned long long)((now_us - instance->fsm.evident_us) / US_PER_MS));
+}
+
 static void promotion_reason(
     const struct vrrp_instance *instance, uint64_t now_us, char *out, size_t size)
 {
@@ -147,10 +159,7 @@ static void promotion_reason(
 	else if (instance->handover_us)
 		snprintf(out, size, "the peer resigned, by the replication channel");
 	else
-		snprintf(out, size, "no advert for %llu ms",
-		    (unsigned long long)((now_us - (instance->heard_us ? instance->heard_us
-								       : instance->since_us)) /
-					 US_PER_MS));
+		silence_reason(instance, now_us, out, size);
 }
 
 static void on_timer(struct ev_loop *loop, ev_io *io, int revents)
