@@ -2,6 +2,7 @@
 #include "vrrp/daemon/internal.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #include "daemon/base/text.h"
 #include "vrrp/link/router.h"
@@ -41,6 +42,7 @@ static int adopt_interface(
 		    instance->config.name, warning.text);
 	vrrp_guard_raise(
 	    &instance->guard, &instance->config, netif, &instance->fsm, VRRP_FENCE_FRESH);
+	instance_watch(instance);
 	/* What an earlier life left behind; the kernel would remove it too, but later. */
 	if (vrrp_state_outside(instance->fsm.state) != VRRP_ACTIVE)
 		instance_remove_addresses(instance);
@@ -63,7 +65,10 @@ void instance_look_at_link(struct vrrp_instance *instance)
 			   !addr_equal_ip(&netif.source, &instance->netif.source)))
 		rc = adopt_interface(instance, &netif, &err);
 	if (rc == 0) {
+		bool other_mac = memcmp(netif.mac, instance->netif.mac, sizeof(netif.mac)) != 0;
 		instance->netif = netif;
+		if (other_mac)
+			instance_watch(instance);
 		instance->link_fault[0] = '\0';
 		return;
 	}
