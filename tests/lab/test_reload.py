@@ -1,30 +1,42 @@
 """Reload in place, under traffic."""
+import argparse
 import json
 import os
+import random
+import re
 import signal
+import sys
+import time
 
 import testing
-from lab import COOKIE_PORT, SLACK, SQL_PORT, VIP, WEB_PORT, Prober, Tool, address, pair_config
-from lab import wait_until
+from lab import COOKIE_PORT, NETWORK, SLACK, SQL_PORT, VIP, WEB_PORT, LabError, Prober, Tool
+from lab import address, pair_config, wait_until
 from testing import TestLab
 
-RELOADS = 100
 EXTRA_PORT = 90
+EXTRA_VIPS = [f"{NETWORK}.{n}/24" for n in (13, 14, 15)]
+# node1 stays the better one, so that no policy of failback wants another Active.
+PRIORITIES = {"node1": (151, 254), "node2": (1, 150)}
 
 
-def variant(i):
-    """The i-th configuration: a listener with a pool of its own comes and goes, weights change, and
-    in every tenth a target leaves a pool that others use."""
+def variant(rng, extra):
+    """A random configuration under which nothing has to move: priorities, intervals, policies and
+    more VIPs; weights; a target that leaves a pool which others use. `extra`: with a listener and a pool
+    of its own."""
     config = pair_config()
-    pools = config["pools"]
-    if i % 2:
+    for node, bounds in PRIORITIES.items():
+        config["nodes"][node]["priority"] = rng.randint(*bounds)
+    front, pools = config["virtual_routers"]["front"], config["pools"]
+    front["advertise"] = rng.choice(("50ms", "100ms", "150ms", "300ms", "1s"))
+    front["failback"] = rng.choice(("never", "manual", "when_warm"))
+    front["addresses"] += rng.sample(EXTRA_VIPS, rng.randint(0, len(EXTRA_VIPS)))
+    if extra:
         config["listeners"]["extra"] = {"bind": f"{VIP}:{EXTRA_PORT}", "mode": "http",
                                         "pool": "extra"}
         pools["extra"] = {"targets": [address("web1", WEB_PORT)]}
-    if i % 3:
-        for n, target in enumerate(pools["web"]["targets"]):
-            pools["web"]["targets"][n] = {"address": target, "weight": 1 + (i + n) % 5}
-    if i % 10 == 9:
+    pools["web"]["targets"] = [{"address": target, "weight": rng.randint(1, 5)}
+                               for target in pools["web"]["targets"]]
+    if rng.random() < 0.1:
         pools["sql"]["targets"].pop()
     return config
 
@@ -42,50 +54,85 @@ def fetch(lab, port):
                       check=False).strip()
 
 
-def test_reload_100(checks):
+def reload_by_order(node):
+    node.ctl("reload")
+
+
+def held(lab, node):
+    """The VIPs on that host, as they are configured."""
+    own = {address(node.name), "127.0.0.1"}
+    return sorted(f"{addr}/24" for addr in lab.addresses(node.name) - own)
+
+
+def changes(node):
+    """What its log says of changes of state: unlike the events, it forgets nothing."""
+    return re.findall(r"vrrp front: \w+ -> .*", node.log())
+
+
+def reload_one(lab, rng, nodes, extra):
+    """A random change of both nodes, in a random order and way. What is wrong with it, or nothing."""
+    config = variant(rng, extra)
+    lab.write_config(config)
+    for node in rng.sample(nodes, 2):
+        rng.choice((reload_by_order, reload_by_signal))(node)
+    # The timers of this configuration need time to run out.
+    time.sleep(rng.choice((0, 0, 0, 0.1, 0.5)))
+    served, vips = fetch(lab, EXTRA_PORT), config["virtual_routers"]["front"]["addresses"]
+    if served != ("web1" if extra else ""):
+        return f"the listener that comes and goes said {served!r}"
+    wanted = [sorted(vips), []]
+    try:
+        wait_until(lambda: [held(lab, node) for node in nodes] == wanted, 2 * SLACK, "the VIPs")
+    except LabError:
+        return f"the VIPs {wanted} are {[held(lab, node) for node in nodes]}"
+    return None
+
+
+def options():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--count", type=int, default=100, help="of reloads, of each node")
+    parser.add_argument("--seed", type=int, default=random.randrange(1000000))
+    return parser.parse_args(sys.argv[2:])
+
+
+def test_reload_random(checks):
+    """73: no reload moves the VIP. By hand: --count 1000."""
+    given = options()
+    rng = random.Random(given.seed)
     with TestLab() as lab:
-        active, standby = lab.start_pair(config=variant(0))
+        active, standby = nodes = list(lab.start_pair(config=variant(rng, False)))
         learned = lab.sticky("learn")
         checks.true("sticky clients", learned["source"]["clients"] >= 100)
-        events = {node: len(node.transitions()) for node in (active, standby)}
-        pids = {node: node.processes() for node in (active, standby)}
+        before = {node: len(changes(node)) for node in nodes}
+        pids = {node: node.processes() for node in nodes}
         prober = Prober(lab)
         holds = [Tool(lab, "client", "hold", "http", VIP, COOKIE_PORT),
                  Tool(lab, "client", "hold", "echo", VIP, SQL_PORT)]
         wait_until(lambda: all(hold.latest().get("ready") == 4 for hold in holds), 5 * SLACK,
                    "connections are held")
         prober.wait_ok()
-        checks.section(f"{RELOADS} reloads")
-        wrong = []
-        for i in range(1, RELOADS + 1):
-            lab.write_config(variant(i))
-            if i % 2:
-                active.ctl("reload")
-            else:
-                reload_by_signal(active)
-            reload_by_signal(standby)
-            served = fetch(lab, EXTRA_PORT)
-            if served != ("web1" if i % 2 else ""):
-                wrong.append((i, served))
+        checks.section(f"{given.count} reloads, --seed {given.seed}")
+        wrong = [(i, what) for i in range(given.count)
+                 if (what := reload_one(lab, rng, nodes, extra=i % 2 == 0))]
         prober.wait_ok()
         traffic = prober.stop()
         checks.section("what the clients saw")
+        checks.equal("wrong", wrong[:5], [])
         checks.equal("requests that failed", traffic.failures_text(), "none")
         checks.note("requests", len(traffic.rows))
         checks.note("slowest answer, ms", 1000 * traffic.slowest())
-        checks.equal("the listener that comes and goes, wrong", wrong, [])
         for hold in holds:
             seen = hold.stop()
             checks.equal("held connections that broke", seen["broken"], [])
-            checks.true("they were used", seen["exchanges"] > 100)
+            checks.true("they were used", seen["exchanges"] > given.count)
         for kind, row in lab.sticky("check").items():
             # A weight never moves a session, and all targets of these pools stayed.
             checks.equal(f"{kind}: kept their backend", row["kept"], row["clients"])
-        for node in (active, standby):
-            checks.equal(f"{node.name}: transitions", len(node.transitions()) - events[node], 0)
+        for node in nodes:
+            checks.equal(f"{node.name}: transitions", changes(node)[before[node]:], [])
             checks.equal(f"{node.name}: the same processes", node.processes(), pids[node])
             checks.true(f"{node.name}: equal configurations", node.status()["sync"]["config_equal"])
-            checks.true(f"{node.name}: generation", node.status()["generation"] > RELOADS)
+            checks.true(f"{node.name}: generation", node.status()["generation"] > given.count)
 
 
 BAD = {
