@@ -2,6 +2,7 @@
 hosts. Both have the same methods, so that a test can be told which one to take."""
 import json
 import os
+import re
 import shutil
 import signal
 import time
@@ -11,6 +12,7 @@ from lab import SLACK, VIP, address, other
 from segment import LabError, alive, children_of, end_process, kill_quietly, wait_until
 
 VRID = 51
+COMPLAINT = re.compile(r"[Ii]nvalid|mismatch|[Bb]ad |[Ii]ncorrect|[Mm]alformed")
 
 
 @dataclass
@@ -58,6 +60,10 @@ class Peer:
                 return file.read()
         except OSError:
             return ""
+
+    def complaints(self):
+        """What it has to say against packets that it heard."""
+        return [line for line in self.log().splitlines() if COMPLAINT.search(line)]
 
     def pids(self):
         return [pid for process in self.processes for pid in children_of(process.pid)]
@@ -189,12 +195,7 @@ class Frr(Peer):
         self.write("vrrpd.conf", self.config())
         # A weak host answers on eth0 for what vr51 has.
         self.lab.sysctl(self.role, "net/ipv4/conf/eth0/arp_ignore", "1")
-        self.lab.ip_batch(self.lab.name(self.role), [
-            f"link add {self.LINK} link eth0 type macvlan mode bridge",
-            f"link set {self.LINK} address {self.mac()}",
-            *(f"addr add {addr}/{128 if is_ipv6(addr) else 32} dev {self.LINK}"
-              for addr in self.router.addresses),
-            f"link set {self.LINK} up"])
+        self.add_link()
         for name in self.DAEMONS:
             # In this order: vrrpd tries only every ten seconds to reach zebra.
             self.run_daemon(f"/usr/lib/frr/{name}", "-u", "frr", "-g", "frr",
@@ -202,6 +203,17 @@ class Frr(Peer):
                             "-z", f"{self.dir}/zserv.api", "--vty_socket", self.dir, "-P", "0",
                             "--log", "stdout")
             wait_until(lambda: os.path.exists(f"{self.dir}/{name}.vty"), 5 * SLACK, f"{name} is up")
+
+    def add_link(self):
+        lines = [f"addr add {addr}/{f'128 dev {self.LINK} nodad' if is_ipv6(addr) else f'32 dev {self.LINK}'}"
+                 for addr in self.router.addresses]
+        namespace = self.lab.name(self.role)
+        self.lab.ip_batch(namespace, [f"link add {self.LINK} link eth0 type macvlan mode bridge",
+                                      f"link set {self.LINK} address {self.mac()}"])
+        if is_ipv6(self.router.addresses[0]):
+            # Its addresses are usable as soon as it has a carrier.
+            self.lab.sysctl(self.role, f"net/ipv6/conf/{self.LINK}/accept_dad", "0")
+        self.lab.ip_batch(namespace, lines + [f"link set {self.LINK} up"])
 
     def status(self):
         text = self.lab.run_in(self.role, "vtysh", "--vty_socket", self.dir, "-c", "show vrrp json",

@@ -5,13 +5,17 @@ import time
 from dataclasses import dataclass, field, replace
 
 import testing
-from lab import NODES, VIP, ArpWatch, Prober, address, other, pair_config
+from lab import (COOKIE_PORT, LINK_LOCAL6, VIP, VIP6, ArpWatch, Prober, address, other,
+                 pair_config)
 from peers import VRID, Frr, Keepalived, Peer, Router
 from testing import TestLab
 
+PRIORITY, WEAK, STRONG = "200", "100", "250"
 GOOD_CHECKSUM = "1"
-FIELDS = ("ip.src", "ip.dst", "ip.ttl", "vrrp.version", "vrrp.virt_rtr_id", "vrrp.ip_addr",
-          "vrrp.checksum.status")
+FIELDS = {4: ("ip.src", "ip.dst", "ip.ttl", "vrrp.ip_addr"),
+          6: ("ipv6.src", "ipv6.dst", "ipv6.hlim", "vrrp.ipv6_addr")}
+MORE_FIELDS = ("vrrp.version", "vrrp.virt_rtr_id", "vrrp.checksum.status")
+GROUP = {4: "224.0.0.18", 6: "ff02::12"}
 
 
 @dataclass
@@ -22,52 +26,78 @@ class Case:
     config: dict = field(default_factory=dict)
     role: str = "node1"  # yoke's host
 
+    @property
+    def family(self):
+        return 6 if self.vip == VIP6 else 4
 
-def answers_alone(checks, lab, mac):
-    """Thirty questions for the VIP, and who answers."""
-    watch = ArpWatch(lab)
-    time.sleep(0.3)
-    asked = watch.stop().asked[:-2]
-    checks.equal("who answers ARP", sorted({mac for _, macs in asked for mac in macs}), [mac])
+    @property
+    def vip(self):
+        return self.router.addresses[-1]
+
+    def yoke_config(self):
+        config = pair_config(self.role)
+        config["virtual_routers"]["front"].update(
+            {"addresses": [f"{addr}/64" if ":" in addr else f"{addr}/24"
+                           for addr in self.router.addresses]} | self.config)
+        if self.family == 6:
+            config["listeners"]["web"]["bind"] = f"[{VIP6}]:{COOKIE_PORT}"
+        return config
+
+
+class Meeting:
+    """A lab with yoke on one host and the other's router, in a weak and in a strong version."""
+
+    def __init__(self, lab, checks, case):
+        self.lab, self.checks, self.case = lab, checks, case
+        lab.write_config(case.yoke_config())
+        self.node, host = lab.nodes[case.role], other(case.role)
+        self.weak = case.peer(lab, host, replace(case.router, priority=int(WEAK)))
+        self.strong = case.peer(lab, host, replace(case.router, priority=int(STRONG), preempt=True))
+
+    def answers_alone(self, who):
+        """Thirty questions for the VIP, and who answers."""
+        mac = self.lab.mac(who.name) if who is self.node else who.mac()
+        watch = ArpWatch(self.lab, self.case.vip)
+        time.sleep(0.3)
+        asked = watch.stop().asked[:-2]
+        self.checks.equal("who answers for the VIP",
+                          sorted({mac for _, macs in asked for mac in macs}), [mac])
 
 
 def meet(checks, case):
-    with TestLab() as lab:
-        config = pair_config(case.role)
-        config["virtual_routers"]["front"].update(case.config)
-        lab.write_config(config)
-        node, host = lab.nodes[case.role], other(case.role)
-        weak = case.peer(lab, host, replace(case.router, priority=100))
-        strong = case.peer(lab, host, replace(case.router, priority=250, preempt=True))
+    with TestLab(ipv6=case.family == 6) as lab:
+        meeting = Meeting(lab, checks, case)
         capture = lab.capture()
-        peer_is_active(checks, lab, node, weak)
-        node_is_active(checks, lab, node, weak)
-        peer_preempts(checks, lab, node, strong)
-        node.stop()
+        peer_is_active(checks, meeting)
+        node_is_active(checks, meeting)
+        peer_preempts(checks, meeting)
+        meeting.node.stop()
         capture.stop()
-        check_packets(checks, capture, case)
+        check_packets(checks, meeting, capture)
 
 
-def peer_is_active(checks, lab, node, peer):
+def peer_is_active(checks, meeting):
+    node, peer = meeting.node, meeting.weak
     checks.section("the peer was first: yoke stays Backup, and takes over at its goodbye")
     peer.start()
     peer.wait_active()
     node.start()
     node.wait_state("backup", 10)
     node.wait_pools("up")
-    answers_alone(checks, lab, peer.mac())
+    meeting.answers_alone(peer)
     checks.note("takeover, ms", 1000 * (-peer.terminate() + node.wait_state("active")))
     peer.stop()
     checks.note("reason", node.transitions()[-1]["reason"])
     checks.true("it heard the goodbye", "resigned" in node.transitions()[-1]["reason"])
-    answers_alone(checks, lab, lab.mac(node.name))
+    meeting.answers_alone(node)
 
 
-def node_is_active(checks, lab, node, peer):
+def node_is_active(checks, meeting):
+    node, peer = meeting.node, meeting.weak
     checks.section("the peer comes back with a lower priority: yoke stays Active")
     peer.start()
     peer.wait_backup()
-    prober = Prober(lab)
+    prober = Prober(meeting.lab, host=meeting.case.vip)
     prober.wait_ok(150)
     checks.equal("requests that failed", prober.stop().failures_text(), "none")
     checks.equal("states", (node.state(), peer.state()), ("active", "backup"))
@@ -75,7 +105,7 @@ def node_is_active(checks, lab, node, peer):
     checks.section("yoke says goodbye: the peer takes over")
     checks.note("takeover, ms", 1000 * (-node.sigterm() + peer.wait_active()))
     node.wait_exit()
-    answers_alone(checks, lab, peer.mac())
+    meeting.answers_alone(peer)
 
     checks.section("the peer dies: yoke takes over by its timer")
     node.start()
@@ -87,36 +117,49 @@ def node_is_active(checks, lab, node, peer):
     peer.start()
     peer.wait_backup()
     checks.note("takeover, ms", 1000 * (-node.kill_all() + peer.wait_active()))
-    answers_alone(checks, lab, peer.mac())
+    meeting.answers_alone(peer)
+    node.start()
+    node.wait_state("backup", 10)
     peer.stop()
 
 
-def peer_preempts(checks, lab, node, peer):
+def peer_preempts(checks, meeting):
+    node, peer = meeting.node, meeting.strong
     checks.section("a better peer preempts: yoke yields, and is Active again when it goes")
-    node.start()
-    node.wait_state("active", 10)
+    node.wait_state("active")
     peer.start()
     peer.wait_active()
     node.wait_state("backup")
     checks.note("reason", node.transitions()[-1]["reason"])
-    answers_alone(checks, lab, peer.mac())
+    meeting.answers_alone(peer)
     peer.stop()
     node.wait_state("active")
-    answers_alone(checks, lab, lab.mac(node.name))
+    meeting.answers_alone(node)
 
 
-def check_packets(checks, capture, case):
-    """Both sides said what the RFC wants: 1, 3, 6, 11."""
-    checks.section("what Wireshark says of the packets")
+def check_packets(checks, meeting, capture):
+    """Both sides said what the RFC wants: 1 to 4, 6, 9 to 13."""
+    checks.section("what Wireshark says of the packets, and the peer of ours")
+    case, lab = meeting.case, meeting.lab
     checks.equal("malformed", capture.fields("_ws.malformed", "frame.number"), [])
-    rows = [dict(zip(FIELDS, row)) for row in capture.fields("vrrp.type == 1 && !icmp", *FIELDS)]
-    for role in NODES:
-        sent = [row for row in rows if row["ip.src"] == address(role)]
-        receiver = address(other(role)) if case.router.unicast else "224.0.0.18"
-        wanted = (receiver, "255", str(case.router.version), str(VRID), VIP, GOOD_CHECKSUM)
-        checks.true(f"adverts of {role}: {len(sent)}", len(sent) >= 10)
-        checks.equal(f"adverts of {role}", {tuple(row[f] for f in FIELDS[1:]) for row in sent},
-                     {wanted})
+    checks.equal("the peer's complaints", meeting.weak.complaints(), [])
+    fields = ("vrrp.prio", *FIELDS[case.family], *MORE_FIELDS)
+    rows = capture.fields("vrrp.type == 1 && vrrp.prio > 0 && !icmp && !icmpv6", *fields)
+    for who, priorities in ((meeting.node.name, [PRIORITY]), (meeting.weak.role, [WEAK, STRONG])):
+        sent = [row[1:] for row in rows if row[0] in priorities]
+        receiver = address(other(who)) if case.router.unicast else GROUP[case.family]
+        checks.true(f"adverts of {who}: {len(sent)}", len(sent) > 3)
+        checks.equal(f"they are, all {len(sent)}", {tuple(row[1:]) for row in sent},
+                     {(receiver, "255", ",".join(case.router.addresses), str(case.router.version),
+                       str(VRID), GOOD_CHECKSUM)})
+        if who == meeting.node.name:
+            source = lab.link_local(who) if case.family == 6 else address(who)
+            checks.equal("from", {row[0] for row in sent}, {source})
+
+
+V2 = Router(version=2, interval_ms=1000)
+V2_CONFIG = {"version": 2, "advertise": "1s"}
+V6 = Router(addresses=(LINK_LOCAL6, VIP6))
 
 
 def test_interop_keepalived(checks):
@@ -129,9 +172,50 @@ def test_interop_keepalived_unicast(checks):
     meet(checks, Case(Keepalived, Router(unicast=True), {"mode": "unicast"}, role="node2"))
 
 
+def test_interop_keepalived_v2(checks):
+    """65: the version that keepalived speaks unless told otherwise."""
+    meet(checks, Case(Keepalived, V2, V2_CONFIG))
+
+
+def test_interop_keepalived_v2_interval(checks):
+    """66: in VRRPv2 adverts of another interval are discarded, so keepalived would be a second Active
+    by now. The kernel of ours has heard it all the same, and keeps the VIP from us."""
+    case = Case(Keepalived, V2, V2_CONFIG | {"advertise": "2s"})
+    with TestLab() as lab:
+        meeting = Meeting(lab, checks, case)
+        node = meeting.node
+        meeting.weak.start()
+        meeting.weak.wait_active()
+        node.start()
+        node.wait_state("backup", 10)
+        node.wait(lambda: "claims on: the kernel still hears" in node.log(), 10, "it asks its kernel")
+        checks.true("it says why it does not listen",
+                    "refused: another advertisement interval" in node.log())
+        checks.equal("states", (node.state(), meeting.weak.state()), ("backup", "active"))
+        meeting.answers_alone(meeting.weak)
+
+
+def test_interop_keepalived_ipv6(checks):
+    meet(checks, Case(Keepalived, V6, role="node2"))
+
+
+def test_interop_keepalived_vmac(checks):
+    """5, 52: it has the virtual MAC."""
+    meet(checks, Case(Keepalived, Router(virtual_mac=True)))
+
+
 def test_interop_frr(checks):
-    """64: it sends from the virtual MAC."""
-    meet(checks, Case(Frr))
+    """64: its checksum has the pseudo-header; it sends from the virtual MAC. 28, 46: its interval is
+    another one than ours, and each follows the other's."""
+    meet(checks, Case(Frr, Router(interval_ms=200)))
+
+
+def test_interop_frr_v2(checks):
+    meet(checks, Case(Frr, V2, V2_CONFIG, role="node2"))
+
+
+def test_interop_frr_ipv6(checks):
+    meet(checks, Case(Frr, V6))
 
 
 if __name__ == "__main__":
