@@ -48,7 +48,9 @@ def test_bench_report(checks):
     checks.true(f"its median counts: {lines[2]}", "| 320 (300..500) | 320 (300..500) |" in lines[2])
     late = table(runs([300, None, 500]), FAULTS, "100ms").splitlines()[2]
     checks.true(f"a promise that was not kept: {late}", "**500 (300..never) > 340**" in late)
-    other = table(runs([500], "keepalived", doubles=7), FAULTS, "100ms").splitlines()[2]
+    twice = table(runs([300], doubles=1, moves=2), FAULTS, "100ms").splitlines()[2]
+    checks.true(f"nor were these: {twice}", "| **2** | 1 | **2 of 200** |" in twice)
+    other = table(runs([500], "keepalived", doubles=7, moves=3), FAULTS, "100ms").splitlines()[2]
     checks.true(f"another's is not judged: {other}", "**" not in other)
     checks.true("the sum of all runs", "| 14 of 200 |" in other)
     checks.equal("of another interval", len(table(runs([1]), FAULTS, "10ms").splitlines()), 2)

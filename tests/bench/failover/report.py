@@ -66,29 +66,33 @@ def spread(values, never):
     return text[0] if text[1] == text[2] else f"{text[0]} ({text[1]}..{text[2]})"
 
 
-def judged(runs, fault, advertise):
-    """The outage, marked when it is yoke's and above what is promised."""
-    cell = spread([run.outage_ms for run in runs], "never")
-    limit = fault.limit.get(advertise)
-    if limit is None or runs[0].contender != "yoke":
-        return cell
-    late = [run for run in runs if run.outage_ms is None or run.outage_ms > limit]
-    return f"**{cell} > {limit}**" if 2 * len(late) > len(runs) else cell
+def judged(runs, cell, broken, promise=""):
+    """The cell, marked if yoke did not keep its promise: its runs count only."""
+    return f"**{cell}{promise}**" if broken and runs[0].contender == "yoke" else cell
+
+
+def outage(runs, limit):
+    late = [run for run in runs if run.outage_ms is None or run.outage_ms > (limit or float("inf"))]
+    return judged(runs, spread([run.outage_ms for run in runs], "never"), 2 * len(late) > len(runs),
+                  f" > {limit}")
 
 
 HEAD = ("fault", "contender", "outage ms, node1 first", "node2 first", "requests fail until ms",
-        "VIP moves", "of them wanted", "ARP answered twice", "answering at the end")
+        "VIP moves", "wanted", "ARP answered twice", "answering at the end")
 
 
 def line(runs, fault, advertise):
     cells = [fault.title, runs[0].contender]
     for primary in NODES:
         mine = [run for run in runs if run.primary == primary]
-        cells.append(judged(mine, fault, advertise) if mine else "no run")
-    cells += [spread([run.failing_ms for run in runs], "for good"),
-              spread([run.moves for run in runs], ""), str(fault.moves),
-              f"{sum(run.doubles for run in runs)} of {sum(run.asked for run in runs)}",
-              spread([run.answering for run in runs], "")]
+        cells.append(outage(mine, fault.limit.get(advertise)) if mine else "no run")
+    cells.append(spread([run.failing_ms for run in runs], "for good"))
+    cells.append(judged(runs, spread([run.moves for run in runs], ""),
+                        any(run.moves != fault.moves for run in runs)))
+    doubles = sum(run.doubles for run in runs)
+    cells.append(str(fault.moves))
+    cells.append(judged(runs, f"{doubles} of {sum(run.asked for run in runs)}", doubles > 0))
+    cells.append(spread([run.answering for run in runs], ""))
     return "| " + " | ".join(cells) + " |"
 
 
