@@ -9,7 +9,7 @@
 #include "vrrp/core/packet.h"
 
 #define JIFFY_MS 4     /* at 250 Hz, as Debian has it */
-#define SHORT_US 40000 /* intervals below have no time for a lost advert */
+#define SHORT_US 40000 /* intervals below have no jiffy to spare */
 
 static const uint8_t token_magic[4] = {'y', 'o', 'k', 'e'};
 
@@ -36,7 +36,7 @@ static uint32_t to_ms_up(uint64_t us)
 static uint32_t lease_ms(uint32_t interval_us)
 {
 	if (interval_us < SHORT_US)
-		return (uint32_t)((uint64_t)interval_us * 9 / 4 / US_PER_MS);
+		return (uint32_t)(2 * (uint64_t)interval_us / US_PER_MS);
 	return (uint32_t)(2 * (uint64_t)interval_us / US_PER_MS) -
 	       to_ms_up(vrrp_claim_beat_us(interval_us)) - JIFFY_MS;
 }

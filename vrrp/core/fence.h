@@ -54,8 +54,9 @@ uint32_t vrrp_claim_outbid_us(uint32_t interval_us);
  *
  *	lease    2 T less delay and jiffy: longer than T and its jitter, and over before
  *	         the peer loses its patience of 3 T and skew, even if the last advert was
- *	         lost. 2.25 T if T is below 40 ms, for the sake of jitter: there the last
- *	         advert must arrive
+ *	         lost. 2 T if T is below 40 ms, for the sake of jitter; intervals are of
+ *	         10 ms, so that no jiffy rounds this up. A longer one would be safe only where
+ *	         no advert is lost, and is not needed: who comes late claims it back
  *	permit   a little over W
  *	claim    permit + D and two jiffies: when ours is forgotten, the peer's permit has ended
  *	peer     3 T - W: has ended when our patience ends, but not before the peer's lease */

@@ -22,6 +22,7 @@ enum timer_op {
 	CLAIM,    /* the claim begins: it ends with the timer, but is not too short */
 	BEAT,     /* the next claim */
 	AGAIN,    /* the claim begins anew */
+	ANEW,     /* the same, but it has not been said yet */
 	OUTBID,   /* anew, and longer than the kernel remembers the peer's */
 	WAIT,     /* not before the Active of lower priority yields or dies, unless it defies us */
 	SOON,     /* it has yielded */
@@ -72,6 +73,7 @@ static const struct cell table[VRRP_STATE_COUNT][VRRP_EVENT_COUNT] =
 		[VRRP_EV_RESIGN] = IN(VRRP_INITIALIZE),
 		[VRRP_EV_FAULT] = {VRRP_FAULT, 0, STOP},
 		[VRRP_EV_RECOVERED] = IN(VRRP_INITIALIZE),
+		[VRRP_EV_HALTED] = IN(VRRP_INITIALIZE),
 		[VRRP_EV_STALLED] = IN(VRRP_INITIALIZE),
 		[VRRP_EV_RECHECKED] = IN(VRRP_INITIALIZE),
 		[VRRP_EV_CLAIM_DUE] = IN(VRRP_INITIALIZE),
@@ -102,6 +104,7 @@ static const struct cell table[VRRP_STATE_COUNT][VRRP_EVENT_COUNT] =
 		[VRRP_EV_RESIGN] = IN(VRRP_BACKUP),
 		[VRRP_EV_FAULT] = {VRRP_FAULT, 0, STOP},
 		[VRRP_EV_RECOVERED] = IN(VRRP_BACKUP),
+		[VRRP_EV_HALTED] = IN(VRRP_BACKUP),
 		[VRRP_EV_STALLED] = {VRRP_BACKUP, 0, DOWN},
 		[VRRP_EV_RECHECKED] = IN(VRRP_BACKUP),
 		[VRRP_EV_CLAIM_DUE] = {VRRP_CLAIMANT, VRRP_DO_SEND_CLAIM, CLAIM},
@@ -145,6 +148,7 @@ static const struct cell table[VRRP_STATE_COUNT][VRRP_EVENT_COUNT] =
 		[VRRP_EV_RESIGN] = IN(VRRP_CLAIMANT),
 		[VRRP_EV_FAULT] = {VRRP_FAULT, VRRP_DO_RELEASE, STOP},
 		[VRRP_EV_RECOVERED] = IN(VRRP_CLAIMANT),
+		[VRRP_EV_HALTED] = {VRRP_CLAIMANT, 0, ANEW},
 		[VRRP_EV_STALLED] = {VRRP_BACKUP, VRRP_DO_RELEASE, DOWN},
 		[VRRP_EV_RECHECKED] = IN(VRRP_CLAIMANT),
 	    },
@@ -163,6 +167,7 @@ static const struct cell table[VRRP_STATE_COUNT][VRRP_EVENT_COUNT] =
 		[VRRP_EV_RESIGN] = {VRRP_BACKUP, LEAVE, YIELD},
 		[VRRP_EV_FAULT] = {VRRP_FAULT, LEAVE, STOP},
 		[VRRP_EV_RECOVERED] = IN(VRRP_ACTIVE),
+		[VRRP_EV_HALTED] = IN(VRRP_ACTIVE),
 		[VRRP_EV_STALLED] = IN(VRRP_ACTIVE),
 		[VRRP_EV_RECHECKED] = {VRRP_ACTIVE, VRRP_DO_SEND_ADVERT | SETTLE, AFRESH},
 		[VRRP_EV_CLAIM_DUE] = IN(VRRP_ACTIVE),
@@ -172,7 +177,7 @@ static const struct cell table[VRRP_STATE_COUNT][VRRP_EVENT_COUNT] =
 		[VRRP_EV_CLAIM_BETTER] = {VRRP_ACTIVE, VRRP_DO_SEND_ADVERT, KEEP},
 		[VRRP_EV_CLAIM_PREEMPTS] = {VRRP_BACKUP, LEAVE, DOWN},
 		[VRRP_EV_LAPSED] = {VRRP_RECLAIMANT, VRRP_DO_SEND_CLAIM, AGAIN},
-		[VRRP_EV_EVIDENCE_WORSE] = IN(VRRP_ACTIVE),
+		[VRRP_EV_EVIDENCE_WORSE] = {VRRP_ACTIVE, ASSERT, KEEP},
 		[VRRP_EV_EVIDENCE_BETTER] = {VRRP_BACKUP, LEAVE, TRUST},
 		[VRRP_EV_EVIDENCE_VOID] = IN(VRRP_ACTIVE),
 		[VRRP_EV_HANDOVER] = {VRRP_ACTIVE, ASSERT, KEEP},
@@ -196,6 +201,7 @@ static const struct cell table[VRRP_STATE_COUNT][VRRP_EVENT_COUNT] =
 		[VRRP_EV_RESIGN] = {VRRP_BACKUP, LEAVE, YIELD},
 		[VRRP_EV_FAULT] = {VRRP_FAULT, LEAVE, STOP},
 		[VRRP_EV_RECOVERED] = IN(VRRP_RECLAIMANT),
+		[VRRP_EV_HALTED] = {VRRP_RECLAIMANT, 0, ANEW},
 		[VRRP_EV_STALLED] = {VRRP_BACKUP, DROP, DOWN},
 		[VRRP_EV_RECHECKED] = IN(VRRP_RECLAIMANT),
 		[VRRP_EV_CLAIM_WORSE] = {VRRP_RECLAIMANT, VRRP_DO_SEND_CLAIM, OUTBID},
@@ -223,6 +229,7 @@ static const struct cell table[VRRP_STATE_COUNT][VRRP_EVENT_COUNT] =
 		[VRRP_EV_RESIGN] = IN(VRRP_FAULT),
 		[VRRP_EV_FAULT] = IN(VRRP_FAULT),
 		[VRRP_EV_RECOVERED] = {VRRP_BACKUP, 0, START},
+		[VRRP_EV_HALTED] = IN(VRRP_FAULT),
 		[VRRP_EV_STALLED] = IN(VRRP_FAULT),
 		[VRRP_EV_RECHECKED] = IN(VRRP_FAULT),
 		[VRRP_EV_CLAIM_DUE] = IN(VRRP_FAULT),
@@ -338,11 +345,13 @@ static void note_sent(struct vrrp_fsm *fsm, unsigned actions, uint64_t now_us)
 static void apply_claim(struct vrrp_fsm *fsm, enum timer_op op, uint64_t now_us)
 {
 	uint64_t whole_us = now_us + vrrp_claim_us(fsm->interval_us);
-	fsm->claim_us = now_us + vrrp_claim_beat_us(fsm->interval_us);
+	fsm->claim_us = op == ANEW ? now_us : now_us + vrrp_claim_beat_us(fsm->interval_us);
 	if (op == CLAIM)
 		fsm->timer_us = later(later(fsm->timer_us, whole_us), fsm->lower_us);
 	else if (op == AGAIN)
 		fsm->timer_us = whole_us;
+	else if (op == ANEW)
+		fsm->timer_us = later(fsm->timer_us, whole_us);
 	else if (op == OUTBID)
 		fsm->timer_us = now_us + vrrp_claim_outbid_us(fsm->interval_us);
 }
@@ -363,6 +372,7 @@ static void apply_timer(struct vrrp_fsm *fsm, enum timer_op op, uint32_t heard_u
 	case CLAIM:
 	case BEAT:
 	case AGAIN:
+	case ANEW:
 	case OUTBID: apply_claim(fsm, op, now_us); break;
 	case WAIT:
 		fsm->timer_us =
@@ -507,6 +517,8 @@ bool vrrp_fsm_awake(struct vrrp_fsm *fsm, uint64_t now_us)
 	/* A peer of our interval is patient for three of them and its skew. */
 	uint64_t limit =
 	    fsm->state == VRRP_ACTIVE ? 3 * (uint64_t)fsm->interval_us : fsm->active_interval_us;
+	if (gap > vrrp_claim_us(fsm->interval_us))
+		step(fsm, VRRP_EV_HALTED, fsm->active_interval_us, now_us);
 	if (gap <= limit || fsm->state == VRRP_INITIALIZE || fsm->state == VRRP_FAULT)
 		return false;
 	fsm->doubtful = true;

@@ -26,7 +26,7 @@ enum vrrp_state {
 
 /* ADVERT_*, CLAIM_*, EVIDENCE_* of the peer: vrrp_fsm_classify, vrrp_fsm_classify_claim and
  * vrrp_fsm_classify_evidence tell which. CLAIM_DUE: TIMER, before the timer's end. LAPSED: REFUSED,
- * of an Active that was not silent for long. STALLED, RECHECKED: from vrrp_fsm_awake,
+ * of an Active that was not silent for long. HALTED, STALLED, RECHECKED: from vrrp_fsm_awake,
  * vrrp_fsm_recheck only. */
 #define VRRP_EVENTS(X)                                                               \
 	X(STARTUP)                                                                   \
@@ -54,6 +54,7 @@ enum vrrp_state {
 	X(RESIGN)              /* the operator wants the peer to have the VIP */     \
 	X(FAULT)               /* not fit to serve: proxy, link, ... */              \
 	X(RECOVERED)           /* fit again */                                       \
+	X(HALTED)              /* we did not run for as long as a claim lasts */     \
 	X(STALLED)             /* we did not run for too long */                     \
 	X(RECHECKED)           /* after a stall: what was queued has been read */
 
@@ -148,7 +149,7 @@ void vrrp_fsm_configure(
  * restarted its timer, since it may have missed adverts. An Active that was silent for so long that
  * the peer may have taken over becomes Backup by any advert that it finds, also of a lower
  * priority; if there is none it asserts itself anew (recheck). A priority 0 found then is ignored:
- * its sender may be back. */
+ * its sender may be back. A claim during which nobody could object begins anew, without a word. */
 bool vrrp_fsm_awake(struct vrrp_fsm *fsm, uint64_t now_us);
 unsigned vrrp_fsm_recheck(struct vrrp_fsm *fsm, uint64_t now_us);
 uint64_t vrrp_fsm_wake_us(const struct vrrp_fsm *fsm);

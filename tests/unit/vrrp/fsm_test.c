@@ -86,9 +86,11 @@ static const struct row {
     {VRRP_CLAIMANT, VRRP_EV_EVIDENCE_WORSE, VRRP_BACKUP, VRRP_DO_RELEASE, 865625},
     {VRRP_CLAIMANT, VRRP_EV_EVIDENCE_BETTER, VRRP_BACKUP, VRRP_DO_RELEASE, 865625},
     {VRRP_CLAIMANT, VRRP_EV_FAULT, VRRP_FAULT, VRRP_DO_RELEASE, NEVER},
+    {VRRP_CLAIMANT, VRRP_EV_HALTED, VRRP_CLAIMANT, 0, 10000},
     {VRRP_CLAIMANT, VRRP_EV_STALLED, VRRP_BACKUP, VRRP_DO_RELEASE, 965625},
     {VRRP_ACTIVE, VRRP_EV_REFUSED, VRRP_BACKUP, DROP, 965625},
     {VRRP_ACTIVE, VRRP_EV_LAPSED, VRRP_RECLAIMANT, VRRP_DO_SEND_CLAIM, 10000},
+    {VRRP_ACTIVE, VRRP_EV_EVIDENCE_WORSE, VRRP_ACTIVE, ASSERT, KEEP},
     {VRRP_ACTIVE, VRRP_EV_EVIDENCE_BETTER, VRRP_BACKUP, LEAVE, 865625},
     {VRRP_ACTIVE, VRRP_EV_CLAIM_WORSE, VRRP_ACTIVE, VRRP_DO_SEND_ADVERT, KEEP},
     {VRRP_ACTIVE, VRRP_EV_CLAIM_BETTER, VRRP_ACTIVE, VRRP_DO_SEND_ADVERT, KEEP},
@@ -117,6 +119,7 @@ static const struct row {
     {VRRP_RECLAIMANT, VRRP_EV_ADVERT_HIGHER, VRRP_BACKUP, DROP, 965625},
     {VRRP_RECLAIMANT, VRRP_EV_RESIGN, VRRP_BACKUP, LEAVE, 500000},
     {VRRP_RECLAIMANT, VRRP_EV_FAULT, VRRP_FAULT, LEAVE, NEVER},
+    {VRRP_RECLAIMANT, VRRP_EV_HALTED, VRRP_RECLAIMANT, 0, 10000},
     {VRRP_RECLAIMANT, VRRP_EV_STALLED, VRRP_BACKUP, DROP, 965625},
     {VRRP_RECLAIMANT, VRRP_EV_CLAIM_WORSE, VRRP_RECLAIMANT, VRRP_DO_SEND_CLAIM, 32000},
     {VRRP_RECLAIMANT, VRRP_EV_CLAIM_BETTER, VRRP_BACKUP, DROP, 997625},
@@ -386,7 +389,7 @@ static void an_active_does_not_believe_what_is_older_than_its_lease(void)
 	vrrp_fsm_step(&fsm, VRRP_EV_TIMER, now);
 	vrrp_fsm_step(&fsm, VRRP_EV_ACQUIRED, now);
 	CU_ASSERT_EQUAL(vrrp_fsm_evidence(&fsm, 250, 1, MS(51), now + MS(500)), 0);
-	CU_ASSERT_EQUAL(vrrp_fsm_evidence(&fsm, 150, 1, MS(49), now + MS(500)), 0);
+	CU_ASSERT_EQUAL(vrrp_fsm_evidence(&fsm, 150, 1, MS(49), now + MS(500)), ASSERT);
 	CU_ASSERT_EQUAL(fsm.state, VRRP_ACTIVE);
 	CU_ASSERT_EQUAL(vrrp_fsm_evidence(&fsm, 250, 1, MS(49), now + MS(500)), LEAVE);
 	CU_ASSERT_EQUAL(fsm.state, VRRP_BACKUP);
@@ -415,6 +418,27 @@ static void only_who_goes_on_speaking_is_overridden(void)
 	CU_ASSERT_EQUAL(fsm.state, VRRP_BACKUP);
 	vrrp_fsm_step(&fsm, VRRP_EV_TIMER, fsm.timer_us);
 	CU_ASSERT_EQUAL(vrrp_fsm_step(&fsm, VRRP_EV_TIMER, fsm.timer_us), VRRP_DO_ACQUIRE);
+}
+
+/* Who did not run for as long as a claim lasts may have missed the whole claim of another. */
+static void a_claim_that_was_interrupted_begins_anew(void)
+{
+	for (int late_ms = 10; late_ms <= 11; late_ms++) {
+		struct vrrp_fsm fsm;
+		vrrp_fsm_init(&fsm, 200, 100000, now);
+		vrrp_fsm_step(&fsm, VRRP_EV_STARTUP, now);
+		vrrp_fsm_step(&fsm, VRRP_EV_HANDOVER, now);
+		uint64_t then = now + MS(late_ms);
+		CU_ASSERT_FALSE(vrrp_fsm_awake(&fsm, then));
+		unsigned actions = vrrp_fsm_step(&fsm, VRRP_EV_TIMER, then);
+		CU_ASSERT_EQUAL(actions, late_ms > 10 ? VRRP_DO_SEND_CLAIM : VRRP_DO_ACQUIRE);
+		CU_ASSERT_EQUAL(fsm.timer_us, late_ms > 10 ? then + MS(10) : then);
+	}
+	/* Where an Active is to yield or to die first, it stays so. */
+	struct vrrp_fsm fsm = fsm_in(VRRP_CLAIMANT);
+	fsm.timer_us = now + MS(900);
+	vrrp_fsm_awake(&fsm, now + MS(50));
+	CU_ASSERT_EQUAL(fsm.timer_us, now + MS(900));
 }
 
 /* It yields at our claim, or it dies: then we wait as for any Active. */
@@ -678,8 +702,9 @@ UNIT_MAIN("vrrp/fsm", UNIT(every_cell_does_what_the_table_says),
     UNIT(evidence_restarts_the_patience), UNIT(late_evidence_does_not_stop_a_handover),
     UNIT(an_active_does_not_believe_what_is_older_than_its_lease),
     UNIT(only_who_goes_on_speaking_is_overridden), UNIT(an_active_that_we_preempt_gets_its_time),
-    UNIT(holding_back_never_shortens_the_wait), UNIT(adverts_are_classified),
-    UNIT(backup_learns_the_interval), UNIT(yielding_active_adopts_the_winners_interval),
+    UNIT(a_claim_that_was_interrupted_begins_anew), UNIT(holding_back_never_shortens_the_wait),
+    UNIT(adverts_are_classified), UNIT(backup_learns_the_interval),
+    UNIT(yielding_active_adopts_the_winners_interval),
     UNIT(preemption_can_be_switched_while_running), UNIT(after_resigning_any_peer_comes_first),
     UNIT(rhythm_is_kept_when_a_beat_is_late), UNIT(stalled_backup_listens_anew),
     UNIT(stalled_active_yields_to_whom_it_finds), UNIT(priority_0_found_after_a_stall_is_ignored),
