@@ -87,11 +87,6 @@ struct conf_track {
 	struct addr witness; /* or none */
 };
 
-struct conf_announce {
-	uint64_t interval_us; /* between two addresses */
-	uint64_t refresh_us;  /* 0: never again after the burst */
-};
-
 struct conf_router {
 	const char *name;
 	uint8_t vrid; /* 1..255 */
@@ -102,12 +97,12 @@ struct conf_router {
 	enum conf_failback failback;
 	enum conf_vrrp_mode mode;
 	enum conf_checksum checksum;
-	uint8_t version;           /* 2 or 3 */
-	uint8_t min_ttl;           /* of adverts that are accepted */
+	uint8_t version; /* 2 or 3 */
+	uint8_t min_ttl; /* of adverts that are accepted */
+	bool virtual_mac;
 	const char *group;         /* or NULL */
 	uint64_t startup_delay_us; /* at most so long without promotion on a silent link */
 	struct conf_track track;
-	struct conf_announce announce;
 };
 
 enum conf_listener_mode { CONF_MODE_HTTP, CONF_MODE_TCP };

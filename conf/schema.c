@@ -169,18 +169,6 @@ static const struct conf_key track_keys[] = {
 static const struct conf_object track_object = {
     "Tracking", KEYS(track_keys), .size = sizeof(struct conf_track)};
 
-static const struct conf_key announce_keys[] = {
-    {"interval", CONF_DURATION, FIELD(struct conf_announce, interval_us), .max = 1 * S,
-	.def = "1ms",
-	.help = "Time between two addresses, so that a switch is not flooded (garp_interval of "
-		"keepalived)"},
-    {"refresh", CONF_DURATION, FIELD(struct conf_announce, refresh_us), .max = 24 * H, .def = "60s",
-	.help = "An Active announces its addresses again so often; 0s: only after a promotion "
-		"(garp_master_refresh of keepalived)"},
-};
-static const struct conf_object announce_object = {
-    "Announcing", KEYS(announce_keys), .size = sizeof(struct conf_announce)};
-
 static const struct conf_key vip_element = {
     "", CONF_CIDR, 0, sizeof(struct conf_vip), .help = "Virtual IP address with prefix length"};
 static const struct conf_key router_keys[] = {
@@ -210,6 +198,9 @@ static const struct conf_key router_keys[] = {
     {"min_ttl", CONF_INT, FIELD(struct conf_router, min_ttl), .min = 1, .max = 255, .def = "255",
 	.help = "Lowest TTL or hop limit of adverts that are accepted; below 255 only in mode "
 		"unicast, for a peer behind routers"},
+    {"virtual_mac", CONF_BOOL, FIELD(struct conf_router, virtual_mac), .def = "false",
+	.help = "Whether the addresses have a MAC of their own (00-00-5E-00-01-VRID, for IPv6 "
+		"00-00-5E-00-02-VRID), which moves with them; needs macvlan"},
     {"version", CONF_INT, FIELD(struct conf_router, version), .min = 2, .max = 3, .def = "3",
 	.help = "VRRP version; 2 is for an old peer: IPv4 only, in whole seconds"},
     {"group", CONF_STRING, FIELD(struct conf_router, group), .format = &conf_format_name,
@@ -221,9 +212,6 @@ static const struct conf_key router_keys[] = {
 		"no frame arrives does not become Active: its switch port may still be blocked"},
     {"track", CONF_OBJECT, FIELD(struct conf_router, track), .object = &track_object,
 	.help = "What else decides about the priority, or is a fault"},
-    {"announce", CONF_OBJECT, FIELD(struct conf_router, announce), .object = &announce_object,
-	.help = "Gratuitous ARP and unsolicited neighbour advertisements: after a promotion 0, 10, "
-		"50, 200 ms, 1.1 s and 5 s, and then"},
 };
 static const struct conf_object router_object = {"Virtual routers", KEYS(router_keys),
     .size = sizeof(struct conf_router), .later = "authenticate"};

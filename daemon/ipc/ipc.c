@@ -114,6 +114,7 @@ static bool sanitise_router(struct ipc_router *router)
 	END_TEXT(router->name);
 	END_TEXT(router->interface);
 	END_TEXT(router->group);
+	FIX_BOOL(router->virtual_mac);
 	if (router->n_addresses > IPC_ADDRESSES_MAX || router->n_tracked > IPC_TRACKED_MAX)
 		return false;
 	for (unsigned i = 0; i < router->n_tracked; i++) {

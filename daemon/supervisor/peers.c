@@ -244,16 +244,21 @@ static void forget_routers(struct supervisor *sup, const struct conf *conf)
 /* yoke-vrrp is dead and could not do it: the peer is told at once, the addresses go. */
 static void say_goodbye(struct supervisor *sup)
 {
+	struct vrrp_goodbye goodbye;
+	vrrp_goodbye_begin(&goodbye);
 	for (uint32_t i = 0; i < sup->n_routers; i++) {
 		const struct known_router *known = &sup->routers[i];
 		struct err err = {""};
-		if (vrrp_goodbye(&known->router, known->active, &err) < 0)
+		if (vrrp_goodbye_say(&goodbye, &known->router, known->active, &err) < 0)
 			log_warn("virtual router %s: goodbye for yoke-vrrp: %s", known->router.name,
 			    err.text);
 		else if (known->active)
 			log_warn("virtual router %s: resigned for yoke-vrrp, which is dead",
 			    known->router.name);
 	}
+	for (uint32_t i = 0; i < sup->n_routers; i++)
+		vrrp_goodbye_clear(&goodbye, &sup->routers[i].router);
+	vrrp_goodbye_end(&goodbye);
 	sup->n_routers = 0;
 }
 

@@ -438,6 +438,7 @@ void setup_router_message(const struct setup *setup, uint32_t index, union ipc_m
 	to->checksum = (uint8_t)from->checksum;
 	to->version = from->version;
 	to->min_ttl = from->min_ttl;
+	to->virtual_mac = from->virtual_mac;
 	to->advertise_us = from->advertise_us;
 	if (conf->self != CONF_NONE) {
 		to->priority = conf_node_priority(&conf->nodes[conf->self], from->name);
@@ -448,8 +449,6 @@ void setup_router_message(const struct setup *setup, uint32_t index, union ipc_m
 		to->peer_priority = conf_node_priority(&conf->nodes[conf->peer], from->name);
 	}
 	to->startup_delay_us = (uint32_t)from->startup_delay_us;
-	to->announce_interval_us = (uint32_t)from->announce.interval_us;
-	to->announce_refresh_us = from->announce.refresh_us;
 	text_copy(to->group, sizeof(to->group), from->group ? from->group : "");
 	add_all_tracked(conf, &from->track, to);
 	for (uint32_t i = 0; i < from->n_addresses && i < IPC_ADDRESSES_MAX; i++) {

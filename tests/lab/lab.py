@@ -238,7 +238,7 @@ class ArpWatch(Tool):
 
     def last_double(self, after):
         """Seconds from `after` to the last request that two nodes answered; 0 if none was."""
-        return max([t - after for t, macs in self.asked if t >= after and len(macs) > 1],
+        return max([t - after for t, macs in self.asked if t >= after and len(set(macs)) > 1],
                    default=0.0)
 
 
@@ -536,8 +536,9 @@ class Lab(Segment):
     def owner_mac(self, node):
         return self.mac(node.name if isinstance(node, Node) else node)
 
-    def capture(self, name="capture.pcapng", role="switch", interface="br0"):
-        return Capture(self, os.path.join(self.dir, name), role, interface)
+    def capture(self, name="capture.pcapng", role="switch", interface="br0", only=""):
+        """`only`: what is captured, in the language of pcap-filter(7)."""
+        return Capture(self, os.path.join(self.dir, name), role, interface, only)
 
     def close(self):
         if not self.closed and not self.kept:
@@ -550,11 +551,11 @@ class Lab(Segment):
 class Capture:
     """dumpcap on the switch."""
 
-    def __init__(self, lab, path, role, interface):
+    def __init__(self, lab, path, role, interface, only):
         self.lab, self.path = lab, path
         self.errors = path + ".log"
         with open(self.errors, "w", encoding="ascii") as log:
-            self.process = lab.start_in(role, "dumpcap", "-q", "-i", interface, "-w", path,
+            self.process = lab.start_in(role, "dumpcap", "-q", "-i", interface, "-w", path, "-f", only,
                                         stdout=log, stderr=log)
         wait_until(lambda: "File: " in self.text(), 10, "dumpcap captures")
 

@@ -243,6 +243,17 @@ static void put_claims_of_address(struct writer *w, const struct vrrp_fence *fen
 	put(w, " " OUT " != @lease drop\n");
 }
 
+/* Nothing to the virtual MAC, nothing from it, whatever it is; `at`: destination or source. Not
+ * "ether daddr": on the way out that would look for the interface of the way in. */
+static void put_virtual_mac(
+    struct writer *w, const struct vrrp_fence *fence, unsigned at, const char *key)
+{
+	const uint8_t *mac = fence->virtual_mac;
+	if (mac)
+		put(w, "\t\t@ll,%u,48 0x%02x%02x%02x%02x%02x%02x %s != @lease drop\n", at, mac[0],
+		    mac[1], mac[2], mac[3], mac[4], mac[5], key);
+}
+
 /* "ip protocol 112 @th,8,8 51 " */
 static void put_vrrp(struct writer *w, const struct vrrp_fence *fence)
 {
@@ -258,6 +269,7 @@ static void put_ingress(struct writer *w, const struct vrrp_fence *fence)
 	put_addresses(w, fence);
 	put(w, " " IN " != @lease drop\n");
 	put_questions(w, fence);
+	put_virtual_mac(w, fence, 0, IN);
 	put_vrrp(w, fence);
 	put(w, "%s >= %u %s saddr != %s goto vrrp_in\n\t}\n",
 	    is_ipv6(fence) ? "ip6 hoplimit" : "ip ttl", fence->ttl_min, ip_of(fence),
@@ -270,6 +282,7 @@ static void put_egress(struct writer *w, const struct vrrp_fence *fence)
 	put_vrrp(w, fence);
 	put(w, "goto vrrp_out\n");
 	put_claims_of_address(w, fence);
+	put_virtual_mac(w, fence, 48, OUT);
 	put(w,
 	    "\t\tether type 0x%04x @nh,0,32 0x%02x%02x%02x%02x @nh,32,16 0x%02x%02x goto token\n"
 	    "\t}\n",

@@ -38,6 +38,7 @@ struct vrrp_fence {
 	uint8_t n_addresses;
 	const struct addr *addresses; /* of the family */
 	const struct addr *source;    /* of our adverts: an echo is not the peer */
+	const uint8_t *virtual_mac;   /* or NULL */
 	uint32_t interval_us;         /* ours */
 	uint32_t active_interval_us;  /* of the Active that was heard */
 };

@@ -7,6 +7,7 @@
 #include "daemon/base/log.h"
 #include "daemon/base/text.h"
 #include "vrrp/link/router.h"
+#include "vrrp/link/vmac.h"
 
 /* Unicast adverts go from address to address, perhaps by another interface than the VIP's: the
  * fence must stand there, too. */
@@ -22,8 +23,10 @@ static int install(struct vrrp_guard *guard, const struct ipc_router *config,
 {
 	char other[16];
 	struct addr addresses[IPC_ADDRESSES_MAX];
+	uint8_t virtual_mac[6];
 	for (unsigned i = 0; i < config->n_addresses; i++)
 		addresses[i] = config->addresses[i].addr;
+	vrrp_vmac_address(config, virtual_mac);
 	struct vrrp_fence fence = {
 	    .id = vrrp_router_fence(config),
 	    .advert_path = find_other_path(config, other) ? other : NULL,
@@ -32,6 +35,7 @@ static int install(struct vrrp_guard *guard, const struct ipc_router *config,
 	    .n_addresses = config->n_addresses,
 	    .addresses = addresses,
 	    .source = &netif->source,
+	    .virtual_mac = config->virtual_mac ? virtual_mac : NULL,
 	    .interval_us = config->advertise_us,
 	    .active_interval_us = fsm->active_interval_us,
 	};

@@ -179,7 +179,8 @@ static void on_timer(struct ev_loop *loop, ev_io *io, int revents)
 	instance_step(instance, VRRP_EV_TIMER, reason);
 	if (now_us >= instance->refresh_us)
 		instance_add_addresses(instance, now_us);
-	instance_announce(instance, now_us);
+	if (vrrp_burst_take(&instance->burst, now_us))
+		instance_announce(instance);
 	instance_settle(instance, "");
 	instance_rearm(instance);
 }
@@ -226,7 +227,6 @@ void vrrp_instance_start(struct vrrp_instance *instance, struct vrrp_station *st
 	    .station = station,
 	    .config = *config,
 	    .sock.fd = -1,
-	    .foreign.fd = -1,
 	    .form = instance_first_form(config),
 	    .guard.lease = station->lease,
 	    .refresh_us = VRRP_NEVER,
@@ -242,13 +242,17 @@ void vrrp_instance_start(struct vrrp_instance *instance, struct vrrp_station *st
 	instance_rearm(instance);
 }
 
-void vrrp_instance_stop(struct vrrp_instance *instance, const char *reason)
+void vrrp_instance_leave(struct vrrp_instance *instance, const char *reason)
 {
 	instance_step(instance, VRRP_EV_SHUTDOWN, reason);
+}
+
+void vrrp_instance_stop(struct vrrp_instance *instance, const char *reason)
+{
+	vrrp_instance_leave(instance, reason);
+	instance_detach(instance);
 	vrrp_guard_lower(&instance->guard, &instance->config);
 	vrrp_timer_close(&instance->timer, instance->station->loop);
-	instance_close_socket(instance);
-	instance_unwatch(instance);
 	instance->used = false;
 }
 
@@ -312,6 +316,14 @@ int vrrp_instance_resign(struct vrrp_instance *instance, const char *reason, str
 	return 0;
 }
 
+static void add_problem(struct ipc_router_state *state, const char *what, const char *problem)
+{
+	size_t len = strlen(state->reason);
+	if (problem[0])
+		snprintf(
+		    state->reason + len, sizeof(state->reason) - len, "; %s: %s", what, problem);
+}
+
 void vrrp_instance_describe(
     const struct vrrp_instance *instance, enum vrrp_state previous, union ipc_message *msg)
 {
@@ -321,11 +333,8 @@ void vrrp_instance_describe(
 	text_copy(state->name, sizeof(state->name), config->name);
 	text_copy(state->interface, sizeof(state->interface), config->interface);
 	text_copy(state->reason, sizeof(state->reason), instance->reason);
-	if (instance->guard.problem[0]) {
-		size_t len = strlen(state->reason);
-		snprintf(state->reason + len, sizeof(state->reason) - len, "; NO LEASE: %s",
-		    instance->guard.problem);
-	}
+	add_problem(state, "NO LEASE", instance->guard.problem);
+	add_problem(state, "NO VIRTUAL MAC", instance->vmac_problem);
 	text_copy(state->alarm, sizeof(state->alarm), instance->lost);
 	text_copy(state->alarm_over, sizeof(state->alarm_over), instance->found);
 	state->removed = instance->removed;

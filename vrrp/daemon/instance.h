@@ -57,7 +57,6 @@ enum vrrp_complaint {
 	COMPLAINT_LEASE,
 	COMPLAINT_ADDED,
 	COMPLAINT_LATE,
-	COMPLAINT_FOREIGN,
 	COMPLAINT_LOST,
 	COMPLAINT_FOUND,
 	COMPLAINT_COUNT
@@ -74,7 +73,6 @@ struct vrrp_instance {
 	struct vrrp_guard guard;
 	enum vrrp_checksum form; /* of what we send */
 	ev_io readable;
-	ev_io foreign; /* others that announce our addresses; fd -1: closed */
 	struct vrrp_timer timer;
 	struct vrrp_burst burst;
 	uint64_t refresh_us; /* when the addresses are refreshed next; VRRP_NEVER */
@@ -82,6 +80,7 @@ struct vrrp_instance {
 	/* Why it is not fit; empty: no objection. */
 	char proxy_fault[IPC_REASON_MAX];
 	char link_fault[IPC_REASON_MAX];
+	char vmac_problem[IPC_REASON_MAX]; /* why there is no virtual MAC, if there should be */
 	bool handed_over; /* by the operator: no preemption before we have been Active again */
 	char trouble[IPC_REASON_MAX]; /* something failed; tried again at retry_us */
 	uint64_t retry_us;
@@ -113,7 +112,9 @@ struct vrrp_instance {
 /* Starts with `config`; addresses that an earlier life left on the interface are removed. */
 void vrrp_instance_start(struct vrrp_instance *instance, struct vrrp_station *station,
     const struct ipc_router *config, const struct vrrp_fitness *fitness);
-/* Resigns if Active, and frees what it holds. `instance->used` is false then. */
+/* Resigns if Active; nothing is left but to stop it. */
+void vrrp_instance_leave(struct vrrp_instance *instance, const char *reason);
+/* Leaves, and frees what it holds. `instance->used` is false then. */
 void vrrp_instance_stop(struct vrrp_instance *instance, const char *reason);
 /* Goes over to a configuration of the same name. Priority, interval, addresses and policies change
  * in place; another interface, VRID, mode or node address is a restart. */

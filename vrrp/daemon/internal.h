@@ -24,8 +24,8 @@ void instance_set_trouble(struct vrrp_instance *instance, uint64_t now_us, const
 void instance_remove_addresses(struct vrrp_instance *instance);
 /* Also refreshes. */
 void instance_add_addresses(struct vrrp_instance *instance, uint64_t now_us);
-/* Gratuitous ARP, as far as it is due. */
-void instance_announce(struct vrrp_instance *instance, uint64_t now_us);
+/* One round of gratuitous ARP. */
+void instance_announce(struct vrrp_instance *instance);
 /* VRRP_DO_* in the order of the bits. What became of the advert, if there was one; the address
  * comes only when it has left. */
 enum instance_outcome instance_perform(
@@ -35,12 +35,6 @@ enum instance_outcome instance_perform(
 
 /* Reads what the socket has. */
 void instance_drain(struct vrrp_instance *instance);
-
-/* ---- defend.c ---- */
-
-/* Watches for others that announce our addresses; again, when those or the interface are others. */
-void instance_watch(struct vrrp_instance *instance);
-void instance_unwatch(struct vrrp_instance *instance);
 
 /* ---- stats.c ---- */
 
@@ -60,6 +54,8 @@ bool instance_note_found(struct vrrp_instance *instance, uint64_t now_us);
 /* ---- attach.c ---- */
 
 void instance_close_socket(struct vrrp_instance *instance);
+/* At the end: also the virtual MAC goes. */
+void instance_detach(struct vrrp_instance *instance);
 /* Opens what is missing, says in link_fault what cannot be had. */
 void instance_look_at_link(struct vrrp_instance *instance);
 

@@ -4,12 +4,14 @@
 #include <string.h>
 
 #include "daemon/base/clock.h"
+#include "vrrp/link/router.h"
 
 static bool same_place(const struct ipc_router *a, const struct ipc_router *b)
 {
 	return strcmp(a->interface, b->interface) == 0 && a->vrid == b->vrid &&
-	       a->mode == b->mode && addr_equal_ip(&a->local, &b->local) &&
-	       addr_equal_ip(&a->peer, &b->peer);
+	       vrrp_router_family(a) == vrrp_router_family(b) && a->version == b->version &&
+	       a->min_ttl == b->min_ttl && a->virtual_mac == b->virtual_mac && a->mode == b->mode &&
+	       addr_equal_ip(&a->local, &b->local) && addr_equal_ip(&a->peer, &b->peer);
 }
 
 static bool has_address(const struct ipc_router *config, const struct addr *addr)
@@ -43,14 +45,12 @@ static void change_addresses(struct vrrp_instance *instance, const struct ipc_ro
 	struct err err;
 	for (unsigned i = 0; i < instance->config.n_addresses; i++) {
 		const struct addr *addr = &instance->config.addresses[i].addr;
-		if (!has_address(config, addr) &&
-		    vrrp_vip_remove(instance->station->route, instance->netif.ifindex, addr, &err))
+		if (!has_address(config, addr) && vrrp_vip_remove(instance->station->route,
+						      instance->netif.vip_ifindex, addr, &err))
 			log_error("vrrp %s: %s", instance->config.name, err.text);
 	}
 	instance->config = *config;
 	change_guard(instance);
-	if (instance->sock.fd >= 0)
-		instance_watch(instance);
 	if (instance->fsm.state == VRRP_ACTIVE)
 		instance_conclude(instance, VRRP_ACTIVE,
 		    VRRP_DO_SEND_ADVERT | VRRP_DO_ADD_VIP | VRRP_DO_ANNOUNCE, "", clock_us());
@@ -66,9 +66,7 @@ void vrrp_instance_configure(struct vrrp_instance *instance, const struct ipc_ro
 		vrrp_instance_start(instance, station, config, fitness);
 		return;
 	}
-	if (old->announce_interval_us == config->announce_interval_us &&
-	    old->announce_refresh_us == config->announce_refresh_us &&
-	    old->priority == config->priority && old->advertise_us == config->advertise_us &&
+	if (old->priority == config->priority && old->advertise_us == config->advertise_us &&
 	    old->failback == config->failback && old->checksum == config->checksum &&
 	    same_addresses(old, config))
 		return;

@@ -203,6 +203,11 @@ void vrrp_routers_tick(void)
 	vrrp_routers_each(visit_tick, NULL);
 }
 
+static void visit_leave(struct vrrp_instance *instance, void *arg)
+{
+	vrrp_instance_leave(instance, arg);
+}
+
 static void visit_stop(struct vrrp_instance *instance, void *arg)
 {
 	vrrp_instance_stop(instance, arg);
@@ -212,6 +217,8 @@ void vrrp_routers_stop(const char *reason)
 {
 	char copy[IPC_REASON_MAX];
 	text_copy(copy, sizeof(copy), reason);
+	/* The peer need not wait for the kernel to take down what the others had. */
+	vrrp_routers_each(visit_leave, copy);
 	vrrp_routers_each(visit_stop, copy);
 }
 

@@ -23,7 +23,7 @@ static int send_frame(int fd, const struct vrrp_netif *netif, const uint8_t *fra
 	struct sockaddr_ll to = {
 	    .sll_family = AF_PACKET,
 	    .sll_protocol = htons((uint16_t)(frame[12] << 8 | frame[13])),
-	    .sll_ifindex = netif->ifindex,
+	    .sll_ifindex = netif->vip_ifindex,
 	    .sll_halen = 6,
 	};
 	memcpy(to.sll_addr, frame, 6);
@@ -35,12 +35,12 @@ int vrrp_arp_announce(int fd, const struct vrrp_netif *netif, const struct addr 
 {
 	uint8_t frame[NA_FRAME_LEN];
 	if (vip->sa.sa_family == AF_INET6) {
-		vrrp_na_frame(netif->mac, vip, frame);
+		vrrp_na_frame(netif->vip_mac, vip, frame);
 		return send_frame(fd, netif, frame, NA_FRAME_LEN);
 	}
 	int rc = 0;
 	for (int form = ARP_FORM_REQUEST; form <= ARP_FORM_REPLY; form++) {
-		vrrp_arp_frame((enum arp_form)form, netif->mac, vip, frame);
+		vrrp_arp_frame((enum arp_form)form, netif->vip_mac, vip, frame);
 		int sent = send_frame(fd, netif, frame, ARP_FRAME_LEN);
 		rc = rc ? rc : sent;
 	}

@@ -12,50 +12,57 @@
 #include "vrrp/link/socket.h"
 #include "vrrp/link/token.h"
 #include "vrrp/link/vip.h"
+#include "vrrp/link/vmac.h"
 
-static int remove_addresses(const struct ipc_router *router, struct err *err)
+void vrrp_goodbye_begin(struct vrrp_goodbye *goodbye)
 {
-	int ifindex = (int)if_nametoindex(router->interface);
-	if (ifindex == 0)
-		return 0;
-	struct vrrp_netlink *route = vrrp_netlink_open(NETLINK_ROUTE, err);
-	if (!route)
-		return -ENOMEM;
+	goodbye->route = vrrp_netlink_open(NETLINK_ROUTE, NULL);
+	goodbye->packet_fd = vrrp_arp_open(NULL);
+}
+
+void vrrp_goodbye_end(struct vrrp_goodbye *goodbye)
+{
+	vrrp_netlink_close(goodbye->route);
+	if (goodbye->packet_fd >= 0)
+		close(goodbye->packet_fd);
+}
+
+/* Where the addresses may be, also on an interface that is not fit: 0, or why it is not. */
+static int find_place(const struct ipc_router *router, struct vrrp_netif *netif, struct err *err)
+{
+	int rc = vrrp_netif_query(router, netif, err);
+	if (rc) {
+		*netif = (struct vrrp_netif){.ifindex = (int)if_nametoindex(router->interface)};
+		netif->vip_ifindex = netif->ifindex;
+	}
+	if (router->virtual_mac)
+		vrrp_vmac_find(router, netif);
+	return rc;
+}
+
+static int remove_addresses(struct vrrp_netlink *route, const struct ipc_router *router,
+    const struct vrrp_netif *netif, struct err *err)
+{
 	int first = 0;
+	if (!route)
+		return err_set(err, -ENOMEM, "rtnetlink cannot be used");
 	for (unsigned i = 0; i < router->n_addresses; i++) {
 		struct err detail;
-		int rc = vrrp_vip_remove(route, ifindex, &router->addresses[i].addr, &detail);
+		int rc =
+		    vrrp_vip_remove(route, netif->vip_ifindex, &router->addresses[i].addr, &detail);
 		if (rc && !first)
 			first = err_set(err, rc, "%s", detail.text);
 	}
-	vrrp_netlink_close(route);
 	return first;
-}
-
-/* The fence outlives the process, and so might its lease: who starts next begins without. Priority
- * 0 does this too, but not on every path. Returns the socket: to close one of its kind takes the
- * kernel more than ten milliseconds, which the peer need not wait for. */
-static int release_lease(const struct ipc_router *router)
-{
-	struct vrrp_netif netif;
-	int fd = vrrp_arp_open(NULL);
-	struct vrrp_fence_id id = vrrp_router_fence(router);
-	if (fd >= 0 && vrrp_netif_query(router, &netif, NULL) == 0)
-		vrrp_token_send(fd, &netif, VRRP_TOKEN_RELEASE, &id);
-	return fd;
 }
 
 /* What form the peer understands died with the process: where both may be, both are sent, and the
  * peer drops the other one. */
-static int send_leaving(const struct ipc_router *router, struct err *err)
+static int send_leaving(
+    const struct ipc_router *router, const struct vrrp_netif *netif, struct err *err)
 {
-	struct vrrp_netif netif;
 	struct vrrp_socket sock;
-	int rc = vrrp_netif_query(router, &netif, err);
-	if (rc == -ENODEV || rc == -ENETDOWN)
-		return 0;
-	if (rc == 0)
-		rc = vrrp_socket_open(&sock, router, &netif, err);
+	int rc = vrrp_socket_open(&sock, router, netif, err);
 	if (rc)
 		return rc;
 	if (router->checksum != CONF_CHECKSUM_RFC5798)
@@ -73,15 +80,32 @@ static int send_leaving(const struct ipc_router *router, struct err *err)
 	return 0;
 }
 
-int vrrp_goodbye(const struct ipc_router *router, bool was_active, struct err *err)
+int vrrp_goodbye_say(const struct vrrp_goodbye *goodbye, const struct ipc_router *router,
+    bool was_active, struct err *err)
 {
 	struct err detail;
-	int fd = release_lease(router);
-	int removed = remove_addresses(router, err);
-	int sent = was_active ? send_leaving(router, &detail) : 0;
-	if (fd >= 0)
-		close(fd);
+	struct vrrp_netif netif;
+	struct vrrp_fence_id id = vrrp_router_fence(router);
+	int unfit = find_place(router, &netif, &detail), sent = 0;
+	if (netif.ifindex == 0)
+		return 0;
+	/* The fence outlives the process, and so might its lease: who starts next begins without.
+	 * Priority 0 does this too, but not on every path. */
+	if (!unfit && goodbye->packet_fd >= 0)
+		vrrp_token_send(goodbye->packet_fd, &netif, VRRP_TOKEN_RELEASE, &id);
+	int removed = remove_addresses(goodbye->route, router, &netif, err);
+	if (was_active && !unfit)
+		sent = send_leaving(router, &netif, &detail);
+	else if (was_active && unfit != -ENETDOWN)
+		sent = unfit;
 	if (removed)
 		return removed;
 	return sent ? err_set(err, sent, "%s", detail.text) : 0;
+}
+
+void vrrp_goodbye_clear(const struct vrrp_goodbye *goodbye, const struct ipc_router *router)
+{
+	struct vrrp_netif netif = {.ifindex = (int)if_nametoindex(router->interface)};
+	if (goodbye->route && router->virtual_mac && netif.ifindex)
+		vrrp_vmac_remove(goodbye->route, router, &netif);
 }

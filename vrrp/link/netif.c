@@ -109,9 +109,12 @@ int vrrp_netif_query(const struct ipc_router *router, struct vrrp_netif *out, st
 	else if (rc == 0)
 		rc = query_source4(fd, router, &netif, err);
 	close(fd);
-	if (rc == 0)
-		*out = netif;
-	return rc;
+	if (rc)
+		return rc;
+	netif.vip_ifindex = netif.ifindex;
+	memcpy(netif.vip_mac, netif.mac, sizeof(netif.mac));
+	*out = netif;
+	return 0;
 }
 
 static bool has_ip(const struct ifaddrs *at, const struct addr *addr)
@@ -136,14 +139,17 @@ bool vrrp_netif_holder(const struct addr *addr, char name[16])
 	return at != NULL;
 }
 
-static int write_sysctl(const char *interface, const char *name, const char *value, struct err *err)
+int vrrp_netif_set(const char *interface, const struct vrrp_setting *setting, struct err *err)
 {
 	char path[96];
-	snprintf(path, sizeof(path), "/proc/sys/net/ipv4/conf/%s/%s", interface, name);
+	if (strchr(interface, '/') || strcmp(interface, ".") == 0 || strcmp(interface, "..") == 0)
+		return err_set(err, -EINVAL, "\"%s\" is no interface name", interface);
+	snprintf(path, sizeof(path), "/proc/sys/net/%s/conf/%s/%s", setting->family, interface,
+	    setting->name);
 	int fd = open(path, O_WRONLY | O_CLOEXEC);
 	if (fd < 0)
 		return err_set(err, -errno, "%s: %s", path, strerror(errno));
-	ssize_t n = write(fd, value, strlen(value));
+	ssize_t n = write(fd, setting->value, strlen(setting->value));
 	int rc = n < 0 ? err_set(err, -errno, "%s: %s", path, strerror(errno)) : 0;
 	close(fd);
 	return rc;
@@ -151,8 +157,8 @@ static int write_sysctl(const char *interface, const char *name, const char *val
 
 int vrrp_netif_strict_arp(const char *interface, struct err *err)
 {
-	if (strchr(interface, '/') || strcmp(interface, ".") == 0 || strcmp(interface, "..") == 0)
-		return err_set(err, -EINVAL, "\"%s\" is no interface name", interface);
-	int rc = write_sysctl(interface, "arp_ignore", "1", err);
-	return rc ? rc : write_sysctl(interface, "arp_announce", "2", err);
+	static const struct vrrp_setting ignore = {"ipv4", "arp_ignore", "1"};
+	static const struct vrrp_setting announce = {"ipv4", "arp_announce", "2"};
+	int rc = vrrp_netif_set(interface, &ignore, err);
+	return rc ? rc : vrrp_netif_set(interface, &announce, err);
 }

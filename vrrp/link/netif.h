@@ -14,6 +14,10 @@ struct vrrp_netif {
 	bool has_mac; /* an Ethernet-like interface: gratuitous ARP makes sense */
 	uint8_t mac[6];
 	struct addr source; /* of our adverts */
+	/* Where the addresses are and are announced; another interface when there is a virtual MAC
+	 * (link/vmac.h). */
+	int vip_ifindex;
+	uint8_t vip_mac[6];
 };
 
 /* Fills *out when `router` can work on its interface. Multicast adverts over IPv4 are sent from the
@@ -25,6 +29,12 @@ int vrrp_netif_query(const struct ipc_router *router, struct vrrp_netif *out, st
 
 /* The name of the interface that has this address; false when none has. Allocates. */
 bool vrrp_netif_holder(const struct addr *addr, char name[16]);
+
+/* /proc/sys/net/FAMILY/conf/INTERFACE/NAME */
+struct vrrp_setting {
+	const char *family, *name, *value;
+};
+int vrrp_netif_set(const char *interface, const struct vrrp_setting *setting, struct err *err);
 
 /* Sets arp_ignore=1 and arp_announce=2, so that a node never answers or asks by ARP with an address
  * of another interface: a node that lost the VIP would pull it back otherwise. */

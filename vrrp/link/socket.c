@@ -1,6 +1,7 @@
 #include "vrrp/link/socket.h"
 
 #include <errno.h>
+#include <linux/filter.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -14,59 +15,81 @@ int vrrp_set_int(int fd, int level, int option, int value)
 	return setsockopt(fd, level, option, &value, sizeof(value));
 }
 
-static int set_up(int fd, const struct ipc_router *router, const struct vrrp_netif *netif)
+static int open_raw(const struct ipc_router *router)
 {
-	return vrrp_router_is_ipv6(router) ? vrrp_ip6_set_up(fd, router, netif)
-					   : vrrp_ip4_set_up(fd, router, netif);
+	return socket(
+	    vrrp_router_family(router), SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, VRRP_PROTOCOL);
+}
+
+static int listen_on(int fd, const struct ipc_router *router, const struct vrrp_netif *netif)
+{
+	return vrrp_router_is_ipv6(router) ? vrrp_ip6_listen(fd, router, netif)
+					   : vrrp_ip4_listen(fd, router, netif);
+}
+
+/* The way out by the virtual MAC; what arrives there is not for it. */
+static int speak_by(int fd, const struct ipc_router *router, int ifindex)
+{
+	struct sock_filter nothing[] = {BPF_STMT(BPF_RET | BPF_K, 0)};
+	struct sock_fprog program = {.len = 1, .filter = nothing};
+	if (setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof(program)) < 0)
+		return -1;
+	return vrrp_router_is_ipv6(router) ? vrrp_ip6_speak(fd, ifindex)
+					   : vrrp_ip4_speak(fd, ifindex);
+}
+
+static bool is_unicast(const struct ipc_router *router)
+{
+	return router->mode == CONF_VRRP_UNICAST;
+}
+
+static int set_up(
+    struct vrrp_socket *sock, const struct ipc_router *router, const struct vrrp_netif *netif)
+{
+	if ((sock->fd = open_raw(router)) < 0 || listen_on(sock->fd, router, netif) < 0)
+		return -1;
+	if (is_unicast(router) || netif->vip_ifindex == netif->ifindex) {
+		sock->advert_fd = sock->fd;
+		return 0;
+	}
+	if ((sock->advert_fd = open_raw(router)) < 0)
+		return -1;
+	return speak_by(sock->advert_fd, router, netif->vip_ifindex);
 }
 
 int vrrp_socket_open(struct vrrp_socket *sock, const struct ipc_router *router,
     const struct vrrp_netif *netif, struct err *err)
 {
-	sock->fd = -1;
-	int fd = socket(
-	    vrrp_router_family(router), SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, VRRP_PROTOCOL);
-	if (fd < 0)
-		return err_set(err, -errno, "raw socket: %s", strerror(errno));
-	if (set_up(fd, router, netif) < 0) {
-		int rc = -errno;
-		char text[ADDR_TEXT_MAX];
-		close(fd);
-		return err_set(err, rc, "VRRP socket on %s from %s: %s", router->interface,
-		    addr_format_ip(&netif->source, text), strerror(-rc));
-	}
-	sock->fd = fd;
-	sock->source = netif->source;
-	sock->destination = router->peer;
-	if (router->mode != CONF_VRRP_UNICAST) {
-		sock->destination = vrrp_group(vrrp_router_family(router));
-		if (vrrp_router_is_ipv6(router))
-			sock->destination.in6.sin6_scope_id = (uint32_t)netif->ifindex;
-	}
+	*sock = (struct vrrp_socket){.advert_fd = -1, .source = netif->source};
+	sock->destination =
+	    is_unicast(router) ? router->peer : vrrp_group(vrrp_router_family(router));
 	addr_set_port(&sock->destination, 0);
-	return 0;
+	if (set_up(sock, router, netif) == 0)
+		return 0;
+	int rc = -errno;
+	char text[ADDR_TEXT_MAX];
+	vrrp_socket_close(sock);
+	return err_set(err, rc, "VRRP socket on %s from %s: %s", router->interface,
+	    addr_format_ip(&netif->source, text), strerror(-rc));
 }
 
 void vrrp_socket_close(struct vrrp_socket *sock)
 {
-	if (sock->fd >= 0)
-		close(sock->fd);
+	if (sock->fd < 0)
+		return;
+	if (sock->advert_fd >= 0 && sock->advert_fd != sock->fd)
+		close(sock->advert_fd);
+	close(sock->fd);
 	sock->fd = -1;
 }
 
-static int send_packet(const struct vrrp_socket *sock, const uint8_t *data, size_t len)
-{
-	return sock->source.sa.sa_family == AF_INET6 ? vrrp_ip6_send(sock, data, len)
-						     : vrrp_ip4_send(sock, data, len);
-}
-
-static int send_message(const struct vrrp_socket *sock, const struct ipc_router *router,
+static int send_message(int fd, const struct vrrp_socket *sock, const struct ipc_router *router,
     enum vrrp_type type, uint8_t priority, uint8_t flags, enum vrrp_checksum form)
 {
 	uint8_t addresses[VRRP_ADDRESS_LEN_MAX * IPC_ADDRESSES_MAX];
 	uint8_t buf[VRRP_HEADER_LEN + sizeof(addresses) + VRRP_V2_AUTH_LEN];
 	size_t used = 0;
-	if (sock->fd < 0)
+	if (fd < 0)
 		return -ENOTCONN;
 	for (unsigned i = 0; i < router->n_addresses; i++) {
 		size_t each;
@@ -90,19 +113,22 @@ static int send_message(const struct vrrp_socket *sock, const struct ipc_router 
 	    .form = form,
 	};
 	size_t len = vrrp_encode(&advert, &envelope, buf, sizeof(buf));
-	return len == 0 ? -EINVAL : send_packet(sock, buf, len);
+	if (len == 0)
+		return -EINVAL;
+	return vrrp_router_is_ipv6(router) ? vrrp_ip6_send(fd, sock, buf, len)
+					   : vrrp_ip4_send(fd, sock, buf, len);
 }
 
 int vrrp_socket_advertise(const struct vrrp_socket *sock, const struct ipc_router *router,
     uint8_t priority, enum vrrp_checksum form)
 {
-	return send_message(sock, router, VRRP_TYPE_ADVERT, priority, 0, form);
+	return send_message(sock->advert_fd, sock, router, VRRP_TYPE_ADVERT, priority, 0, form);
 }
 
 int vrrp_socket_claim(const struct vrrp_socket *sock, const struct ipc_router *router,
     uint8_t flags, enum vrrp_checksum form)
 {
-	return send_message(sock, router, VRRP_TYPE_CLAIM, router->priority, flags, form);
+	return send_message(sock->fd, sock, router, VRRP_TYPE_CLAIM, router->priority, flags, form);
 }
 
 int vrrp_socket_recv(

@@ -14,13 +14,15 @@
 #define VRRP_RECV_MAX 4352 /* longer than an IP header, 255 IPv6 addresses and a trailer */
 
 struct vrrp_socket {
-	int fd; /* -1: closed */
+	int fd;        /* -1: closed */
+	int advert_fd; /* by the virtual MAC; or the same as `fd` */
 	struct addr source, destination;
 };
 
 /* 0, or -errno with a text; *sock is closed then. Multicast is bound to the interface; unicast is
  * not, since the nodes' addresses may be on another one. Packets of other VRIDs are dropped by a
- * filter in the kernel. */
+ * filter in the kernel. If there is a virtual MAC, adverts leave from it, but in unicast mode;
+ * claims never do: switches would take the claimant for its holder. */
 int vrrp_socket_open(struct vrrp_socket *sock, const struct ipc_router *router,
     const struct vrrp_netif *netif, struct err *err);
 void vrrp_socket_close(struct vrrp_socket *sock);

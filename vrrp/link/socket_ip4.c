@@ -21,34 +21,42 @@ static int attach_filter(int fd, uint8_t vrid)
 	return setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof(program));
 }
 
+int vrrp_ip4_speak(int fd, int ifindex)
+{
+	struct ip_mreqn by = {.imr_ifindex = ifindex};
+	if (vrrp_set_int(fd, SOL_SOCKET, SO_BINDTOIFINDEX, ifindex) < 0 ||
+	    setsockopt(fd, IPPROTO_IP, IP_MULTICAST_IF, &by, sizeof(by)) < 0 ||
+	    vrrp_set_int(fd, IPPROTO_IP, IP_MULTICAST_TTL, VRRP_TTL) < 0 ||
+	    vrrp_set_int(fd, IPPROTO_IP, IP_MULTICAST_LOOP, 0) < 0 ||
+	    vrrp_set_int(fd, IPPROTO_IP, IP_TOS, IPTOS_CLASS_CS6) < 0)
+		return -1;
+	return 0;
+}
+
 /* Not bound to an address: a bound raw socket receives nothing that is sent to a group. */
-static int join_group(int fd, const char *interface, const struct vrrp_netif *netif)
+static int join_group(int fd, const struct vrrp_netif *netif)
 {
 	struct ip_mreqn group = {
 	    .imr_multiaddr.s_addr = htonl(VRRP_GROUP4),
-	    .imr_address = netif->source.in.sin_addr,
 	    .imr_ifindex = netif->ifindex,
 	};
-	if (setsockopt(
-		fd, SOL_SOCKET, SO_BINDTODEVICE, interface, (socklen_t)strlen(interface) + 1) < 0 ||
+	if (vrrp_ip4_speak(fd, netif->ifindex) < 0 ||
 	    setsockopt(fd, IPPROTO_IP, IP_ADD_MEMBERSHIP, &group, sizeof(group)) < 0 ||
-	    setsockopt(fd, IPPROTO_IP, IP_MULTICAST_IF, &group, sizeof(group)) < 0 ||
-	    vrrp_set_int(fd, IPPROTO_IP, IP_MULTICAST_TTL, VRRP_TTL) < 0 ||
-	    vrrp_set_int(fd, IPPROTO_IP, IP_MULTICAST_LOOP, 0) < 0 ||
 	    vrrp_set_int(fd, IPPROTO_IP, IP_MULTICAST_ALL, 0) < 0)
 		return -1;
 	return 0;
 }
 
-int vrrp_ip4_set_up(int fd, const struct ipc_router *router, const struct vrrp_netif *netif)
+int vrrp_ip4_listen(int fd, const struct ipc_router *router, const struct vrrp_netif *netif)
 {
-	if (attach_filter(fd, router->vrid) < 0 ||
-	    vrrp_set_int(fd, IPPROTO_IP, IP_TTL, VRRP_TTL) < 0 ||
+	if (attach_filter(fd, router->vrid) < 0)
+		return -1;
+	if (router->mode != CONF_VRRP_UNICAST)
+		return join_group(fd, netif);
+	if (vrrp_set_int(fd, IPPROTO_IP, IP_TTL, VRRP_TTL) < 0 ||
 	    vrrp_set_int(fd, IPPROTO_IP, IP_TOS, IPTOS_CLASS_CS6) < 0)
 		return -1;
-	if (router->mode == CONF_VRRP_UNICAST)
-		return bind(fd, &netif->source.sa, addr_len(&netif->source));
-	return join_group(fd, router->interface, netif);
+	return bind(fd, &netif->source.sa, addr_len(&netif->source));
 }
 
 /* A packet that is dropped on its way out is reported only with IP_RECVERR, which also lets any
@@ -67,7 +75,7 @@ static int send_checked(int fd, const struct msghdr *msg)
 
 /* The source is named with each packet: the kernel would otherwise choose one by its own rules,
  * and might choose a VIP. */
-int vrrp_ip4_send(const struct vrrp_socket *sock, const void *data, size_t len)
+int vrrp_ip4_send(int fd, const struct vrrp_socket *sock, const void *data, size_t len)
 {
 	union {
 		struct cmsghdr align;
@@ -89,7 +97,7 @@ int vrrp_ip4_send(const struct vrrp_socket *sock, const void *data, size_t len)
 	cmsg->cmsg_type = IP_PKTINFO;
 	cmsg->cmsg_len = CMSG_LEN(sizeof(info));
 	memcpy(CMSG_DATA(cmsg), &info, sizeof(info));
-	return send_checked(sock->fd, &msg);
+	return send_checked(fd, &msg);
 }
 
 int vrrp_ip4_recv(int fd, uint8_t buf[VRRP_RECV_MAX], struct vrrp_received *out)

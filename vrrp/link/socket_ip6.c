@@ -7,9 +7,12 @@
 #include "conf/conf.h"
 #include "vrrp/link/socket_ip.h"
 
-/* Linux has it since 4.20, the C library's headers of Debian 12 have not. */
+/* Linux has them since 4.20, the C library's headers of Debian 12 have not. */
 #ifndef IPV6_MULTICAST_ALL
 #define IPV6_MULTICAST_ALL 29
+#endif
+#ifndef IPV6_FREEBIND
+#define IPV6_FREEBIND 78
 #endif
 
 /* Lets through what names our VRID. The filter sees the message: its IP header is gone. */
@@ -25,37 +28,47 @@ static int attach_filter(int fd, uint8_t vrid)
 	return setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof(program));
 }
 
-static int join_group(int fd, const char *interface, const struct vrrp_netif *netif)
+/* The source is an address of the interface below, if it is that of a virtual MAC: FREEBIND. */
+int vrrp_ip6_speak(int fd, int ifindex)
+{
+	if (vrrp_set_int(fd, SOL_SOCKET, SO_BINDTOIFINDEX, ifindex) < 0 ||
+	    vrrp_set_int(fd, IPPROTO_IPV6, IPV6_FREEBIND, 1) < 0 ||
+	    vrrp_set_int(fd, IPPROTO_IPV6, IPV6_MULTICAST_HOPS, VRRP_TTL) < 0 ||
+	    vrrp_set_int(fd, IPPROTO_IPV6, IPV6_MULTICAST_LOOP, 0) < 0 ||
+	    vrrp_set_int(fd, IPPROTO_IPV6, IPV6_TCLASS, IPTOS_CLASS_CS6) < 0)
+		return -1;
+	return 0;
+}
+
+static int join_group(int fd, const struct vrrp_netif *netif)
 {
 	struct ipv6_mreq group = {
 	    .ipv6mr_multiaddr = vrrp_group(AF_INET6).in6.sin6_addr,
 	    .ipv6mr_interface = (unsigned)netif->ifindex,
 	};
-	if (setsockopt(
-		fd, SOL_SOCKET, SO_BINDTODEVICE, interface, (socklen_t)strlen(interface) + 1) < 0 ||
+	if (vrrp_ip6_speak(fd, netif->ifindex) < 0 ||
 	    setsockopt(fd, IPPROTO_IPV6, IPV6_ADD_MEMBERSHIP, &group, sizeof(group)) < 0 ||
-	    vrrp_set_int(fd, IPPROTO_IPV6, IPV6_MULTICAST_HOPS, VRRP_TTL) < 0 ||
-	    vrrp_set_int(fd, IPPROTO_IPV6, IPV6_MULTICAST_LOOP, 0) < 0 ||
 	    vrrp_set_int(fd, IPPROTO_IPV6, IPV6_MULTICAST_ALL, 0) < 0)
 		return -1;
 	return 0;
 }
 
-int vrrp_ip6_set_up(int fd, const struct ipc_router *router, const struct vrrp_netif *netif)
+int vrrp_ip6_listen(int fd, const struct ipc_router *router, const struct vrrp_netif *netif)
 {
 	if (attach_filter(fd, router->vrid) < 0 ||
-	    vrrp_set_int(fd, IPPROTO_IPV6, IPV6_UNICAST_HOPS, VRRP_TTL) < 0 ||
-	    vrrp_set_int(fd, IPPROTO_IPV6, IPV6_TCLASS, IPTOS_CLASS_CS6) < 0 ||
 	    vrrp_set_int(fd, IPPROTO_IPV6, IPV6_RECVHOPLIMIT, 1) < 0 ||
 	    vrrp_set_int(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, 1) < 0)
 		return -1;
-	if (router->mode == CONF_VRRP_UNICAST)
-		return bind(fd, &netif->source.sa, addr_len(&netif->source));
-	return join_group(fd, router->interface, netif);
+	if (router->mode != CONF_VRRP_UNICAST)
+		return join_group(fd, netif);
+	if (vrrp_set_int(fd, IPPROTO_IPV6, IPV6_UNICAST_HOPS, VRRP_TTL) < 0 ||
+	    vrrp_set_int(fd, IPPROTO_IPV6, IPV6_TCLASS, IPTOS_CLASS_CS6) < 0)
+		return -1;
+	return bind(fd, &netif->source.sa, addr_len(&netif->source));
 }
 
 /* The source is named, as over IPv4. A drop is reported without being asked for. */
-int vrrp_ip6_send(const struct vrrp_socket *sock, const void *data, size_t len)
+int vrrp_ip6_send(int fd, const struct vrrp_socket *sock, const void *data, size_t len)
 {
 	union {
 		struct cmsghdr align;
@@ -71,16 +84,13 @@ int vrrp_ip6_send(const struct vrrp_socket *sock, const void *data, size_t len)
 	    .msg_control = control.bytes,
 	    .msg_controllen = sizeof(control.bytes),
 	};
-	struct in6_pktinfo info = {
-	    .ipi6_addr = sock->source.in6.sin6_addr,
-	    .ipi6_ifindex = sock->destination.in6.sin6_scope_id,
-	};
+	struct in6_pktinfo info = {.ipi6_addr = sock->source.in6.sin6_addr};
 	struct cmsghdr *cmsg = CMSG_FIRSTHDR(&msg);
 	cmsg->cmsg_level = IPPROTO_IPV6;
 	cmsg->cmsg_type = IPV6_PKTINFO;
 	cmsg->cmsg_len = CMSG_LEN(sizeof(info));
 	memcpy(CMSG_DATA(cmsg), &info, sizeof(info));
-	return sendmsg(sock->fd, &msg, MSG_NOSIGNAL) < 0 ? -errno : 0;
+	return sendmsg(fd, &msg, MSG_NOSIGNAL) < 0 ? -errno : 0;
 }
 
 /* What the IP header said comes beside the message. A packet without it is not judged. */

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Who answers for an address? Asks everybody every 10 ms, by ARP or (IPv6) neighbour discovery,
 until its standard input ends, then prints {"asked": [[time, [mac, ...]], ...],
-"announced": [[time, mac], ...]}.
+"announced": [[time, mac], ...]}, a MAC for each answer.
 
 An answer carries no number, so each request names another asker: the answer is addressed to it.
 Twenty names in turn tell requests of the last 200 ms apart."""
@@ -108,7 +108,7 @@ def main():
             mac, asker = heard
             if asker is None:
                 announced.append([time.monotonic(), text(mac)])
-            elif asker in latest and text(mac) not in latest[asker][1]:
+            elif asker in latest:
                 latest[asker][1].append(text(mac))
         elif sys.stdin in ready:
             break

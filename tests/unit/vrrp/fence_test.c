@@ -218,6 +218,21 @@ static void vrrp2_has_other_adverts_and_no_claims(void)
 	CU_ASSERT_PTR_NULL(strstr(text, "0x3e"));
 }
 
+/* 38: nothing reaches a Backup by the virtual MAC, and nothing of it leaves but adverts. */
+static void t38_the_virtual_mac_is_fenced(void)
+{
+	static const uint8_t mac[6] = {0, 0, 0x5e, 0, 1, 51};
+	char text[VRRP_FENCE_TEXT_MAX];
+	struct vrrp_fence fence = example();
+	fence.virtual_mac = mac;
+	CU_ASSERT_FATAL(vrrp_fence_text(&fence, VRRP_FENCE_FRESH, text, NULL) > 0);
+	const char *in = strstr(text, "\t\t@ll,0,48 0x00005e000133 meta iiftype != @lease drop\n");
+	const char *adverts = strstr(text, "goto vrrp_out");
+	const char *out =
+	    strstr(text, "\t\t@ll,48,48 0x00005e000133 meta oiftype != @lease drop\n");
+	CU_ASSERT(in && adverts && out && in < adverts && adverts < out);
+}
+
 /* 68: a packet with a lower TTL is no sign of life. */
 static void t68_the_ttl_window_counts_for_the_kernel_too(void)
 {
@@ -286,5 +301,5 @@ UNIT_MAIN("vrrp/fence", UNIT(golden_rules_are_written), UNIT(a_change_keeps_the_
     UNIT(it_stands_on_the_way_of_the_adverts_too), UNIT(sixteen_addresses_fit),
     UNIT(names_that_nftables_cannot_write_are_refused), UNIT(families_have_tables_of_their_own),
     UNIT(ipv6_has_neighbour_discovery), UNIT(vrrp2_has_other_adverts_and_no_claims),
-    UNIT(t68_the_ttl_window_counts_for_the_kernel_too), UNIT(times_keep_the_inequalities),
-    UNIT(token_is_a_frame_to_ourselves))
+    UNIT(t38_the_virtual_mac_is_fenced), UNIT(t68_the_ttl_window_counts_for_the_kernel_too),
+    UNIT(times_keep_the_inequalities), UNIT(token_is_a_frame_to_ourselves))

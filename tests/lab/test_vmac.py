@@ -1,0 +1,146 @@
+"""The virtual MAC, by the numbers of the conformance list in vrrp/README.md."""
+import time
+
+import forge
+import testing
+from lab import LINK_LOCAL6, SLACK, VIP, VIP6, ArpWatch, Prober, add_ipv6, address, pair_config, run
+from lab import wait_until
+from test_lease import ASK_MS, JIFFIES_MS, LEASE_MS
+from testing import TestLab
+
+MAC4, MAC6 = "00:00:5e:00:01:33", "00:00:5e:00:02:33"
+ANSWERS = (f"(arp.opcode == 2 && arp.src.proto_ipv4 == {VIP})"
+           f" || (icmpv6.type == 136 && icmpv6.nd.na.target_address == {VIP6})")
+
+
+def macvlans(lab, role):
+    text = run("ip", "-n", lab.name(role), "-o", "link", "show", "type", "macvlan")
+    return sorted(line.split()[1].split("@")[0].rsplit("-", 1)[0] for line in text.splitlines())
+
+
+def answered_twice(watch):
+    """Both nodes have the same MAC: only the number of answers tells."""
+    return [round(t, 3) for t, macs in watch.asked if len(macs) > 1]
+
+
+def no_ports(lab, role):
+    """How many datagrams came for a port where nobody listens."""
+    rows = [line.split() for line in lab.run_in(role, "cat", "/proc/net/snmp").splitlines()
+            if line.startswith("Udp:")]
+    return int(dict(zip(*rows))["NoPorts"])
+
+
+def takes_frames(lab, role):
+    """Does the node accept a packet for its own address in a frame for the virtual MAC?"""
+    def knock(mac):
+        forge.send(lab, "switch", role, forge.frame(
+            mac, lab.mac("client"), forge.IPV4,
+            forge.datagram(address("client"), address(role), 9)))
+    before = no_ports(lab, role)
+    knock(MAC4)
+    knock(lab.mac(role))  # arrives in any case, and later
+    wait_until(lambda: no_ports(lab, role) > before, 5, "a datagram arrives")
+    return no_ports(lab, role) - before == 2
+
+
+def test_virtual_mac_missing(checks):
+    """An interface that cannot carry another one: said, and the rest works."""
+    config = pair_config("node1")
+    config["virtual_routers"]["front"]["virtual_mac"] = True
+    with TestLab() as lab:
+        # One that has its carrier's all frames leaves none to another MAC.
+        lab.ip_batch(lab.name("node1"), [
+            "addr flush dev eth0", "link set eth0 down", "link set eth0 name wire",
+            "link set wire up",
+            "link add eth0 link wire type macvlan mode passthru",
+            f"addr add {address('node1')}/24 dev eth0", "link set eth0 up"])
+        first, _ = lab.start_pair("node1", config)
+        reason = first.status()["virtual_routers"]["front"]["reason"]
+        checks.note("reason", reason)
+        checks.true("the state says so", "NO VIRTUAL MAC" in reason)
+        checks.true("the log warns", "warn" in first.log() and "NO VIRTUAL MAC" in first.log())
+        watch, prober = ArpWatch(lab), Prober(lab)
+        prober.wait_ok(50)
+        checks.equal("failed requests", prober.stop().failures_text(), "none")
+        checks.equal("who has it", {m for _, macs in watch.stop().asked for m in macs},
+                     {lab.owner_mac(first)})
+
+
+def test_virtual_mac(checks):
+    """5, 35, 36, 37, 38, 49, 52, 53, and the lease: there is one place where the MAC answers."""
+    config = add_ipv6(pair_config("node1"))
+    for router in config["virtual_routers"].values():
+        router["virtual_mac"] = True
+    with TestLab(ipv6=True) as lab:
+        ports = [lab.capture(f"{name}.pcapng", interface=name, only="inbound")
+                 for name in lab.nodes]
+        first, second = lab.start_pair("node1", config)
+        for node, state in ((first, "active"), (second, "backup")):
+            node.wait(lambda node=node, state=state: node.state("front6") == state, 5, state)
+            checks.equal(f"interfaces of {node.name}", macvlans(lab, node.name),
+                         ["yv4-51", "yv6-51"])
+        checks.equal("38: frames for the virtual MAC are taken by the Active, the Backup",
+                     [takes_frames(lab, node.name) for node in (first, second)], [True, False])
+
+        checks.section("everything is killed")
+        watches = [ArpWatch(lab, vip) for vip in (VIP, VIP6)]
+        probers = [Prober(lab), Prober(lab, host=VIP6)]
+        for prober in probers:
+            prober.wait_ok(100)
+        struck, wall = first.kill_all(), time.time()
+        second.wait_state("active")
+        for prober in probers:
+            prober.wait_ok(250)
+        for watch, mac in zip(watches, (MAC4, MAC6)):
+            watch.stop()
+            checks.equal("questions answered twice", answered_twice(watch), [])
+            checks.equal("52, 53: who has it", {m for _, macs in watch.asked for m in macs}, {mac})
+            checks.equal("49: who announced it", {m for _, m in watch.announced}, {mac})
+        for prober in probers:
+            checks.at_most("outage, ms", 1000 * prober.stop().outage(struck)[0], 340, 3 * SLACK)
+
+        checks.section("back, and handed over")
+        first.start()
+        first.wait_state("backup", 10)
+        first.wait(lambda: first.state("front6") == "backup", 5, "backup")
+        checks.equal("interfaces", macvlans(lab, first.name), ["yv4-51", "yv6-51"])
+        second.sigterm()
+        second.wait_exit()
+        first.wait_state("active")
+        checks.equal("interfaces of who went", macvlans(lab, second.name), [])
+        first.wait(lambda: first.state("front6") == "active", 5, "active")
+        first.kill("yoke-vrrp")
+        first.wait(lambda: "yoke-vrrp: restarted" in first.log(), 5, "another yoke-vrrp")
+        first.wait_state("active")
+        checks.true("a goodbye", "resigned for yoke-vrrp" in first.log())
+        for port in ports:
+            port.stop()
+        on_the_wire(checks, lab, ports, wall)
+
+
+def on_the_wire(checks, lab, ports, wall):
+    checks.section("what came out of each node")
+    one, two = ports
+    for mac, kind, source in ((MAC4, "ip", address("node1")), (MAC6, "ipv6", None)):
+        source = source or lab.link_local("node1")
+        rows = one.fields(f"vrrp.type == 1 && {kind}.src == {source}", "eth.src", "vrrp.prio")
+        checks.equal("5: adverts come from", {row[0] for row in rows}, {mac})
+        checks.equal("priorities", sorted({row[1] for row in rows}), ["0", "200"])
+        rows = two.fields(f"eth.src == {mac} && frame.time_epoch < {wall}", "frame.number")
+        checks.equal("36, 37: frames of the Backup from the virtual MAC", rows, [])
+        first = one.fields(f"eth.src == {mac}", "vrrp.type")[0]
+        checks.equal("35: the first frame from it is an advert", first, ["1"])
+    rows = one.fields(f"({ANSWERS}) && frame.time_epoch > {wall}", "frame.time_epoch")
+    dead = [1000 * (float(row[0]) - wall) for row in rows if float(row[0]) < wall + 1]
+    checks.at_most("last answer of the dead node, ms", max(dead, default=0.0),
+                   LEASE_MS["100ms"] + JIFFIES_MS + ASK_MS * SLACK)
+    rows = one.fields("icmpv6.type == 136 && icmpv6.nd.na.flag.s == 1 && "
+                      f"icmpv6.nd.na.target_address == {VIP6}", "icmpv6.nd.na.flag.r")
+    checks.equal("53: R flag of answers", {row[0] for row in rows}, {"1"})
+    rows = one.fields("icmpv6.type == 136 && icmpv6.nd.na.target_address == "
+                      f"{LINK_LOCAL6} && ipv6.dst == ff02::1", "icmpv6.opt.linkaddr")
+    checks.equal("49: announced at", {row[0] for row in rows}, {MAC6})
+
+
+if __name__ == "__main__":
+    testing.main(globals())
