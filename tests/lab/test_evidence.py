@@ -1,5 +1,6 @@
 """The heartbeat is not the only evidence: adverts are lost, but the nodes know better by replication.
 One holder and no move, an alarm; and what happens when that path is lost, too."""
+import signal
 import time
 
 import testing
@@ -8,6 +9,7 @@ from testing import TestLab
 
 VRRP = "ip protocol 112"
 QUIET_S = 14.0
+SPARE = "192.0.2.19"
 
 
 def holders(lab):
@@ -190,6 +192,48 @@ def test_replication_returns(checks):
             checks.equal("who has the last word", said[-1][1] if said else None,
                          lab.mac(active.name))
             checks.equal("states", (active.state(), backup.state()), ("active", "backup"))
+
+
+def test_stopped_vrrp_is_no_evidence(checks):
+    """The proxy of the Active lives and is connected, but its yoke-vrrp is stopped: nobody says that
+    the lease is alive, and the peer takes over as soon as without replication."""
+    for primary in NODES:
+        checks.section(f"primary {primary}")
+        with TestLab() as lab:
+            active, backup = lab.start_pair(primary)
+            watch = ArpWatch(lab)
+            struck = active.kill("yoke-vrrp", signal.SIGSTOP)
+            taken = backup.wait_state("active")
+            checks.at_most("takeover, ms", 1000 * (taken - struck), 400, 3 * SLACK)
+            reason = backup.transitions()[-1]["reason"]
+            checks.note("reason", reason)
+            checks.true("by the timer alone", "no advert" in reason
+                        and "replication" not in reason)
+            checks.equal("an alarm", backup.events("adverts of front"), [])
+            active.wait(lambda: active.state() == "backup", 10, "a new yoke-vrrp is Backup")
+            checks.equal("ARP requests that two answered, until s",
+                         watch.stop().last_double(struck), 0.0)
+
+
+def test_removed_by_reload(checks):
+    """A reload that takes the virtual router away hands it over, by replication as well."""
+    config = pair_config("node1")
+    config["virtual_routers"]["other"] = dict(
+        config["virtual_routers"]["front"], vrid=52, addresses=[f"{SPARE}/24"])
+    with TestLab() as lab:
+        active, backup = lab.start_pair("node1", config)
+        active.wait(lambda: active.state("other") == "active", 5, "the second router is Active")
+        lab.drop(active.name, VRRP + " @th,8,8 52 @th,16,8 0")  # its priority 0 is lost
+        del config["virtual_routers"]["other"]
+        active.write_config(config)
+        asked = time.monotonic()
+        active.ctl("reload")
+        backup.wait(lambda: backup.state("other") == "active", 5, "the peer has it")
+        checks.note("until the peer has it, ms", 1000 * (time.monotonic() - asked))
+        reason = [e["reason"] for e in backup.transitions()
+                  if e["object"].endswith("other")][-1]
+        checks.equal("reason", reason, "the peer resigned, by the replication channel")
+        checks.equal("the other router stays", active.state(), "active")
 
 
 def watch_answers(lab):

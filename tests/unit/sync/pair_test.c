@@ -16,6 +16,8 @@
 
 #define DEADLINE_US (20 * US_PER_SEC)
 #define HOUR_US     (3600 * US_PER_SEC)
+/* About the patience of a Backup at adverts of 100 ms; a few milliseconds on a quiet machine. */
+#define QUESTION_LIMIT_US (300 * US_PER_MS)
 
 /* Something happened: conditions are looked at again. */
 static pthread_mutex_t news_lock = PTHREAD_MUTEX_INITIALIZER;
@@ -194,8 +196,9 @@ struct node {
 	struct session_table *table;
 	struct journal *journal;
 	struct sync *sync;
-	_Atomic int health; /* of target 7, as told by the peer */
-	uint8_t own_health; /* of target 7, for snapshots */
+	_Atomic int health;                   /* of target 7, as told by the peer */
+	uint8_t own_health;                   /* of target 7, for snapshots */
+	_Atomic uint64_t answers, slowest_us; /* to our questions */
 };
 
 struct pair {
@@ -219,6 +222,33 @@ static void snapshot_targets(void *arg, void (*emit)(void *, const struct record
 	record.health.target_id = 7;
 	record.health.health = node->own_health;
 	emit(emit_arg, &record);
+}
+
+static void ask(struct node *node)
+{
+	struct sync_message question = {.kind = SYNC_QUESTION};
+	strcpy(question.router.name, "front");
+	question.router.vrid = 51;
+	question.router.stamp = clock_us();
+	sync_say(node->sync, &question, false);
+}
+
+/* A question is answered at once, and an answer is followed by the next question. */
+static void on_said(void *arg, const struct sync_message *message)
+{
+	struct node *node = arg;
+	if (message->kind == SYNC_QUESTION) {
+		struct sync_message answer = *message;
+		answer.kind = SYNC_EVIDENCE;
+		answer.router.source_len = 4;
+		sync_say(node->sync, &answer, false);
+	} else if (message->kind == SYNC_EVIDENCE) {
+		uint64_t took_us = clock_us() - message->router.stamp;
+		if (took_us > node->slowest_us)
+			node->slowest_us = took_us;
+		node->answers++;
+		ask(node);
+	}
 }
 
 static void node_init(struct node *node, size_t journal_size)
@@ -249,7 +279,7 @@ static void node_start(
 	    .config_hash = 11,
 	    .table = node->table,
 	    .journal = node->journal,
-	    .callbacks = {on_record, ring, snapshot_targets, .arg = node},
+	    .callbacks = {on_record, ring, snapshot_targets, .on_said = on_said, .arg = node},
 	};
 	memset(config.key, 0, sizeof(config.key));
 	memcpy(config.key, key, strlen(key));
@@ -369,6 +399,36 @@ static void snapshot_records_and_a_switch(void)
 	sync_set_config_hash(pair.alpha.sync, 12);
 	AWAIT(!status_of(&pair.beta).config_equal && !status_of(&pair.alpha).config_equal);
 	pair_stop(&pair);
+}
+
+/* While a million sessions are on their way the peer is asked and answers, again and again, over
+ * the same connection. */
+static void questions_overtake_a_snapshot(void)
+{
+	struct pair pair;
+	memset(&pair, 0, sizeof(pair));
+	node_init(&pair.alpha, 1024);
+	node_init(&pair.beta, 1024);
+	for (unsigned key = 0; key < 1000000; key++) {
+		struct session session = make_session(key, key + 1);
+		session_table_upsert(pair.alpha.table, &session, clock_us());
+	}
+	int listen_fd = listen_somewhere(&pair.port);
+	node_start(&pair.beta, false, 1, listen_fd, "secret");
+	node_start(&pair.alpha, true, pair.port, -1, "secret"); /* without a relay and its queues */
+	AWAIT(reason_has(&pair.alpha, "neither node is Active"));
+	sync_set_active(pair.alpha.sync, true);
+	AWAIT(status_of(&pair.beta).state == SYNC_SNAPSHOT && status_of(&pair.beta).peer_active);
+	ask(&pair.beta);
+	AWAIT(in_sync(&pair.alpha));
+	uint64_t answers = pair.beta.answers, slowest_us = pair.beta.slowest_us;
+	printf("  %llu answers during the snapshot, the slowest after %llu us; %s\n",
+	    (unsigned long long)answers, (unsigned long long)slowest_us,
+	    status_of(&pair.alpha).reason);
+	CU_ASSERT(answers > 10);
+	CU_ASSERT(slowest_us < QUESTION_LIMIT_US);
+	node_fini(&pair.alpha);
+	node_fini(&pair.beta);
 }
 
 /* Records that were appended before the hand-over arrive before it. */
@@ -605,7 +665,8 @@ static void acknowledged_latency(void)
 	pair_stop(&pair);
 }
 
-UNIT_MAIN("sync/pair", UNIT(snapshot_records_and_a_switch), UNIT(a_hand_over_loses_nothing),
-    UNIT(a_cut_is_resumed), UNIT(silence_is_noticed), UNIT(a_wrong_key_gets_nothing),
-    UNIT(strangers_do_no_harm), UNIT(a_new_connection_replaces_the_old_one), UNIT(goodbye_is_told),
+UNIT_MAIN("sync/pair", UNIT(snapshot_records_and_a_switch), UNIT(questions_overtake_a_snapshot),
+    UNIT(a_hand_over_loses_nothing), UNIT(a_cut_is_resumed), UNIT(silence_is_noticed),
+    UNIT(a_wrong_key_gets_nothing), UNIT(strangers_do_no_harm),
+    UNIT(a_new_connection_replaces_the_old_one), UNIT(goodbye_is_told),
     UNIT(workers_write_at_full_speed), UNIT(resets_under_full_speed), UNIT(acknowledged_latency))
