@@ -33,7 +33,7 @@
 #define OUT_SOFT   (32U * 1024) /* no new message is made above it */
 #define OUT_SIZE   (OUT_SOFT + 128U * 1024)
 #define UNSENT_MAX (32 * 1024)
-#define UNREAD_MAX (256 * 1024)
+#define UNREAD_MAX (128 * 1024)
 /* Bytes moved in one event before other events get their turn. */
 #define BUDGET (256U * 1024)
 
@@ -398,6 +398,8 @@ static void serve(struct channel *channel, bool read)
 	if (stream_greeted(channel->stream))
 		channel->dial_delay_us = DIAL_MIN_US;
 	link_watch(&channel->current, EV_READ | (want_write ? EV_WRITE : 0));
+	if (stream_busy(channel->stream))
+		ev_feed_event(channel->loop, &channel->current.io, EV_READ);
 	channel->on_change(channel->arg);
 }
 

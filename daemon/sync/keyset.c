@@ -30,9 +30,8 @@ static size_t find(const uint64_t *slots, size_t n_slots, uint64_t hash)
 	return at;
 }
 
-static bool grow(struct keyset *set)
+static bool resize(struct keyset *set, size_t n_slots)
 {
-	size_t n_slots = set->n_slots ? set->n_slots * 2 : SLOTS_MIN;
 	uint64_t *slots = calloc(n_slots, sizeof(*slots));
 	if (!slots)
 		return false;
@@ -46,12 +45,27 @@ static bool grow(struct keyset *set)
 	return true;
 }
 
+static bool crowded(uint64_t count, size_t n_slots)
+{
+	return count * 4 >= n_slots * 3;
+}
+
+void keyset_reserve(struct keyset *set, uint64_t count)
+{
+	size_t n_slots = SLOTS_MIN;
+	while (crowded(count < set->limit ? count : set->limit, n_slots))
+		n_slots *= 2;
+	if (n_slots > set->n_slots)
+		resize(set, n_slots);
+}
+
 void keyset_add(struct keyset *set, uint64_t hash)
 {
 	if (set->overflown || keyset_has(set, hash))
 		return;
-	bool crowded = set->count * 4 >= set->n_slots * 3;
-	if (set->count >= set->limit || (crowded && !grow(set))) {
+	size_t n_slots = set->n_slots ? set->n_slots * 2 : SLOTS_MIN;
+	if (set->count >= set->limit ||
+	    (crowded(set->count, set->n_slots) && !resize(set, n_slots))) {
 		set->overflown = true;
 		return;
 	}

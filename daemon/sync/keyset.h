@@ -17,5 +17,7 @@ struct keyset {
 void keyset_init(struct keyset *set, size_t limit);
 /* Empties it, gives the memory back. */
 void keyset_fini(struct keyset *set);
+/* So many members are to be expected: a hint, so that it need not grow while it is filled. */
+void keyset_reserve(struct keyset *set, uint64_t count);
 void keyset_add(struct keyset *set, uint64_t hash);
 bool keyset_has(const struct keyset *set, uint64_t hash);

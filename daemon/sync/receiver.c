@@ -10,6 +10,9 @@
 #include "daemon/base/hash.h"
 #include "daemon/sync/stream_internal.h"
 
+/* Entries looked at in one go of a sweep, so that messages need not wait for it. */
+#define SWEEP_CHUNK 2048
+
 /* Digests that differ so often in a row, a second apart, are no matter of timing any more. */
 #define MISMATCHES_MAX 3
 
@@ -54,7 +57,7 @@ static void take_session(struct stream *stream, const struct record *record, uin
 		return;
 	}
 	session_table_upsert(stream->table, &session, now_us);
-	if (receiver->phase == RECEIVE_SNAPSHOT)
+	if (receiver->phase == RECEIVE_SNAPSHOT || receiver->phase == RECEIVE_SWEEP)
 		keyset_add(&receiver->mentioned, key_hash(stream, &session.key));
 }
 
@@ -78,6 +81,7 @@ static void take_begin(struct stream *stream, const struct sync_message *message
 	struct receiver *receiver = &stream->receiver;
 	receiver_reset(stream);
 	receiver->phase = RECEIVE_SNAPSHOT;
+	keyset_reserve(&receiver->mentioned, stream->peer.entries);
 	receiver->complete = false;
 	receiver->have = (struct sync_position){
 	    stream->peer.instance, message->mark.epoch, message->mark.sequence};
@@ -133,32 +137,31 @@ static int take_batch(
 	return 0;
 }
 
-/* Removes what the snapshot has not mentioned. */
-static uint64_t sweep(struct stream *stream, uint64_t now_us)
-{
-	struct session chunk[64];
-	uint64_t cursor = 0, removed = 0;
-	size_t n;
-	if (stream->receiver.mentioned.overflown)
-		return 0; /* cannot tell: keep all, they expire by themselves */
-	while ((n = session_table_scan(stream->table, &cursor, now_us, chunk, 64)) > 0) {
-		for (size_t i = 0; i < n; i++) {
-			const struct session_key *key = &chunk[i].key;
-			if (!keyset_has(&stream->receiver.mentioned, key_hash(stream, key)))
-				removed += session_table_delete(stream->table, key);
-		}
-	}
-	return removed;
-}
-
-static int take_end(
-    struct stream *stream, const struct sync_message *message, uint64_t now_us, struct err *err)
+/* True when all has been looked at. */
+static bool sweep_chunk(struct stream *stream, uint64_t now_us)
 {
 	struct receiver *receiver = &stream->receiver;
-	if (receiver->phase != RECEIVE_SNAPSHOT || receiver->have.epoch != message->mark.epoch ||
-	    receiver->have.sequence != message->mark.sequence)
-		return err_set(err, -EPROTO, "the end of a snapshot at the wrong place");
-	uint64_t removed = sweep(stream, now_us);
+	struct session chunk[64];
+	if (receiver->mentioned.overflown)
+		return true; /* cannot tell: keep all, they expire by themselves */
+	for (size_t seen = 0, n; seen < SWEEP_CHUNK; seen += n) {
+		n = session_table_scan(stream->table, &receiver->sweep_cursor, now_us, chunk, 64);
+		if (n == 0)
+			return true;
+		for (size_t i = 0; i < n; i++) {
+			const struct session_key *key = &chunk[i].key;
+			if (!keyset_has(&receiver->mentioned, key_hash(stream, key)))
+				receiver->removed += session_table_delete(stream->table, key);
+		}
+	}
+	return false;
+}
+
+void receiver_sweep(struct stream *stream, uint64_t now_us)
+{
+	struct receiver *receiver = &stream->receiver;
+	if (receiver->phase != RECEIVE_SWEEP || !sweep_chunk(stream, now_us))
+		return;
 	keyset_fini(&receiver->mentioned);
 	receiver->phase = RECEIVE_STREAM;
 	receiver->complete = true;
@@ -169,7 +172,17 @@ static int take_end(
 	    stream->peer_name, (unsigned long long)receiver->sessions,
 	    (unsigned long long)receiver->targets,
 	    (unsigned long long)((now_us - receiver->started_us) / US_PER_MS),
-	    (unsigned long long)removed);
+	    (unsigned long long)receiver->removed);
+}
+
+static int take_end(struct stream *stream, const struct sync_message *message, struct err *err)
+{
+	struct receiver *receiver = &stream->receiver;
+	if (receiver->phase != RECEIVE_SNAPSHOT || receiver->have.epoch != message->mark.epoch ||
+	    receiver->have.sequence != message->mark.sequence)
+		return err_set(err, -EPROTO, "the end of a snapshot at the wrong place");
+	receiver->phase = RECEIVE_SWEEP;
+	receiver->sweep_cursor = receiver->removed = 0;
 	return 0;
 }
 
@@ -193,7 +206,7 @@ int receiver_take(
 	case SYNC_SNAPSHOT_BEGIN: take_begin(stream, message, now_us); break;
 	case SYNC_RESUME: result = take_resume(stream, message, err); break;
 	case SYNC_BATCH: result = take_batch(stream, message, now_us, err); break;
-	default: result = take_end(stream, message, now_us, err); break;
+	default: result = take_end(stream, message, err); break;
 	}
 	update_behind(stream, now_us);
 	return result;

@@ -206,6 +206,7 @@ static void receive_heartbeat(
 	uint64_t epoch_before = stream->epoch_seen;
 	stream->peer.active = message->heartbeat.active;
 	stream->peer.config_hash = message->heartbeat.config_hash;
+	stream->peer.entries = message->heartbeat.entries;
 	stream->peer.verdict = message->heartbeat.verdict;
 	stream_see_epoch(stream, message->heartbeat.epoch);
 	if (stream->peer.active) {
@@ -342,6 +343,7 @@ bool stream_produce(struct stream *stream, uint64_t now_us, struct sync_message 
 		return false;
 	if (urgent_take(stream->urgent, out))
 		return true;
+	receiver_sweep(stream, now_us);
 	if (stream->heartbeat_due) {
 		stream->heartbeat_due = false;
 		stream->next_heartbeat_us = now_us + STREAM_HEARTBEAT_US;
@@ -360,6 +362,11 @@ bool stream_produce(struct stream *stream, uint64_t now_us, struct sync_message 
 	if (stream->active)
 		sender_mark(stream, now_us);
 	return sender_produce(stream, now_us, out);
+}
+
+bool stream_busy(const struct stream *stream)
+{
+	return stream->receiver.phase == RECEIVE_SWEEP;
 }
 
 int stream_tick(struct stream *stream, uint64_t now_us, struct err *err)

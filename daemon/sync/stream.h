@@ -60,6 +60,8 @@ int stream_receive(
 /* The next message to send, if there is one. What it points at lives until the next call. Call it
  * when what arrived has been received: acknowledgements then cover all of it. */
 bool stream_produce(struct stream *stream, uint64_t now_us, struct sync_message *out);
+/* There is work left although nothing is to be sent: call stream_produce again soon. */
+bool stream_busy(const struct stream *stream);
 /* Every 50 ms or so. 0, or -ETIMEDOUT with a text: the peer is silent, disconnect. */
 int stream_tick(struct stream *stream, uint64_t now_us, struct err *err);
 

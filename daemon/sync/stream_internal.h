@@ -41,7 +41,12 @@ struct sender {
 	struct session scanned[STREAM_CHUNK];
 };
 
-enum receive_phase { RECEIVE_IDLE, RECEIVE_SNAPSHOT, RECEIVE_STREAM };
+enum receive_phase {
+	RECEIVE_IDLE,
+	RECEIVE_SNAPSHOT,
+	RECEIVE_SWEEP, /* what the snapshot has not mentioned goes, piece by piece */
+	RECEIVE_STREAM
+};
 
 struct receiver {
 	enum receive_phase phase;
@@ -51,6 +56,7 @@ struct receiver {
 	bool complete;
 	struct keyset mentioned; /* by the snapshot under way */
 	uint64_t started_us, sessions, targets;
+	uint64_t sweep_cursor, removed;
 	uint64_t peer_last;       /* the last record that exists, as the peer said */
 	uint64_t behind_since_us; /* 0: not behind */
 	enum sync_verdict verdict;
@@ -73,7 +79,7 @@ struct stream {
 	bool hello_due, heartbeat_due, ack_due;
 	uint64_t last_heard_us, last_tick_us, next_heartbeat_us, next_digest_us;
 	struct {
-		uint64_t instance, config_hash;
+		uint64_t instance, config_hash, entries;
 		bool active;
 		struct sync_position have; /* as of its Hello, until used or outdated */
 		enum sync_verdict verdict;
@@ -114,6 +120,8 @@ void receiver_reset(struct stream *stream);
 /* RESUME, SNAPSHOT_BEGIN, BATCH, SNAPSHOT_END. */
 int receiver_take(
     struct stream *stream, const struct sync_message *message, uint64_t now_us, struct err *err);
+/* The next piece of a sweep, if one is under way. */
+void receiver_sweep(struct stream *stream, uint64_t now_us);
 /* The peer, which is Active, says how far it is and what its table looks like. */
 void receiver_on_heartbeat(
     struct stream *stream, const struct sync_message *heartbeat, uint64_t now_us);

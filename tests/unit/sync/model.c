@@ -214,6 +214,7 @@ void model_settle(struct model *model)
 				busy = true;
 			while (model_deliver(model, 1 - i))
 				busy = true;
+			busy |= stream_busy(model->node[i].stream);
 		}
 	}
 }

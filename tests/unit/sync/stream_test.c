@@ -64,6 +64,41 @@ static void snapshot_then_records(void)
 	model_fini(&model);
 }
 
+/* What a snapshot has not mentioned goes in pieces; what happens meanwhile stays, and the node is
+ * in sync when all is done. */
+static void old_sessions_go_piece_by_piece(void)
+{
+	struct model model;
+	model_init(&model, 64);
+	for (unsigned key = 0; key < 10000; key++)
+		model_session(&model, 1, 100 + key, 9, LONG);
+	for (unsigned key = 0; key < 10; key++)
+		model_session(&model, 0, key, key + 1, LONG);
+	model_set_active(&model, 0, true);
+	model_connect(&model);
+	for (int i = 0; i < 2; i++)
+		CU_ASSERT(model_send(&model, i) && model_deliver(&model, 1 - i));
+	while (model_send(&model, 0))
+		CU_ASSERT(model_deliver(&model, 1));
+	model_session(&model, 0, 200, 5, LONG);
+	CU_ASSERT(model_send(&model, 0) && model_deliver(&model, 1));
+	CU_ASSERT(stream_busy(model.node[1].stream));
+	while (model_send(&model, 1))
+		;
+	CU_ASSERT(stream_busy(model.node[1].stream));
+	CU_ASSERT_EQUAL(model_status(&model, 1).state, SYNC_SNAPSHOT);
+	model_session(&model, 0, 300, 6, LONG);
+	CU_ASSERT(model_send(&model, 0) && model_deliver(&model, 1));
+	model_settle(&model);
+	CU_ASSERT_FALSE(stream_busy(model.node[1].stream));
+	CU_ASSERT_EQUAL(model_status(&model, 1).state, SYNC_IN_SYNC);
+	CU_ASSERT(model_tables_equal(&model));
+	CU_ASSERT_EQUAL(model_lookup(&model, 1, 200), 5);
+	CU_ASSERT_EQUAL(model_lookup(&model, 1, 300), 6);
+	CU_ASSERT(reason_has(&model, 1, "9998 old sessions removed"));
+	model_fini(&model);
+}
+
 /* The nodes' clocks differ by years: what arrives must be right by the receiver's. */
 static void times_are_relative(void)
 {
@@ -451,8 +486,8 @@ static void records_travel_during_a_snapshot(void)
 	model_fini(&model);
 }
 
-UNIT_MAIN("sync/stream", UNIT(snapshot_then_records), UNIT(times_are_relative),
-    UNIT(a_cut_is_resumed), UNIT(too_long_a_cut_needs_a_snapshot),
+UNIT_MAIN("sync/stream", UNIT(snapshot_then_records), UNIT(old_sessions_go_piece_by_piece),
+    UNIT(times_are_relative), UNIT(a_cut_is_resumed), UNIT(too_long_a_cut_needs_a_snapshot),
     UNIT(the_ring_overtakes_a_slow_peer), UNIT(a_restarted_backup_gets_a_snapshot),
     UNIT(roles_change_hands), UNIT(half_a_snapshot_takes_nothing_away),
     UNIT(a_lower_epoch_is_refused), UNIT(two_actives_do_not_mix), UNIT(silence_ends_a_connection),
