@@ -133,17 +133,15 @@ static bool sanitise_router_state(struct ipc_router_state *state)
 	END_TEXT(state->alarm);
 	END_TEXT(state->alarm_over);
 	FIX_BOOL(state->handed_over);
+	END_TEXT(state->held);
 	FIX_BOOL(state->replay);
 	FIX_BOOL(state->removed);
 	if (state->n_parts > IPC_TRACKED_MAX)
 		return false;
 	for (unsigned i = 0; i < state->n_parts; i++) {
-		struct ipc_part *part = &state->parts[i];
-		FIX_BOOL(part->failing);
-		END_TEXT(part->name);
-		END_TEXT(part->why);
-		if (part->kind >= IPC_TRACKED_KIND_COUNT)
-			return false;
+		FIX_BOOL(state->parts[i].failing);
+		END_TEXT(state->parts[i].name);
+		END_TEXT(state->parts[i].why);
 	}
 	return state->n_addresses <= IPC_ADDRESSES_MAX && state->role <= IPC_ROLE_FAULT &&
 	       state->previous <= IPC_ROLE_FAULT;

@@ -224,10 +224,9 @@ enum ipc_router_role { IPC_ROLE_INITIALIZE, IPC_ROLE_BACKUP, IPC_ROLE_ACTIVE, IP
 /* A part of a priority: a tracked thing. */
 struct ipc_part {
 	bool failing;
-	uint8_t kind;   /* enum ipc_tracked_kind */
 	uint8_t weight; /* 0: a fault */
-	char name[40];
-	char why[64]; /* "no answer in 200 ms" */
+	char name[56];  /* "address 192.0.2.1" */
+	char why[64];   /* "no answer in 200 ms" */
 };
 
 /* Sent at each change, also of a part, and for every router when a link is new. */
@@ -250,6 +249,7 @@ struct ipc_router_state {
 	/* Adverts are missing, but the peer holds the VIP as it says by replication; else empty,
 	 * and why it is over. */
 	char alarm[IPC_REASON_MAX], alarm_over[IPC_REASON_MAX];
+	char held[IPC_REASON_MAX]; /* why it stays Backup although its time has come; or "" */
 	struct ipc_part parts[IPC_TRACKED_MAX];
 };
 
@@ -337,6 +337,7 @@ struct ipc_pool {
 struct ipc_script {
 	struct ipc_header header;
 	char router[IPC_NAME_MAX];
+	uint8_t vrid;
 	uint8_t index; /* in the router's list of tracked things */
 	bool good;
 	char reason[IPC_REASON_MAX]; /* the first line that it wrote, or what became of it */

@@ -132,7 +132,7 @@ static bool is_unicast(const struct vrrp_instance *instance)
 static enum instance_outcome send_advert(struct vrrp_instance *instance, uint64_t now_us)
 {
 	int rc = vrrp_socket_advertise(
-	    &instance->sock, &instance->config, instance->config.priority, instance->form);
+	    &instance->sock, &instance->config, instance->fsm.priority, instance->form);
 	/* A unicast advert may wait for the peer's MAC, or leave by another interface: there the
 	 * lease needs a frame of its own. After the advert, never instead of it. */
 	if (rc == 0 && is_unicast(instance))
@@ -153,7 +153,8 @@ static void send_claim(struct vrrp_instance *instance, bool overrides)
 		flags |= VRRP_CLAIM_OVERRIDES;
 	bool has_claims = instance->config.version == VRRP_VERSION;
 	if (has_claims)
-		rc = vrrp_socket_claim(&instance->sock, &instance->config, flags, instance->form);
+		rc = vrrp_socket_claim(&instance->sock, &instance->config, instance->fsm.priority,
+		    flags, instance->form);
 	if (!has_claims || is_unicast(instance))
 		send_token(instance, overrides ? VRRP_TOKEN_OVERRIDE : VRRP_TOKEN_PERMIT);
 	instance->stats.claims_sent += has_claims;

@@ -48,6 +48,7 @@ static void put_on_virtual_mac(struct vrrp_instance *instance, struct vrrp_netif
 
 void instance_detach(struct vrrp_instance *instance)
 {
+	instance_end_deafness(instance);
 	instance_close_socket(instance);
 	if (instance->config.virtual_mac && instance->netif.ifindex)
 		vrrp_vmac_remove(instance->station->route, &instance->config, &instance->netif);
@@ -112,12 +113,15 @@ void instance_look_at_link(struct vrrp_instance *instance)
 		text_copy(instance->link_fault, sizeof(instance->link_fault), loss);
 		instance_settle(instance, "");
 	}
-	if (rc == 0 && (!had || loss || !addr_equal_ip(&netif.source, &instance->netif.source)))
+	bool fresh = !had || loss;
+	if (rc == 0 && (fresh || !addr_equal_ip(&netif.source, &instance->netif.source)))
 		rc = adopt_interface(instance, &netif, &err);
 	else if (rc == 0 && has_virtual_mac(instance, &netif))
 		keep_virtual_mac(instance, &netif);
 	if (rc == 0) {
 		instance->netif = netif;
+		if (fresh)
+			instance_begin_deafness(instance);
 		instance->link_fault[0] = '\0';
 		return;
 	}
@@ -131,7 +135,10 @@ void vrrp_instance_check_link(struct vrrp_instance *instance)
 	char reason[IPC_REASON_MAX];
 	snprintf(reason, sizeof(reason), "interface %s is usable", instance->config.interface);
 	instance_settle(instance, reason);
-	if (instance->link_fault[0])
+	instance_track_links(instance);
+	if (instance->link_fault[0]) {
+		instance_end_deafness(instance);
 		instance_close_socket(instance); /* after the goodbye */
+	}
 	instance_rearm(instance);
 }

@@ -31,11 +31,9 @@ static struct {
 
 	int yoked_fd;
 	ev_io yoked_io;
-	bool yoked_missed; /* a state that it could not take: said again by the tick */
 
 	int proxy_fd; /* -1: no link */
 	ev_io proxy_io;
-	bool proxy_missed;
 	struct vrrp_fitness fitness;
 	uint64_t stats_us;     /* when it gets the next statistics */
 	uint64_t heartbeat_us; /* the proxy's last one */
@@ -44,26 +42,33 @@ static struct {
 
 /* ---- telling ---- */
 
-/* A state must arrive; a heartbeat need not. */
-static void tell(int fd, const union ipc_message *msg, bool *missed)
+/* False: the other side does not read now. */
+static bool tell(int fd, const union ipc_message *msg)
 {
-	if (fd < 0)
-		return;
-	int rc = ipc_send(fd, msg, -1);
-	if (rc == -EAGAIN && missed)
-		*missed = true;
-	else if (rc && rc != -EAGAIN && rc != -EPIPE && rc != -ECONNRESET)
+	int rc = fd < 0 ? 0 : ipc_send(fd, msg, -1);
+	if (rc && rc != -EAGAIN && rc != -EPIPE && rc != -ECONNRESET)
 		log_error("sending %s: %s", ipc_type_name(msg->header.type), strerror(-rc));
+	return rc != -EAGAIN;
+}
+
+/* A state must arrive, unlike a heartbeat: what could not be told, the tick tells again. */
+static void tell_state(
+    struct vrrp_instance *instance, enum vrrp_listener to, const union ipc_message *msg)
+{
+	int fd = to == VRRP_TELL_YOKED ? control.yoked_fd : control.proxy_fd;
+	instance->untold &= ~(unsigned)to;
+	if (!tell(fd, msg))
+		instance->untold |= to;
 }
 
 static void on_changed(
-    struct vrrp_station *station, const struct vrrp_instance *instance, enum vrrp_state previous)
+    struct vrrp_station *station, struct vrrp_instance *instance, enum vrrp_state previous)
 {
 	union ipc_message msg;
 	(void)station;
 	vrrp_instance_describe(instance, previous, &msg);
-	tell(control.yoked_fd, &msg, &control.yoked_missed);
-	tell(control.proxy_fd, &msg, &control.proxy_missed);
+	tell_state(instance, VRRP_TELL_YOKED, &msg);
+	tell_state(instance, VRRP_TELL_PROXY, &msg);
 }
 
 static void on_remarked(
@@ -74,7 +79,7 @@ static void on_remarked(
 	ipc_init(&msg, IPC_ROUTER_REMARK);
 	text_copy(msg.router_remark.name, sizeof(msg.router_remark.name), instance->config.name);
 	text_copy(msg.router_remark.text, sizeof(msg.router_remark.text), text);
-	tell(control.proxy_fd, &msg, NULL);
+	tell(control.proxy_fd, &msg);
 }
 
 static void tell_stats(struct vrrp_instance *instance, void *arg)
@@ -82,42 +87,42 @@ static void tell_stats(struct vrrp_instance *instance, void *arg)
 	const uint64_t *now_us = arg;
 	union ipc_message msg;
 	vrrp_instance_tell_stats(instance, *now_us, &msg);
-	tell(control.proxy_fd, &msg, NULL);
-}
-
-static void on_noted(struct vrrp_station *station, const struct vrrp_instance *instance)
-{
-	union ipc_message msg;
-	(void)station;
-	vrrp_instance_describe(instance, instance->fsm.state, &msg);
-	msg.router_state.replay = true;
-	tell(control.proxy_fd, &msg, &control.proxy_missed);
+	tell(control.proxy_fd, &msg);
 }
 
 static void on_say(struct vrrp_station *station, const union ipc_message *msg)
 {
 	(void)station;
-	tell(control.proxy_fd, msg, NULL);
+	tell(control.proxy_fd, msg);
 }
 
-struct replay {
-	int fd;
-	bool *missed;
-};
-
-static void replay_one(struct vrrp_instance *instance, void *arg)
+static void replay(struct vrrp_instance *instance, enum vrrp_listener to)
 {
-	struct replay *replay = arg;
 	union ipc_message msg;
 	vrrp_instance_describe(instance, instance->fsm.state, &msg);
 	msg.router_state.replay = true;
-	tell(replay->fd, &msg, replay->missed);
+	tell_state(instance, to, &msg);
 }
 
-static void replay_states(int fd, bool *missed)
+static void on_noted(struct vrrp_station *station, struct vrrp_instance *instance)
 {
-	*missed = false;
-	vrrp_routers_each(replay_one, &(struct replay){fd, missed});
+	(void)station;
+	replay(instance, VRRP_TELL_PROXY);
+}
+
+static void replay_to_proxy(struct vrrp_instance *instance, void *arg)
+{
+	(void)arg;
+	replay(instance, VRRP_TELL_PROXY);
+}
+
+static void replay_untold(struct vrrp_instance *instance, void *arg)
+{
+	(void)arg;
+	if (instance->untold & VRRP_TELL_YOKED)
+		replay(instance, VRRP_TELL_YOKED);
+	if (instance->untold & VRRP_TELL_PROXY)
+		replay(instance, VRRP_TELL_PROXY);
 }
 
 /* ---- the proxy ---- */
@@ -148,7 +153,7 @@ static void on_resign(const struct ipc_resign *resign)
 	answer.resign_result.error = rc;
 	snprintf(answer.resign_result.text, sizeof(answer.resign_result.text), "%.*s",
 	    (int)sizeof(answer.resign_result.text) - 1, err.text);
-	tell(control.proxy_fd, &answer, NULL);
+	tell(control.proxy_fd, &answer);
 }
 
 /* What the peer's yoke-vrrp says by way of both proxies. */
@@ -182,6 +187,7 @@ static void on_proxy_message(const union ipc_message *msg)
 		set_fitness(msg->heartbeat.ready, msg->heartbeat.warm,
 		    msg->heartbeat.stuck ? "a worker of the proxy hangs" : "proxy not ready");
 		break;
+	case IPC_POOL: vrrp_track_pool(&msg->pool); break;
 	case IPC_RESIGN: on_resign(&msg->resign); break;
 	case IPC_PEER_ROUTER:
 	case IPC_QUESTION:
@@ -238,7 +244,7 @@ static void adopt_proxy(int fd)
 	control.proxy_fd = fd;
 	ev_io_set(&control.proxy_io, fd, EV_READ);
 	ev_io_start(control.station.loop, &control.proxy_io);
-	replay_states(fd, &control.proxy_missed);
+	vrrp_routers_each(replay_to_proxy, NULL);
 }
 
 /* ---- yoked ---- */
@@ -257,7 +263,7 @@ static void apply_routers(const struct ipc_routers_end *end)
 	answer.applied.error = rc;
 	snprintf(answer.applied.text, sizeof(answer.applied.text), "%.*s",
 	    (int)sizeof(answer.applied.text) - 1, err.text);
-	tell(control.yoked_fd, &answer, NULL);
+	tell(control.yoked_fd, &answer);
 }
 
 static void on_yoked_message(const union ipc_message *msg, int fd)
@@ -269,6 +275,7 @@ static void on_yoked_message(const union ipc_message *msg, int fd)
 		if (fd >= 0)
 			adopt_proxy(fd);
 		break;
+	case IPC_SCRIPT: vrrp_track_script(&msg->script); break;
 	case IPC_SHUTDOWN: vrrp_control_shutdown("shutdown"); break;
 	default: log_error("yoked sent %s, which is not for us", ipc_type_name(msg->header.type));
 	}
@@ -321,7 +328,7 @@ static void on_tick(struct ev_loop *loop, ev_timer *timer, int revents)
 	(void)revents;
 	ipc_init(&beat, IPC_HEARTBEAT);
 	beat.heartbeat.ready = true;
-	tell(control.yoked_fd, &beat, NULL);
+	tell(control.yoked_fd, &beat);
 	watch_proxy();
 	watch_rules();
 	vrrp_routers_tick();
@@ -330,10 +337,7 @@ static void on_tick(struct ev_loop *loop, ev_timer *timer, int revents)
 		vrrp_routers_each(tell_stats, &now_us);
 		control.stats_us = now_us + STATS_US;
 	}
-	if (control.yoked_missed)
-		replay_states(control.yoked_fd, &control.yoked_missed);
-	if (control.proxy_missed && control.proxy_fd >= 0)
-		replay_states(control.proxy_fd, &control.proxy_missed);
+	vrrp_routers_each(replay_untold, NULL);
 }
 
 static void on_monitor(struct ev_loop *loop, ev_io *io, int revents)
@@ -369,6 +373,7 @@ int vrrp_control_start(struct ev_loop *loop, int fd, struct err *err)
 	/* Without it every router says so, and works. */
 	control.station.lease = vrrp_lease_open(NULL);
 	control.sweep_us = clock_us() + SWEEP_US;
+	vrrp_track_open(loop);
 
 	ev_io_init(&control.yoked_io, on_yoked, fd, EV_READ);
 	ev_io_start(loop, &control.yoked_io);
@@ -395,6 +400,7 @@ void vrrp_control_stop(void)
 	if (control.station.arp_fd >= 0)
 		close(control.station.arp_fd);
 	control.proxy_fd = control.yoked_fd = control.station.arp_fd = -1;
+	vrrp_track_close();
 	vrrp_monitor_free(control.monitor);
 	vrrp_netlink_close(control.station.route);
 	vrrp_lease_close(control.station.lease);

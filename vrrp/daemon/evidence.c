@@ -57,7 +57,7 @@ static void note_lost(struct vrrp_instance *instance, const char *from, uint64_t
 		return;
 	text_copy(instance->lost, sizeof(instance->lost), text);
 	instance->lost_us = since_us;
-	instance->station->noted(instance->station, instance);
+	instance_tell(instance);
 }
 
 bool instance_note_found(struct vrrp_instance *instance, uint64_t now_us)

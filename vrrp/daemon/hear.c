@@ -23,7 +23,7 @@ static void remark_differences(
 	if (!same)
 		instance_complain(instance, COMPLAINT_ADDRESSES,
 		    "%s announces other addresses for VRID %u than we", from, advert->vrid);
-	if (advert->priority == config->priority)
+	if (advert->priority == instance->fsm.priority)
 		instance_complain(instance, COMPLAINT_PRIORITY, "%s has our priority, %u", from,
 		    advert->priority);
 }
@@ -37,6 +37,9 @@ static void on_advert(struct vrrp_instance *instance, const struct vrrp_advert *
 		remark_differences(instance, advert, from);
 	int order = addr_compare_ip(source, &instance->netif.source);
 	enum vrrp_state previous = instance->fsm.state;
+	if (vrrp_state_outside(previous) == VRRP_BACKUP &&
+	    advert->priority != VRRP_PRIORITY_LEAVING)
+		instance_judge_rival(instance, advert->priority, now_us);
 	enum vrrp_event event = vrrp_fsm_classify(&instance->fsm, advert->priority, order);
 	instance->event = event;
 	snprintf(reason, sizeof(reason), "advert of %s with priority %u%s", from, advert->priority,
@@ -49,6 +52,8 @@ static void on_advert(struct vrrp_instance *instance, const struct vrrp_advert *
 		return;
 	instance->heard_from = *source;
 	instance->heard_priority = advert->priority;
+	instance->heard_better = advert->priority > instance->fsm.priority ||
+				 (advert->priority == instance->fsm.priority && order > 0);
 	if (event == VRRP_EV_ADVERT_LOWER)
 		instance->ignored_us = now_us;
 	else

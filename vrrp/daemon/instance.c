@@ -8,6 +8,7 @@
 #include "daemon/base/clock.h"
 #include "daemon/base/text.h"
 #include "vrrp/daemon/internal.h"
+#include "vrrp/daemon/routers.h"
 
 /* ---- events ---- */
 
@@ -21,10 +22,16 @@ static void note_change(
 	instance->ignored_us = 0;
 	instance->handover_us = 0;
 	instance_note_found(instance, now_us);
+	instance->left = instance->left || vrrp_state_outside(previous) == VRRP_ACTIVE;
 	log_notice("vrrp %s: %s -> %s: %s", instance->config.name,
 	    vrrp_state_name(vrrp_state_outside(previous)),
 	    vrrp_state_name(vrrp_state_outside(instance->fsm.state)), reason);
 	instance->station->changed(instance->station, instance, previous);
+}
+
+void instance_tell(struct vrrp_instance *instance)
+{
+	instance->station->noted(instance->station, instance);
 }
 
 static enum ipc_router_role role_of(enum vrrp_state state)
@@ -65,8 +72,11 @@ void instance_conclude(struct vrrp_instance *instance, enum vrrp_state previous,
 {
 	enum vrrp_state state = instance->fsm.state;
 	bool changed = role_of(state) != role_of(previous);
-	if (changed && state == VRRP_ACTIVE)
+	if (changed && state == VRRP_ACTIVE) {
 		instance->handed_over = false;
+		instance->tracking.relieves = false;
+		instance->tracking.rival.since_us = 0;
+	}
 	enum instance_outcome outcome = instance_perform(instance, actions, now_us);
 	instance->released = actions & VRRP_DO_SEND_LEAVING;
 	if (changed)
@@ -87,18 +97,23 @@ void instance_step(struct vrrp_instance *instance, enum vrrp_event event, const 
 	instance_conclude(instance, previous, actions, reason, now_us);
 }
 
-static const char *fault_of(const struct vrrp_instance *instance)
+const char *instance_own_fault(const struct vrrp_instance *instance)
 {
 	if (instance->link_fault[0])
 		return instance->link_fault;
 	if (instance->proxy_fault[0])
 		return instance->proxy_fault;
+	if (instance->tracking.fault[0])
+		return instance->tracking.fault;
 	return instance->trouble[0] ? instance->trouble : NULL;
 }
 
-void instance_settle(struct vrrp_instance *instance, const char *recovered)
+static void settle_one(struct vrrp_instance *instance, const char *recovered)
 {
-	const char *fault = fault_of(instance);
+	char text[IPC_REASON_MAX];
+	const char *fault = instance_own_fault(instance);
+	if (!fault)
+		fault = instance_group_fault(instance, text, sizeof(text));
 	if (fault && instance->fsm.state != VRRP_FAULT)
 		instance_step(instance, VRRP_EV_FAULT, fault);
 	else if (!fault && instance->fsm.state == VRRP_INITIALIZE)
@@ -107,8 +122,23 @@ void instance_settle(struct vrrp_instance *instance, const char *recovered)
 		instance_step(instance, VRRP_EV_RECOVERED, recovered);
 }
 
+/* A fault of one is a fault of its group. */
+void instance_settle(struct vrrp_instance *instance, const char *recovered)
+{
+	struct vrrp_instance *mate = NULL;
+	settle_one(instance, recovered);
+	while ((mate = vrrp_routers_mate(instance, mate))) {
+		enum vrrp_state before = mate->fsm.state;
+		settle_one(mate, recovered);
+		if (mate->fsm.state != before)
+			instance_rearm(mate);
+	}
+}
+
 void instance_rearm(struct vrrp_instance *instance)
 {
+	instance_lead_group(instance);
+	instance_forget_hold(instance);
 	uint64_t due = vrrp_fsm_wake_us(&instance->fsm);
 	uint64_t round = vrrp_burst_due(&instance->burst);
 	due = round < due ? round : due;
@@ -152,7 +182,10 @@ static void promotion_reason(
 	char from[ADDR_TEXT_MAX] = "";
 	if (instance->heard_us || instance->ignored_us)
 		addr_format_ip(&instance->heard_from, from);
-	if (instance->ignored_us > instance->heard_us)
+	if (instance->tracking.relieves)
+		snprintf(out, size, "relieves %s, whose priority has fallen to %u", from,
+		    instance->tracking.rival_priority);
+	else if (instance->ignored_us > instance->heard_us)
 		snprintf(out, size, "preempts %s with priority %u", from, instance->heard_priority);
 	else if (instance->heard_us && instance->heard_priority == VRRP_PRIORITY_LEAVING)
 		snprintf(out, size, "%s resigned", from);
@@ -176,7 +209,8 @@ static void on_timer(struct ev_loop *loop, ev_io *io, int revents)
 	char reason[IPC_REASON_MAX];
 	promotion_reason(instance, now_us, reason, sizeof(reason));
 	instance_inquire(instance, now_us);
-	instance_step(instance, VRRP_EV_TIMER, reason);
+	bool held = instance_is_held(instance, now_us);
+	instance_step(instance, held ? VRRP_EV_HELD : VRRP_EV_TIMER, reason);
 	if (now_us >= instance->refresh_us)
 		instance_add_addresses(instance, now_us);
 	if (vrrp_burst_take(&instance->burst, now_us))
@@ -204,10 +238,18 @@ void instance_adopt_fitness(struct vrrp_instance *instance, const struct vrrp_fi
 {
 	text_copy(instance->proxy_fault, sizeof(instance->proxy_fault),
 	    fitness->ready ? "" : fitness->reason);
-	/* An owner always takes back what it owns: RFC 9568 section 6.1, Preempt_Mode. */
+	instance->warm = fitness->warm;
+	instance_adopt_preemption(instance);
+}
+
+/* The failback policy is for nodes that are well. An owner always takes back what it owns: RFC 9568
+ * section 6.1, Preempt_Mode. */
+void instance_adopt_preemption(struct vrrp_instance *instance)
+{
 	bool owner = instance->config.priority == VRRP_PRIORITY_OWNER;
-	bool warm = instance->config.failback == CONF_FAILBACK_WHEN_WARM && fitness->warm;
-	instance->fsm.preempt = (owner || warm) && !instance->handed_over;
+	bool warm = instance->config.failback == CONF_FAILBACK_WHEN_WARM && instance->warm;
+	instance->fsm.preempt =
+	    ((owner || warm) && !instance->handed_over) || instance->tracking.relieves;
 }
 
 /* With `auto`, until the peer has shown what it writes: the form with the pseudo-header. RFC 9568
@@ -237,6 +279,7 @@ void vrrp_instance_start(struct vrrp_instance *instance, struct vrrp_station *st
 	instance->readable.data = instance;
 	vrrp_timer_init(&instance->timer, on_timer, instance);
 	instance_adopt_fitness(instance, fitness);
+	instance_track_configure(instance, config);
 	instance_look_at_link(instance);
 	instance_settle(instance, "");
 	instance_rearm(instance);
@@ -286,7 +329,8 @@ void vrrp_instance_tick(struct vrrp_instance *instance)
 {
 	char reason[IPC_REASON_MAX + 16];
 	if (instance_note_found(instance, clock_us()))
-		instance->station->noted(instance->station, instance);
+		instance_tell(instance);
+	instance_mend_group(instance, clock_us());
 	if (instance->link_fault[0]) /* perhaps an event was not for us */
 		vrrp_instance_check_link(instance);
 	if (!instance->trouble[0] || clock_us() < instance->retry_us)
@@ -310,7 +354,7 @@ int vrrp_instance_resign(struct vrrp_instance *instance, const char *reason, str
 	char text[IPC_REASON_MAX];
 	snprintf(text, sizeof(text), "resigned: %s", reason[0] ? reason : "asked to");
 	instance->handed_over = true;
-	instance->fsm.preempt = false;
+	instance_adopt_preemption(instance);
 	instance_step(instance, VRRP_EV_RESIGN, text);
 	instance_rearm(instance);
 	return 0;
@@ -322,6 +366,22 @@ static void add_problem(struct ipc_router_state *state, const char *what, const 
 	if (problem[0])
 		snprintf(
 		    state->reason + len, sizeof(state->reason) - len, "; %s: %s", what, problem);
+}
+
+static void describe_parts(const struct vrrp_instance *instance, struct ipc_router_state *state)
+{
+	const struct ipc_router *config = &instance->config;
+	for (unsigned i = 0; i < config->n_tracked; i++) {
+		const struct ipc_tracked *tracked = &config->tracked[i];
+		const struct vrrp_tracked *result = &instance->tracking.results[i];
+		struct ipc_part *part = &state->parts[i];
+		part->failing = result->sight == VRRP_BAD;
+		part->weight = tracked->weight;
+		instance_tracked_name(tracked, part->name, sizeof(part->name));
+		text_copy(part->why, sizeof(part->why),
+		    result->sight == VRRP_UNSEEN ? "not known yet" : result->why);
+	}
+	state->n_parts = config->n_tracked;
 }
 
 void vrrp_instance_describe(
@@ -340,7 +400,10 @@ void vrrp_instance_describe(
 	state->removed = instance->removed;
 	state->handed_over = instance->released && previous != instance->fsm.state;
 	state->vrid = config->vrid;
-	state->priority = config->priority;
+	state->priority = instance->fsm.priority;
+	state->configured = config->priority;
+	describe_parts(instance, state);
+	text_copy(state->held, sizeof(state->held), instance->held);
 	state->role = (uint8_t)role_of(instance->fsm.state);
 	state->previous = (uint8_t)role_of(previous);
 	state->since_us = instance->since_us;

@@ -16,6 +16,7 @@
 #include "vrrp/core/packet.h"
 #include "vrrp/daemon/guard.h"
 #include "vrrp/daemon/timer.h"
+#include "vrrp/daemon/track.h"
 #include "vrrp/link/netif.h"
 #include "vrrp/link/socket.h"
 #include "vrrp/link/vip.h"
@@ -32,13 +33,16 @@ struct vrrp_station {
 	void (*remarked)(
 	    struct vrrp_station *station, const struct vrrp_instance *instance, const char *text);
 	/* A change of state, already logged. */
-	void (*changed)(struct vrrp_station *station, const struct vrrp_instance *instance,
-	    enum vrrp_state previous);
+	void (*changed)(
+	    struct vrrp_station *station, struct vrrp_instance *instance, enum vrrp_state previous);
 	/* Something else that is shown has changed. */
-	void (*noted)(struct vrrp_station *station, const struct vrrp_instance *instance);
+	void (*noted)(struct vrrp_station *station, struct vrrp_instance *instance);
 	/* For the peer, by way of the proxy: QUESTION or EVIDENCE. May be lost. */
 	void (*say)(struct vrrp_station *station, const union ipc_message *msg);
 };
+
+/* Who is told of changes. */
+enum vrrp_listener { VRRP_TELL_YOKED = 1, VRRP_TELL_PROXY = 2 };
 
 /* Is the proxy fit to serve? `reason` tells why not. */
 struct vrrp_fitness {
@@ -77,10 +81,13 @@ struct vrrp_instance {
 	struct vrrp_burst burst;
 	uint64_t refresh_us; /* when the addresses are refreshed next; VRRP_NEVER */
 
+	struct vrrp_tracking tracking;
+
 	/* Why it is not fit; empty: no objection. */
 	char proxy_fault[IPC_REASON_MAX];
 	char link_fault[IPC_REASON_MAX];
 	char vmac_problem[IPC_REASON_MAX]; /* why there is no virtual MAC, if there should be */
+	bool warm;
 	bool handed_over; /* by the operator: no preemption before we have been Active again */
 	char trouble[IPC_REASON_MAX]; /* something failed; tried again at retry_us */
 	uint64_t retry_us;
@@ -89,12 +96,23 @@ struct vrrp_instance {
 	uint64_t mute_us; /* since when no advert could be sent; 0: the last one was */
 
 	enum vrrp_event event; /* the machine's last one */
+	unsigned untold;       /* enum vrrp_listener: who could not be told of a change */
 	uint64_t since_us;     /* of the present state */
 	char reason[IPC_REASON_MAX];
 	uint64_t heard_us; /* the last advert that we respected; 0: none since the last change */
 	struct addr heard_from;
 	uint8_t heard_priority;
+	bool heard_better;   /* it would win against us */
 	uint64_t ignored_us; /* the last advert of a lower priority, ignored */
+
+	/* Why its time has come, and it is still Backup; empty: it has not. */
+	char held[IPC_REASON_MAX];
+	ev_io ear; /* active: nothing was heard since the link came up */
+	uint64_t deaf_until_us;
+
+	/* With others of a group. */
+	bool left;         /* it was Active, and the others do not know yet */
+	uint64_t split_us; /* since when the peer has a part of the group; 0: it has none */
 
 	/* By replication. */
 	bool peer_active; /* what the peer said last of its state */
@@ -137,6 +155,8 @@ void vrrp_instance_address_changed(
     struct vrrp_instance *instance, int ifindex, const struct addr *addr, bool added);
 /* The rules of this host have changed, perhaps ours too. */
 void vrrp_instance_check_guard(struct vrrp_instance *instance);
+/* The set of virtual routers is another one, and perhaps its group. */
+void vrrp_instance_regroup(struct vrrp_instance *instance);
 /* Every 100 ms or so. */
 void vrrp_instance_tick(struct vrrp_instance *instance);
 /* Gives the VIP to the peer. -EPERM with a text when it is not Active. */

@@ -1,6 +1,7 @@
 /* What the files of a virtual router share: instance.c is its spine, act.c performs, hear.c reads
- * the network, attach.c minds the interface, defend.c the addresses, reconfigure.c goes over to
- * other parameters, stats.c counts. Nobody else includes this. */
+ * the network, attach.c minds the interface, defend.c the addresses, track.c what else is watched,
+ * hold.c and group.c object to a promotion, reconfigure.c goes over to other parameters, stats.c
+ * counts. Nobody else includes this. */
 #pragma once
 
 #include "vrrp/daemon/instance.h"
@@ -59,7 +60,49 @@ void instance_detach(struct vrrp_instance *instance);
 /* Opens what is missing, says in link_fault what cannot be had. */
 void instance_look_at_link(struct vrrp_instance *instance);
 
+/* ---- track.c ---- */
+
+/* "address 192.0.2.1" */
+char *instance_tracked_name(const struct ipc_tracked *tracked, char *buf, size_t size);
+/* The configuration is new, and was `old`: what is known of things in both is kept. */
+void instance_track_configure(struct vrrp_instance *instance, const struct ipc_router *old);
+/* Asks for the tracked interfaces. */
+void instance_track_links(struct vrrp_instance *instance);
+/* Results, or the group, have changed: so may priorities and faults. The caller settles then. */
+void instance_adopt_tracking(struct vrrp_instance *instance, const char *cause);
+/* The Active advertises `priority`: is it so badly off that we must relieve it? */
+void instance_judge_rival(struct vrrp_instance *instance, uint8_t priority, uint64_t now_us);
+/* A question is new, or gone. */
+void instance_track_rearm(void);
+
+/* ---- hold.c ---- */
+
+/* The link has come up: until something is heard on it, or startup_delay is over, we are deaf. */
+void instance_begin_deafness(struct vrrp_instance *instance);
+void instance_end_deafness(struct vrrp_instance *instance);
+/* Its time has come, but something objects, which is said if it is new. */
+bool instance_is_held(struct vrrp_instance *instance, uint64_t now_us);
+/* If it is not held any more. */
+void instance_forget_hold(struct vrrp_instance *instance);
+
+/* ---- group.c ---- */
+
+/* What is wrong with another one of the group, or NULL. */
+const char *instance_group_fault(const struct vrrp_instance *instance, char *buf, size_t size);
+/* Another one of the group cannot become Active. */
+bool instance_group_objects(
+    struct vrrp_instance *instance, uint64_t now_us, char *why, size_t size);
+/* If it has ceased to be Active, the others follow. */
+void instance_lead_group(struct vrrp_instance *instance);
+/* A group that is split for long is made whole. */
+void instance_mend_group(struct vrrp_instance *instance, uint64_t now_us);
+
 /* ---- instance.c ---- */
+
+const char *instance_own_fault(const struct vrrp_instance *instance); /* or NULL */
+/* Something that others show has changed. */
+void instance_tell(struct vrrp_instance *instance);
+void instance_adopt_preemption(struct vrrp_instance *instance);
 
 /* Performs what a step of the machine ordered, tells a change, and steps on with the kernel's
  * answer. */

@@ -31,6 +31,15 @@ static bool same_addresses(const struct ipc_router *a, const struct ipc_router *
 	return same;
 }
 
+/* What decides about its priority and its promotion. */
+static bool same_judgment(const struct ipc_router *a, const struct ipc_router *b)
+{
+	return a->peer_priority == b->peer_priority && strcmp(a->group, b->group) == 0 &&
+	       a->startup_delay_us == b->startup_delay_us &&
+	       addr_equal_ip(&a->witness, &b->witness) && a->n_tracked == b->n_tracked &&
+	       memcmp(a->tracked, b->tracked, a->n_tracked * sizeof(a->tracked[0])) == 0;
+}
+
 /* The fence stands before new addresses come, and the sets of the old one stay. */
 static void change_guard(struct vrrp_instance *instance)
 {
@@ -62,18 +71,23 @@ void vrrp_instance_configure(struct vrrp_instance *instance, const struct ipc_ro
 	const struct ipc_router *old = &instance->config;
 	if (!same_place(old, config)) {
 		struct vrrp_station *station = instance->station;
+		bool was_active = vrrp_state_outside(instance->fsm.state) == VRRP_ACTIVE;
 		vrrp_instance_stop(instance, "configuration changed");
 		vrrp_instance_start(instance, station, config, fitness);
+		instance->left = was_active;
+		instance_rearm(instance);
 		return;
 	}
 	if (old->priority == config->priority && old->advertise_us == config->advertise_us &&
 	    old->failback == config->failback && old->checksum == config->checksum &&
-	    same_addresses(old, config))
+	    same_addresses(old, config) && same_judgment(old, config))
 		return;
 	instance_wake(instance);
 	if (old->checksum != config->checksum)
 		instance->form = instance_first_form(config);
-	vrrp_fsm_configure(&instance->fsm, config->priority, config->advertise_us, clock_us());
+	struct ipc_router before = *old;
+	vrrp_fsm_configure(
+	    &instance->fsm, instance->fsm.priority, config->advertise_us, clock_us());
 	if (same_addresses(old, config)) {
 		instance->config = *config;
 		change_guard(instance);
@@ -81,6 +95,7 @@ void vrrp_instance_configure(struct vrrp_instance *instance, const struct ipc_ro
 		change_addresses(instance, config);
 	}
 	instance_adopt_fitness(instance, fitness);
+	instance_track_configure(instance, &before);
 	log_notice("vrrp %s: configuration changed, still %s", config->name,
 	    vrrp_state_name(instance->fsm.state));
 	instance_settle(instance, "");

@@ -104,6 +104,12 @@ static bool is_staged(const char *name)
 	return false;
 }
 
+static void visit_group(struct vrrp_instance *instance, void *arg)
+{
+	(void)arg;
+	vrrp_instance_regroup(instance);
+}
+
 int vrrp_routers_apply(
     struct vrrp_station *station, const struct vrrp_fitness *fitness, struct err *err)
 {
@@ -127,7 +133,31 @@ int vrrp_routers_apply(
 			vrrp_instance_start(find_free(), station, &staged[i], fitness);
 	}
 	n_staged = 0;
+	vrrp_routers_each(visit_group, NULL);
 	return 0;
+}
+
+struct vrrp_instance *vrrp_routers_next(const struct vrrp_instance *after)
+{
+	for (size_t i = after ? (size_t)(after - instances) + 1 : 0; i < VRRP_ROUTERS_MAX; i++) {
+		if (instances[i].used)
+			return &instances[i];
+	}
+	return NULL;
+}
+
+struct vrrp_instance *vrrp_routers_mate(
+    const struct vrrp_instance *instance, const struct vrrp_instance *after)
+{
+	struct vrrp_instance *mate = NULL;
+	if (instance->config.group[0] == '\0')
+		return NULL;
+	while ((mate = vrrp_routers_next(after))) {
+		if (mate != instance && strcmp(mate->config.group, instance->config.group) == 0)
+			break;
+		after = mate;
+	}
+	return mate;
 }
 
 void vrrp_routers_each(void (*visit)(struct vrrp_instance *instance, void *arg), void *arg)

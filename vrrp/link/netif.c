@@ -117,6 +117,17 @@ int vrrp_netif_query(const struct ipc_router *router, struct vrrp_netif *out, st
 	return 0;
 }
 
+int vrrp_netif_running(const char *interface, struct err *err)
+{
+	struct vrrp_netif netif = {0};
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return err_set(err, -errno, "socket: %s", strerror(errno));
+	int rc = query_link(fd, interface, &netif, err);
+	close(fd);
+	return rc;
+}
+
 static bool has_ip(const struct ifaddrs *at, const struct addr *addr)
 {
 	struct addr one = {0};

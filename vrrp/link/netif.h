@@ -27,6 +27,9 @@ struct vrrp_netif {
  * with a text for people. */
 int vrrp_netif_query(const struct ipc_router *router, struct vrrp_netif *out, struct err *err);
 
+/* 0 if the interface is up and has a carrier; else -errno as above. */
+int vrrp_netif_running(const char *interface, struct err *err);
+
 /* The name of the interface that has this address; false when none has. Allocates. */
 bool vrrp_netif_holder(const struct addr *addr, char name[16]);
 

@@ -126,9 +126,9 @@ int vrrp_socket_advertise(const struct vrrp_socket *sock, const struct ipc_route
 }
 
 int vrrp_socket_claim(const struct vrrp_socket *sock, const struct ipc_router *router,
-    uint8_t flags, enum vrrp_checksum form)
+    uint8_t priority, uint8_t flags, enum vrrp_checksum form)
 {
-	return send_message(sock->fd, sock, router, VRRP_TYPE_CLAIM, router->priority, flags, form);
+	return send_message(sock->fd, sock, router, VRRP_TYPE_CLAIM, priority, flags, form);
 }
 
 int vrrp_socket_recv(

@@ -33,7 +33,7 @@ int vrrp_socket_advertise(const struct vrrp_socket *sock, const struct ipc_route
     uint8_t priority, enum vrrp_checksum form);
 /* The same for a claim, with VRRP_CLAIM_* flags. */
 int vrrp_socket_claim(const struct vrrp_socket *sock, const struct ipc_router *router,
-    uint8_t flags, enum vrrp_checksum form);
+    uint8_t priority, uint8_t flags, enum vrrp_checksum form);
 
 /* Takes one packet: its IP header is stripped, *out points into `buf`. 1; 0 when there is none;
  * -EBADMSG for one that cannot be judged, else -errno. */
