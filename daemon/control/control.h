@@ -105,6 +105,7 @@ struct control {
 	struct journal *journal;
 	struct proxy *proxy;
 	struct prober *prober;
+	uint64_t sights_told; /* what yoke-vrrp knows of tracked pools: prober_sights() */
 	bool probing;
 
 	struct sync *sync;
@@ -152,6 +153,11 @@ void routers_send(struct control *control, const union ipc_message *msg);
 bool routers_linked(const struct control *control);
 /* Asks yoke-vrrp to give the VIP away; its answer completes the ticket. 0 or -errno. */
 int routers_resign(struct control *control, admin_ticket ticket, const char *name);
+
+/* track.c: what the virtual routers watch */
+void track_report(struct control *control); /* to yoke-vrrp, from the tick */
+void track_note(struct control *control, const struct ipc_router_state *before,
+    const struct ipc_router_state *now);
 
 /* replica.c: between the fleet and the sync thread */
 int replica_start(struct control *control, const uint8_t key[CONF_KEY_LEN], struct err *err);

@@ -78,6 +78,7 @@ static void on_router_state(struct control *control, const struct ipc_router_sta
 	if (!state->replay)
 		router_event(control, state);
 	alarm_event(control, view->state.alarm, state);
+	track_note(control, &view->state, state);
 	peer_tell_state(control, state);
 	view->state = *state;
 	view->state.handed_over = false; /* said once */
@@ -190,6 +191,7 @@ void routers_set_link(struct control *control, int fd)
 	close_link(control);
 	/* yoke-vrrp replays every router on a new link. */
 	control->n_routers = 0;
+	control->sights_told = UINT64_MAX; /* nothing yet */
 	ev_io_init(&control->link_io, on_link_readable, fd, EV_READ);
 	control->link_io.data = control;
 	ev_io_start(control->loop, &control->link_io);

@@ -62,6 +62,21 @@ static json *peer_json(struct control *control, const char *name)
 	return object;
 }
 
+static json *tracked_json(const struct ipc_router_state *state)
+{
+	json *all = json_object_new_object();
+	for (unsigned i = 0; i < state->n_parts; i++) {
+		const struct ipc_part *part = &state->parts[i];
+		json *object = json_object_new_object();
+		put_bool(object, "failing", part->failing);
+		json_object_object_add(
+		    object, "weight", part->weight ? json_object_new_int(part->weight) : NULL);
+		put_text(object, "reason", part->why);
+		json_object_object_add(all, part->name, object);
+	}
+	return all;
+}
+
 static json *router_json(struct control *control, const struct router_view *view)
 {
 	const struct ipc_router_state *state = &view->state;
@@ -77,6 +92,9 @@ static json *router_json(struct control *control, const struct router_view *view
 	put_text(router, "interface", state->interface);
 	put_text(router, "state", routers_role_name(state->role));
 	put_number(router, "priority", state->priority);
+	put_number(router, "configured_priority", state->configured);
+	json_object_object_add(router, "tracked", tracked_json(state));
+	put_text(router, "held", state->held[0] ? state->held : NULL);
 	json_object_object_add(router, "addresses", addresses);
 	put_number(router, "since_ms", age_ms(state->since_us));
 	put_text(router, "reason", state->reason);
@@ -141,7 +159,20 @@ static json *view_status(void *arg)
 
 /* --- GET /v1/pools, /v1/pools/NAME --- */
 
-static json *target_json(const struct pool_target *member)
+/* What our own checks say, beside what the Active peer says. */
+static json *sight_json(const struct control *control, const struct target *target)
+{
+	const struct prober_sight *sight = prober_sight(control->prober, target->id);
+	if (!sight)
+		return NULL;
+	json *object = json_object_new_object();
+	put_text(object, "health", target_health_name(sight->health));
+	put_text(object, "reason", sight->reason);
+	return object;
+}
+
+static json *target_json(
+    const struct control *control, const struct pool_target *member, bool tracked)
 {
 	const struct target *target = member->target;
 	json *object = json_object_new_object();
@@ -159,6 +190,8 @@ static json *target_json(const struct pool_target *member)
 	json_object_object_add(object, "last_check_ms",
 	    target->last_check_us ? json_object_new_uint64(age_ms(target->last_check_us)) : NULL);
 	put_text(object, "reason", target->reason);
+	if (tracked)
+		json_object_object_add(object, "seen_from_here", sight_json(control, target));
 	return object;
 }
 
@@ -177,9 +210,10 @@ static json *pool_json(const struct control *control, const struct pool *pool)
 	put_text(object, "balance", algorithms[pool->algorithm]);
 	put_number(object, "up", up);
 	put_number(object, "total", total);
+	bool tracked = control->current->conf->pools[pool->index].tracked;
 	put_text(object, "checked_by", control->probing ? "this node" : "peer");
 	for (uint32_t i = 0; i < pool->n_targets; i++)
-		json_object_array_add(targets, target_json(&pool->targets[i]));
+		json_object_array_add(targets, target_json(control, &pool->targets[i], tracked));
 	json_object_object_add(object, "targets", targets);
 	return object;
 }

@@ -10,21 +10,27 @@ static void count(uint16_t *in_a_row, uint16_t *other)
 	*other = 0;
 }
 
+enum target_health health_judge(enum target_health before, uint16_t *rise_count,
+    uint16_t *fall_count, bool success, uint16_t rise, uint16_t fall)
+{
+	if (success)
+		count(rise_count, fall_count);
+	else
+		count(fall_count, rise_count);
+
+	switch (before) {
+	case TARGET_UP: return *fall_count >= fall && !success ? TARGET_DOWN : TARGET_UP;
+	case TARGET_DOWN: return *rise_count >= rise && success ? TARGET_UP : TARGET_DOWN;
+	case TARGET_UNKNOWN: break;
+	}
+	return success ? TARGET_UP : TARGET_DOWN;
+}
+
 enum target_health health_step(struct target *target, bool success, uint16_t rise, uint16_t fall)
 {
 	enum target_health health =
 	    (enum target_health)atomic_load_explicit(&target->health, memory_order_relaxed);
-	if (success)
-		count(&target->rise_count, &target->fall_count);
-	else
-		count(&target->fall_count, &target->rise_count);
-
-	switch (health) {
-	case TARGET_UP: return target->fall_count >= fall && !success ? TARGET_DOWN : TARGET_UP;
-	case TARGET_DOWN: return target->rise_count >= rise && success ? TARGET_UP : TARGET_DOWN;
-	case TARGET_UNKNOWN: break;
-	}
-	return success ? TARGET_UP : TARGET_DOWN;
+	return health_judge(health, &target->rise_count, &target->fall_count, success, rise, fall);
 }
 
 uint64_t health_next_us(uint64_t target_id, uint64_t round, uint64_t interval_us, uint64_t now_us)

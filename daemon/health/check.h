@@ -13,6 +13,10 @@
 
 #include "daemon/balance/fleet.h"
 
+/* One result: counts it, and returns the health that follows from the one before. */
+enum target_health health_judge(enum target_health before, uint16_t *rise_count,
+    uint16_t *fall_count, bool success, uint16_t rise, uint16_t fall);
+
 /* Takes one result; updates the target's counters and returns the health that it has now (the
  * caller stores it with target_set_health, with the reason). */
 enum target_health health_step(struct target *target, bool success, uint16_t rise, uint16_t fall);

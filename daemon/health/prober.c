@@ -12,6 +12,7 @@
 #include "daemon/base/hash.h"
 #include "daemon/base/list.h"
 #include "daemon/base/log.h"
+#include "daemon/base/text.h"
 #include "daemon/health/check.h"
 #include "daemon/health/http_probe.h"
 #include "daemon/net/net.h"
@@ -34,6 +35,8 @@ struct probe {
 	uint64_t round;
 	uint64_t due_us; /* when the present round was to start: the next one counts from there */
 	enum stage stage;
+	bool tracked; /* goes on when the prober is off */
+	struct prober_sight sight;
 	bool kept; /* during prober_set: the new configuration has it too */
 	int fd;
 	ev_timer timer; /* idle: the next check; else: the timeout */
@@ -55,6 +58,7 @@ struct prober {
 	struct list queue;
 	unsigned running;
 	uint64_t started;
+	uint64_t sights;
 	struct log_limit local_errors;
 };
 
@@ -107,10 +111,15 @@ static void start_timer(struct probe *probe, uint64_t after_us)
 	ev_timer_start(loop, &probe->timer);
 }
 
+static bool is_on(const struct probe *probe)
+{
+	return probe->prober->enabled || probe->tracked;
+}
+
 static void plan_at(struct probe *probe, uint64_t due_us, uint64_t now_us)
 {
 	probe->due_us = due_us > now_us ? due_us : now_us;
-	if (probe->prober->enabled)
+	if (is_on(probe))
 		start_timer(probe, probe->due_us - now_us);
 }
 
@@ -134,6 +143,22 @@ static void log_change(const struct probe *probe, enum target_health before,
 	log_at(after == TARGET_DOWN ? LOG_LEVEL_WARN : LOG_LEVEL_NOTICE,
 	    "pool %s target %s: %s -> %s: %s%s", probe->pool->name, target->text,
 	    target_health_name(before), target_health_name(after), reason, times);
+}
+
+static void note_sight(struct probe *probe, const struct verdict *verdict)
+{
+	struct prober_sight *sight = &probe->sight;
+	enum target_health before = sight->health;
+	sight->health = health_judge(before, &sight->rise_count, &sight->fall_count, verdict->ok,
+	    probe->health->rise, probe->health->fall);
+	if (verdict->ok == (sight->health == TARGET_UP))
+		text_copy(sight->reason, sizeof(sight->reason), verdict->reason);
+	if (sight->health == before)
+		return;
+	probe->prober->sights++;
+	if (!probe->prober->enabled)
+		log_info("pool %s target %s: %s, as seen from here: %s", probe->pool->name,
+		    probe->target->text, target_health_name(sight->health), sight->reason);
 }
 
 static void apply(struct probe *probe, const struct verdict *verdict, uint64_t now_us)
@@ -166,7 +191,10 @@ static void finish(struct probe *probe, const struct verdict *verdict)
 	stop_check(probe);
 	plan_next(probe, now_us);
 	run_queue(prober);
-	if (verdict->tried)
+	if (!verdict->tried)
+		return;
+	note_sight(probe, verdict);
+	if (prober->enabled)
 		apply(probe, verdict, now_us);
 }
 
@@ -454,6 +482,7 @@ static void plan_first(struct probe *probe, uint64_t now_us)
 {
 	uint64_t interval_us = probe->health->interval_us;
 	bool unknown =
+	    probe->sight.health == TARGET_UNKNOWN ||
 	    atomic_load_explicit(&probe->target->health, memory_order_relaxed) == TARGET_UNKNOWN;
 	uint64_t phase_us = unknown ? health_phase_us(probe->id, interval_us)
 				    : hash_mix(probe->id) % (interval_us ? interval_us : 1);
@@ -462,11 +491,12 @@ static void plan_first(struct probe *probe, uint64_t now_us)
 
 /* The old probe of this target with its schedule, or a new one. The old configuration is still
  * there to be compared with. */
-static struct probe *adopt(struct prober *prober, const struct conf_health *health,
-    struct pool *pool, struct target *target)
+static struct probe *adopt(
+    struct prober *prober, const struct conf_pool *conf, struct pool *pool, struct target *target)
 {
 	struct probe *probe = find_probe(prober, target->id);
-	bool same = probe && health_equal(probe->health, health);
+	const struct conf_health *health = &conf->health;
+	bool same = probe && health_equal(probe->health, health) && probe->tracked == conf->tracked;
 	if (!probe)
 		probe = probe_new(prober, target->id);
 	if (!probe)
@@ -474,6 +504,7 @@ static struct probe *adopt(struct prober *prober, const struct conf_health *heal
 	probe->health = health;
 	probe->pool = pool;
 	probe->target = target;
+	probe->tracked = conf->tracked;
 	probe->kept = true;
 	if (!same) {
 		stop_check(probe);
@@ -492,6 +523,7 @@ static void install(struct prober *prober, struct probe **probes, size_t n)
 	free(prober->probes);
 	prober->probes = probes;
 	prober->n_probes = n;
+	prober->sights++;
 	for (size_t i = 0; i < n; i++)
 		probes[i]->kept = false;
 	if (n > 0)
@@ -516,12 +548,12 @@ void prober_set(struct prober *prober, const struct conf *conf, struct fleet *fl
 	struct probe **probes = calloc(wanted ? wanted : 1, sizeof(struct probe *));
 	ev_now_update(prober->loop);
 	for (uint32_t p = 0; probes && p < conf->n_pools; p++) {
-		const struct conf_health *health = &conf->pools[p].health;
 		struct pool *pool = &fleet->pools[p];
-		if (health->kind == CONF_HEALTH_NONE)
+		if (conf->pools[p].health.kind == CONF_HEALTH_NONE)
 			continue;
 		for (uint32_t t = 0; t < pool->n_targets && n < wanted; t++) {
-			struct probe *probe = adopt(prober, health, pool, pool->targets[t].target);
+			struct probe *probe =
+			    adopt(prober, &conf->pools[p], pool, pool->targets[t].target);
 			if (probe)
 				probes[n++] = probe;
 		}
@@ -539,10 +571,24 @@ void prober_enable(struct prober *prober, bool on)
 	ev_now_update(prober->loop);
 	uint64_t now_us = clock_us();
 	for (size_t i = 0; i < prober->n_probes; i++) {
-		stop_check(prober->probes[i]);
+		struct probe *probe = prober->probes[i];
+		if (probe->tracked)
+			continue; /* it was on, and stays so */
+		stop_check(probe);
 		if (on)
-			plan_first(prober->probes[i], now_us);
+			plan_first(probe, now_us);
 	}
+}
+
+const struct prober_sight *prober_sight(const struct prober *prober, uint64_t target_id)
+{
+	const struct probe *probe = find_probe(prober, target_id);
+	return probe ? &probe->sight : NULL;
+}
+
+uint64_t prober_sights(const struct prober *prober)
+{
+	return prober->sights;
 }
 
 uint64_t prober_count(const struct prober *prober)

@@ -25,5 +25,17 @@ void prober_set(struct prober *prober, const struct conf *conf, struct fleet *fl
  * the first round is spread over one interval; the states that we have stay in force until checks
  * say otherwise. */
 void prober_enable(struct prober *prober, bool on);
+/* What this node's own checks found, whoever else says what. Of a pool that is tracked they go on
+ * while the prober is off, so that the node knows what it could serve. */
+struct prober_sight {
+	enum target_health health;
+	uint16_t rise_count, fall_count;
+	char reason[TARGET_REASON_MAX];
+};
+
+/* NULL: the target is not checked. */
+const struct prober_sight *prober_sight(const struct prober *prober, uint64_t target_id);
+/* A number that changes whenever a sight's health does, or the set of targets. */
+uint64_t prober_sights(const struct prober *prober);
 /* Checks started since start: the probe rate. */
 uint64_t prober_count(const struct prober *prober);

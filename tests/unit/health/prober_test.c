@@ -141,6 +141,7 @@ struct bench {
 	struct fleet *fleet;
 	struct prober *prober;
 	unsigned changes, wanted_changes;
+	bool tracked; /* the pool, in the next bench_set */
 	uint64_t wanted_checks;
 	enum target_health before;
 	char texts[TARGETS_MAX][ADDR_TEXT_MAX];
@@ -237,7 +238,8 @@ static void bench_set(const struct conf_health *health, const struct addr *addrs
 	bench.fleet = fleet_new(&spec, 1, previous);
 	CU_ASSERT_PTR_NOT_NULL_FATAL(bench.fleet);
 	unsigned k = bench.sets++ % 2;
-	bench.pool[k] = (struct conf_pool){.name = "web", .n_targets = n, .health = *health};
+	bench.pool[k] = (struct conf_pool){
+	    .name = "web", .n_targets = n, .health = *health, .tracked = bench.tracked};
 	bench.conf[k] = (struct conf){.pools = &bench.pool[k], .n_pools = 1};
 	prober_set(bench.prober, &bench.conf[k], bench.fleet);
 	fleet_free(previous);
@@ -392,6 +394,49 @@ static void off_means_off(void)
 	ev_loop_destroy(loop);
 }
 
+/* While the peer tells us the states, what we see ourselves is kept beside them. */
+static void off_does_not_blind_to_what_is_tracked(void)
+{
+	struct server server;
+	bench_start();
+	server_start(&server, ANSWERS, "HTTP/1.1 200 OK\r\n\r\n");
+	bench.tracked = true;
+	prober_enable(bench.prober, false);
+	bench_set(&http_health, &server.addr, 1);
+	const struct prober_sight *sight = prober_sight(bench.prober, target_at(0)->id);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(sight);
+	CU_ASSERT_PTR_NULL(prober_sight(bench.prober, target_at(0)->id + 1));
+	CU_ASSERT_EQUAL(sight->health, TARGET_UNKNOWN);
+	uint64_t sights = prober_sights(bench.prober);
+	CU_ASSERT_TRUE(run_until(99, 2));
+	CU_ASSERT_EQUAL(sight->health, TARGET_UP);
+	CU_ASSERT_STRING_EQUAL(sight->reason, "HTTP 200");
+	CU_ASSERT_EQUAL(prober_sights(bench.prober), sights + 1);
+
+	server.answer = "HTTP/1.1 503 No\r\n\r\n";
+	CU_ASSERT_TRUE(run_until(99, prober_count(bench.prober) + http_health.fall + 2));
+	CU_ASSERT_EQUAL(sight->health, TARGET_DOWN);
+	CU_ASSERT_EQUAL(prober_sights(bench.prober), sights + 2);
+	/* None of which was the target's. */
+	CU_ASSERT_EQUAL(target_at(0)->health, TARGET_UNKNOWN);
+	CU_ASSERT_EQUAL(target_at(0)->fall_count, 0);
+	CU_ASSERT_EQUAL(bench.changes, 0);
+
+	prober_enable(bench.prober, true);
+	CU_ASSERT_TRUE(run_until(1, WAIT_FOREVER));
+	CU_ASSERT_EQUAL(target_at(0)->health, TARGET_DOWN);
+	/* Tracked no more, and off. */
+	bench.tracked = false;
+	bench_set(&http_health, &server.addr, 1);
+	prober_enable(bench.prober, false);
+	uint64_t count = prober_count(bench.prober);
+	run_for(3 * 0.02);
+	CU_ASSERT_EQUAL(prober_count(bench.prober), count);
+	bench_stop();
+	server_stop(&server);
+	ev_loop_destroy(loop);
+}
+
 static struct addr nth_address(const struct server *server, uint32_t n)
 {
 	struct addr addr = server->addr; /* all of 127.0.0.0/8 is this host; nobody listens there */
@@ -507,5 +552,5 @@ static void our_own_shortage_is_no_verdict(void)
 
 UNIT_MAIN("health/prober", UNIT(http_verdicts), UNIT(tcp_verdicts), UNIT(connect_timeout),
     UNIT(falls_after_three_and_rises_after_two), UNIT(off_means_off),
-    UNIT(a_reload_keeps_the_schedule), UNIT(bounds_the_checks_at_once),
-    UNIT(our_own_shortage_is_no_verdict))
+    UNIT(off_does_not_blind_to_what_is_tracked), UNIT(a_reload_keeps_the_schedule),
+    UNIT(bounds_the_checks_at_once), UNIT(our_own_shortage_is_no_verdict))
