@@ -87,6 +87,11 @@ struct conf_track {
 	struct addr witness; /* or none */
 };
 
+struct conf_announce {
+	uint64_t interval_us; /* between two addresses */
+	uint64_t refresh_us;  /* 0: never again after the burst */
+};
+
 struct conf_router {
 	const char *name;
 	uint8_t vrid; /* 1..255 */
@@ -103,6 +108,7 @@ struct conf_router {
 	const char *group;         /* or NULL */
 	uint64_t startup_delay_us; /* at most so long without promotion on a silent link */
 	struct conf_track track;
+	struct conf_announce announce;
 };
 
 enum conf_listener_mode { CONF_MODE_HTTP, CONF_MODE_TCP };

@@ -169,6 +169,18 @@ static const struct conf_key track_keys[] = {
 static const struct conf_object track_object = {
     "Tracking", KEYS(track_keys), .size = sizeof(struct conf_track)};
 
+static const struct conf_key announce_keys[] = {
+    {"interval", CONF_DURATION, FIELD(struct conf_announce, interval_us), .max = 1 * S,
+	.def = "1ms",
+	.help = "Time between two addresses, so that a switch is not flooded (garp_interval of "
+		"keepalived)"},
+    {"refresh", CONF_DURATION, FIELD(struct conf_announce, refresh_us), .max = 24 * H, .def = "60s",
+	.help = "An Active announces its addresses again so often; 0s: only after a promotion "
+		"(garp_master_refresh of keepalived)"},
+};
+static const struct conf_object announce_object = {
+    "Announcing", KEYS(announce_keys), .size = sizeof(struct conf_announce)};
+
 static const struct conf_key vip_element = {
     "", CONF_CIDR, 0, sizeof(struct conf_vip), .help = "Virtual IP address with prefix length"};
 static const struct conf_key router_keys[] = {
@@ -212,6 +224,9 @@ static const struct conf_key router_keys[] = {
 		"no frame arrives does not become Active: its switch port may still be blocked"},
     {"track", CONF_OBJECT, FIELD(struct conf_router, track), .object = &track_object,
 	.help = "What else decides about the priority, or is a fault"},
+    {"announce", CONF_OBJECT, FIELD(struct conf_router, announce), .object = &announce_object,
+	.help = "Gratuitous ARP and unsolicited neighbour advertisements: after a promotion 0, 10, "
+		"50, 200 ms, 1.1 s and 5 s, and then"},
 };
 static const struct conf_object router_object = {"Virtual routers", KEYS(router_keys),
     .size = sizeof(struct conf_router), .later = "authenticate"};

@@ -206,9 +206,11 @@ struct ipc_router {
 	uint8_t peer_priority; /* as configured */
 	uint32_t advertise_us;
 	uint32_t startup_delay_us;
-	struct addr local, peer;  /* the nodes' addresses (unicast; source of adverts) */
-	struct addr witness;      /* or none */
-	char group[IPC_NAME_MAX]; /* or "" */
+	uint32_t announce_interval_us; /* between two addresses */
+	uint64_t announce_refresh_us;  /* 0: never */
+	struct addr local, peer;       /* the nodes' addresses (unicast; source of adverts) */
+	struct addr witness;           /* or none */
+	char group[IPC_NAME_MAX];      /* or "" */
 	struct ipc_vip addresses[IPC_ADDRESSES_MAX]; /* of one family */
 	struct ipc_tracked tracked[IPC_TRACKED_MAX];
 };
@@ -261,17 +263,17 @@ struct ipc_router_remark {
 };
 
 /* What yoke-vrrp counts for a virtual router: name, help. */
-#define IPC_ROUTER_COUNTERS(X)                                                                     \
-	X(adverts_sent, "Adverts that left")                                                       \
-	X(adverts_received, "Adverts that were accepted")                                          \
-	X(send_errors, "Adverts that could not be sent")                                           \
-	X(lease_refusals, "Adverts that the kernel did not let pass: no lease")                    \
-	X(claims_sent, "Claims sent before a promotion")                                           \
-	X(claims_received, "Claims of the peer")                                                   \
-	X(claims_lost, "Claims given up, because somebody better was heard")                       \
-	X(stalls, "Times the process did not run for too long")                                    \
-	X(announcements_sent, "Rounds of gratuitous ARP and unsolicited neighbour advertisements") \
-	X(foreign_announcements, "Times another host said that it has a VIP that we hold")         \
+#define IPC_ROUTER_COUNTERS(X)                                                             \
+	X(adverts_sent, "Adverts that left")                                               \
+	X(adverts_received, "Adverts that were accepted")                                  \
+	X(send_errors, "Adverts that could not be sent")                                   \
+	X(lease_refusals, "Adverts that the kernel did not let pass: no lease")            \
+	X(claims_sent, "Claims sent before a promotion")                                   \
+	X(claims_received, "Claims of the peer")                                           \
+	X(claims_lost, "Claims given up, because somebody better was heard")               \
+	X(stalls, "Times the process did not run for too long")                            \
+	X(announcements_sent, "Addresses announced by ARP or neighbour advertisement")     \
+	X(foreign_announcements, "Times another host said that it has a VIP that we hold") \
 	X(addresses_put_back, "Addresses put back after somebody removed them")
 
 enum ipc_promotion {

@@ -449,6 +449,8 @@ void setup_router_message(const struct setup *setup, uint32_t index, union ipc_m
 		to->peer_priority = conf_node_priority(&conf->nodes[conf->peer], from->name);
 	}
 	to->startup_delay_us = (uint32_t)from->startup_delay_us;
+	to->announce_interval_us = (uint32_t)from->announce.interval_us;
+	to->announce_refresh_us = from->announce.refresh_us;
 	text_copy(to->group, sizeof(to->group), from->group ? from->group : "");
 	add_all_tracked(conf, &from->track, to);
 	for (uint32_t i = 0; i < from->n_addresses && i < IPC_ADDRESSES_MAX; i++) {

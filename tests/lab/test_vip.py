@@ -1,7 +1,11 @@
 #!/usr/bin/env python3
 """Others meddle with the VIP: administrators, stray hosts."""
+import os
+import time
+
 import testing
-from lab import SLACK, VIP, Prober, wait_until
+from lab import (HERE, LINK_LOCAL6, PYTHON, SLACK, VIP, VIP6, ArpWatch, Prober, add_ipv6,
+                 pair_config, wait_until)
 from testing import TestLab
 
 
@@ -45,6 +49,71 @@ def test_vip_removed(checks):
         wait_until(lambda: not has_vip(lab, first), 2 * SLACK, "it is removed")
         checks.true("logged", f"somebody added {VIP}: removed" in first.log())
         checks.equal("states", [node.state() for node in (first, second)], ["backup", "active"])
+
+
+def claim(lab, address, *words):
+    """The observer says that it has that address."""
+    lab.run_in("observer", PYTHON, os.path.join(HERE, "tools", "claim.py"), address, *words)
+
+
+def rounds(watch, mac, begin, end):
+    """When that host announced the VIP, by requests or replies; each round counts once."""
+    found = []
+    for moment, sender in watch.announced:
+        if sender == mac and begin <= moment < end and (not found or moment - found[-1] > 0.005):
+            found.append(moment)
+    return found
+
+
+def test_announce(checks):
+    """After a promotion, then at each refresh, and when somebody else says that he has the VIP."""
+    config = add_ipv6(pair_config("node1"))
+    for router in config["virtual_routers"].values():
+        router["announce"] = {"refresh": "1s"}
+    with TestLab(ipv6=True) as lab:
+        watch = ArpWatch(lab)
+        first, second = lab.start_pair("node1", config)
+        macs = [lab.owner_mac(node) for node in (first, second)]
+        moved = time.monotonic()
+        first.ctl("failover", "front")
+        second.wait_state("active")
+
+        # The burst pauses between 1.1 and 5 s.
+        wait_until(lambda: time.monotonic() > moved + 1.6, 3, "a pause of the burst")
+
+        checks.section("a foreign ARP, and a foreign neighbour advertisement")
+        remarks = len(second.remarks())
+        claimed = time.monotonic()
+        claim(lab, VIP)
+        claim(lab, VIP6)
+        claim(lab, LINK_LOCAL6)
+        wait_until(lambda: len(second.remarks()) > remarks, 5 * SLACK, "an event")
+        wait_until(lambda: len(first.remarks()) > 0, 5 * SLACK, "an event of the other family")
+        text = f"{lab.mac('observer')} says that it has"
+        checks.equal("events", [second.remarks()[-1], first.remarks()[0]],
+                     [f"{text} {VIP}: announced again", f"{text} {VIP6}: announced again"])
+        checks.true("logged", f"{text} {VIP}" in second.log())
+
+        checks.section("many of them, for the rest of the burst and a refresh")
+        flood = time.monotonic()
+        claim(lab, VIP, "--times", 300)
+        end = time.monotonic()
+        wait_until(lambda: time.monotonic() > end + 7, 10, "the burst is over", pause=0.05)
+        watch.stop()
+        checks.equal("announced by others than the Active",
+                     {mac for moment, mac in watch.announced if moment > moved + 0.1}
+                     - {macs[1], lab.mac("observer")}, set())
+        burst = rounds(watch, macs[1], moved, claimed)
+        checks.true(f"announced at the promotion: {len(burst)}", 3 <= len(burst) <= 5)
+        checks.true("announced again at once",
+                    rounds(watch, macs[1], claimed, claimed + 0.2 * SLACK))
+        hot = rounds(watch, macs[1], flood, end)
+        checks.true(f"rounds in the flood of {end - flood:.1f} s: {len(hot)}",
+                    2 <= len(hot) <= 5 * (end - flood) + 5)
+        calm = rounds(watch, macs[1], end + 5.2, end + 7)
+        checks.true(f"refreshes afterwards: {len(calm)}", 1 <= len(calm) <= 2)
+        checks.true("of the flood a line in ten seconds",
+                    second.log().count(f"{text} {VIP}") <= 1 + (end - claimed) / 10)
 
 
 if __name__ == "__main__":

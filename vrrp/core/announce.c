@@ -73,8 +73,7 @@ void vrrp_burst_start(struct vrrp_burst *burst, uint64_t now_us)
 {
 	if (burst->round != 0 && now_us - burst->start_us < US_PER_SEC)
 		return;
-	burst->start_us = now_us;
-	burst->round = 1;
+	*burst = (struct vrrp_burst){.start_us = now_us, .due_us = now_us, .round = 1};
 }
 
 void vrrp_burst_cancel(struct vrrp_burst *burst)
@@ -84,14 +83,31 @@ void vrrp_burst_cancel(struct vrrp_burst *burst)
 
 uint64_t vrrp_burst_due(const struct vrrp_burst *burst)
 {
-	return burst->round == 0 ? UINT64_MAX : burst->start_us + rounds_us[burst->round - 1];
+	return burst->round == 0 ? UINT64_MAX : burst->due_us;
 }
 
-bool vrrp_burst_take(struct vrrp_burst *burst, uint64_t now_us)
+static void next_round(struct vrrp_burst *burst, uint64_t refresh_us, uint64_t now_us)
+{
+	burst->address = 0;
+	while (burst->round < ROUNDS && burst->start_us + rounds_us[burst->round] <= now_us)
+		burst->round++;
+	if (burst->round < ROUNDS) {
+		burst->due_us = burst->start_us + rounds_us[burst->round++];
+	} else {
+		burst->due_us = now_us + refresh_us;
+		burst->round = refresh_us ? ROUNDS : 0;
+	}
+}
+
+int vrrp_burst_take(struct vrrp_burst *burst, const struct vrrp_announce *how, uint64_t now_us)
 {
 	if (now_us < vrrp_burst_due(burst))
-		return false;
-	while (burst->round != 0 && now_us >= vrrp_burst_due(burst))
-		burst->round = burst->round == ROUNDS ? 0 : burst->round + 1;
-	return true;
+		return -1;
+	unsigned address = burst->address++;
+	if (burst->address < how->n_addresses)
+		burst->due_us = now_us + how->gap_us;
+	else
+		next_round(burst, how->refresh_us, now_us);
+	/* There may be fewer than a moment ago. */
+	return address < how->n_addresses ? (int)address : -1;
 }

@@ -22,17 +22,28 @@ void vrrp_arp_frame(
 /* To all nodes: `vip` (IPv6) is at `mac`; flags R and O are set, S is not. */
 void vrrp_na_frame(const uint8_t mac[6], const struct addr *vip, uint8_t frame[NA_FRAME_LEN]);
 
-/* A burst: rounds at fixed distances from its start, then silence. Zero-initialised: silent. */
+/* How a virtual router announces. */
+struct vrrp_announce {
+	unsigned n_addresses;
+	uint32_t gap_us;     /* between two addresses; garp_interval of keepalived */
+	uint64_t refresh_us; /* of rounds after the burst; 0: none; garp_master_refresh */
+};
+
+/* A burst: rounds at fixed distances from its start, then one each refresh. A round announces one
+ * address after another. Zero-initialised: silent. */
 struct vrrp_burst {
 	uint64_t start_us;
-	unsigned round; /* the next one, counted from 1; 0: silent */
+	uint64_t due_us;
+	unsigned round;   /* from 1; 0: silent */
+	unsigned address; /* of the round, the next one */
 };
 
 /* Starts from the first round. A burst that began less than a second ago goes on instead, so that
  * a stranger's packets cannot make us repeat the first rounds for ever. */
 void vrrp_burst_start(struct vrrp_burst *burst, uint64_t now_us);
 void vrrp_burst_cancel(struct vrrp_burst *burst);
-/* When the next round is due; UINT64_MAX: never. */
+/* When the next address is due; UINT64_MAX: never. */
 uint64_t vrrp_burst_due(const struct vrrp_burst *burst);
-/* True once per round that is due; rounds missed by a late caller are one round. */
-bool vrrp_burst_take(struct vrrp_burst *burst, uint64_t now_us);
+/* Which address to announce now, or -1; with a gap of 0, call it until then. Rounds missed by a
+ * late caller are one round, and a late address does not make the next one come sooner. */
+int vrrp_burst_take(struct vrrp_burst *burst, const struct vrrp_announce *how, uint64_t now_us);

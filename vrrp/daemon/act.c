@@ -81,16 +81,27 @@ void instance_add_addresses(struct vrrp_instance *instance, uint64_t now_us)
 	instance->refresh_us = now_us + vrrp_vip_refresh_us(instance->config.advertise_us);
 }
 
-void instance_announce(struct vrrp_instance *instance)
+static void announce_one(struct vrrp_instance *instance, const struct addr *addr)
 {
+	if (!instance->netif.has_mac)
+		return;
 	instance->stats.announcements_sent++;
-	for (unsigned i = 0; i < instance->config.n_addresses && instance->netif.has_mac; i++) {
-		int rc = vrrp_arp_announce(instance->station->arp_fd, &instance->netif,
-		    &instance->config.addresses[i].addr);
-		if (rc)
-			instance_complain(instance, COMPLAINT_SEND, "announcing the addresses: %s",
-			    strerror(-rc));
-	}
+	int rc = vrrp_arp_announce(instance->station->arp_fd, &instance->netif, addr);
+	if (rc)
+		instance_complain(
+		    instance, COMPLAINT_SEND, "announcing the addresses: %s", strerror(-rc));
+}
+
+void instance_announce(struct vrrp_instance *instance, uint64_t now_us)
+{
+	const struct ipc_router *config = &instance->config;
+	const struct vrrp_announce how = {
+	    .n_addresses = config->n_addresses,
+	    .gap_us = config->announce_interval_us,
+	    .refresh_us = config->announce_refresh_us,
+	};
+	for (int i; (i = vrrp_burst_take(&instance->burst, &how, now_us)) >= 0;)
+		announce_one(instance, &config->addresses[i].addr);
 }
 
 /* An Active whose adverts do not leave must not go on: the peer takes over in silence. A full
@@ -187,8 +198,7 @@ enum instance_outcome instance_perform(
 		instance_add_addresses(instance, now_us);
 	if (actions & VRRP_DO_ANNOUNCE) {
 		vrrp_burst_start(&instance->burst, now_us);
-		if (vrrp_burst_take(&instance->burst, now_us))
-			instance_announce(instance);
+		instance_announce(instance, now_us);
 	}
 	return outcome;
 }

@@ -2,8 +2,10 @@
 #include "vrrp/daemon/internal.h"
 
 #include <stdio.h>
+#include <unistd.h>
 
 #include "daemon/base/clock.h"
+#include "vrrp/link/watch.h"
 
 /* Removed more often than so many times in so long: whoever does it will go on, and the peer may
  * have better luck. */
@@ -59,4 +61,68 @@ void vrrp_instance_address_changed(
 	}
 	instance_settle(instance, "");
 	instance_rearm(instance);
+}
+
+/* ---- others that say they have them ---- */
+
+#define ANNOUNCEMENTS_PER_PASS 64
+
+/* The burst starts anew at most once a second, whatever others send; its later rounds are the last
+ * word, after a time in which two were Active. */
+static void contradict(
+    struct vrrp_instance *instance, const uint8_t mac[6], const struct addr *addr)
+{
+	char vip[ADDR_TEXT_MAX];
+	instance->stats.foreign_announcements++;
+	instance_remark(instance, COMPLAINT_FOREIGN,
+	    "%02x:%02x:%02x:%02x:%02x:%02x says that it has %s: announced again", mac[0], mac[1],
+	    mac[2], mac[3], mac[4], mac[5], addr_format_ip(addr, vip));
+	vrrp_burst_start(&instance->burst, clock_us());
+}
+
+static void on_foreign(struct ev_loop *loop, ev_io *io, int revents)
+{
+	struct vrrp_instance *instance = io->data;
+	uint8_t mac[6];
+	struct addr addr;
+	(void)loop;
+	(void)revents;
+	instance_wake(instance);
+	for (int i = 0; i < ANNOUNCEMENTS_PER_PASS && io->fd >= 0; i++) {
+		if (!vrrp_watch_read(io->fd, mac, &addr))
+			break;
+		if (vrrp_state_outside(instance->fsm.state) == VRRP_ACTIVE)
+			contradict(instance, mac, &addr);
+	}
+	instance_settle(instance, "");
+	instance_rearm(instance);
+}
+
+void instance_unwatch(struct vrrp_instance *instance)
+{
+	if (instance->foreign.fd < 0)
+		return;
+	ev_io_stop(instance->station->loop, &instance->foreign);
+	close(instance->foreign.fd);
+	instance->foreign.fd = -1;
+}
+
+void instance_watch(struct vrrp_instance *instance)
+{
+	struct err err;
+	struct addr addresses[IPC_ADDRESSES_MAX];
+	instance_unwatch(instance);
+	if (!instance->netif.has_mac)
+		return;
+	for (unsigned i = 0; i < instance->config.n_addresses; i++)
+		addresses[i] = instance->config.addresses[i].addr;
+	int fd = vrrp_watch_open(&instance->netif, addresses, instance->config.n_addresses, &err);
+	if (fd < 0) {
+		log_warn("vrrp %s: others that announce its addresses are not noticed: %s",
+		    instance->config.name, err.text);
+		return;
+	}
+	ev_io_init(&instance->foreign, on_foreign, fd, EV_READ);
+	instance->foreign.data = instance;
+	ev_io_start(instance->station->loop, &instance->foreign);
 }

@@ -213,8 +213,7 @@ static void on_timer(struct ev_loop *loop, ev_io *io, int revents)
 	instance_step(instance, held ? VRRP_EV_HELD : VRRP_EV_TIMER, reason);
 	if (now_us >= instance->refresh_us)
 		instance_add_addresses(instance, now_us);
-	if (vrrp_burst_take(&instance->burst, now_us))
-		instance_announce(instance);
+	instance_announce(instance, now_us);
 	instance_settle(instance, "");
 	instance_rearm(instance);
 }
@@ -269,6 +268,7 @@ void vrrp_instance_start(struct vrrp_instance *instance, struct vrrp_station *st
 	    .station = station,
 	    .config = *config,
 	    .sock.fd = -1,
+	    .foreign.fd = -1,
 	    .form = instance_first_form(config),
 	    .guard.lease = station->lease,
 	    .refresh_us = VRRP_NEVER,
@@ -296,6 +296,7 @@ void vrrp_instance_stop(struct vrrp_instance *instance, const char *reason)
 	instance_detach(instance);
 	vrrp_guard_lower(&instance->guard, &instance->config);
 	vrrp_timer_close(&instance->timer, instance->station->loop);
+	instance_unwatch(instance);
 	instance->used = false;
 }
 

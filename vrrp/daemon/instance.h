@@ -61,6 +61,7 @@ enum vrrp_complaint {
 	COMPLAINT_LEASE,
 	COMPLAINT_ADDED,
 	COMPLAINT_LATE,
+	COMPLAINT_FOREIGN,
 	COMPLAINT_LOST,
 	COMPLAINT_FOUND,
 	COMPLAINT_COUNT
@@ -77,6 +78,7 @@ struct vrrp_instance {
 	struct vrrp_guard guard;
 	enum vrrp_checksum form; /* of what we send */
 	ev_io readable;
+	ev_io foreign; /* others that announce our addresses; fd -1: closed */
 	struct vrrp_timer timer;
 	struct vrrp_burst burst;
 	uint64_t refresh_us; /* when the addresses are refreshed next; VRRP_NEVER */

@@ -25,8 +25,8 @@ void instance_set_trouble(struct vrrp_instance *instance, uint64_t now_us, const
 void instance_remove_addresses(struct vrrp_instance *instance);
 /* Also refreshes. */
 void instance_add_addresses(struct vrrp_instance *instance, uint64_t now_us);
-/* One round of gratuitous ARP. */
-void instance_announce(struct vrrp_instance *instance);
+/* Gratuitous ARP, as far as it is due. */
+void instance_announce(struct vrrp_instance *instance, uint64_t now_us);
 /* VRRP_DO_* in the order of the bits. What became of the advert, if there was one; the address
  * comes only when it has left. */
 enum instance_outcome instance_perform(
@@ -36,6 +36,12 @@ enum instance_outcome instance_perform(
 
 /* Reads what the socket has. */
 void instance_drain(struct vrrp_instance *instance);
+
+/* ---- defend.c ---- */
+
+/* Watches for others that announce our addresses; again, when those or the interface are others. */
+void instance_watch(struct vrrp_instance *instance);
+void instance_unwatch(struct vrrp_instance *instance);
 
 /* ---- stats.c ---- */
 

@@ -60,6 +60,8 @@ static void change_addresses(struct vrrp_instance *instance, const struct ipc_ro
 	}
 	instance->config = *config;
 	change_guard(instance);
+	if (instance->sock.fd >= 0)
+		instance_watch(instance);
 	if (instance->fsm.state == VRRP_ACTIVE)
 		instance_conclude(instance, VRRP_ACTIVE,
 		    VRRP_DO_SEND_ADVERT | VRRP_DO_ADD_VIP | VRRP_DO_ANNOUNCE, "", clock_us());
@@ -78,7 +80,9 @@ void vrrp_instance_configure(struct vrrp_instance *instance, const struct ipc_ro
 		instance_rearm(instance);
 		return;
 	}
-	if (old->priority == config->priority && old->advertise_us == config->advertise_us &&
+	if (old->announce_interval_us == config->announce_interval_us &&
+	    old->announce_refresh_us == config->announce_refresh_us &&
+	    old->priority == config->priority && old->advertise_us == config->advertise_us &&
 	    old->failback == config->failback && old->checksum == config->checksum &&
 	    same_addresses(old, config) && same_judgment(old, config))
 		return;

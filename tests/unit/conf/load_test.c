@@ -239,6 +239,15 @@ static uint64_t hash_of(const char *text)
 	"\"virtual_routers\": {\"v\": {\"vrid\": 1, \"interface\": \"eth0\","                   \
 	"\"addresses\": [\"10.0.0.10/24\"]"
 
+static void announcing_is_configurable(void)
+{
+	struct conf *conf =
+	    load(ROUTER ", \"announce\": {\"interval\": \"5ms\", \"refresh\": \"0s\"}}}}");
+	CU_ASSERT_EQUAL(conf->routers[0].announce.interval_us, 5 * MS);
+	CU_ASSERT_EQUAL(conf->routers[0].announce.refresh_us, 0);
+	conf_free(conf);
+}
+
 static void what_is_tracked(void)
 {
 	struct conf *conf = load(
@@ -251,6 +260,8 @@ static void what_is_tracked(void)
 	const struct conf_track *track = &router->track;
 	CU_ASSERT_STRING_EQUAL(router->group, "g");
 	CU_ASSERT_EQUAL(router->startup_delay_us, 3 * S);
+	CU_ASSERT_EQUAL(router->announce.interval_us, 1 * MS);
+	CU_ASSERT_EQUAL(router->announce.refresh_us, 60 * S);
 	CU_ASSERT_EQUAL_FATAL(track->n_interfaces, 2);
 	CU_ASSERT_STRING_EQUAL(track->interfaces[0].name, "eth1");
 	CU_ASSERT_EQUAL(track->interfaces[0].weight, 0);
@@ -455,7 +466,7 @@ static void says_when_a_file_cannot_be_read(void)
 }
 
 UNIT_MAIN("conf/load", UNIT(minimal_example), UNIT(top_level_defaults), UNIT(pair_example),
-    UNIT(what_is_tracked), UNIT(pair_example_pools), UNIT(keys_beyond_the_examples),
-    UNIT(hash_is_of_the_meaning), UNIT(selects_the_node), UNIT(reload_names_what_needs_a_restart),
-    UNIT(reload_stands_another_number_of_cpus), UNIT(reload_does_not_swap_the_nodes),
-    UNIT(says_when_a_file_cannot_be_read))
+    UNIT(announcing_is_configurable), UNIT(what_is_tracked), UNIT(pair_example_pools),
+    UNIT(keys_beyond_the_examples), UNIT(hash_is_of_the_meaning), UNIT(selects_the_node),
+    UNIT(reload_names_what_needs_a_restart), UNIT(reload_stands_another_number_of_cpus),
+    UNIT(reload_does_not_swap_the_nodes), UNIT(says_when_a_file_cannot_be_read))

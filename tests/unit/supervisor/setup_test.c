@@ -202,6 +202,7 @@ static void a_router_message_has_all_that_is_tracked(void)
 	    .interface = "eth0",
 	    .group = "g",
 	    .startup_delay_us = 3000000,
+	    .announce = {.interval_us = 1000, .refresh_us = 60000000},
 	    .track = {.interfaces = &(struct conf_track_interface){"eth1", 20},
 		.pools = &(struct conf_track_pool){0, 50, 0},
 		.addresses =
@@ -234,6 +235,8 @@ static void a_router_message_has_all_that_is_tracked(void)
 	const struct ipc_router *to = &msg.router;
 	CU_ASSERT_STRING_EQUAL(to->group, "g");
 	CU_ASSERT_EQUAL(to->startup_delay_us, 3000000);
+	CU_ASSERT_EQUAL(to->announce_interval_us, 1000);
+	CU_ASSERT_EQUAL(to->announce_refresh_us, 60000000);
 	CU_ASSERT_EQUAL(to->peer_priority, 200);
 	CU_ASSERT(addr_equal_ip(&to->witness, &router.track.witness));
 	CU_ASSERT_EQUAL_FATAL(to->n_tracked, 4);

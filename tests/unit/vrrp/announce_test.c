@@ -47,20 +47,22 @@ static void t48_neighbour_advertisement_has_r_and_o(void)
 	CU_ASSERT_EQUAL(memcmp(frame, golden_na, sizeof(frame)), 0);
 }
 
+static const struct vrrp_announce one = {.n_addresses = 1};
+
 static void burst_has_its_rounds(void)
 {
 	static const uint64_t at_ms[] = {0, 10, 50, 200, 1100, 5000};
 	struct vrrp_burst burst = {0};
 	uint64_t start = 7 * US_PER_SEC;
 	CU_ASSERT_EQUAL(vrrp_burst_due(&burst), UINT64_MAX);
-	CU_ASSERT_FALSE(vrrp_burst_take(&burst, start));
+	CU_ASSERT_EQUAL(vrrp_burst_take(&burst, &one, start), -1);
 	vrrp_burst_start(&burst, start);
 	for (size_t i = 0; i < sizeof(at_ms) / sizeof(at_ms[0]); i++) {
 		uint64_t due = start + at_ms[i] * US_PER_MS;
 		CU_ASSERT_EQUAL(vrrp_burst_due(&burst), due);
-		CU_ASSERT_FALSE(vrrp_burst_take(&burst, due - 1));
-		CU_ASSERT_TRUE(vrrp_burst_take(&burst, due));
-		CU_ASSERT_FALSE(vrrp_burst_take(&burst, due));
+		CU_ASSERT_EQUAL(vrrp_burst_take(&burst, &one, due - 1), -1);
+		CU_ASSERT_EQUAL(vrrp_burst_take(&burst, &one, due), 0);
+		CU_ASSERT_EQUAL(vrrp_burst_take(&burst, &one, due), -1);
 	}
 	CU_ASSERT_EQUAL(vrrp_burst_due(&burst), UINT64_MAX);
 }
@@ -69,10 +71,76 @@ static void late_rounds_are_one(void)
 {
 	struct vrrp_burst burst = {0};
 	vrrp_burst_start(&burst, 1000);
-	CU_ASSERT_TRUE(vrrp_burst_take(&burst, 1000 + 60 * US_PER_MS));
+	CU_ASSERT_EQUAL(vrrp_burst_take(&burst, &one, 1000 + 60 * US_PER_MS), 0);
 	CU_ASSERT_EQUAL(vrrp_burst_due(&burst), 1000 + 200 * US_PER_MS);
-	CU_ASSERT_TRUE(vrrp_burst_take(&burst, 1000 + 60 * US_PER_SEC));
+	CU_ASSERT_EQUAL(vrrp_burst_take(&burst, &one, 1000 + 60 * US_PER_SEC), 0);
 	CU_ASSERT_EQUAL(vrrp_burst_due(&burst), UINT64_MAX);
+}
+
+static void refreshes_follow_the_burst(void)
+{
+	const struct vrrp_announce how = {.n_addresses = 1, .refresh_us = 60 * US_PER_SEC};
+	struct vrrp_burst burst = {0};
+	vrrp_burst_start(&burst, 0);
+	while (vrrp_burst_due(&burst) < 5 * US_PER_SEC)
+		vrrp_burst_take(&burst, &how, vrrp_burst_due(&burst));
+	for (uint64_t due = 5 * US_PER_SEC; due < 300 * US_PER_SEC; due += 60 * US_PER_SEC) {
+		CU_ASSERT_EQUAL(vrrp_burst_due(&burst), due);
+		CU_ASSERT_EQUAL(vrrp_burst_take(&burst, &how, due), 0);
+	}
+	vrrp_burst_start(&burst, 400 * US_PER_SEC);
+	CU_ASSERT_EQUAL(vrrp_burst_due(&burst), 400 * US_PER_SEC);
+}
+
+static void addresses_have_their_distance(void)
+{
+	const struct vrrp_announce how = {.n_addresses = 3, .gap_us = 1000};
+	struct vrrp_burst burst = {0};
+	vrrp_burst_start(&burst, 0);
+	CU_ASSERT_EQUAL(vrrp_burst_take(&burst, &how, 400), 0);
+	CU_ASSERT_EQUAL(vrrp_burst_due(&burst), 1400);
+	CU_ASSERT_EQUAL(vrrp_burst_take(&burst, &how, 1399), -1);
+	CU_ASSERT_EQUAL(vrrp_burst_take(&burst, &how, 7000), 1);
+	CU_ASSERT_EQUAL(vrrp_burst_take(&burst, &how, 7999), -1);
+	CU_ASSERT_EQUAL(vrrp_burst_take(&burst, &how, 8000), 2);
+	CU_ASSERT_EQUAL(vrrp_burst_due(&burst), 10 * US_PER_MS);
+}
+
+/* However long a round takes: the rate is what the gap says, until the burst is over. */
+static void many_addresses_do_not_exceed_the_rate(void)
+{
+	const struct vrrp_announce how = {.n_addresses = 16, .gap_us = 10000};
+	struct vrrp_burst burst = {0};
+	unsigned sent = 0;
+	uint64_t last = 0;
+	vrrp_burst_start(&burst, 0);
+	for (uint64_t now; (now = vrrp_burst_due(&burst)) != UINT64_MAX;) {
+		CU_ASSERT_TRUE(vrrp_burst_take(&burst, &how, now) == (int)(sent % 16));
+		CU_ASSERT_TRUE(sent == 0 || now >= last + 10000);
+		last = now;
+		sent++;
+	}
+	CU_ASSERT_TRUE(sent % 16 == 0 && sent >= 4 * 16 && sent <= 6 * 16);
+}
+
+static void no_distance_is_at_once(void)
+{
+	const struct vrrp_announce how = {.n_addresses = 3};
+	struct vrrp_burst burst = {0};
+	vrrp_burst_start(&burst, 0);
+	for (int i = 0; i < 3; i++)
+		CU_ASSERT_EQUAL(vrrp_burst_take(&burst, &how, 0), i);
+	CU_ASSERT_EQUAL(vrrp_burst_take(&burst, &how, 0), -1);
+}
+
+static void addresses_may_become_fewer(void)
+{
+	const struct vrrp_announce how = {.n_addresses = 3, .gap_us = 1000};
+	struct vrrp_burst burst = {0};
+	vrrp_burst_start(&burst, 0);
+	vrrp_burst_take(&burst, &how, 0);
+	CU_ASSERT_EQUAL(vrrp_burst_take(&burst, &one, 1000), -1);
+	CU_ASSERT_EQUAL(vrrp_burst_due(&burst), 10 * US_PER_MS);
 }
 
 static void cancelled_burst_is_silent(void)
@@ -80,24 +148,26 @@ static void cancelled_burst_is_silent(void)
 	struct vrrp_burst burst = {0};
 	vrrp_burst_start(&burst, 1000);
 	vrrp_burst_cancel(&burst);
-	CU_ASSERT_FALSE(vrrp_burst_take(&burst, 10 * US_PER_SEC));
+	CU_ASSERT_EQUAL(vrrp_burst_take(&burst, &one, 10 * US_PER_SEC), -1);
 	vrrp_burst_start(&burst, 2000);
-	CU_ASSERT_TRUE(vrrp_burst_take(&burst, 2000));
+	CU_ASSERT_EQUAL(vrrp_burst_take(&burst, &one, 2000), 0);
 }
 
 static void restart_within_a_second_goes_on(void)
 {
 	struct vrrp_burst burst = {0};
 	vrrp_burst_start(&burst, 0);
-	CU_ASSERT_TRUE(vrrp_burst_take(&burst, 0));
+	CU_ASSERT_EQUAL(vrrp_burst_take(&burst, &one, 0), 0);
 	vrrp_burst_start(&burst, 5 * US_PER_MS);
 	CU_ASSERT_EQUAL(vrrp_burst_due(&burst), 10 * US_PER_MS);
-	CU_ASSERT_TRUE(vrrp_burst_take(&burst, 300 * US_PER_MS));
+	CU_ASSERT_EQUAL(vrrp_burst_take(&burst, &one, 300 * US_PER_MS), 0);
 	vrrp_burst_start(&burst, 1001 * US_PER_MS);
 	CU_ASSERT_EQUAL(vrrp_burst_due(&burst), 1001 * US_PER_MS);
 }
 
 UNIT_MAIN("vrrp/announce", UNIT(request_is_what_keepalived_sends),
     UNIT(reply_differs_in_the_operation_only), UNIT(t48_neighbour_advertisement_has_r_and_o),
-    UNIT(burst_has_its_rounds), UNIT(late_rounds_are_one), UNIT(cancelled_burst_is_silent),
+    UNIT(burst_has_its_rounds), UNIT(late_rounds_are_one), UNIT(refreshes_follow_the_burst),
+    UNIT(addresses_have_their_distance), UNIT(many_addresses_do_not_exceed_the_rate),
+    UNIT(no_distance_is_at_once), UNIT(addresses_may_become_fewer), UNIT(cancelled_burst_is_silent),
     UNIT(restart_within_a_second_goes_on))
