@@ -227,6 +227,12 @@ class ArpWatch(Tool):
         super().__init__(lab, "observer", "arp", vip)
         self.asked, self.announced = [], []
 
+    def wait_asked(self, more, timeout=10):
+        """Until `more` questions were asked from now on."""
+        target = self.latest().get("questions", 0) + more
+        wait_until(lambda: self.latest().get("questions", 0) >= target, timeout * SLACK,
+                   f"{more} questions for the VIP")
+
     def stop(self):
         data = super().stop()
         self.asked, self.announced = data["asked"], data["announced"]

@@ -265,6 +265,12 @@ class Segment:
         text = run("ip", "-n", self.name(role), "-o", "link", "show", "eth0")
         return re.search(r"link/ether (\S+)", text).group(1)
 
+    def port_of(self, mac):
+        """The host behind whose port the switch saw that MAC last, or None."""
+        text = run("bridge", "-n", self.name("switch"), "fdb", "get", mac, "br", "br0", check=False)
+        found = re.search(r" dev (\w+) ", text)
+        return found and found.group(1)
+
     def flush_arp(self, role="client", address=None):
         """Forgets who has `address` (or any address)."""
         target = ["to", address] if address else ["all"]

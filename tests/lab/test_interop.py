@@ -1,7 +1,6 @@
 """yoke and a router of another make on one segment: each as Active and as Backup, the VIP moved in both
 directions by goodbye, by death and by preemption, and every packet read by Wireshark's decoder. The
 numbers are those of the behaviours in vrrp/README.md."""
-import time
 from dataclasses import dataclass, field, replace
 
 import testing
@@ -54,14 +53,19 @@ class Meeting:
         self.weak = case.peer(lab, host, replace(case.router, priority=int(WEAK)))
         self.strong = case.peer(lab, host, replace(case.router, priority=int(STRONG), preempt=True))
 
+    def mac(self, who):
+        return self.lab.mac(who.name) if who is self.node else who.mac()
+
     def answers_alone(self, who):
-        """Thirty questions for the VIP, and who answers."""
-        mac = self.lab.mac(who.name) if who is self.node else who.mac()
+        """Thirty questions for the VIP, and who answers. Where both have the same MAC, the number
+        of answers tells, and the port where the switch has seen it."""
         watch = ArpWatch(self.lab, self.case.vip)
-        time.sleep(0.3)
-        asked = watch.stop().asked[:-2]
-        self.checks.equal("who answers for the VIP",
-                          sorted({mac for _, macs in asked for mac in macs}), [mac])
+        watch.wait_asked(30)
+        asked, mac = watch.stop().asked[:-2], self.mac(who)
+        self.checks.equal("who answers for the VIP", {mac for _, macs in asked for mac in macs}, {mac})
+        self.checks.equal("most answers to one question", max(len(macs) for _, macs in asked), 1)
+        self.checks.equal("its port", self.lab.port_of(mac),
+                          who.name if who is self.node else who.role)
 
 
 def meet(checks, case):

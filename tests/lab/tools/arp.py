@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Who answers for an address? Asks everybody every 10 ms, by ARP or (IPv6) neighbour discovery,
-until its standard input ends, then prints {"asked": [[time, [mac, ...]], ...],
-"announced": [[time, mac], ...]}, a MAC for each answer.
+until its standard input ends, telling {"questions": n} meanwhile; then prints
+{"asked": [[time, [mac, ...]], ...], "announced": [[time, mac], ...]}, a MAC for each answer.
 
 An answer carries no number, so each request names another asker: the answer is addressed to it.
 Twenty names in turn tell requests of the last 200 ms apart."""
@@ -91,7 +91,7 @@ def main():
     sock.setblocking(False)
     way = kind(args.address, args.first_asker, sock.getsockname()[4])
     asked, announced, latest = [], [], {}
-    next_ask = time.monotonic()
+    next_ask = next_report = time.monotonic()
     while True:
         now = time.monotonic()
         if now >= next_ask:
@@ -100,6 +100,9 @@ def main():
             latest[asker] = entry = [now, []]
             asked.append(entry)
             sock.send(way.question(asker))
+        if now >= next_report:
+            next_report = now + 0.1
+            print(json.dumps({"questions": len(asked)}), flush=True)
         ready = select.select([sock, sys.stdin], [], [], max(0, next_ask - time.monotonic()))[0]
         if sock in ready:
             heard = way.hears(sock.recv(2048))
