@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 import testing
 from lab import (COOKIE_PORT, LINK_LOCAL6, VIP, VIP6, ArpWatch, Prober, address, other,
                  pair_config)
-from peers import VRID, Frr, Keepalived, Peer, Router
+from peers import VRID, Frr, Keepalived, Peer, Router, virtual_mac
 from testing import TestLab
 
 PRIORITY, WEAK, STRONG = "200", "100", "250"
@@ -54,11 +54,14 @@ class Meeting:
         self.strong = case.peer(lab, host, replace(case.router, priority=int(STRONG), preempt=True))
 
     def mac(self, who):
-        return self.lab.mac(who.name) if who is self.node else who.mac()
+        if who is not self.node:
+            return who.mac()
+        return virtual_mac(self.case.vip) if self.case.config.get("virtual_mac") \
+            else self.lab.mac(who.name)
 
     def answers_alone(self, who):
-        """Thirty questions for the VIP, and who answers. Where both have the same MAC, the number
-        of answers tells, and the port where the switch has seen it."""
+        """Thirty questions for the VIP, and who answers. Both may have the same MAC: then the number of
+        answers tells, and the port where the switch has seen it."""
         watch = ArpWatch(self.lab, self.case.vip)
         watch.wait_asked(30)
         asked, mac = watch.stop().asked[:-2], self.mac(who)
@@ -204,8 +207,8 @@ def test_interop_keepalived_ipv6(checks):
 
 
 def test_interop_keepalived_vmac(checks):
-    """5, 52: it has the virtual MAC."""
-    meet(checks, Case(Keepalived, Router(virtual_mac=True)))
+    """5, 52: the MAC moves with the VIP."""
+    meet(checks, Case(Keepalived, Router(virtual_mac=True), {"virtual_mac": True}))
 
 
 def test_interop_frr(checks):
@@ -214,12 +217,17 @@ def test_interop_frr(checks):
     meet(checks, Case(Frr, Router(interval_ms=200)))
 
 
+def test_interop_frr_vmac(checks):
+    meet(checks, Case(Frr, config={"virtual_mac": True}, role="node2"))
+
+
 def test_interop_frr_v2(checks):
     meet(checks, Case(Frr, V2, V2_CONFIG, role="node2"))
 
 
 def test_interop_frr_ipv6(checks):
-    meet(checks, Case(Frr, V6))
+    """With the virtual MAC on both sides."""
+    meet(checks, Case(Frr, V6, {"virtual_mac": True}))
 
 
 if __name__ == "__main__":
