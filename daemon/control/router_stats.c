@@ -99,6 +99,8 @@ static struct json_object *lateness_json(const struct ipc_router_stats *stats)
 	put_number(lateness, "recent_us", stats->lateness_recent_us);
 	put_number(lateness, "max_us", stats->lateness_max_us);
 	put_number(lateness, "tolerance_us", stats->tolerance_us);
+	put_number(lateness, "silence_us", stats->silence_recent_us);
+	put_number(lateness, "patience_us", stats->patience_us);
 	return lateness;
 }
 
@@ -203,6 +205,16 @@ static void put_tolerance(FILE *out, const struct ipc_router_stats *stats)
 	seconds(out, "lateness_tolerance_seconds", stats, stats->tolerance_us);
 }
 
+static void put_silence(FILE *out, const struct ipc_router_stats *stats)
+{
+	seconds(out, "silence_recent_seconds", stats, stats->silence_recent_us);
+}
+
+static void put_patience(FILE *out, const struct ipc_router_stats *stats)
+{
+	seconds(out, "patience_seconds", stats, stats->patience_us);
+}
+
 static void put_lease(FILE *out, const struct ipc_router_stats *stats)
 {
 	sample(out, "lease_available", stats, "", stats->lease != IPC_LEASE_MISSING);
@@ -224,6 +236,10 @@ static const struct {
     {"lateness_recent_seconds", "gauge", "The worst of the last minute or two", put_recent},
     {"lateness_tolerance_seconds", "gauge", "An advert later than this has no lease",
 	put_tolerance},
+    {"silence_recent_seconds", "gauge",
+	"Backup: the longest time between two adverts in the last minute or two", put_silence},
+    {"patience_seconds", "gauge", "Active_Down_Interval: a longer silence is a failover",
+	put_patience},
     {"lease_available", "gauge", "0: only the lifetime of the addresses prevents two holders",
 	put_lease},
     {"lease_left_seconds", "gauge", "Time to live of the lease; 0: none", put_lease_left},

@@ -38,17 +38,36 @@ static const char *duration(unsigned long long ms, char *buf, size_t size)
 	return buf;
 }
 
+static void print_adverts(struct json_object *adverts)
+{
+	printf("  adverts: %llu sent, %llu received", number(adverts, "sent"),
+	    number(adverts, "received"));
+	json_object_object_foreach(member(adverts, "refused"), why, times)
+	    printf(", %llu refused (%s)", (unsigned long long)json_object_get_uint64(times), why);
+	printf("\n");
+}
+
+static void print_punctuality(struct json_object *late)
+{
+	printf("  lateness: at most %llu us of late, %llu us ever; %llu us cost the lease%s\n",
+	    number(late, "recent_us"), number(late, "max_us"), number(late, "tolerance_us"),
+	    number(late, "recent_us") > number(late, "tolerance_us") ? ": TOO LATE" : "");
+	if (number(late, "silence_us"))
+		printf("  silence: at most %llu us of late; after %llu us it takes over\n",
+		    number(late, "silence_us"), number(late, "patience_us"));
+}
+
 /* What tells whether its election works: the peer's adverts, the lease, punctuality. */
 static void print_health(struct json_object *router)
 {
 	struct json_object *heard = member(router, "heard"), *lease = member(router, "lease");
-	struct json_object *late = member(router, "lateness");
 	char age[32];
-	if (!lease || !late)
+	if (!lease) /* yoke-vrrp has told nothing yet */
 		return;
+	print_adverts(member(router, "adverts"));
 	if (heard)
-		printf(
-		    "  heard %s %s ago: priority %llu, version %llu, every %llu ms, checksum %s\n",
+		printf("  heard %s %s ago: priority %llu, version %llu, every %llu ms, checksum "
+		       "%s\n",
 		    text(heard, "from"), duration(number(heard, "age_ms"), age, sizeof(age)),
 		    number(heard, "priority"), number(heard, "version"),
 		    number(heard, "interval_ms"), text(heard, "checksum"));
@@ -56,9 +75,7 @@ static void print_health(struct json_object *router)
 		printf("  NO LEASE: %s\n", text(lease, "problem"));
 	else if (number(lease, "left_ms"))
 		printf("  lease: %llu ms left\n", number(lease, "left_ms"));
-	printf("  lateness: at most %llu us of late, %llu us ever; %llu us cost the lease%s\n",
-	    number(late, "recent_us"), number(late, "max_us"), number(late, "tolerance_us"),
-	    number(late, "recent_us") > number(late, "tolerance_us") ? ": TOO LATE" : "");
+	print_punctuality(member(router, "lateness"));
 }
 
 static void print_router(const char *name, struct json_object *router)

@@ -316,6 +316,8 @@ struct ipc_router_stats {
 	uint32_t lateness_max_us;    /* ever */
 	uint32_t lateness_recent_us; /* the worst of the last minute or two */
 	uint32_t tolerance_us;       /* later than so, and the lease is over */
+	uint32_t silence_recent_us;  /* Backup: the longest time between two adverts, lately */
+	uint32_t patience_us;        /* longer than so, and it takes over */
 
 	uint8_t lease; /* enum ipc_lease */
 	uint32_t lease_left_ms;

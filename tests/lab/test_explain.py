@@ -65,6 +65,9 @@ def test_explain(checks):
         checks.note("lateness", late)
         checks.equal("what the lease bears, us", late["tolerance_us"], 94000)
         checks.true("worst ever >= worst lately > 0", late["max_us"] >= late["recent_us"] > 0)
+        checks.true("silence below patience", 90e3 < front(second)["lateness"]["silence_us"]
+                    < front(second)["lateness"]["patience_us"])
+        checks.true("patience", 340e3 < front(second)["lateness"]["patience_us"] < 342e3)
         text = second.ctl("status")
         for words in (f"heard {address('node1')}", "lateness: at most"):
             checks.true(f"yokectl says: {words}", words in text)
@@ -76,10 +79,16 @@ def test_explain(checks):
         wait_until(lambda: metric(second, "adverts_refused_total", reason="checksum") == before + 1,
                    5 * SLACK, "it is counted")
         checks.equal("in the status", front(second)["adverts"]["refused"], {"checksum": 1})
+        checks.true("yokectl says it", "1 refused (checksum)" in second.ctl("status"))
 
         checks.section("transitions, by cause")
         first.ctl("failover")
         second.wait_state("active")
+        reason = second.transitions()[-1]["reason"]
+        checks.note("reason", reason)
+        checks.true("with figures", re.search(
+            rf"resigned.* \[priority 150; heard {address('node1')} with \d+, \d+ ms ago; "
+            r"woke up \d+ us late\]$", reason))
         wait_until(lambda: metric(second, "promotions_total", cause="peer_resigned") == 1
                    and metric(first, "departures_total", cause="operator") == 1, 5 * SLACK,
                    "both are counted")

@@ -76,10 +76,10 @@ def test_announce(checks):
         macs = [lab.owner_mac(node) for node in (first, second)]
         moved = time.monotonic()
         first.ctl("failover", "front")
-        second.wait_state("active")
+        active = second.wait_state("active")
 
         # The burst pauses between 1.1 and 5 s.
-        wait_until(lambda: time.monotonic() > moved + 1.6, 3, "a pause of the burst")
+        wait_until(lambda: time.monotonic() > active + 1.6, 3, "a pause of the burst")
 
         checks.section("a foreign ARP, and a foreign neighbour advertisement")
         remarks = len(second.remarks())

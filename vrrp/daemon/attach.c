@@ -85,6 +85,7 @@ static int adopt_interface(
 	if (rc)
 		return rc;
 	instance->netif = *netif;
+	instance_unwatch(instance);
 	instance_watch(instance);
 	/* What an earlier life left behind; the kernel would remove it too, but later. */
 	if (vrrp_state_outside(instance->fsm.state) != VRRP_ACTIVE)
@@ -120,7 +121,8 @@ void instance_look_at_link(struct vrrp_instance *instance)
 	else if (rc == 0 && has_virtual_mac(instance, &netif))
 		keep_virtual_mac(instance, &netif);
 	if (rc == 0) {
-		bool other_mac = memcmp(netif.mac, instance->netif.mac, sizeof(netif.mac)) != 0;
+		bool other_mac =
+		    memcmp(netif.vip_mac, instance->netif.vip_mac, sizeof(netif.vip_mac)) != 0;
 		instance->netif = netif;
 		if (fresh)
 			instance_begin_deafness(instance);

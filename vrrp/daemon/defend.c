@@ -111,18 +111,22 @@ void instance_watch(struct vrrp_instance *instance)
 {
 	struct err err;
 	struct addr addresses[IPC_ADDRESSES_MAX];
-	instance_unwatch(instance);
 	if (!instance->netif.has_mac)
 		return;
 	for (unsigned i = 0; i < instance->config.n_addresses; i++)
 		addresses[i] = instance->config.addresses[i].addr;
-	int fd = vrrp_watch_open(&instance->netif, addresses, instance->config.n_addresses, &err);
-	if (fd < 0) {
+	unsigned n = instance->config.n_addresses;
+	int fd = instance->foreign.fd;
+	int rc = fd >= 0 ? vrrp_watch_change(fd, &instance->netif, addresses, n, &err)
+			 : vrrp_watch_open(&instance->netif, addresses, n, &err);
+	if (rc < 0) {
 		log_warn("vrrp %s: others that announce its addresses are not noticed: %s",
 		    instance->config.name, err.text);
 		return;
 	}
-	ev_io_init(&instance->foreign, on_foreign, fd, EV_READ);
+	if (fd >= 0)
+		return;
+	ev_io_init(&instance->foreign, on_foreign, rc, EV_READ);
 	instance->foreign.data = instance;
 	ev_io_start(instance->station->loop, &instance->foreign);
 }

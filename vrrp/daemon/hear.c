@@ -42,12 +42,12 @@ static void on_advert(struct vrrp_instance *instance, const struct vrrp_advert *
 		instance_judge_rival(instance, advert->priority, now_us);
 	enum vrrp_event event = vrrp_fsm_classify(&instance->fsm, advert->priority, order);
 	instance->event = event;
+	instance_count_advert(instance, advert, source, now_us);
 	snprintf(reason, sizeof(reason), "advert of %s with priority %u%s", from, advert->priority,
 	    instance->fsm.doubtful ? ", after we were stalled" : "");
 	unsigned actions = vrrp_fsm_advert(
 	    &instance->fsm, advert->priority, order, advert->interval_cs * 10000U, now_us);
 	instance_conclude(instance, previous, actions, reason, now_us);
-	instance_count_advert(instance, advert, source, now_us);
 	if (event == VRRP_EV_ADVERT_STALE)
 		return;
 	instance->heard_from = *source;

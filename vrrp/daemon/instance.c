@@ -17,6 +17,7 @@ static void note_change(
 {
 	instance_count_change(instance, previous);
 	text_copy(instance->reason, sizeof(instance->reason), reason);
+	instance_add_figures(instance, now_us, instance->reason, sizeof(instance->reason));
 	instance->since_us = now_us;
 	instance->heard_us = 0;
 	instance->ignored_us = 0;
@@ -25,7 +26,7 @@ static void note_change(
 	instance->left = instance->left || vrrp_state_outside(previous) == VRRP_ACTIVE;
 	log_notice("vrrp %s: %s -> %s: %s", instance->config.name,
 	    vrrp_state_name(vrrp_state_outside(previous)),
-	    vrrp_state_name(vrrp_state_outside(instance->fsm.state)), reason);
+	    vrrp_state_name(vrrp_state_outside(instance->fsm.state)), instance->reason);
 	instance->station->changed(instance->station, instance, previous);
 }
 

@@ -125,7 +125,9 @@ struct vrrp_instance {
 	uint64_t lost_us;
 
 	struct ipc_router_stats stats;
-	struct vrrp_lateness lateness;
+	struct vrrp_lateness lateness; /* of the timer */
+	struct vrrp_lateness silence;  /* Backup: between two adverts */
+	uint64_t late_us;              /* the timer, lately */
 	struct log_limit limits[COMPLAINT_COUNT];
 };
 

@@ -39,12 +39,16 @@ void instance_drain(struct vrrp_instance *instance);
 
 /* ---- defend.c ---- */
 
-/* Watches for others that announce our addresses; again, when those or the interface are others. */
+/* Watches for others that announce our addresses; again, when those or our MAC have changed. */
 void instance_watch(struct vrrp_instance *instance);
 void instance_unwatch(struct vrrp_instance *instance);
 
 /* ---- stats.c ---- */
 
+/* What people want to know of a transition, behind its reason: "[priority 150; heard 192.0.2.11
+ * with 200, 322 ms ago; woke up 80 us late]". */
+void instance_add_figures(
+    const struct vrrp_instance *instance, uint64_t now_us, char *reason, size_t size);
 void instance_count_change(struct vrrp_instance *instance, enum vrrp_state previous);
 /* The timer was so late. */
 void instance_count_lateness(struct vrrp_instance *instance, uint64_t late_us, uint64_t now_us);

@@ -2,8 +2,10 @@
 #include "vrrp/daemon/internal.h"
 
 #include <assert.h>
+#include <stdio.h>
 #include <string.h>
 
+#include "daemon/base/clock.h"
 #include "daemon/base/text.h"
 #include "vrrp/core/fence.h"
 
@@ -14,7 +16,8 @@ static enum ipc_promotion promotion_of(const struct vrrp_instance *instance)
 {
 	if (instance->ignored_us > instance->heard_us)
 		return IPC_PROMOTION_PREEMPTION;
-	if (instance->heard_us && instance->heard_priority == VRRP_PRIORITY_LEAVING)
+	if (instance->handover_us ||
+	    (instance->heard_us && instance->heard_priority == VRRP_PRIORITY_LEAVING))
 		return IPC_PROMOTION_RESIGNED;
 	return IPC_PROMOTION_SILENCE;
 }
@@ -33,6 +36,20 @@ static enum ipc_departure departure_of(enum vrrp_event event)
 	case VRRP_EV_SHUTDOWN: return IPC_DEPARTURE_SHUTDOWN;
 	default: return IPC_DEPARTURE_OTHER;
 	}
+}
+
+void instance_add_figures(
+    const struct vrrp_instance *instance, uint64_t now_us, char *reason, size_t size)
+{
+	const struct ipc_router_stats *stats = &instance->stats;
+	char from[ADDR_TEXT_MAX], heard[ADDR_TEXT_MAX + 64] = "heard nobody";
+	if (stats->heard_us)
+		snprintf(heard, sizeof(heard), "heard %s with %u, %llu ms ago",
+		    addr_format_ip(&stats->heard_from, from), stats->heard_priority,
+		    (unsigned long long)((now_us - stats->heard_us) / US_PER_MS));
+	size_t len = strlen(reason);
+	snprintf(reason + len, size - len, " [priority %u; %s; woke up %llu us late]",
+	    instance->config.priority, heard, (unsigned long long)instance->late_us);
 }
 
 void instance_count_change(struct vrrp_instance *instance, enum vrrp_state previous)
@@ -54,6 +71,7 @@ static uint32_t tolerance_us(const struct vrrp_instance *instance)
 void instance_count_lateness(struct vrrp_instance *instance, uint64_t late_us, uint64_t now_us)
 {
 	uint32_t interval_us = instance->config.advertise_us;
+	instance->late_us = late_us;
 	vrrp_lateness_note(&instance->lateness, late_us, now_us);
 	if (late_us <= interval_us / 2)
 		return;
@@ -68,6 +86,8 @@ void instance_count_advert(struct vrrp_instance *instance, const struct vrrp_adv
 {
 	struct ipc_router_stats *stats = &instance->stats;
 	stats->adverts_received++;
+	if (stats->heard_us && vrrp_state_outside(instance->fsm.state) == VRRP_BACKUP)
+		vrrp_lateness_note(&instance->silence, now_us - stats->heard_us, now_us);
 	stats->heard_us = now_us;
 	stats->heard_from = *source;
 	stats->heard_priority = advert->priority;
@@ -100,5 +120,7 @@ void vrrp_instance_tell_stats(
 	stats->lateness_max_us = (uint32_t)instance->lateness.max_us;
 	stats->lateness_recent_us = (uint32_t)vrrp_lateness_recent_us(&instance->lateness, now_us);
 	stats->tolerance_us = tolerance_us(instance);
+	stats->silence_recent_us = (uint32_t)vrrp_lateness_recent_us(&instance->silence, now_us);
+	stats->patience_us = (uint32_t)vrrp_fsm_active_down_us(&instance->fsm);
 	tell_lease(instance, stats);
 }

@@ -78,7 +78,7 @@ static void put_program(struct program *program, const struct vrrp_netif *netif,
 	STMT(BPF_RET | BPF_K, 0);
 }
 
-int vrrp_watch_open(const struct vrrp_netif *netif, const struct addr *addresses,
+int vrrp_watch_change(int fd, const struct vrrp_netif *netif, const struct addr *addresses,
     unsigned n_addresses, struct err *err)
 {
 	struct program program = {.len = 0};
@@ -86,21 +86,37 @@ int vrrp_watch_open(const struct vrrp_netif *netif, const struct addr *addresses
 		return err_set(err, -EINVAL, "nothing to watch");
 	put_program(&program, netif, addresses, n_addresses);
 	struct sock_fprog filter = {.len = program.len, .filter = program.code};
-	bool v6 = addresses[0].sa.sa_family == AF_INET6;
+	if (setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &filter, sizeof(filter)) < 0)
+		return err_set(err, -errno, "filter of a packet socket: %s", strerror(errno));
+	return 0;
+}
+
+static int bind_to(int fd, const struct vrrp_netif *netif, sa_family_t family, struct err *err)
+{
 	struct sockaddr_ll where = {
 	    .sll_family = AF_PACKET,
-	    .sll_protocol = htons(v6 ? ETH_P_IPV6 : ETH_P_ARP),
+	    .sll_protocol = htons(family == AF_INET6 ? ETH_P_IPV6 : ETH_P_ARP),
 	    .sll_ifindex = netif->ifindex,
 	};
+	if (bind(fd, (const struct sockaddr *)&where, sizeof(where)) < 0)
+		return err_set(err, -errno, "binding a packet socket: %s", strerror(errno));
+	return 0;
+}
+
+int vrrp_watch_open(const struct vrrp_netif *netif, const struct addr *addresses,
+    unsigned n_addresses, struct err *err)
+{
 	/* Protocol 0: it hears nothing before it is bound, with the filter in place. */
 	int fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (fd >= 0 && setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &filter, sizeof(filter)) == 0 &&
-	    bind(fd, (const struct sockaddr *)&where, sizeof(where)) == 0)
+	if (fd < 0)
+		return err_set(err, -errno, "packet socket: %s", strerror(errno));
+	int rc = vrrp_watch_change(fd, netif, addresses, n_addresses, err);
+	if (rc == 0)
+		rc = bind_to(fd, netif, addresses[0].sa.sa_family, err);
+	if (rc == 0)
 		return fd;
-	int rc = -errno;
-	if (fd >= 0)
-		close(fd);
-	return err_set(err, rc, "packet socket: %s", strerror(-rc));
+	close(fd);
+	return rc;
 }
 
 bool vrrp_watch_read(int fd, uint8_t mac[6], struct addr *addr)
