@@ -122,6 +122,7 @@ static void sent_other(struct outbox *out)
 	case SENT_QUIESCE: out->quiesce = false; break;
 	case SENT_SHUTDOWN: out->shutdown = false; break;
 	case SENT_NOTHING:
+	case SENT_SCRIPT:
 	case SENT_SET: break;
 	}
 }
@@ -170,13 +171,28 @@ static void proxy_sent(struct child *child)
 	}
 }
 
+/* Not while it may have other virtual routers than those that they are of. */
+static bool next_script(struct supervisor *sup, union ipc_message *msg)
+{
+	if (!sup->vrrp.settled || sup->vrrp.out.awaiting || !scripts_next(&sup->scripts, msg))
+		return false;
+	sup->vrrp.out.in_flight = SENT_SCRIPT;
+	return true;
+}
+
+static void on_script_result(void *arg)
+{
+	struct supervisor *sup = arg;
+	child_kick(&sup->vrrp.child);
+}
+
 static bool vrrp_next(struct child *child, union ipc_message *msg, int *fd)
 {
 	struct supervisor *sup = owner(child);
 	struct outbox *out = &sup->vrrp.out;
 	*fd = -1;
 	if (out->stage == OUTBOX_IDLE)
-		return next_other(sup, out, msg, fd);
+		return next_other(sup, out, msg, fd) || next_script(sup, msg);
 	out->in_flight = SENT_SET;
 	if (out->item < out->setup->conf->n_routers) {
 		out->stage = OUTBOX_ITEMS;
@@ -267,7 +283,9 @@ static void vrrp_sent(struct child *child)
 	struct supervisor *sup = owner(child);
 	struct outbox *out = &sup->vrrp.out;
 	union ipc_message msg;
-	if (out->in_flight != SENT_SET) {
+	if (out->in_flight == SENT_SCRIPT) {
+		scripts_sent(&sup->scripts);
+	} else if (out->in_flight != SENT_SET) {
 		sent_other(out);
 	} else if (out->stage == OUTBOX_END) {
 		out->stage = OUTBOX_IDLE;
@@ -346,7 +364,10 @@ static void vrrp_message(struct child *child, const union ipc_message *msg)
 {
 	struct supervisor *sup = owner(child);
 	switch (msg->header.type) {
-	case IPC_APPLIED: on_applied(sup, &sup->vrrp, &msg->applied); break;
+	case IPC_APPLIED:
+		on_applied(sup, &sup->vrrp, &msg->applied);
+		child_kick(child);
+		break;
 	case IPC_HEARTBEAT: sup->vrrp.heartbeat_us = clock_us(); break;
 	case IPC_ROUTER_STATE: on_router_state(sup, &msg->router_state); break;
 	default: unexpected(child, msg->header.type); break;
@@ -378,6 +399,7 @@ static void vrrp_started(struct child *child)
 	struct supervisor *sup = owner(child);
 	bool next_set;
 	begin_life(&sup->vrrp);
+	scripts_tell_again(&sup->scripts);
 	peers_send_to_vrrp(sup, reload_target(sup, &next_set));
 	renew_link(sup);
 }
@@ -460,4 +482,5 @@ void peers_init(struct supervisor *sup)
 	sup->proxy.out.link_fd = sup->vrrp.out.link_fd = -1;
 	child_init(&sup->proxy.child, "yoke-proxy", sup->loop, &proxy_handlers, sup);
 	child_init(&sup->vrrp.child, "yoke-vrrp", sup->loop, &vrrp_handlers, sup);
+	scripts_init(&sup->scripts, sup->loop, on_script_result, sup);
 }

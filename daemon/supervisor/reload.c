@@ -67,6 +67,7 @@ static void commit(struct supervisor *sup)
 	char difference[256];
 	setup_difference(sup->setup, sup->reload.candidate, difference, sizeof(difference));
 	snprintf(sup->reload.text, sizeof(sup->reload.text), "reloaded: %s", difference);
+	scripts_set(&sup->scripts, sup->reload.candidate);
 	/* An outbox that is under way refers to the candidate, which stays. */
 	setup_free(sup->setup);
 	sup->setup = sup->reload.candidate;

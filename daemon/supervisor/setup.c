@@ -174,6 +174,8 @@ static int choose_user(struct setup *setup, struct err *err)
 	if (strlen(user) >= sizeof(setup->user))
 		return err_set(err, -EINVAL, "user: \"%s\" is too long", user);
 	text_copy(setup->user, sizeof(setup->user), user);
+	setup->uid = pw->pw_uid;
+	setup->gid = pw->pw_gid;
 	return 0;
 }
 
@@ -422,6 +424,12 @@ static void add_all_tracked(
 		    from->interval_us, from->timeout_us, from->rise, from->fall);
 	}
 	to->witness = track->witness;
+}
+
+uint8_t setup_script_index(const struct conf_router *router, uint32_t number)
+{
+	const struct conf_track *track = &router->track;
+	return (uint8_t)(track->n_interfaces + track->n_pools + track->n_addresses + number);
 }
 
 void setup_router_message(const struct setup *setup, uint32_t index, union ipc_message *msg)

@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "conf/conf.h"
 #include "daemon/ipc/ipc.h"
@@ -17,7 +18,9 @@ struct setup {
 	bool has_key, has_token;
 	uint8_t key[CONF_KEY_LEN];
 	char token[IPC_TOKEN_MAX];
-	char user[IPC_USER_MAX];
+	char user[IPC_USER_MAX]; /* whom others become; empty when unprivileged */
+	uid_t uid;
+	gid_t gid;
 	char node[IPC_NAME_MAX]; /* "" without nodes */
 	char file[256];
 };
@@ -41,3 +44,5 @@ char *setup_difference(const struct setup *from, const struct setup *to, char *b
 void setup_config_message(
     const struct setup *setup, uint64_t generation, uint32_t workers, union ipc_message *msg);
 void setup_router_message(const struct setup *setup, uint32_t index, union ipc_message *msg);
+/* Where that has the router's script of this number, in the list of what it tracks. */
+uint8_t setup_script_index(const struct conf_router *router, uint32_t number);

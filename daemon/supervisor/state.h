@@ -9,6 +9,7 @@
 #include "daemon/supervisor/child.h"
 #include "daemon/supervisor/listeners.h"
 #include "daemon/supervisor/rundir.h"
+#include "daemon/supervisor/scripts.h"
 #include "daemon/supervisor/setup.h"
 
 /* Routers of the set in force and of the one before, while a reload goes from one to the other. */
@@ -38,6 +39,7 @@ struct outbox {
 		SENT_SET,
 		SENT_LINK,
 		SENT_RESULT,
+		SENT_SCRIPT,
 		SENT_QUIESCE,
 		SENT_SHUTDOWN
 	} in_flight;
@@ -75,6 +77,7 @@ struct supervisor {
 	uint32_t workers;
 	uint64_t generation;
 	struct peer proxy, vrrp;
+	struct scripts scripts;
 	struct known_router routers[KNOWN_ROUTERS_MAX];
 	uint32_t n_routers;
 	bool ready;

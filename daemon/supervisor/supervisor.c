@@ -112,6 +112,7 @@ void supervisor_end(struct supervisor *sup, const char *why, int exit_code)
 	log_notice("shutting down: %s", why);
 	notify_stopping(why);
 	sup->exit_code = exit_code;
+	scripts_set(&sup->scripts, NULL);
 	child_dismiss(&sup->vrrp.child);
 	child_dismiss(&sup->proxy.child);
 	if (!holds_vip(sup) || !peer_running(&sup->proxy)) {
@@ -265,6 +266,7 @@ static int start(struct supervisor *sup, struct err *err)
 	child_start(&sup->proxy.child);
 	if (vrrp)
 		child_start(&sup->vrrp.child);
+	scripts_set(&sup->scripts, sup->setup);
 	return 0;
 }
 

@@ -1,4 +1,5 @@
 """What a node watches besides its peer, and virtual routers that move together."""
+import os
 import time
 
 import testing
@@ -261,6 +262,59 @@ def test_track_pool(checks):
         wait_priority(first, 100)
         wait_priority(second, 50)
         checks.equal("states", (first.state(), second.state()), ("backup", "active"))
+
+
+def test_track_script(checks):
+    """A script of the administrator's says what nothing else sees; it runs as nobody important, and
+    neither its death nor its sleep stops anything."""
+    with TestLab() as lab:
+        flag, script = "/tmp/" + lab.prefix + "flag", "/tmp/" + lab.prefix + "check"
+        with open(script, "w", encoding="ascii") as file:
+            file.write(f"""#!/bin/sh
+                [ $(id -u) != 0 ] || exit 7
+                [ $1 = /etc/hostname ] && [ ! -e {flag} ] && echo all is well && exit 0
+                [ $(cat {flag}) = hang ] && sleep 100
+                echo out of order; exit 1""")
+        os.chmod(script, 0o755)
+        try:
+            track_script(checks, lab, flag, script)
+        finally:
+            for path in (flag, script):
+                if os.path.exists(path):
+                    os.unlink(path)
+
+
+def track_script(checks, lab, flag, script):
+    check = {"command": [script, "/etc/hostname"], "interval": "200ms", "timeout": "150ms",
+             "weight": 100}
+    first, second = lab.start_pair("node1", tracking_config({"scripts": [check]}))
+    part = f"script {script}"
+    first.wait(lambda: router(first)["tracked"][part]["reason"] == "all is well", 5, "good")
+
+    checks.section("it fails, on both nodes alike")
+    with open(flag, "w", encoding="ascii") as file:
+        file.write("fail")
+    wait_priority(first, 100)
+    wait_priority(second, 50)
+    checks.equal("why", router(first)["tracked"][part],
+                 {"failing": True, "weight": 100, "reason": "exit code 1: out of order"})
+    os.unlink(flag)
+    wait_priority(first, 200)
+    checks.equal("who serves", (first.state(), second.state()), ("active", "backup"))
+
+    checks.section("it hangs")
+    with open(flag, "w", encoding="ascii") as file:
+        file.write("hang")
+    wait_priority(first, 100)
+    checks.equal("why", router(first)["tracked"][part]["reason"], "no end in 150 ms")
+    os.unlink(flag)
+    wait_priority(first, 200)
+
+    checks.section("another yoke-vrrp learns of it, too")
+    first.kill("yoke-vrrp")
+    second.wait_state("active")
+    first.wait_state("backup", 10)
+    first.wait(lambda: router(first)["tracked"][part]["reason"] == "all is well", 5, "good again")
 
 
 if __name__ == "__main__":

@@ -96,8 +96,13 @@ void vrrp_instance_regroup(struct vrrp_instance *instance)
 static void on_result(struct vrrp_instance *instance, unsigned i, bool good, const char *why)
 {
 	char text[IPC_REASON_MAX];
-	if (!vrrp_tracked_result(&instance->tracking.results[i], good, why))
+	struct vrrp_tracked before = instance->tracking.results[i];
+	const struct vrrp_tracked *now = &instance->tracking.results[i];
+	if (!vrrp_tracked_result(&instance->tracking.results[i], good, why)) {
+		if (now->sight != before.sight || strcmp(now->why, before.why) != 0)
+			instance_tell(instance);
 		return;
+	}
 	instance_wake(instance);
 	describe(instance, i, text, sizeof(text));
 	instance_adopt_tracking(instance, text);
