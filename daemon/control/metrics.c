@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "daemon/base/clock.h"
+#include "daemon/base/log.h"
 #include "daemon/control/control.h"
 
 static void family(FILE *out, const char *name, const char *type, const char *help)
@@ -115,6 +116,16 @@ static void put_sync(FILE *out, struct control *control)
 	single(out, "sync_connects_total", "counter", "Connections to the peer", s.connects);
 }
 
+static void put_log(FILE *out, const struct control *control)
+{
+	family(out, "log_lines_lost_total", "counter", "Log lines that nobody read in time");
+	fprintf(out, "yoke_log_lines_lost_total{process=\"yoke-proxy\"} %llu\n",
+	    (unsigned long long)log_lost());
+	if (control->n_routers > 0)
+		fprintf(out, "yoke_log_lines_lost_total{process=\"yoke-vrrp\"} %llu\n",
+		    (unsigned long long)control->routers[0].stats.log_lost);
+}
+
 static void put_routers(FILE *out, const struct control *control)
 {
 	if (control->n_routers == 0)
@@ -157,6 +168,7 @@ char *metrics_text(struct control *control)
 	put_sessions(out, control);
 	put_sync(out, control);
 	put_routers(out, control);
+	put_log(out, control);
 	if (fclose(out) != 0) {
 		free(text);
 		return NULL;

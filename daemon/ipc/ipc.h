@@ -319,6 +319,8 @@ struct ipc_router_stats {
 	uint32_t silence_recent_us;  /* Backup: the longest time between two adverts, lately */
 	uint32_t patience_us;        /* longer than so, and it takes over */
 
+	uint64_t log_lost; /* lines of yoke-vrrp, of all virtual routers */
+
 	uint8_t lease; /* enum ipc_lease */
 	uint32_t lease_left_ms;
 	char lease_problem[IPC_REASON_MAX]; /* why it is missing */

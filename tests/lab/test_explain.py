@@ -1,6 +1,9 @@
 #!/usr/bin/env python3
 """What a node says of itself: status, metrics, yokectl."""
+import os
 import re
+import signal
+import time
 
 import testing
 from lab import PYTHON, SLACK, address, wait_until
@@ -72,6 +75,24 @@ def test_explain(checks):
         for words in (f"heard {address('node1')}", "lateness: at most"):
             checks.true(f"yokectl says: {words}", words in text)
         checks.true("yokectl tells the lease", re.search(r"lease: \d+ ms left", first.ctl("status")))
+
+        checks.section("a late wake-up")
+        pid = second.pid_of("yoke-vrrp")
+        os.kill(pid, signal.SIGSTOP)
+        stopped = time.monotonic()
+        wait_until(lambda: time.monotonic() > stopped + 0.09, 1, "90 ms are over")
+        os.kill(pid, signal.SIGCONT)
+        wait_until(lambda: any("late as Backup" in text for text in second.remarks()), 5 * SLACK,
+                   "an event")
+        late = next(text for text in second.remarks() if "late as Backup" in text)
+        checks.note("event", late)
+        took, waited = map(int, re.match(r"woke up (\d+) us late as Backup, (\d+) us of it for want "
+                                         "of a CPU", late).groups())
+        checks.true("so late as it was stopped, and not for want of a CPU",
+                    took > 50000 and waited <= took / 2)
+        wait_until(lambda: front(second)["lateness"]["max_us"] == took, 5 * SLACK, "it is counted")
+        checks.true("logged", "late as Backup" in second.log())
+        checks.equal("states", [node.state() for node in (first, second)], ["active", "backup"])
 
         checks.section("refused packets, by reason")
         before = metric(second, "adverts_refused_total", reason="checksum")

@@ -4,11 +4,12 @@ reader."""
 import fcntl
 import mmap
 import os
+import re
 import signal
 import struct
 
 import testing
-from lab import SLACK, VIP, pair_config, program, wait_until
+from lab import SLACK, VIP, address, pair_config, program, wait_until
 from testing import TestLab
 
 COUNTER = os.path.join(os.path.dirname(program("yoked")), "..", "tests", "count_memory.so")
@@ -84,7 +85,13 @@ def test_no_allocation(checks):
         raise SystemExit(testing.SKIP)
     os.environ["LD_PRELOAD"] = COUNTER
     with TestLab() as lab:
-        lab.write_config(pair_config("node1"))
+        config = pair_config("node1")
+        config["virtual_routers"]["front"]["track"] = {
+            "interfaces": [{"name": "lo", "weight": 10}], "pools": ["web"],
+            "addresses": [{"address": address("web1"), "interval": "100ms", "timeout": "100ms"}],
+            "scripts": [{"command": ["/bin/true"], "interval": "200ms"}],
+            "witness": address("web2")}
+        lab.write_config(config)
         first, second = (lab.nodes[name] for name in ("node1", "node2"))
         memory = {}
         for node in (first, second):
@@ -142,6 +149,12 @@ class StoppedReader:
         os.close(self.write_end)
 
 
+def lost(node, process):
+    _, text = node.api.request("GET", "/metrics")
+    found = re.search(rf'^yoke_log_lines_lost_total{{process="{process}"}} (\d+)$', text, re.M)
+    return int(found.group(1))
+
+
 def test_log_full(checks):
     """A journal that is stopped stops nobody else."""
     reader = StoppedReader()
@@ -169,6 +182,7 @@ def test_log_full(checks):
         checks.equal("state", first.state(), "active")
         flags = fcntl.fcntl(reader.write_end, fcntl.F_GETFL)
         checks.true("the pipe is as it was for others", not flags & os.O_NONBLOCK)
+        wait_until(lambda: lost(first, "yoke-vrrp") >= 3, 5 * SLACK, "its lines count as lost")
         reader.drain()
         lab.run_in(first.name, "ip", "addr", "del", f"{VIP}/32", "dev", "eth0")
         text = []

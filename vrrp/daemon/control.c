@@ -10,6 +10,7 @@
 #include "daemon/base/text.h"
 #include "daemon/ipc/ipc.h"
 #include "vrrp/daemon/routers.h"
+#include "vrrp/daemon/waiting.h"
 #include "vrrp/link/arp.h"
 #include "vrrp/link/monitor.h"
 
@@ -332,6 +333,7 @@ static void on_tick(struct ev_loop *loop, ev_timer *timer, int revents)
 	watch_proxy();
 	watch_rules();
 	vrrp_routers_tick();
+	control.station.waited_us = vrrp_waiting_us(control.station.waiting_fd);
 	uint64_t now_us = clock_us();
 	if (control.proxy_fd >= 0 && now_us >= control.stats_us) {
 		vrrp_routers_each(tell_stats, &now_us);
@@ -358,6 +360,7 @@ int vrrp_control_start(struct ev_loop *loop, int fd, struct err *err)
 	control.station.remarked = on_remarked;
 	control.station.noted = on_noted;
 	control.station.say = on_say;
+	control.station.waiting_fd = vrrp_waiting_open();
 	control.yoked_fd = fd;
 	set_fitness(false, false, "proxy not ready");
 	control.station.arp_fd = vrrp_arp_open(err);
@@ -399,7 +402,10 @@ void vrrp_control_stop(void)
 		close(control.yoked_fd);
 	if (control.station.arp_fd >= 0)
 		close(control.station.arp_fd);
-	control.proxy_fd = control.yoked_fd = control.station.arp_fd = -1;
+	if (control.station.waiting_fd >= 0)
+		close(control.station.waiting_fd);
+	control.proxy_fd = control.yoked_fd = control.station.arp_fd = control.station.waiting_fd =
+	    -1;
 	vrrp_track_close();
 	vrrp_monitor_free(control.monitor);
 	vrrp_netlink_close(control.station.route);

@@ -29,6 +29,8 @@ struct vrrp_station {
 	struct vrrp_netlink *route;
 	int arp_fd;               /* packet socket: ARP, and frames for the fence */
 	struct vrrp_lease *lease; /* NULL: the nodes' kernel cannot */
+	int waiting_fd;           /* daemon/waiting.h */
+	uint64_t waited_us;       /* as it was at the last tick */
 	/* Worth an event, already logged. */
 	void (*remarked)(
 	    struct vrrp_station *station, const struct vrrp_instance *instance, const char *text);

@@ -18,7 +18,7 @@
 
 #define REALTIME_PRIORITY 50
 #define STACK_RESERVE     (256 << 10)
-#define WATCHERS_MAX      (2 * VRRP_ROUTERS_MAX + 16)
+#define WATCHERS_MAX      (8 * VRRP_ROUTERS_MAX + 16)
 #define HEAP_RESERVE      (4 << 20) /* libnftables needs about one */
 
 static bool has_channel(void)

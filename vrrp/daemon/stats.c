@@ -8,6 +8,7 @@
 #include "daemon/base/clock.h"
 #include "daemon/base/text.h"
 #include "vrrp/core/fence.h"
+#include "vrrp/daemon/waiting.h"
 
 static_assert(VRRP_REFUSAL_COUNT <= IPC_REFUSALS_MAX, "a counter for each reason");
 static_assert(VRRP_LATENESS_BUCKETS <= IPC_LATENESS_MAX, "a counter for each bucket");
@@ -75,9 +76,13 @@ void instance_count_lateness(struct vrrp_instance *instance, uint64_t late_us, u
 	vrrp_lateness_note(&instance->lateness, late_us, now_us);
 	if (late_us <= interval_us / 2)
 		return;
+	const struct vrrp_station *station = instance->station;
+	uint64_t waited_us = vrrp_waiting_us(station->waiting_fd) - station->waited_us;
 	instance_remark(instance, COMPLAINT_LATE,
-	    "woke up %llu us late as %s: adverts are due every %u ms, and the lease bears %u us",
-	    (unsigned long long)late_us, vrrp_state_name(instance->fsm.state), interval_us / 1000,
+	    "woke up %llu us late as %s, %llu us of it for want of a CPU; adverts are due every "
+	    "%u ms, and the lease bears %u us",
+	    (unsigned long long)late_us, vrrp_state_name(instance->fsm.state),
+	    (unsigned long long)(waited_us < late_us ? waited_us : late_us), interval_us / 1000,
 	    tolerance_us(instance));
 }
 
@@ -120,6 +125,7 @@ void vrrp_instance_tell_stats(
 	stats->lateness_max_us = (uint32_t)instance->lateness.max_us;
 	stats->lateness_recent_us = (uint32_t)vrrp_lateness_recent_us(&instance->lateness, now_us);
 	stats->tolerance_us = tolerance_us(instance);
+	stats->log_lost = log_lost();
 	stats->silence_recent_us = (uint32_t)vrrp_lateness_recent_us(&instance->silence, now_us);
 	stats->patience_us = (uint32_t)vrrp_fsm_active_down_us(&instance->fsm);
 	tell_lease(instance, stats);
