@@ -6,7 +6,8 @@
 
 static const uint64_t rounds_us[] = {
     0, 10 * US_PER_MS, 50 * US_PER_MS, 200 * US_PER_MS, 1100 * US_PER_MS, 5 * US_PER_SEC};
-#define ROUNDS (sizeof(rounds_us) / sizeof(rounds_us[0]))
+#define ROUNDS   (sizeof(rounds_us) / sizeof(rounds_us[0]))
+#define AGAIN_US (200 * US_PER_MS)
 
 void vrrp_arp_frame(
     enum arp_form form, const uint8_t mac[6], const struct addr *vip, uint8_t frame[ARP_FRAME_LEN])
@@ -69,10 +70,22 @@ void vrrp_na_frame(const uint8_t mac[6], const struct addr *vip, uint8_t frame[N
 	frame[57] = (uint8_t)checksum;
 }
 
+/* A word after what was heard, though not the first rounds again; the next round comes at its time
+ * all the same. */
+static void hasten(struct vrrp_burst *burst, uint64_t now_us)
+{
+	if (burst->address != 0 || burst->due_us <= now_us + AGAIN_US)
+		return;
+	burst->due_us = now_us + AGAIN_US;
+	burst->round--;
+}
+
 void vrrp_burst_start(struct vrrp_burst *burst, uint64_t now_us)
 {
-	if (burst->round != 0 && now_us - burst->start_us < US_PER_SEC)
+	if (burst->round != 0 && now_us - burst->start_us < US_PER_SEC) {
+		hasten(burst, now_us);
 		return;
+	}
 	*burst = (struct vrrp_burst){.start_us = now_us, .due_us = now_us, .round = 1};
 }
 

@@ -38,8 +38,9 @@ struct vrrp_burst {
 	unsigned address; /* of the round, the next one */
 };
 
-/* Starts from the first round. A burst that began less than a second ago goes on instead, so that
- * a stranger's packets cannot make us repeat the first rounds for ever. */
+/* Starts from the first round. A burst that began less than a second ago goes on instead, with a
+ * round in 200 ms at the latest, so that a stranger's packets cannot make us repeat the first
+ * rounds for ever, and what we say comes last. */
 void vrrp_burst_start(struct vrrp_burst *burst, uint64_t now_us);
 void vrrp_burst_cancel(struct vrrp_burst *burst);
 /* When the next address is due; UINT64_MAX: never. */

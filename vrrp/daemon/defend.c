@@ -67,8 +67,7 @@ void vrrp_instance_address_changed(
 
 #define ANNOUNCEMENTS_PER_PASS 64
 
-/* The burst starts anew at most once a second, whatever others send; its later rounds are the last
- * word, after a time in which two were Active. */
+/* Rate-limited by the burst, which has the last word after a time in which two were Active. */
 static void contradict(
     struct vrrp_instance *instance, const uint8_t mac[6], const struct addr *addr)
 {

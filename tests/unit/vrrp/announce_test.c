@@ -165,9 +165,26 @@ static void restart_within_a_second_goes_on(void)
 	CU_ASSERT_EQUAL(vrrp_burst_due(&burst), 1001 * US_PER_MS);
 }
 
+/* Two were Active for a moment, again and again: we speak after each time. */
+static void a_word_after_each_claim(void)
+{
+	struct vrrp_burst burst = {0};
+	vrrp_burst_start(&burst, 0);
+	for (uint64_t due = 0; due <= 200 * US_PER_MS; due = vrrp_burst_due(&burst))
+		CU_ASSERT_EQUAL(vrrp_burst_take(&burst, &one, due), 0);
+	CU_ASSERT_EQUAL(vrrp_burst_due(&burst), 1100 * US_PER_MS);
+	vrrp_burst_start(&burst, 350 * US_PER_MS);
+	vrrp_burst_start(&burst, 500 * US_PER_MS);
+	CU_ASSERT_EQUAL(vrrp_burst_due(&burst), 550 * US_PER_MS);
+	CU_ASSERT_EQUAL(vrrp_burst_take(&burst, &one, 550 * US_PER_MS), 0);
+	CU_ASSERT_EQUAL(vrrp_burst_due(&burst), 1100 * US_PER_MS);
+	CU_ASSERT_EQUAL(vrrp_burst_take(&burst, &one, 1100 * US_PER_MS), 0);
+	CU_ASSERT_EQUAL(vrrp_burst_due(&burst), 5 * US_PER_SEC);
+}
+
 UNIT_MAIN("vrrp/announce", UNIT(request_is_what_keepalived_sends),
     UNIT(reply_differs_in_the_operation_only), UNIT(t48_neighbour_advertisement_has_r_and_o),
     UNIT(burst_has_its_rounds), UNIT(late_rounds_are_one), UNIT(refreshes_follow_the_burst),
     UNIT(addresses_have_their_distance), UNIT(many_addresses_do_not_exceed_the_rate),
     UNIT(no_distance_is_at_once), UNIT(addresses_may_become_fewer), UNIT(cancelled_burst_is_silent),
-    UNIT(restart_within_a_second_goes_on))
+    UNIT(restart_within_a_second_goes_on), UNIT(a_word_after_each_claim))
