@@ -210,6 +210,12 @@ static void finish_track(struct report *report, const struct node *node, const s
 	}
 }
 
+static void finish_router(struct conf_router *router)
+{
+	if (!router->authenticate_given && router->version != 2)
+		router->authenticate = CONF_AUTHENTICATE_TRUE;
+}
+
 static int finish_pool(struct arena *arena, struct conf_pool *pool)
 {
 	char text[ADDR_TEXT_MAX];
@@ -248,6 +254,8 @@ int check_finish(
 	node = first_of(node_child(root, "virtual_routers"));
 	for (uint32_t i = 0; i < conf->n_routers; i++, node = node->next)
 		finish_track(report, node_child(node, "track"), conf, &conf->routers[i].track);
+	for (uint32_t i = 0; i < conf->n_routers; i++)
+		finish_router(&conf->routers[i]);
 	for (uint32_t i = 0; i < conf->n_pools; i++) {
 		if (finish_pool(arena, &conf->pools[i]) < 0)
 			return -ENOMEM;
@@ -477,8 +485,12 @@ static void check_version(
 	char is[32];
 	const struct node *version = node_child(entry, "version");
 	const struct node *advertise = node_child(entry, "advertise");
+	const struct node *authenticate = node_child(entry, "authenticate");
 	if (router->version != 2)
 		return;
+	if (authenticate && router->authenticate != CONF_AUTHENTICATE_FALSE)
+		report_value(
+		    report, authenticate, "VRRPv2 has no authentication of ours; wanted false");
 	if (router->n_addresses > 0 && is_ipv6(&router->addresses[0].addr))
 		report_value(report, version, "VRRPv2 has no IPv6; wanted 3");
 	if (router->advertise_us > 0 && router->advertise_us % 1000000 != 0)

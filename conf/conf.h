@@ -43,6 +43,12 @@ struct conf_node {
 
 enum conf_failback { CONF_FAILBACK_NEVER, CONF_FAILBACK_MANUAL, CONF_FAILBACK_WHEN_WARM };
 enum conf_vrrp_mode { CONF_VRRP_MULTICAST, CONF_VRRP_UNICAST };
+/* In the order of vrrp/core/auth.h. */
+enum conf_authenticate {
+	CONF_AUTHENTICATE_FALSE,
+	CONF_AUTHENTICATE_PERMISSIVE,
+	CONF_AUTHENTICATE_TRUE
+};
 enum conf_checksum { CONF_CHECKSUM_AUTO, CONF_CHECKSUM_RFC9568, CONF_CHECKSUM_RFC5798 };
 
 struct conf_vip {
@@ -105,6 +111,8 @@ struct conf_router {
 	uint8_t version; /* 2 or 3 */
 	uint8_t min_ttl; /* of adverts that are accepted */
 	bool virtual_mac;
+	enum conf_authenticate authenticate;
+	bool authenticate_given;   /* written in the file; else it depends on the version */
 	const char *group;         /* or NULL */
 	uint64_t startup_delay_us; /* at most so long without promotion on a silent link */
 	struct conf_track track;

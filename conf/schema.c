@@ -46,6 +46,10 @@ static const char *const failback_words[] = {[CONF_FAILBACK_NEVER] = "never",
     NULL};
 static const char *const vrrp_mode_words[] = {
     [CONF_VRRP_MULTICAST] = "multicast", [CONF_VRRP_UNICAST] = "unicast", NULL};
+static const char *const authenticate_words[] = {[CONF_AUTHENTICATE_FALSE] = "false",
+    [CONF_AUTHENTICATE_PERMISSIVE] = "permissive",
+    [CONF_AUTHENTICATE_TRUE] = "true",
+    NULL};
 static const char *const checksum_words[] = {[CONF_CHECKSUM_AUTO] = "auto",
     [CONF_CHECKSUM_RFC9568] = "rfc9568",
     [CONF_CHECKSUM_RFC5798] = "rfc5798",
@@ -210,6 +214,13 @@ static const struct conf_key router_keys[] = {
     {"min_ttl", CONF_INT, FIELD(struct conf_router, min_ttl), .min = 1, .max = 255, .def = "255",
 	.help = "Lowest TTL or hop limit of adverts that are accepted; below 255 only in mode "
 		"unicast, for a peer behind routers"},
+    {"authenticate", CONF_ENUM, FIELD(struct conf_router, authenticate),
+	.words = authenticate_words, .bool_words = true, .notes_given = true,
+	.given_offset = offsetof(struct conf_router, authenticate_given),
+	.def_note = "true, for VRRPv2 false",
+	.help = "Whether adverts are signed by a key that comes from sync.key_file, and others "
+		"refused; permissive: signed, but unsigned ones are taken; false towards a peer "
+		"that is no yoke"},
     {"virtual_mac", CONF_BOOL, FIELD(struct conf_router, virtual_mac), .def = "false",
 	.help = "Whether the addresses have a MAC of their own (00-00-5E-00-01-VRID, for IPv6 "
 		"00-00-5E-00-02-VRID), which moves with them; needs macvlan"},
@@ -228,8 +239,8 @@ static const struct conf_key router_keys[] = {
 	.help = "Gratuitous ARP and unsolicited neighbour advertisements: after a promotion 0, 10, "
 		"50, 200 ms, 1.1 s and 5 s, and then"},
 };
-static const struct conf_object router_object = {"Virtual routers", KEYS(router_keys),
-    .size = sizeof(struct conf_router), .later = "authenticate"};
+static const struct conf_object router_object = {
+    "Virtual routers", KEYS(router_keys), .size = sizeof(struct conf_router)};
 
 static const struct conf_key bind_element = {
     "", CONF_ENDPOINT, 0, sizeof(struct addr), .help = "Address and port"};

@@ -45,6 +45,7 @@ struct conf_key {
 	uint16_t given_offset; /* `notes_given`: a bool that becomes true when the key is written */
 	bool required;
 	bool notes_given;
+	bool bool_words;  /* enum: the words "true" and "false" are JSON's, not strings */
 	bool one_or_list; /* list: a single element may stand without brackets */
 	bool restart;     /* a reload cannot change it */
 	uint8_t variant;  /* object: exactly one of those with a variant; the object's kind */

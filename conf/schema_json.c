@@ -77,12 +77,15 @@ static void member_raw(struct printer *printer, const char *name, const char *te
 	fputs(text, printer->out);
 }
 
-static void print_words(struct printer *printer, const char *const *words)
+static void print_words(struct printer *printer, const struct conf_key *key)
 {
 	begin(printer, "enum");
-	for (const char *const *word = words; *word; word++) {
-		fputs(word == words ? "[" : ", ", printer->out);
-		print_string(printer, *word);
+	for (const char *const *word = key->words; *word; word++) {
+		fputs(word == key->words ? "[" : ", ", printer->out);
+		if (key->bool_words && (strcmp(*word, "true") == 0 || strcmp(*word, "false") == 0))
+			fputs(*word, printer->out);
+		else
+			print_string(printer, *word);
 	}
 	fputc(']', printer->out);
 }
@@ -118,14 +121,17 @@ static const char *pattern_of(enum conf_type type)
 static void print_scalar(struct printer *printer, const struct conf_key *key)
 {
 	const char *pattern = pattern_of(key->type);
-	member(printer, "type",
-	    key->type == CONF_BOOL  ? "boolean"
-	    : key->type == CONF_INT ? "integer"
-				    : "string");
+	if (key->bool_words)
+		member_raw(printer, "type", "[\"string\", \"boolean\"]");
+	else
+		member(printer, "type",
+		    key->type == CONF_BOOL  ? "boolean"
+		    : key->type == CONF_INT ? "integer"
+					    : "string");
 	if (key->type == CONF_INT)
 		print_range(printer, key, "minimum", "maximum");
 	if (key->words)
-		print_words(printer, key->words);
+		print_words(printer, key);
 	if (key->format)
 		print_format(printer, key->format);
 	if (pattern)

@@ -256,14 +256,20 @@ static int parse_bool(const struct conf_key *key, enum node_kind kind, const cha
 	return 0;
 }
 
+static bool is_bool_word(const struct conf_key *key, const char *word)
+{
+	return key->bool_words && (strcmp(word, "true") == 0 || strcmp(word, "false") == 0);
+}
+
 static int parse_word(const struct conf_key *key, enum node_kind kind, const char *text,
     const char *shown, void *field, struct err *err)
 {
 	char wish[VALUE_WISH_MAX];
-	if (kind != NODE_STRING)
+	bool is_bool = kind == NODE_BOOL && key->bool_words;
+	if (kind != NODE_STRING && !is_bool)
 		return refuse(key, shown, err);
 	for (unsigned i = 0; key->words[i]; i++) {
-		if (strcmp(key->words[i], text) != 0)
+		if (strcmp(key->words[i], text) != 0 || is_bool != is_bool_word(key, text))
 			continue;
 		if (key->type == CONF_WORD)
 			*(const char **)field = key->words[i];
@@ -276,7 +282,7 @@ static int parse_word(const struct conf_key *key, enum node_kind kind, const cha
 		return err_set(
 		    err, -EINVAL, "%s is not supported by this version; wanted %s", shown, wish);
 	const char *nearest = conf_schema_nearest_word(key->words, text);
-	if (nearest)
+	if (nearest && !is_bool_word(key, nearest))
 		return err_set(
 		    err, -EINVAL, "%s is not %s; did you mean \"%s\"?", shown, wish, nearest);
 	return refuse(key, shown, err);

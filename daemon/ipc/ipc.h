@@ -188,6 +188,12 @@ struct ipc_tracked {
 	char name[IPC_NAME_MAX]; /* of the interface or the pool; the program of a script */
 };
 
+/* How far the sequences of authenticated adverts have come: vrrp/core/auth.h. */
+struct ipc_auth_mark {
+	uint64_t sent, heard;
+	uint16_t key_id;
+};
+
 /* One virtual router of the new set; unchanged ones go on undisturbed, missing ones resign. */
 struct ipc_router {
 	struct ipc_header header;
@@ -201,6 +207,9 @@ struct ipc_router {
 	uint8_t version;  /* of VRRP: 2 or 3 */
 	uint8_t min_ttl;  /* of what is accepted; 255 but for routed unicast */
 	bool virtual_mac;
+	uint8_t authenticate; /* enum conf_authenticate */
+	uint8_t auth_key[IPC_KEY_LEN];
+	struct ipc_auth_mark auth_mark; /* where an earlier process was; zero: unknown */
 	uint8_t n_addresses;
 	uint8_t n_tracked;
 	uint8_t peer_priority; /* as configured */
@@ -246,6 +255,7 @@ struct ipc_router_state {
 	bool handed_over; /* Active has let go of the addresses, and the peer may take them */
 	uint8_t n_addresses;
 	uint64_t since_us; /* CLOCK_MONOTONIC of the change */
+	struct ipc_auth_mark auth_mark;
 	struct ipc_vip addresses[IPC_ADDRESSES_MAX];
 	char reason[IPC_REASON_MAX];
 	/* Adverts are missing, but the peer holds the VIP as it says by replication; else empty,

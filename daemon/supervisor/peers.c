@@ -186,6 +186,34 @@ static void on_script_result(void *arg)
 	child_kick(&sup->vrrp.child);
 }
 
+/* The marks outlive the yoke-vrrp that told them, for the next one. */
+static struct auth_memory *find_mark(struct supervisor *sup, const char *router)
+{
+	for (uint32_t i = 0; i < KNOWN_ROUTERS_MAX; i++) {
+		if (strcmp(sup->marks[i].router, router) == 0)
+			return &sup->marks[i];
+	}
+	return NULL;
+}
+
+static void remember_mark(struct supervisor *sup, const struct ipc_router *router)
+{
+	struct auth_memory *at = find_mark(sup, router->name);
+	if (!at && !(at = find_mark(sup, "")))
+		return;
+	memcpy(at->router, router->name, sizeof(at->router));
+	at->mark = router->auth_mark;
+}
+
+static void router_message(struct supervisor *sup, union ipc_message *msg)
+{
+	const struct outbox *out = &sup->vrrp.out;
+	setup_router_message(out->setup, out->item, msg);
+	const struct auth_memory *known = find_mark(sup, msg->router.name);
+	if (known)
+		msg->router.auth_mark = known->mark;
+}
+
 static bool vrrp_next(struct child *child, union ipc_message *msg, int *fd)
 {
 	struct supervisor *sup = owner(child);
@@ -196,7 +224,7 @@ static bool vrrp_next(struct child *child, union ipc_message *msg, int *fd)
 	out->in_flight = SENT_SET;
 	if (out->item < out->setup->conf->n_routers) {
 		out->stage = OUTBOX_ITEMS;
-		setup_router_message(out->setup, out->item, msg);
+		router_message(sup, msg);
 		return true;
 	}
 	out->stage = OUTBOX_END;
@@ -290,7 +318,7 @@ static void vrrp_sent(struct child *child)
 	} else if (out->stage == OUTBOX_END) {
 		out->stage = OUTBOX_IDLE;
 	} else {
-		setup_router_message(out->setup, out->item, &msg);
+		router_message(sup, &msg);
 		know_router(sup, &msg.router);
 		out->item++;
 	}
@@ -355,6 +383,8 @@ static void on_router_state(struct supervisor *sup, const struct ipc_router_stat
 	if (!known)
 		return;
 	known->active = state->role == IPC_ROLE_ACTIVE;
+	known->router.auth_mark = state->auth_mark;
+	remember_mark(sup, &known->router);
 	if (state->removed)
 		*known = sup->routers[--sup->n_routers];
 	supervisor_update_status(sup);

@@ -14,6 +14,7 @@
 
 #include "daemon/base/text.h"
 #include "daemon/net/net.h"
+#include "vrrp/core/auth.h"
 
 #define CONFIG_SIZE_MAX (4U << 20)
 #define FALLBACK_USER   "nobody"
@@ -447,6 +448,9 @@ void setup_router_message(const struct setup *setup, uint32_t index, union ipc_m
 	to->version = from->version;
 	to->min_ttl = from->min_ttl;
 	to->virtual_mac = from->virtual_mac;
+	to->authenticate = (uint8_t)from->authenticate;
+	if (from->authenticate != CONF_AUTHENTICATE_FALSE)
+		vrrp_auth_derive(setup->key, to->auth_key);
 	to->advertise_us = from->advertise_us;
 	if (conf->self != CONF_NONE) {
 		to->priority = conf_node_priority(&conf->nodes[conf->self], from->name);

@@ -53,6 +53,12 @@ struct peer {
 	uint64_t started_us, heartbeat_us;
 };
 
+/* How far the authenticated adverts of a virtual router have come, by its name. */
+struct auth_memory {
+	char router[IPC_NAME_MAX];
+	struct ipc_auth_mark mark;
+};
+
 struct known_router {
 	struct ipc_router router; /* as sent to the yoke-vrrp that runs */
 	bool active;
@@ -80,6 +86,7 @@ struct supervisor {
 	struct scripts scripts;
 	struct known_router routers[KNOWN_ROUTERS_MAX];
 	uint32_t n_routers;
+	struct auth_memory marks[KNOWN_ROUTERS_MAX];
 	bool ready;
 	int exit_code;
 

@@ -37,7 +37,8 @@ class Case:
         config = pair_config(self.role)
         config["virtual_routers"]["front"].update(
             {"addresses": [f"{addr}/64" if ":" in addr else f"{addr}/24"
-                           for addr in self.router.addresses]} | self.config)
+                           for addr in self.router.addresses],
+             "authenticate": False} | self.config)
         if self.family == 6:
             config["listeners"]["web"]["bind"] = f"[{VIP6}]:{COOKIE_PORT}"
         return config

@@ -57,7 +57,7 @@ void instance_detach(struct vrrp_instance *instance)
 static int open_socket(
     struct vrrp_instance *instance, const struct vrrp_netif *netif, struct err *err)
 {
-	int rc = vrrp_socket_open(&instance->sock, &instance->config, netif, err);
+	int rc = vrrp_socket_open(&instance->sock, &instance->config, netif, &instance->auth, err);
 	if (rc)
 		return rc;
 	ev_io_set(&instance->readable, instance->sock.fd, EV_READ);

@@ -90,6 +90,7 @@ static void on_packet(struct vrrp_instance *instance, const struct vrrp_received
 	    .ttl_max = VRRP_TTL,
 	    .checksum = policies[instance->config.checksum],
 	    .interval_cs = (uint16_t)(instance->config.advertise_us / 10000),
+	    .auth = &instance->auth,
 	    .self = instance->netif.source,
 	    .only_peer = instance->config.mode == CONF_VRRP_UNICAST,
 	    .peer = instance->config.peer,

@@ -9,6 +9,7 @@
 #include "daemon/base/text.h"
 #include "vrrp/daemon/internal.h"
 #include "vrrp/daemon/routers.h"
+#include "vrrp/link/router.h"
 
 /* ---- events ---- */
 
@@ -275,6 +276,7 @@ void vrrp_instance_start(struct vrrp_instance *instance, struct vrrp_station *st
 	    .refresh_us = VRRP_NEVER,
 	    .since_us = now_us,
 	};
+	vrrp_router_start_auth(config, &instance->auth);
 	vrrp_fsm_init(&instance->fsm, config->priority, config->advertise_us, now_us);
 	ev_init(&instance->readable, on_readable);
 	instance->readable.data = instance;
@@ -399,6 +401,8 @@ void vrrp_instance_describe(
 	add_problem(state, "NO VIRTUAL MAC", instance->vmac_problem);
 	text_copy(state->alarm, sizeof(state->alarm), instance->lost);
 	text_copy(state->alarm_over, sizeof(state->alarm_over), instance->found);
+	const struct vrrp_auth_mark *mark = &instance->auth.marks.of[0];
+	state->auth_mark = (struct ipc_auth_mark){mark->sent, mark->heard, mark->key_id};
 	state->removed = instance->removed;
 	state->handed_over = instance->released && previous != instance->fsm.state;
 	state->vrid = config->vrid;

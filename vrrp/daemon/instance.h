@@ -77,6 +77,7 @@ struct vrrp_instance {
 	struct vrrp_fsm fsm;
 	struct vrrp_netif netif;
 	struct vrrp_socket sock;
+	struct vrrp_auth auth;
 	struct vrrp_guard guard;
 	enum vrrp_checksum form; /* of what we send */
 	ev_io readable;

@@ -14,6 +14,12 @@ static bool same_place(const struct ipc_router *a, const struct ipc_router *b)
 	       addr_equal_ip(&a->local, &b->local) && addr_equal_ip(&a->peer, &b->peer);
 }
 
+static bool same_auth(const struct ipc_router *a, const struct ipc_router *b)
+{
+	return a->authenticate == b->authenticate &&
+	       memcmp(a->auth_key, b->auth_key, sizeof(a->auth_key)) == 0;
+}
+
 static bool has_address(const struct ipc_router *config, const struct addr *addr)
 {
 	for (unsigned i = 0; i < config->n_addresses; i++) {
@@ -84,11 +90,12 @@ void vrrp_instance_configure(struct vrrp_instance *instance, const struct ipc_ro
 	    old->announce_refresh_us == config->announce_refresh_us &&
 	    old->priority == config->priority && old->advertise_us == config->advertise_us &&
 	    old->failback == config->failback && old->checksum == config->checksum &&
-	    same_addresses(old, config) && same_judgment(old, config))
+	    same_auth(old, config) && same_addresses(old, config) && same_judgment(old, config))
 		return;
 	instance_wake(instance);
 	if (old->checksum != config->checksum)
 		instance->form = instance_first_form(config);
+	vrrp_router_configure_auth(config, &instance->auth);
 	struct ipc_router before = *old;
 	vrrp_fsm_configure(
 	    &instance->fsm, instance->fsm.priority, config->advertise_us, clock_us());

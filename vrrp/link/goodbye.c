@@ -62,7 +62,9 @@ static int send_leaving(
     const struct ipc_router *router, const struct vrrp_netif *netif, struct err *err)
 {
 	struct vrrp_socket sock;
-	int rc = vrrp_socket_open(&sock, router, netif, err);
+	struct vrrp_auth auth;
+	vrrp_router_start_auth(router, &auth);
+	int rc = vrrp_socket_open(&sock, router, netif, &auth, err);
 	if (rc)
 		return rc;
 	if (router->checksum != CONF_CHECKSUM_RFC5798)

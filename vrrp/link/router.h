@@ -2,6 +2,7 @@
 #pragma once
 
 #include "daemon/ipc/ipc.h"
+#include "vrrp/core/auth.h"
 #include "vrrp/core/fence.h"
 
 /* All addresses of a virtual router are of one family: there is one VRRP for each. */
@@ -13,6 +14,22 @@ static inline sa_family_t vrrp_router_family(const struct ipc_router *router)
 static inline bool vrrp_router_is_ipv6(const struct ipc_router *router)
 {
 	return vrrp_router_family(router) == AF_INET6;
+}
+
+static inline void vrrp_router_configure_auth(
+    const struct ipc_router *router, struct vrrp_auth *auth)
+{
+	vrrp_auth_configure(auth, (enum vrrp_auth_mode)router->authenticate, &router->auth_key, 1);
+}
+
+/* Also goes on where an earlier process was. */
+static inline void vrrp_router_start_auth(const struct ipc_router *router, struct vrrp_auth *auth)
+{
+	const struct ipc_auth_mark *mark = &router->auth_mark;
+	struct vrrp_auth_marks marks = {.of[0] = {mark->sent, mark->heard, mark->key_id}};
+	*auth = (struct vrrp_auth){0};
+	vrrp_router_configure_auth(router, auth);
+	vrrp_auth_resume(auth, &marks);
 }
 
 static inline struct vrrp_fence_id vrrp_router_fence(const struct ipc_router *router)

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "conf/conf.h"
+#include "daemon/base/clock.h"
 #include "vrrp/link/router.h"
 #include "vrrp/link/socket_ip.h"
 
@@ -58,9 +59,9 @@ static int set_up(
 }
 
 int vrrp_socket_open(struct vrrp_socket *sock, const struct ipc_router *router,
-    const struct vrrp_netif *netif, struct err *err)
+    const struct vrrp_netif *netif, struct vrrp_auth *auth, struct err *err)
 {
-	*sock = (struct vrrp_socket){.advert_fd = -1, .source = netif->source};
+	*sock = (struct vrrp_socket){.advert_fd = -1, .source = netif->source, .auth = auth};
 	sock->destination =
 	    is_unicast(router) ? router->peer : vrrp_group(vrrp_router_family(router));
 	addr_set_port(&sock->destination, 0);
@@ -87,7 +88,7 @@ static int send_message(int fd, const struct vrrp_socket *sock, const struct ipc
     enum vrrp_type type, uint8_t priority, uint8_t flags, enum vrrp_checksum form)
 {
 	uint8_t addresses[VRRP_ADDRESS_LEN_MAX * IPC_ADDRESSES_MAX];
-	uint8_t buf[VRRP_HEADER_LEN + sizeof(addresses) + VRRP_V2_AUTH_LEN];
+	uint8_t buf[VRRP_HEADER_LEN + sizeof(addresses) + VRRP_TRAILER_LEN];
 	size_t used = 0;
 	if (fd < 0)
 		return -ENOTCONN;
@@ -111,6 +112,8 @@ static int send_message(int fd, const struct vrrp_socket *sock, const struct ipc
 	    .source = &sock->source,
 	    .destination = &sock->destination,
 	    .form = form,
+	    .auth = sock->auth,
+	    .wall_us = clock_wall_us(),
 	};
 	size_t len = vrrp_encode(&advert, &envelope, buf, sizeof(buf));
 	if (len == 0)

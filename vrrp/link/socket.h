@@ -8,6 +8,7 @@
 
 #include "daemon/base/err.h"
 #include "daemon/ipc/ipc.h"
+#include "vrrp/core/auth.h"
 #include "vrrp/core/packet.h"
 #include "vrrp/link/netif.h"
 
@@ -17,6 +18,7 @@ struct vrrp_socket {
 	int fd;        /* -1: closed */
 	int advert_fd; /* by the virtual MAC; or the same as `fd` */
 	struct addr source, destination;
+	struct vrrp_auth *auth; /* somebody else's: signs what is sent */
 };
 
 /* 0, or -errno with a text; *sock is closed then. Multicast is bound to the interface; unicast is
@@ -24,7 +26,7 @@ struct vrrp_socket {
  * filter in the kernel. If there is a virtual MAC, adverts leave from it, but in unicast mode;
  * claims never do: switches would take the claimant for its holder. */
 int vrrp_socket_open(struct vrrp_socket *sock, const struct ipc_router *router,
-    const struct vrrp_netif *netif, struct err *err);
+    const struct vrrp_netif *netif, struct vrrp_auth *auth, struct err *err);
 void vrrp_socket_close(struct vrrp_socket *sock);
 
 /* Sends an advert for the router's addresses. 0 or -errno; -ENOBUFS when it did not get past a

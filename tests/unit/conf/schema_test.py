@@ -47,6 +47,8 @@ BAD = [
     ("virtual_routers.front.addresses", "192.0.2.10/24"),
     ("virtual_routers.front.addresses", ["host/24"]),
     ("virtual_routers.front.version", 1),
+    ("virtual_routers.front.authenticate", "true"),
+    ("virtual_routers.front.authenticate", "enforce"),
     ("virtual_routers.front.failback", "auto"),
     ("virtual_routers.front.track", []),
     ("listeners.web.bind", "192.0.2.10"),
