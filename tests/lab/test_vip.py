@@ -4,7 +4,7 @@ import os
 import time
 
 import testing
-from lab import (HERE, LINK_LOCAL6, PYTHON, SLACK, VIP, VIP6, ArpWatch, Prober, add_ipv6,
+from lab import (HERE, LINK_LOCAL6, PYTHON, SLACK, VIP, VIP6, ArpWatch, Prober, add_ipv6, address,
                  pair_config, wait_until)
 from testing import TestLab
 
@@ -91,6 +91,7 @@ def test_announce(checks):
 
         checks.section("a foreign ARP, and a foreign neighbour advertisement")
         remarks = len(second.remarks())
+        claim(lab, address("web1"))  # not one of ours: nobody cares
         claimed = time.monotonic()
         claim(lab, VIP)
         claim(lab, VIP6)
@@ -101,6 +102,9 @@ def test_announce(checks):
         checks.equal("events", [second.remarks()[-1], first.remarks()[0]],
                      [f"{text} {VIP}: announced again", f"{text} {VIP6}: announced again"])
         checks.true("logged", f"{text} {VIP}" in second.log())
+        count = 'yoke_virtual_router_foreign_announcements_total{virtual_router="front"} '
+        wait_until(lambda: count + "1\n" in second.api.request("GET", "/metrics")[1], 5 * SLACK,
+                   "one is counted, its own announcements are not")
 
         checks.section("many of them, for the rest of the burst and a refresh")
         flood = time.monotonic()

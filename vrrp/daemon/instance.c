@@ -137,6 +137,15 @@ void instance_settle(struct vrrp_instance *instance, const char *recovered)
 	}
 }
 
+/* A refresh may have to wait for the kernel's lock on all network configuration. Where adverts come
+ * often enough it is done behind one: nothing is due then for the longest time. */
+static uint64_t refresh_due_us(const struct vrrp_instance *instance)
+{
+	uint32_t interval_us = instance->config.advertise_us;
+	bool often = 2 * (uint64_t)interval_us <= vrrp_vip_refresh_us(interval_us);
+	return often ? VRRP_NEVER : instance->refresh_us;
+}
+
 void instance_rearm(struct vrrp_instance *instance)
 {
 	instance_lead_group(instance);
@@ -144,7 +153,8 @@ void instance_rearm(struct vrrp_instance *instance)
 	uint64_t due = vrrp_fsm_wake_us(&instance->fsm);
 	uint64_t round = vrrp_burst_due(&instance->burst);
 	due = round < due ? round : due;
-	due = instance->refresh_us < due ? instance->refresh_us : due;
+	uint64_t refresh = refresh_due_us(instance);
+	due = refresh < due ? refresh : due;
 	vrrp_timer_set(&instance->timer, due);
 }
 
