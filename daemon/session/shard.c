@@ -35,20 +35,51 @@ static uint32_t home(uint64_t hash, uint32_t capacity)
 }
 
 /* Unkeyed, and the same on hosts of either byte order. */
-static uint64_t entry_digest(const struct session *session)
+static uint64_t public_hash(const struct session_key *key)
 {
 	uint64_t words[2];
-	memcpy(words, session->key.bytes, sizeof(words));
-	uint64_t h = hash_mix(session->key.pool_id + 0x9e3779b97f4a7c15ULL);
+	memcpy(words, key->bytes, sizeof(words));
+	uint64_t h = hash_mix(key->pool_id + 0x9e3779b97f4a7c15ULL);
 	h = hash_mix(h ^ le64toh(words[0]));
-	h = hash_mix(h + le64toh(words[1]));
-	return hash_mix(h ^ session->target_id);
+	return hash_mix(h + le64toh(words[1]));
+}
+
+static unsigned bucket_of(uint64_t public)
+{
+	return (unsigned)(public % SESSION_BUCKETS);
+}
+
+unsigned session_bucket(const struct session_key *key)
+{
+	return bucket_of(public_hash(key));
+}
+
+/* Adds the entry to the digest of its bucket, or takes it out. */
+static void account(struct shard *shard, const struct entry *entry)
+{
+	uint64_t public = public_hash(&entry->key);
+	atomic_fetch_xor_explicit(&(*shard->sums)[bucket_of(public)],
+	    hash_mix(public ^ entry->target_id), memory_order_relaxed);
+}
+
+void shard_init(struct shard *shard, session_digests *sums)
+{
+	*shard = (struct shard){.sums = sums, .soonest_us = ENTRY_EXPIRES_MAX};
 }
 
 void shard_clear(struct shard *shard)
 {
+	for (uint32_t i = 0; i < shard->slots && shard->count > 0; i++) {
+		if (shard->entries[i].hash != 0)
+			account(shard, &shard->entries[i]);
+	}
 	free(shard->entries);
-	*shard = (struct shard){0};
+	shard_init(shard, shard->sums);
+}
+
+const struct entry *shard_home(const struct shard *shard, uint64_t hash)
+{
+	return shard->count > 0 ? &shard->entries[home(hash, shard->capacity)] : NULL;
 }
 
 uint32_t shard_seek(const struct shard *shard, uint64_t hash)
@@ -69,7 +100,7 @@ struct entry *shard_find(const struct shard *shard, uint64_t hash, const struct 
 		struct entry *entry = &shard->entries[i];
 		if (entry->hash == 0 || entry->hash > hash)
 			return NULL;
-		if (entry->hash == hash && memcmp(&entry->session.key, key, sizeof(*key)) == 0)
+		if (entry->hash == hash && memcmp(&entry->key, key, sizeof(*key)) == 0)
 			return entry;
 	}
 	return NULL;
@@ -132,37 +163,49 @@ static struct entry *open_slot(struct shard *shard, uint64_t hash)
 	return &shard->entries[at];
 }
 
+static void set_expiry(struct shard *shard, struct entry *entry, uint64_t expires_us)
+{
+	if (expires_us > ENTRY_EXPIRES_MAX)
+		expires_us = ENTRY_EXPIRES_MAX;
+	entry->expires_us = expires_us & ENTRY_EXPIRES_MAX;
+	if (expires_us < shard->soonest_us)
+		shard->soonest_us = expires_us;
+}
+
 /* When there is no memory to grow, the array is used up to its last slot. */
-bool shard_insert(struct shard *shard, uint64_t hash, const struct session *session)
+struct entry *shard_insert(struct shard *shard, uint64_t hash, const struct session *session)
 {
 	if (shard->count >= load_limit(shard->capacity))
 		(void)rebuild(shard, larger(shard->capacity));
 	struct entry *entry = open_slot(shard, hash);
 	if (!entry) {
 		if (!rebuild(shard, larger(shard->capacity)))
-			return false;
+			return NULL;
 		entry = open_slot(shard, hash);
 	}
 	if (!entry)
-		return false;
-	entry->hash = hash;
-	entry->session = *session;
+		return NULL;
+	*entry = (struct entry){.hash = hash, .key = session->key, .target_id = session->target_id};
+	set_expiry(shard, entry, session->expires_us);
 	shard->count++;
-	shard->digest ^= entry_digest(session);
-	return true;
+	account(shard, entry);
+	return entry;
 }
 
-void shard_retarget(struct shard *shard, struct entry *entry, uint64_t target_id)
+void shard_update(struct shard *shard, struct entry *entry, const struct session *session)
 {
-	shard->digest ^= entry_digest(&entry->session);
-	entry->session.target_id = target_id;
-	shard->digest ^= entry_digest(&entry->session);
+	set_expiry(shard, entry, session->expires_us);
+	if (entry->target_id == session->target_id)
+		return;
+	account(shard, entry);
+	entry->target_id = session->target_id;
+	account(shard, entry);
 }
 
 /* What follows moves up by one, as far as it is not at home already. */
 void shard_remove(struct shard *shard, struct entry *entry)
 {
-	shard->digest ^= entry_digest(&entry->session);
+	account(shard, entry);
 	shard->count--;
 	uint32_t at = (uint32_t)(entry - shard->entries);
 	uint32_t end = at + 1;
@@ -187,7 +230,7 @@ bool shard_evict(struct shard *shard)
 		if (entry->hash == 0)
 			continue;
 		seen++;
-		if (!victim || entry->session.expires_us < victim->session.expires_us)
+		if (!victim || entry->expires_us < victim->expires_us)
 			victim = entry;
 	}
 	shard_remove(shard, victim);

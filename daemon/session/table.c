@@ -10,7 +10,7 @@
 #define SHARDS           (1U << SHARD_BITS)
 #define SHARDS_PER_SLICE 3    /* session_table_expire: 86 calls a round */
 #define SLOTS_PER_LOCK   8192 /* swept before others may have the shard in between */
-#define CURSOR_END       UINT64_MAX
+#define PREFETCH         8    /* sessions ahead */
 
 struct locked_shard {
 	pthread_mutex_t lock;
@@ -24,6 +24,8 @@ struct session_table {
 	_Atomic uint64_t entries; /* the sum over the shards: makes the limit one of the table */
 	atomic_uint expire_next;  /* shard */
 	atomic_uint evict_next;   /* shard */
+	atomic_ushort last_mark;
+	session_digests digests;
 	struct locked_shard shards[SHARDS];
 };
 
@@ -38,8 +40,10 @@ struct session_table *session_table_new(uint64_t max_entries, const uint64_t has
 	pthread_mutexattr_init(&attr);
 	/* Held for tens of nanoseconds: spin a little before sleeping. */
 	pthread_mutexattr_settype(&attr, PTHREAD_MUTEX_ADAPTIVE_NP);
-	for (uint32_t i = 0; i < SHARDS; i++)
+	for (uint32_t i = 0; i < SHARDS; i++) {
 		pthread_mutex_init(&table->shards[i].lock, &attr);
+		shard_init(&table->shards[i].shard, &table->digests);
+	}
 	pthread_mutexattr_destroy(&attr);
 	return table;
 }
@@ -71,9 +75,21 @@ static struct locked_shard *lock_shard(struct session_table *table, uint32_t num
 	return locked;
 }
 
+static uint32_t shard_of(uint64_t hash)
+{
+	return (uint32_t)(hash >> (64 - SHARD_BITS));
+}
+
+/* The cursor behind all entries of a shard. */
+static uint64_t after_shard(uint32_t number)
+{
+	return number + 1 < SHARDS ? (uint64_t)(number + 1) << (64 - SHARD_BITS)
+				   : SESSION_CURSOR_END;
+}
+
 static struct locked_shard *lock_for(struct session_table *table, uint64_t hash)
 {
-	return lock_shard(table, (uint32_t)(hash >> (64 - SHARD_BITS)));
+	return lock_shard(table, shard_of(hash));
 }
 
 static void unlock(struct locked_shard *locked)
@@ -87,11 +103,11 @@ bool session_table_lookup(struct session_table *table, const struct session_key 
 	uint64_t hash = hash_of(table, key);
 	struct locked_shard *locked = lock_for(table, hash);
 	const struct entry *entry = shard_find(&locked->shard, hash, key);
-	bool found = entry && entry->session.expires_us > now_us;
+	bool found = entry && entry->expires_us > now_us;
 	if (found) {
-		*target_id = entry->session.target_id;
+		*target_id = entry->target_id;
 		if (expires_us)
-			*expires_us = entry->session.expires_us;
+			*expires_us = entry->expires_us;
 	}
 	unlock(locked);
 	return found;
@@ -119,8 +135,8 @@ static void trim(struct session_table *table)
 
 /* The new entry is counted before the table is compared with its limit, so that two threads cannot
  * both think that theirs is the last one to fit. Room is made in the same shard where possible. */
-static bool insert_new(struct session_table *table, struct locked_shard *locked, uint64_t hash,
-    const struct session *session)
+static struct entry *insert_new(struct session_table *table, struct locked_shard *locked,
+    uint64_t hash, const struct session *session)
 {
 	uint64_t entries = atomic_fetch_add(&table->entries, 1) + 1;
 	if (entries > atomic_load_explicit(&table->max_entries, memory_order_relaxed) &&
@@ -128,38 +144,90 @@ static bool insert_new(struct session_table *table, struct locked_shard *locked,
 		locked->evicted++;
 		atomic_fetch_sub(&table->entries, 1);
 	}
-	if (!shard_insert(&locked->shard, hash, session)) {
+	struct entry *entry = shard_insert(&locked->shard, hash, session);
+	if (entry)
+		locked->inserts++;
+	else
 		atomic_fetch_sub(&table->entries, 1);
+	return entry;
+}
+
+/* As session_table_upsert. A mark of 0 leaves that of the entry. */
+static bool upsert(struct session_table *table, uint64_t hash, const struct session *session,
+    uint16_t mark, uint64_t now_us)
+{
+	if (session->expires_us <= now_us)
 		return false;
+	bool changed = true;
+	struct locked_shard *locked = lock_for(table, hash);
+	struct entry *entry = shard_find(&locked->shard, hash, &session->key);
+	if (!entry) {
+		entry = insert_new(table, locked, hash, session);
+		changed = entry != NULL;
+	} else {
+		bool was_expired = entry->expires_us <= now_us;
+		changed = was_expired || entry->target_id != session->target_id;
+		shard_update(&locked->shard, entry, session);
+		locked->expired += was_expired;
+		locked->inserts += was_expired;
+		locked->updates += !was_expired;
 	}
-	locked->inserts++;
-	return true;
+	if (entry && mark != 0)
+		entry->mark = mark;
+	unlock(locked);
+	trim(table);
+	return changed;
 }
 
 bool session_table_upsert(
     struct session_table *table, const struct session *session, uint64_t now_us)
 {
-	if (session->expires_us <= now_us)
-		return false;
-	bool changed = true;
-	uint64_t hash = hash_of(table, &session->key);
+	return upsert(table, hash_of(table, &session->key), session, 0, now_us);
+}
+
+/* The shard may move meanwhile: then it was in vain, as it is only a hint. */
+static void prefetch(struct session_table *table, uint64_t hash)
+{
 	struct locked_shard *locked = lock_for(table, hash);
-	struct entry *entry = shard_find(&locked->shard, hash, &session->key);
-	if (!entry) {
-		changed = insert_new(table, locked, hash, session);
-	} else {
-		bool was_expired = entry->session.expires_us <= now_us;
-		changed = was_expired || entry->session.target_id != session->target_id;
-		if (entry->session.target_id != session->target_id)
-			shard_retarget(&locked->shard, entry, session->target_id);
-		entry->session.expires_us = session->expires_us;
-		locked->expired += was_expired;
-		locked->inserts += was_expired;
-		locked->updates += !was_expired;
-	}
+	const struct entry *entry = shard_home(&locked->shard, hash);
 	unlock(locked);
-	trim(table);
-	return changed;
+	if (entry) {
+		__builtin_prefetch(entry, 1);
+		__builtin_prefetch(entry + 2, 1);
+	}
+}
+
+/* Sessions come in no order that the table knows, so each would wait for memory: two or three times
+ * as long as all else takes. */
+void session_table_put(struct session_table *table, const struct session *sessions, size_t n,
+    uint16_t mark, uint64_t now_us)
+{
+	uint64_t hashes[PREFETCH];
+	for (size_t i = 0; i < n + PREFETCH; i++) {
+		uint64_t *hash = &hashes[i % PREFETCH];
+		if (i >= PREFETCH)
+			upsert(table, *hash, &sessions[i - PREFETCH], mark, now_us);
+		if (i < n) {
+			*hash = hash_of(table, &sessions[i].key);
+			prefetch(table, *hash);
+		}
+	}
+}
+
+uint16_t session_table_mark(struct session_table *table)
+{
+	uint16_t mark;
+	do
+		mark = (uint16_t)(atomic_fetch_add(&table->last_mark, 1) + 1);
+	while (mark == 0);
+	return mark;
+}
+
+static void remove_entry(
+    struct session_table *table, struct locked_shard *locked, struct entry *entry)
+{
+	shard_remove(&locked->shard, entry);
+	atomic_fetch_sub_explicit(&table->entries, 1, memory_order_relaxed);
 }
 
 bool session_table_delete(struct session_table *table, const struct session_key *key)
@@ -167,10 +235,8 @@ bool session_table_delete(struct session_table *table, const struct session_key 
 	uint64_t hash = hash_of(table, key);
 	struct locked_shard *locked = lock_for(table, hash);
 	struct entry *entry = shard_find(&locked->shard, hash, key);
-	if (entry) {
-		shard_remove(&locked->shard, entry);
-		atomic_fetch_sub(&table->entries, 1);
-	}
+	if (entry)
+		remove_entry(table, locked, entry);
 	unlock(locked);
 	return entry != NULL;
 }
@@ -183,38 +249,54 @@ int session_table_resize(struct session_table *table, uint64_t max_entries)
 }
 
 /* Sweeps up to SLOTS_PER_LOCK slots from `slot`; returns where to go on, or 0 when through. Between
- * two calls entries may move by a few slots: one that is missed is found in the next round. */
-static uint32_t sweep(
+ * two calls entries may move by a few slots: one that is missed is found in the next round, and
+ * only a shard that was seen in one go knows what it holds. */
+static uint32_t expire_slots(
     struct session_table *table, struct locked_shard *locked, uint32_t slot, uint64_t now_us)
 {
 	struct shard *shard = &locked->shard;
+	bool whole = slot == 0 && shard->slots <= SLOTS_PER_LOCK;
+	uint64_t soonest_us = ENTRY_EXPIRES_MAX;
 	for (uint32_t left = SLOTS_PER_LOCK; left > 0 && slot < shard->slots; left--) {
 		struct entry *entry = &shard->entries[slot];
-		if (entry->hash == 0 || entry->session.expires_us > now_us) {
-			slot++;
+		if (entry->hash != 0 && entry->expires_us <= now_us) {
+			remove_entry(table, locked, entry); /* another one may be there now */
+			locked->expired++;
 			continue;
 		}
-		shard_remove(shard, entry); /* another one may be in this slot now */
-		locked->expired++;
-		atomic_fetch_sub_explicit(&table->entries, 1, memory_order_relaxed);
+		if (entry->hash != 0 && entry->expires_us < soonest_us)
+			soonest_us = entry->expires_us;
+		slot++;
 	}
 	if (slot < shard->slots)
 		return slot;
+	if (whole)
+		shard->soonest_us = soonest_us;
 	shard_shrink(shard);
 	return 0;
 }
 
+static void expire_shard(struct session_table *table, uint32_t number, uint64_t now_us)
+{
+	uint32_t slot = 0;
+	do {
+		struct locked_shard *locked = lock_shard(table, number);
+		if (slot > 0 || locked->shard.soonest_us <= now_us)
+			slot = expire_slots(table, locked, slot, now_us);
+		unlock(locked);
+	} while (slot > 0);
+}
+
 void session_table_expire(struct session_table *table, uint64_t now_us)
 {
-	for (unsigned n = 0; n < SHARDS_PER_SLICE; n++) {
-		uint32_t number = atomic_fetch_add(&table->expire_next, 1) % SHARDS;
-		uint32_t slot = 0;
-		do {
-			struct locked_shard *locked = lock_shard(table, number);
-			slot = sweep(table, locked, slot, now_us);
-			unlock(locked);
-		} while (slot > 0);
-	}
+	for (unsigned n = 0; n < SHARDS_PER_SLICE; n++)
+		expire_shard(table, atomic_fetch_add(&table->expire_next, 1) % SHARDS, now_us);
+}
+
+void session_table_expire_all(struct session_table *table, uint64_t now_us)
+{
+	for (uint32_t i = 0; i < SHARDS; i++)
+		expire_shard(table, i, now_us);
 }
 
 void session_table_clear(struct session_table *table)
@@ -238,11 +320,18 @@ void session_table_stats(struct session_table *table, struct session_stats *out)
 		sum.updates += locked->updates;
 		sum.expired += locked->expired;
 		sum.evicted += locked->evicted;
-		sum.digest ^= locked->shard.digest;
 		sum.bytes += locked->shard.slots * sizeof(struct entry);
 		unlock(locked);
 	}
+	for (unsigned i = 0; i < SESSION_BUCKETS; i++)
+		sum.digest ^= atomic_load_explicit(&table->digests[i], memory_order_relaxed);
 	*out = sum;
+}
+
+void session_table_digests(struct session_table *table, uint64_t digests[SESSION_BUCKETS])
+{
+	for (unsigned i = 0; i < SESSION_BUCKETS; i++)
+		digests[i] = atomic_load_explicit(&table->digests[i], memory_order_relaxed);
 }
 
 /* The cursor is the smallest hash that was not visited yet. Entries lie in the order of their
@@ -253,8 +342,8 @@ size_t session_table_scan(
 {
 	size_t n = 0;
 	uint64_t bound = *cursor;
-	while (n < max && bound != CURSOR_END) {
-		uint32_t number = (uint32_t)(bound >> (64 - SHARD_BITS));
+	while (n < max && bound != SESSION_CURSOR_END) {
+		uint32_t number = shard_of(bound);
 		struct locked_shard *locked = lock_shard(table, number);
 		const struct shard *shard = &locked->shard;
 		uint32_t i = shard_seek(shard, bound);
@@ -263,14 +352,46 @@ size_t session_table_scan(
 			if (entry->hash == 0)
 				continue;
 			bound = entry->hash + 1;
-			if (entry->session.expires_us > now_us)
-				out[n++] = entry->session;
+			if (entry->expires_us > now_us)
+				out[n++] = (struct session){
+				    entry->key, entry->target_id, entry->expires_us};
 		}
 		if (i >= shard->slots)
-			bound = number + 1 < SHARDS ? (uint64_t)(number + 1) << (64 - SHARD_BITS)
-						    : CURSOR_END;
+			bound = after_shard(number);
 		unlock(locked);
 	}
 	*cursor = bound;
 	return n;
+}
+
+size_t session_table_sweep(struct session_table *table, uint64_t *cursor, size_t max, uint16_t mark,
+    const bool buckets[SESSION_BUCKETS])
+{
+	size_t seen = 0, removed = 0;
+	uint64_t bound = *cursor;
+	while (seen < max && bound != SESSION_CURSOR_END) {
+		uint32_t number = shard_of(bound);
+		struct locked_shard *locked = lock_shard(table, number);
+		struct shard *shard = &locked->shard;
+		uint32_t i = shard_seek(shard, bound);
+		while (i < shard->slots && seen < max) {
+			struct entry *entry = &shard->entries[i];
+			if (entry->hash != 0) {
+				seen++;
+				bound = entry->hash + 1;
+				if (entry->mark != mark &&
+				    (!buckets || buckets[session_bucket(&entry->key)])) {
+					remove_entry(table, locked, entry);
+					removed++;
+					continue; /* another one may be there now */
+				}
+			}
+			i++;
+		}
+		if (i >= shard->slots)
+			bound = after_shard(number);
+		unlock(locked);
+	}
+	*cursor = bound;
+	return removed;
 }

@@ -9,6 +9,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#define SESSION_CURSOR_END UINT64_MAX
+
 struct session_key {
 	uint64_t pool_id;
 	uint8_t bytes[16]; /* source: addr_key() of the client; later kinds: a digest */
@@ -22,14 +24,15 @@ struct session {
 
 struct session_table;
 
+/* Entries are divided among buckets by an unkeyed hash of their key, the same on both nodes, so
+ * that nodes can tell where their tables differ. */
+#define SESSION_BUCKETS 1024
+
 struct session_stats {
 	uint64_t entries, max_entries;
 	uint64_t inserts, updates, expired, evicted;
-	/* XOR over the entries of a hash of (key, target): equal tables, equal digests. Unkeyed,
-	 * the same on both nodes; expiry times do not count. An expired entry is in it (and in
-	 * `entries`) until the sweep finds it. */
-	uint64_t digest;
-	uint64_t bytes; /* memory */
+	uint64_t digest; /* XOR of those of all buckets */
+	uint64_t bytes;  /* memory */
 };
 
 /* NULL when out of memory. `hash_key`: secret, random. */
@@ -46,11 +49,31 @@ bool session_table_lookup(struct session_table *table, const struct session_key 
 bool session_table_upsert(
     struct session_table *table, const struct session *session, uint64_t now_us);
 bool session_table_delete(struct session_table *table, const struct session_key *key);
+
+/* Part of a replacement by what the peer has: each session is upserted and gets `mark`, a number
+ * of session_table_mark (0: keeps the mark that it has). */
+void session_table_put(struct session_table *table, const struct session *sessions, size_t n,
+    uint16_t mark, uint64_t now_us);
+/* A mark that no entry has. (It comes again after 65,535 others.) */
+uint16_t session_table_mark(struct session_table *table);
+/* The end of a replacement: of the next `max` entries or more from *cursor on (at first 0), those
+ * go that have another mark and are in a bucket that is true in `buckets` (NULL: in any). Returns
+ * how many; *cursor is SESSION_CURSOR_END after the last. */
+size_t session_table_sweep(struct session_table *table, uint64_t *cursor, size_t max, uint16_t mark,
+    const bool buckets[SESSION_BUCKETS]);
+
 /* Removes entries that expired, a slice of the table a call (call it every 100 ms or so: a full
  * round takes 10 s). */
 void session_table_expire(struct session_table *table, uint64_t now_us);
+/* Removes all that expired; shards where nothing can have expired are not looked at. */
+void session_table_expire_all(struct session_table *table, uint64_t now_us);
 void session_table_clear(struct session_table *table);
 void session_table_stats(struct session_table *table, struct session_stats *out);
+
+unsigned session_bucket(const struct session_key *key);
+/* For each bucket the XOR over its entries of a hash of (key, target): equal tables, equal digests.
+ * Unkeyed; expiry times do not count. An expired entry is in it until it is swept. */
+void session_table_digests(struct session_table *table, uint64_t digests[SESSION_BUCKETS]);
 
 /* Visits living entries shard by shard without holding a lock during `visit`. `cursor` starts at 0;
  * each call fills up to `max` entries and returns the number; 0 at the end. An entry that exists

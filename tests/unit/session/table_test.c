@@ -351,6 +351,159 @@ static void scan_misses_nobody(void)
 	session_table_free(table);
 }
 
+/* ---- replacing ---- */
+
+static unsigned bucket_of(uint64_t number)
+{
+	struct session session = make(number, 0, 0);
+	return session_bucket(&session.key);
+}
+
+static size_t sweep_all(struct session_table *table, uint16_t mark, const bool *buckets)
+{
+	uint64_t cursor = 0;
+	size_t removed = 0;
+	while (cursor != SESSION_CURSOR_END)
+		removed += session_table_sweep(table, &cursor, 100, mark, buckets);
+	return removed;
+}
+
+/* The old ones are 0..2999, the replacement is 2000..4999 with another target. */
+static struct session_table *half_replaced(uint16_t *mark)
+{
+	static struct session news[3000];
+	struct session_table *table = session_table_new(10000, hash_key);
+	for (uint64_t i = 0; i < 3000; i++) {
+		struct session session = make(i, 1, 1000);
+		session_table_upsert(table, &session, 0);
+		news[i] = make(2000 + i, 2, 1000);
+	}
+	*mark = session_table_mark(table);
+	session_table_put(table, news, 3000, *mark, 0);
+	return table;
+}
+
+static void replaces_what_was_there(void)
+{
+	uint16_t mark;
+	struct session_table *table = half_replaced(&mark);
+	struct session touched = make(2500, 3, 2000), local = make(7000, 4, 2000);
+	session_table_upsert(table, &touched, 0); /* keeps its mark */
+	session_table_upsert(table, &local, 0);   /* has none */
+	CU_ASSERT_EQUAL(sweep_all(table, mark, NULL), 2001);
+	CU_ASSERT_EQUAL(stats_of(table).entries, 3000);
+	for (uint64_t i = 2000; i < 5000; i++) {
+		struct session session = make(i, 0, 0);
+		uint64_t target = 0;
+		CU_ASSERT(session_table_lookup(table, &session.key, 0, &target, NULL));
+		CU_ASSERT_EQUAL(target, i == 2500 ? 3 : 2);
+	}
+	/* The next replacement knows nothing of this one. */
+	CU_ASSERT_EQUAL(sweep_all(table, session_table_mark(table), NULL), 3000);
+	CU_ASSERT_EQUAL(stats_of(table).digest, 0);
+	session_table_free(table);
+}
+
+static void replaces_some_buckets(void)
+{
+	bool buckets[SESSION_BUCKETS] = {false};
+	uint16_t mark;
+	struct session_table *table = half_replaced(&mark);
+	for (unsigned i = 0; i < SESSION_BUCKETS; i += 3)
+		buckets[i] = true;
+	size_t gone = 0;
+	for (uint64_t i = 0; i < 2000; i++)
+		gone += buckets[bucket_of(i)];
+	CU_ASSERT(gone > 500 && gone < 800);
+	CU_ASSERT_EQUAL(sweep_all(table, mark, buckets), gone);
+	CU_ASSERT_EQUAL(stats_of(table).entries, 5000 - gone);
+	session_table_free(table);
+}
+
+static void every_mark_is_another(void)
+{
+	struct session_table *table = session_table_new(10, hash_key);
+	static bool seen[65536];
+	unsigned again = 0;
+	for (unsigned i = 0; i < 65535; i++) {
+		uint16_t mark = session_table_mark(table);
+		again += seen[mark];
+		seen[mark] = true;
+	}
+	CU_ASSERT_EQUAL(again, 0);
+	CU_ASSERT_FALSE(seen[0]);
+	CU_ASSERT_NOT_EQUAL(session_table_mark(table), 0);
+	session_table_free(table);
+}
+
+/* Full, or of sessions that have expired: what cannot be stored harms nobody. */
+static void put_keeps_the_promises_of_upsert(void)
+{
+	struct session_table *table = session_table_new(50, hash_key);
+	struct session news[100];
+	for (uint64_t i = 0; i < 100; i++)
+		news[i] = make(i, 1, i < 20 ? 1000 : 2000);
+	session_table_put(table, news, 100, session_table_mark(table), 1000);
+	CU_ASSERT_EQUAL(stats_of(table).entries, 50);
+	CU_ASSERT_EQUAL(stats_of(table).inserts, 80);
+	CU_ASSERT_EQUAL(stats_of(table).evicted, 30);
+	session_table_free(table);
+}
+
+static void digests_tell_where_tables_differ(void)
+{
+	static uint64_t a[SESSION_BUCKETS], b[SESSION_BUCKETS];
+	static const uint64_t other_key[2] = {5, 6};
+	struct session_table *one = session_table_new(10000, hash_key);
+	struct session_table *two = session_table_new(10000, other_key);
+	for (uint64_t i = 0; i < 5000; i++) {
+		struct session session = make(i, 1, 1000 + i);
+		session_table_upsert(one, &session, 0);
+		session.target_id += i == 1234;
+		if (i != 4321)
+			session_table_upsert(two, &session, 0);
+	}
+	session_table_digests(one, a);
+	session_table_digests(two, b);
+	unsigned differ = 0;
+	for (unsigned i = 0; i < SESSION_BUCKETS; i++)
+		differ += a[i] != b[i];
+	CU_ASSERT_EQUAL(differ, 2);
+	unsigned first = bucket_of(1234);
+	unsigned second = bucket_of(4321);
+	CU_ASSERT_NOT_EQUAL(a[first], b[first]);
+	CU_ASSERT_NOT_EQUAL(a[second], b[second]);
+	session_table_free(one);
+	session_table_free(two);
+}
+
+/* Shards that have nothing to expire are not looked at; so a shorter life must be noticed however
+ * it comes, also after a sweep. */
+static void expires_whatever_came_how(void)
+{
+	struct session_table *table = session_table_new(10000, hash_key);
+	for (uint64_t i = 0; i < 1000; i++) {
+		struct session session = make(i, 1, 5000);
+		session_table_upsert(table, &session, 0);
+	}
+	session_table_expire_all(table, 1000);
+	struct session shorter = make(17, 1, 2000), fresh = make(2000, 1, 3000),
+		       changed = make(18, 2, 4000), far = make(3000, 1, UINT64_MAX);
+	session_table_upsert(table, &shorter, 1000);
+	session_table_put(table, &fresh, 1, 0, 1000);
+	session_table_upsert(table, &changed, 1000);
+	session_table_upsert(table, &far, 1000);
+	session_table_expire_all(table, 2000);
+	CU_ASSERT_EQUAL(stats_of(table).expired, 1);
+	session_table_expire_all(table, 3999);
+	CU_ASSERT_EQUAL(stats_of(table).expired, 2);
+	session_table_expire_all(table, 4000);
+	CU_ASSERT_EQUAL(stats_of(table).expired, 3);
+	session_table_expire_all(table, 5000);
+	CU_ASSERT_EQUAL(stats_of(table).entries, 1);
+	session_table_free(table);
+}
+
 /* ---- threads ---- */
 
 #define THREADS      4
@@ -379,6 +532,11 @@ static void *work(void *arg)
 		case 1: session_table_expire(worker->table, i); break;
 		case 2: session_table_scan(worker->table, &cursor, i, out, 32); break;
 		case 3: session_table_resize(worker->table, THREAD_LIMIT - i % 100); break;
+		case 8: session_table_put(worker->table, &session, 1, (uint16_t)i, i); break;
+		case 9:
+			if (i % 64 == 0)
+				session_table_sweep(worker->table, &cursor, 50, (uint16_t)i, NULL);
+			break;
 		case 4:
 		case 5:
 		case 6:
@@ -417,4 +575,6 @@ UNIT_MAIN("session/table", UNIT(inserts_and_finds), UNIT(does_not_store_what_has
     UNIT(behaves_like_a_map), UNIT(equal_tables_have_equal_digests), UNIT(keeps_its_limit),
     UNIT(evicts_who_would_expire_first), UNIT(resizes_down_and_up), UNIT(sweeps_only_what_expired),
     UNIT(memory_follows_the_entries), UNIT(scan_skips_the_expired), UNIT(scan_misses_nobody),
-    UNIT(works_with_many_threads))
+    UNIT(replaces_what_was_there), UNIT(replaces_some_buckets), UNIT(every_mark_is_another),
+    UNIT(put_keeps_the_promises_of_upsert), UNIT(digests_tell_where_tables_differ),
+    UNIT(expires_whatever_came_how), UNIT(works_with_many_threads))
