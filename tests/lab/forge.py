@@ -6,7 +6,7 @@ import struct
 from segment import run
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-IPV4, IPV6, UDP, VRRP = 0x0800, 0x86DD, 17, 112
+IPV4, IPV6, TCP, UDP, VRRP = 0x0800, 0x86DD, 6, 17, 112
 GROUP4, GROUP4_MAC = "224.0.0.18", "01:00:5e:00:00:12"
 GROUP6, GROUP6_MAC = "ff02::12", "33:33:00:00:00:12"
 
@@ -41,6 +41,14 @@ def datagram(source, destination, port):
     return packet(source, destination, UDP, struct.pack("!HHHH", 9, port, 8, 0))
 
 
+def opening(source, destination, port):
+    """A TCP SYN."""
+    body = struct.pack("!HHIIBBHHH", 9, port, 1, 0, 5 << 4, 2, 8192, 0, 0)
+    sum_of = checksum(packed(source) + packed(destination)
+                      + struct.pack("!HH", TCP, len(body)) + body)
+    return packet(source, destination, TCP, body[:16] + struct.pack("!H", sum_of) + body[18:], 64)
+
+
 def advert(source, priority, addresses, vrid=51, interval_cs=100, ttl=255, version=3):
     """A frame to the group, from a MAC of its own."""
     ipv6 = ":" in source
@@ -54,6 +62,10 @@ def advert(source, priority, addresses, vrid=51, interval_cs=100, ttl=255, versi
     body = body[:6] + struct.pack("!H", checksum((pseudo if ipv6 else b"") + body)) + body[8:]
     return frame(mac, "02:00:00:00:66:66", IPV6 if ipv6 else IPV4,
                  packet(source, group, VRRP, body, ttl))
+
+
+# Of no meaning to anybody.
+MARK = frame("02:00:00:00:77:77", "02:00:00:00:77:77", 0x88B6, b"captured until here".ljust(60))
 
 
 def send(lab, role, interface, *frames):

@@ -10,6 +10,7 @@ import socket
 import subprocess
 import time
 
+import forge
 from segment import (HOSTS, NETWORK, NETWORK6, LabError, Segment, alive, children_of, end_process,
                      kill_quietly, run, wait_until)
 
@@ -559,6 +560,7 @@ class Capture:
 
     def __init__(self, lab, path, role, interface, only):
         self.lab, self.path = lab, path
+        self.place = None if only else (role, interface)
         self.errors = path + ".log"
         with open(self.errors, "w", encoding="ascii") as log:
             self.process = lab.start_in(role, "dumpcap", "-q", "-i", interface, "-w", path, "-f", only,
@@ -570,7 +572,15 @@ class Capture:
             return file.read()
 
     def stop(self):
+        """Ends when what was sent before is in the file, as far as it can be made to."""
+        if self.place and self.process.poll() is None:
+            forge.send(self.lab, *self.place, forge.MARK)
+            wait_until(self.has_mark, 10, "dumpcap has written what was sent")
         end_process(self.process, 5)
+
+    def has_mark(self):
+        with open(self.path, "rb") as file:
+            return forge.MARK in file.read()
 
     def fields(self, display_filter, *fields, options=()):
         """Rows of tshark's fields of the packets that match."""

@@ -1,8 +1,10 @@
 """Virtual routers of IPv6, beside one of IPv4 with the same VRID on the same interface. Numbers are
 those of the conformance list in vrrp/README.md."""
+import forge
 import testing
 from lab import (LINK_LOCAL6, SLACK, VIP, VIP6, ArpWatch, Prober, add_ipv6, pair_config, wait_until)
 from test_lease import doubles, last_answer_ms, silent_in_time, tables
+from test_link import refuses
 from testing import TestLab
 
 FENCES = ["table netdev yoke_vrrp_51_eth0", "table netdev yoke_vrrp_v6_51_eth0"]
@@ -48,7 +50,7 @@ def finds_neighbour(lab, role):
 
 
 def test_ipv6(checks):
-    """2, 3, 4, 10-13, 37, 48, 50, 58 and the lease, with everything killed."""
+    """2, 3, 4, 10-13, 16, 37, 48, 50, 58 and the lease, with everything killed."""
     config = add_ipv6(pair_config("node1"))
     with TestLab(ipv6=True) as lab:
         capture = lab.capture()
@@ -66,6 +68,9 @@ def test_ipv6(checks):
         checks.section("a new connection of the Active begins at its own address")
         source = lab.run_in(first.name, "ip", "-6", "route", "get", "2001:db8::100")
         checks.true("not at the VIP", "src 2001:db8::11 " in source)
+
+        refuses(lab, second, "ttl", forge.advert(  # 16
+            "fe80::9:9", 250, [LINK_LOCAL6, VIP6], interval_cs=10, ttl=64), "front6")
 
         checks.section("everything is killed")
         watches = {vip: ArpWatch(lab, vip) for vip in (VIP, VIP6)}

@@ -28,8 +28,8 @@ def tables(lab, role):
     return lab.run_in(role, "nft", "list", "tables").split("\n")[:-1]
 
 
-def has_lease(lab, role):
-    return "elements" in lab.run_in(role, "nft", "list", "set", "netdev", TABLE, "lease")
+def has_lease(lab, role, table=TABLE):
+    return "elements" in lab.run_in(role, "nft", "list", "set", "netdev", table, "lease")
 
 
 def watched_failover(checks, lab, first, second, strike, outage_ms):

@@ -3,7 +3,7 @@ import time
 
 import forge
 import testing
-from lab import LINK_LOCAL6, SLACK, VIP, VIP6, ArpWatch, Prober, add_ipv6, address, pair_config, run
+from lab import COOKIE_PORT, LINK_LOCAL6, SLACK, VIP, VIP6, ArpWatch, Prober, add_ipv6, address, pair_config, run
 from lab import wait_until
 from test_lease import ASK_MS, JIFFIES_MS, LEASE_MS
 from testing import TestLab
@@ -67,7 +67,7 @@ def test_virtual_mac_missing(checks):
 
 
 def test_virtual_mac(checks):
-    """5, 35, 36, 37, 38, 49, 52, 53, and the lease: there is one place where the MAC answers."""
+    """5, 35-39, 48, 49, 52, 53, 55, and the lease: there is one place where the MAC answers."""
     config = add_ipv6(pair_config("node1"))
     for router in config["virtual_routers"].values():
         router["virtual_mac"] = True
@@ -81,6 +81,11 @@ def test_virtual_mac(checks):
                          ["yv4-51", "yv6-51"])
         checks.equal("38: frames for the virtual MAC are taken by the Active, the Backup",
                      [takes_frames(lab, node.name) for node in (first, second)], [True, False])
+
+        for node in (first, second):  # what they answer is looked up at the end
+            forge.send(lab, "switch", node.name, forge.frame(
+                lab.mac(node.name), lab.mac("client"), forge.IPV4,
+                forge.opening(address("client"), VIP, COOKIE_PORT)))
 
         checks.section("everything is killed")
         watches = [ArpWatch(lab, vip) for vip in (VIP, VIP6)]
@@ -129,11 +134,15 @@ def on_the_wire(checks, lab, ports, wall):
         rows = two.fields(f"eth.src == {mac} && frame.time_epoch < {wall}", "frame.number")
         checks.equal("36, 37: frames of the Backup from the virtual MAC", rows, [])
         first = one.fields(f"eth.src == {mac}", "vrrp.type")[0]
-        checks.equal("35: the first frame from it is an advert", first, ["1"])
+        checks.equal("35, 48: the first frame from it is an advert", first, ["1"])
     rows = one.fields(f"({ANSWERS}) && frame.time_epoch > {wall}", "frame.time_epoch")
     dead = [1000 * (float(row[0]) - wall) for row in rows if float(row[0]) < wall + 1]
     checks.at_most("last answer of the dead node, ms", max(dead, default=0.0),
                    LEASE_MS["100ms"] + JIFFIES_MS + ASK_MS * SLACK)
+    for port, taken in ((one, True), (two, False)):
+        rows = port.fields(f"tcp.flags.syn == 1 && tcp.flags.ack == 1 && tcp.dstport == 9 && "
+                           f"frame.time_epoch < {wall}", "frame.number")
+        checks.equal("39, 55: a TCP connection is taken by the Active, the Backup", bool(rows), taken)
     rows = one.fields("icmpv6.type == 136 && icmpv6.nd.na.flag.s == 1 && "
                       f"icmpv6.nd.na.target_address == {VIP6}", "icmpv6.nd.na.flag.r")
     checks.equal("53: R flag of answers", {row[0] for row in rows}, {"1"})
