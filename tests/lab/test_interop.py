@@ -35,6 +35,8 @@ class Case:
 
     def yoke_config(self):
         config = pair_config(self.role)
+        # Below it the peer would be relieved, as one whose tracked things have failed.
+        config["nodes"][other(self.role)]["priority"] = int(WEAK)
         config["virtual_routers"]["front"].update(
             {"addresses": [f"{addr}/64" if ":" in addr else f"{addr}/24"
                            for addr in self.router.addresses],
