@@ -387,21 +387,18 @@ static void on_supervisor_readable(struct ev_loop *loop, ev_io *io, int events)
 
 /* --- the tick --- */
 
-static bool workers_alive(struct control *control)
+static bool watch_proxy(struct control *control)
 {
-	uint32_t stuck = 0;
-	bool alive = proxy_alive(control->proxy, WORKER_STUCK_US, &stuck);
-	if (alive == control->worker_stuck) {
-		control->worker_stuck = !alive;
-		char object[32];
-		snprintf(object, sizeof(object), "worker %u", stuck);
-		if (alive)
-			log_warn("workers: every loop turns again");
-		else
-			log_error("%s: its loop has not turned for %u ms: not ready", object,
-			    (unsigned)(WORKER_STUCK_US / US_PER_MS));
-		events_add(&control->events, alive ? "workers" : object,
-		    alive ? "stuck" : "running", alive ? "running" : "stuck", "loop heartbeat");
+	struct err why = {""};
+	bool was_alive = !control->stuck.text[0];
+	bool alive = proxy_alive(control->proxy, WORKER_STUCK_US, &why);
+	control->stuck = why;
+	if (alive != was_alive) {
+		log_at(alive ? LOG_LEVEL_WARN : LOG_LEVEL_ERROR, "%s",
+		    alive ? "the proxy goes on: every loop turns, every listener accepts"
+			  : why.text);
+		events_add(&control->events, "proxy", was_alive ? "running" : "stuck",
+		    alive ? "running" : "stuck", alive ? "goes on" : why.text);
 	}
 	return alive;
 }
@@ -412,7 +409,7 @@ static void send_heartbeats(struct control *control)
 {
 	if (!control->started)
 		return;
-	bool alive = workers_alive(control);
+	bool alive = watch_proxy(control);
 	control->ready = alive && !control->shutdown_deadline_us;
 	union ipc_message msg;
 	ipc_init(&msg, IPC_HEARTBEAT);

@@ -119,8 +119,8 @@ struct control {
 
 	ev_timer tick;
 	uint64_t ticks;
-	bool ready; /* every worker's loop turns, and we are not about to end */
-	bool worker_stuck;
+	bool ready;                    /* every worker's loop turns, and we are not about to end */
+	struct err stuck;              /* what of the proxy hangs; empty: nothing */
 	uint64_t shutdown_deadline_us; /* 0: not shutting down */
 };
 

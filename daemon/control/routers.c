@@ -211,7 +211,7 @@ void routers_heartbeat(struct control *control, bool ready)
 	union ipc_message msg;
 	ipc_init(&msg, IPC_HEARTBEAT);
 	msg.heartbeat.ready = ready;
-	msg.heartbeat.stuck = control->worker_stuck;
+	text_copy(msg.heartbeat.reason, sizeof(msg.heartbeat.reason), control->stuck.text);
 	msg.heartbeat.warm = !control->sync || control->sync_state == SYNC_IN_SYNC;
 	routers_send(control, &msg);
 }

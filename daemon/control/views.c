@@ -401,8 +401,8 @@ static bool view_healthy(void *arg, struct err *why)
 		err_set(why, 0, "shutting down");
 		return false;
 	}
-	if (!control->started || control->worker_stuck) {
-		err_set(why, 0, control->started ? "a worker hangs" : "starting");
+	if (!control->started || control->stuck.text[0]) {
+		err_set(why, 0, "%s", control->started ? control->stuck.text : "starting");
 		return false;
 	}
 	err_set(why, 0, "ready");

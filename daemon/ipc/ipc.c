@@ -160,7 +160,7 @@ static bool sanitise(union ipc_message *msg)
 	case IPC_HEARTBEAT:
 		FIX_BOOL(msg->heartbeat.ready);
 		FIX_BOOL(msg->heartbeat.warm);
-		FIX_BOOL(msg->heartbeat.stuck);
+		END_TEXT(msg->heartbeat.reason);
 		return true;
 	case IPC_RELOAD_RESULT: END_TEXT(msg->reload_result.text); return true;
 	case IPC_ROUTER_REMARK:

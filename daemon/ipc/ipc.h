@@ -147,7 +147,7 @@ struct ipc_heartbeat {
 	struct ipc_header header;
 	bool ready; /* proxy: the configuration is in force and every worker accepts */
 	bool warm;  /* proxy: in sync with the peer, so it may take the VIP back */
-	bool stuck; /* proxy: not ready because a worker's loop does not turn */
+	char reason[IPC_REASON_MAX]; /* proxy: why it is not ready, if it knows; else empty */
 };
 
 /* Somebody asked by the admin API; the answer carries the same id. */

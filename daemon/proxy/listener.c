@@ -36,6 +36,7 @@ static void welcome(struct listener *listener, int fd, const struct addr *peer)
 {
 	struct worker *worker = listener->worker;
 	COUNT(worker, connections_accepted);
+	counter_add(&listener->accepted, 1);
 	if (at_limit(listener)) {
 		COUNT(worker, connections_refused);
 		close(fd);

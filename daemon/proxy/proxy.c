@@ -23,6 +23,7 @@ struct proxy {
 	struct list generations; /* struct generation */
 	struct listener_shared *names;
 	uint64_t serial;
+	bool draining;
 };
 
 struct proxy *proxy_start(const struct proxy_shared *shared, struct err *err)
@@ -298,18 +299,58 @@ void proxy_reap(struct proxy *proxy)
 	}
 }
 
-bool proxy_alive(struct proxy *proxy, uint64_t window_us, uint32_t *stuck)
+static bool loops_turn(
+    const struct proxy *proxy, uint64_t window_us, uint64_t now_us, struct err *why)
 {
-	uint64_t now_us = clock_us();
 	for (uint32_t i = 0; i < proxy->shared.workers; i++) {
 		uint64_t turned =
 		    atomic_load_explicit(&proxy->workers[i]->heartbeat_us, memory_order_relaxed);
 		if (now_us > turned && now_us - turned > window_us) {
-			*stuck = i;
+			err_set(why, 0, "worker %u: its loop has not turned for %llu ms", i,
+			    (unsigned long long)((now_us - turned) / US_PER_MS));
 			return false;
 		}
 	}
 	return true;
+}
+
+/* Of a listening socket: the length of its accept queue. */
+static uint32_t count_waiting(const struct listener *listener)
+{
+	struct tcp_info info;
+	socklen_t len = sizeof(info);
+	return getsockopt(listener->fd, IPPROTO_TCP, TCP_INFO, &info, &len) == 0 ? info.tcpi_unacked
+										 : 0;
+}
+
+static bool accepts(struct listener *listener, uint64_t window_us, uint64_t now_us, struct err *why)
+{
+	uint64_t accepted = atomic_load_explicit(&listener->accepted, memory_order_relaxed);
+	uint32_t waiting = count_waiting(listener);
+	if (waiting == 0 || accepted != listener->accepted_before)
+		listener->waiting_us = 0;
+	else if (listener->waiting_us == 0)
+		listener->waiting_us = now_us;
+	listener->accepted_before = accepted;
+	if (listener->waiting_us == 0 || now_us - listener->waiting_us <= window_us)
+		return true;
+	err_set(why, 0, "listener %s: none of %u waiting connections was accepted for %llu ms",
+	    listener->name, waiting,
+	    (unsigned long long)((now_us - listener->waiting_us) / US_PER_MS));
+	return false;
+}
+
+bool proxy_alive(struct proxy *proxy, uint64_t window_us, struct err *why)
+{
+	uint64_t now_us = clock_us();
+	bool alive = loops_turn(proxy, window_us, now_us, why);
+	/* A worker that drains has closed them. */
+	list_for_each (it, &proxy->listeners) {
+		struct listener *listener = list_entry(it, struct listener, registry);
+		if (alive && listener->handed && !proxy->draining)
+			alive = accepts(listener, window_us, now_us, why);
+	}
+	return alive;
 }
 
 void proxy_stats(struct proxy *proxy, struct proxy_stats *out)
@@ -366,18 +407,14 @@ uint64_t proxy_expectant(struct proxy *proxy)
 		n += atomic_load_explicit(
 		    &proxy->workers[i]->counters.fresh_clients, memory_order_relaxed);
 	list_for_each (it, &proxy->listeners) {
-		struct tcp_info info;
-		socklen_t len = sizeof(info);
-		const struct listener *listener = list_entry(it, struct listener, registry);
-		/* Of a listening socket: the length of its accept queue. */
-		if (getsockopt(listener->fd, IPPROTO_TCP, TCP_INFO, &info, &len) == 0)
-			n += info.tcpi_unacked;
+		n += count_waiting(list_entry(it, struct listener, registry));
 	}
 	return n;
 }
 
 void proxy_drain(struct proxy *proxy)
 {
+	proxy->draining = true;
 	for (uint32_t i = 0; i < proxy->shared.workers; i++)
 		tell(proxy->workers[i], MESSAGE_DRAIN);
 }

@@ -8,6 +8,7 @@
 
 #include "conf/conf.h"
 #include "daemon/balance/fleet.h"
+#include "daemon/base/err.h"
 #include "daemon/session/table.h"
 #include "proto/journal.h"
 
@@ -83,9 +84,10 @@ bool proxy_applied(struct proxy *proxy);
 /* Frees what the workers have let go. Call it every second or so. */
 void proxy_reap(struct proxy *proxy);
 
-/* True when every worker's loop has turned within `window_us`; else *stuck is the first that has
- * not. */
-bool proxy_alive(struct proxy *proxy, uint64_t window_us, uint32_t *stuck);
+/* True when every worker's loop has turned within `window_us`, and no listener has had connections
+ * waiting for longer without accepting one of them; else a text says who is stuck. The latter needs
+ * to be asked several times in a window. */
+bool proxy_alive(struct proxy *proxy, uint64_t window_us, struct err *why);
 
 void proxy_stats(struct proxy *proxy, struct proxy_stats *out);
 

@@ -62,7 +62,11 @@ struct listener {
 
 	/* The control thread's. */
 	struct list registry;
-	bool handed; /* to the worker, who frees it */
+	bool handed;              /* to the worker, who frees it */
+	uint64_t accepted_before; /* what it last saw of `accepted` */
+	uint64_t waiting_us;      /* since when connections wait, and none is accepted; 0: none */
+
+	_Atomic uint64_t accepted; /* counted by the worker */
 
 	struct worker *worker;
 	ev_io io;

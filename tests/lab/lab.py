@@ -338,6 +338,7 @@ class Node:
         self.log_path = os.path.join(self.dir, "log")
         self.api = Api(os.path.join(self.run_dir, "admin.sock"))
         self.process = None
+        self.wrapper = []  # words before the program that become it
 
     # Life
 
@@ -350,7 +351,7 @@ class Node:
     def start(self):
         os.makedirs(self.run_dir, exist_ok=True)
         with open(self.log_path, "a", encoding="utf-8") as log:
-            self.process = self.lab.start_in(self.name, program("yoked"), "--config",
+            self.process = self.lab.start_in(self.name, *self.wrapper, program("yoked"), "--config",
                                              self.config_path, "--run-dir", self.run_dir,
                                              stdout=log, stderr=log)
 

@@ -1,10 +1,12 @@
 """Who holds the VIP when both could: failback, and a node whose heart beats but that cannot serve."""
+import os
+import subprocess
 import time
 
 import testing
 from failover import check_story, failover
 from freeze import Frozen, threads
-from lab import NODES, Prober, pair_config
+from lab import HERE, NODES, PYTHON, SQL_PORT, VIP, Prober, pair_config
 from testing import TestLab
 
 HANG_MS = 1000  # 0.8 s until it is judged, a tick, the goodbye
@@ -77,6 +79,26 @@ def test_hang_worker(checks):
             dying.wait_in_sync()
             checks.true("another yoke-proxy", dying.pid_of("yoke-proxy") != pid)
             checks.equal("the survivor stays", survivor.state(), "active")
+
+
+def test_hang_accept(checks):
+    """Every loop turns, but nobody is served any more, because no descriptor is left."""
+    with TestLab() as lab:
+        lab.nodes["node1"].wrapper = ["prlimit", "--nofile=200:200"]
+        first, second = lab.start_pair("node1")
+        pid = first.pid_of("yoke-proxy")
+        prober = Prober(lab)
+        prober.wait_ok()
+        moment = time.monotonic()
+        lab.start_in("client", PYTHON, os.path.join(HERE, "tools", "hold.py"), "echo", VIP, SQL_PORT,
+                     "--connections", 300, stdin=subprocess.PIPE)
+        checks.at_most("takeover, ms", (second.wait_state("active") - moment) * 1000, 2 * HANG_MS, 2)
+        checks.true("it says why", "waiting connections" in first.log().split("Active -> Fault")[-1])
+        prober.wait_ok()
+        prober.stop()
+        first.wait_state("backup", 15)
+        checks.true("another yoke-proxy", first.pid_of("yoke-proxy") != pid)
+        checks.equal("the survivor stays", second.state(), "active")
 
 
 if __name__ == "__main__":

@@ -186,7 +186,7 @@ static void on_proxy_message(const union ipc_message *msg)
 	case IPC_HEARTBEAT:
 		control.heartbeat_us = clock_us();
 		set_fitness(msg->heartbeat.ready, msg->heartbeat.warm,
-		    msg->heartbeat.stuck ? "a worker of the proxy hangs" : "proxy not ready");
+		    msg->heartbeat.reason[0] ? msg->heartbeat.reason : "proxy not ready");
 		break;
 	case IPC_POOL: vrrp_track_pool(&msg->pool); break;
 	case IPC_RESIGN: on_resign(&msg->resign); break;
