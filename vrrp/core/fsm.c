@@ -5,7 +5,8 @@
 
 /* A peer that is Active, hears that a better one wants the VIP and goes on for so many adverts does
  * not know what a claim is: it will yield to an advert, as the RFC has it. A yoke yields to the
- * claim; one that is silent may be stopped, with its lease still alive, and is never overridden. */
+ * claim, unless it does not arrive; one that is silent may be stopped, with its lease still alive,
+ * and is never overridden. */
 #define DEFIED_MAX 3
 
 /* What a cell does with the timer. */
@@ -55,7 +56,9 @@ struct cell {
  * or hands over: that was Active, too.
  *
  * An Active answers every claim with an advert: the claimant has not heard it. Any advert tells a
- * Reclaimant that it came too late. */
+ * Reclaimant that it came too late.
+ *
+ * HALTED and STALLED order nothing: vrrp_fsm_awake has no actions to return. */
 static const struct cell table[VRRP_STATE_COUNT][VRRP_EVENT_COUNT] =
     {
 	[VRRP_INITIALIZE] =
@@ -149,7 +152,7 @@ static const struct cell table[VRRP_STATE_COUNT][VRRP_EVENT_COUNT] =
 		[VRRP_EV_FAULT] = {VRRP_FAULT, VRRP_DO_RELEASE, STOP},
 		[VRRP_EV_RECOVERED] = IN(VRRP_CLAIMANT),
 		[VRRP_EV_HALTED] = {VRRP_CLAIMANT, 0, ANEW},
-		[VRRP_EV_STALLED] = {VRRP_BACKUP, VRRP_DO_RELEASE, DOWN},
+		[VRRP_EV_STALLED] = {VRRP_BACKUP, 0, DOWN},
 		[VRRP_EV_RECHECKED] = IN(VRRP_CLAIMANT),
 	    },
 	[VRRP_ACTIVE] =
@@ -202,8 +205,8 @@ static const struct cell table[VRRP_STATE_COUNT][VRRP_EVENT_COUNT] =
 		[VRRP_EV_FAULT] = {VRRP_FAULT, LEAVE, STOP},
 		[VRRP_EV_RECOVERED] = IN(VRRP_RECLAIMANT),
 		[VRRP_EV_HALTED] = {VRRP_RECLAIMANT, 0, ANEW},
-		[VRRP_EV_STALLED] = {VRRP_BACKUP, DROP, DOWN},
-		[VRRP_EV_RECHECKED] = IN(VRRP_RECLAIMANT),
+		[VRRP_EV_STALLED] = IN(VRRP_RECLAIMANT),
+		[VRRP_EV_RECHECKED] = {VRRP_BACKUP, DROP, DOWN},
 		[VRRP_EV_CLAIM_WORSE] = {VRRP_RECLAIMANT, VRRP_DO_SEND_CLAIM, OUTBID},
 		[VRRP_EV_CLAIM_BETTER] = {VRRP_BACKUP, DROP, HOLD},
 		[VRRP_EV_CLAIM_PREEMPTS] = {VRRP_BACKUP, DROP, HOLD},
@@ -321,13 +324,15 @@ static void note_lower(
 		fsm->lower_us = 0;
 	} else if (event == VRRP_EV_ADVERT_LOWER) {
 		fsm->lower_us = now_us + 3 * (uint64_t)heard_us + vrrp_fsm_skew_us(fsm);
-		fsm->defied += fsm->state == VRRP_CLAIMANT;
+		fsm->defied += fsm->state == VRRP_CLAIMANT && !fsm->kin;
 	}
 }
 
 /* What evidence must be younger than. */
 static void note_heard(struct vrrp_fsm *fsm, enum vrrp_event event, uint64_t now_us)
 {
+	if (event >= VRRP_EV_CLAIM_WORSE && event <= VRRP_EV_HANDOVER)
+		fsm->kin = true;
 	if ((event >= VRRP_EV_ADVERT_LEAVING && event <= VRRP_EV_ADVERT_HIGHER) ||
 	    event == VRRP_EV_HANDOVER || event == VRRP_EV_ACQUIRED)
 		fsm->quiet_us = now_us;

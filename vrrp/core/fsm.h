@@ -93,6 +93,7 @@ struct vrrp_fsm {
 	uint64_t claim_us;           /* Claimant: the next claim */
 	uint64_t lower_us;           /* until then an ignored Active of lower priority may live */
 	unsigned defied;             /* Claimant: adverts that a peer sent in spite of our claim */
+	bool kin;                    /* the peer has claimed, or was evident: it knows claims */
 	uint64_t sent_us;            /* when the last advert was ordered */
 	bool held;                   /* its patience is over, but it was HELD since */
 	bool overdue;                /* it was, so late that the peer may have taken over before */

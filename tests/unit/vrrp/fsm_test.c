@@ -87,7 +87,7 @@ static const struct row {
     {VRRP_CLAIMANT, VRRP_EV_EVIDENCE_BETTER, VRRP_BACKUP, VRRP_DO_RELEASE, 865625},
     {VRRP_CLAIMANT, VRRP_EV_FAULT, VRRP_FAULT, VRRP_DO_RELEASE, NEVER},
     {VRRP_CLAIMANT, VRRP_EV_HALTED, VRRP_CLAIMANT, 0, 10000},
-    {VRRP_CLAIMANT, VRRP_EV_STALLED, VRRP_BACKUP, VRRP_DO_RELEASE, 965625},
+    {VRRP_CLAIMANT, VRRP_EV_STALLED, VRRP_BACKUP, 0, 965625},
     {VRRP_ACTIVE, VRRP_EV_REFUSED, VRRP_BACKUP, DROP, 965625},
     {VRRP_ACTIVE, VRRP_EV_LAPSED, VRRP_RECLAIMANT, VRRP_DO_SEND_CLAIM, 10000},
     {VRRP_ACTIVE, VRRP_EV_EVIDENCE_WORSE, VRRP_ACTIVE, ASSERT, KEEP},
@@ -120,7 +120,7 @@ static const struct row {
     {VRRP_RECLAIMANT, VRRP_EV_RESIGN, VRRP_BACKUP, LEAVE, 500000},
     {VRRP_RECLAIMANT, VRRP_EV_FAULT, VRRP_FAULT, LEAVE, NEVER},
     {VRRP_RECLAIMANT, VRRP_EV_HALTED, VRRP_RECLAIMANT, 0, 10000},
-    {VRRP_RECLAIMANT, VRRP_EV_STALLED, VRRP_BACKUP, DROP, 965625},
+    {VRRP_RECLAIMANT, VRRP_EV_RECHECKED, VRRP_BACKUP, DROP, 965625},
     {VRRP_RECLAIMANT, VRRP_EV_CLAIM_WORSE, VRRP_RECLAIMANT, VRRP_DO_SEND_CLAIM, 32000},
     {VRRP_RECLAIMANT, VRRP_EV_CLAIM_BETTER, VRRP_BACKUP, DROP, 997625},
     {VRRP_RECLAIMANT, VRRP_EV_CLAIM_PREEMPTS, VRRP_BACKUP, DROP, 997625},
@@ -420,6 +420,24 @@ static void only_who_goes_on_speaking_is_overridden(void)
 	CU_ASSERT_EQUAL(vrrp_fsm_step(&fsm, VRRP_EV_TIMER, fsm.timer_us), VRRP_DO_ACQUIRE);
 }
 
+/* A yoke yields to a claim: if it goes on, ours do not arrive. */
+static void a_yoke_is_not_overridden(void)
+{
+	static const enum vrrp_event signs[] = {
+	    VRRP_EV_CLAIM_WORSE, VRRP_EV_EVIDENCE_VOID, VRRP_EV_HANDOVER};
+	for (size_t i = 0; i < COUNT(signs); i++) {
+		struct vrrp_fsm fsm = fsm_in(VRRP_BACKUP);
+		fsm.preempt = true;
+		vrrp_fsm_step(&fsm, signs[i], now);
+		vrrp_fsm_step(&fsm, VRRP_EV_TIMER, now);
+		for (uint64_t t = now; t < now + MS(3000); t += MS(100)) {
+			CU_ASSERT_NOT_EQUAL(vrrp_fsm_step(&fsm, VRRP_EV_TIMER, t) & VRRP_DO_ACQUIRE,
+			    VRRP_DO_ACQUIRE);
+			vrrp_fsm_advert(&fsm, 100, -1, 100000, t);
+		}
+	}
+}
+
 /* Who did not run for as long as a claim lasts may have missed the whole claim of another. */
 static void a_claim_that_was_interrupted_begins_anew(void)
 {
@@ -614,6 +632,21 @@ static void priority_0_found_after_a_stall_is_ignored(void)
 	CU_ASSERT_EQUAL(fsm.timer_us, now + 400000 + 65625);
 }
 
+/* vrrp_fsm_awake cannot order anything. */
+static void a_stall_orders_nothing_by_itself(void)
+{
+	for (unsigned s = 0; s < VRRP_STATE_COUNT; s++) {
+		struct vrrp_fsm fsm = fsm_in((enum vrrp_state)s);
+		CU_ASSERT_EQUAL(vrrp_fsm_step(&fsm, VRRP_EV_HALTED, now), 0);
+		fsm = fsm_in((enum vrrp_state)s);
+		CU_ASSERT_EQUAL(vrrp_fsm_step(&fsm, VRRP_EV_STALLED, now), 0);
+	}
+	struct vrrp_fsm fsm = fsm_in(VRRP_RECLAIMANT);
+	CU_ASSERT_TRUE(vrrp_fsm_awake(&fsm, now + MS(400)));
+	CU_ASSERT_EQUAL(vrrp_fsm_recheck(&fsm, now + MS(400)), DROP);
+	CU_ASSERT_EQUAL(fsm.state, VRRP_BACKUP);
+}
+
 static void stalled_active_alone_asserts_itself(void)
 {
 	struct vrrp_fsm fsm = fsm_in(VRRP_ACTIVE);
@@ -702,12 +735,13 @@ UNIT_MAIN("vrrp/fsm", UNIT(every_cell_does_what_the_table_says),
     UNIT(evidence_restarts_the_patience), UNIT(late_evidence_does_not_stop_a_handover),
     UNIT(an_active_does_not_believe_what_is_older_than_its_lease),
     UNIT(only_who_goes_on_speaking_is_overridden), UNIT(an_active_that_we_preempt_gets_its_time),
-    UNIT(a_claim_that_was_interrupted_begins_anew), UNIT(holding_back_never_shortens_the_wait),
-    UNIT(adverts_are_classified), UNIT(backup_learns_the_interval),
-    UNIT(yielding_active_adopts_the_winners_interval),
+    UNIT(a_yoke_is_not_overridden), UNIT(a_claim_that_was_interrupted_begins_anew),
+    UNIT(holding_back_never_shortens_the_wait), UNIT(adverts_are_classified),
+    UNIT(backup_learns_the_interval), UNIT(yielding_active_adopts_the_winners_interval),
     UNIT(preemption_can_be_switched_while_running), UNIT(after_resigning_any_peer_comes_first),
     UNIT(rhythm_is_kept_when_a_beat_is_late), UNIT(stalled_backup_listens_anew),
     UNIT(stalled_active_yields_to_whom_it_finds), UNIT(priority_0_found_after_a_stall_is_ignored),
-    UNIT(stalled_active_alone_asserts_itself), UNIT(a_stall_means_nothing_out_of_service),
+    UNIT(a_stall_orders_nothing_by_itself), UNIT(stalled_active_alone_asserts_itself),
+    UNIT(a_stall_means_nothing_out_of_service),
     UNIT(backup_wakes_often_enough_to_know_that_it_listened), UNIT(who_is_held_asks_again),
     UNIT(configure_changes_no_state))
