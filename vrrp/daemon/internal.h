@@ -45,8 +45,9 @@ void instance_unwatch(struct vrrp_instance *instance);
 
 /* ---- stats.c ---- */
 
-/* What people want to know of a transition, behind its reason: "[priority 150; heard 192.0.2.11
- * with 200, 322 ms ago; woke up 80 us late]". */
+/* What people want to know of a transition, behind its reason: "[priority 130 of 150; heard
+ * 192.0.2.11 with 200, 322 ms ago; woke up 80 us late]". Of: as configured, without what is
+ * tracked. */
 void instance_add_figures(
     const struct vrrp_instance *instance, uint64_t now_us, char *reason, size_t size);
 void instance_count_change(struct vrrp_instance *instance, enum vrrp_state previous);

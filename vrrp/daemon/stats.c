@@ -48,9 +48,12 @@ void instance_add_figures(
 		snprintf(heard, sizeof(heard), "heard %s with %u, %llu ms ago",
 		    addr_format_ip(&stats->heard_from, from), stats->heard_priority,
 		    (unsigned long long)((now_us - stats->heard_us) / US_PER_MS));
+	char configured[16] = "";
+	if (instance->fsm.priority != instance->config.priority)
+		snprintf(configured, sizeof(configured), " of %u", instance->config.priority);
 	size_t len = strlen(reason);
-	snprintf(reason + len, size - len, " [priority %u; %s; woke up %llu us late]",
-	    instance->config.priority, heard, (unsigned long long)instance->late_us);
+	snprintf(reason + len, size - len, " [priority %u%s; %s; woke up %llu us late]",
+	    instance->fsm.priority, configured, heard, (unsigned long long)instance->late_us);
 }
 
 void instance_count_change(struct vrrp_instance *instance, enum vrrp_state previous)
@@ -91,8 +94,8 @@ void instance_count_advert(struct vrrp_instance *instance, const struct vrrp_adv
 {
 	struct ipc_router_stats *stats = &instance->stats;
 	stats->adverts_received++;
-	if (stats->heard_us && vrrp_state_outside(instance->fsm.state) == VRRP_BACKUP)
-		vrrp_lateness_note(&instance->silence, now_us - stats->heard_us, now_us);
+	if (instance->heard_us && vrrp_state_outside(instance->fsm.state) == VRRP_BACKUP)
+		vrrp_lateness_note(&instance->silence, now_us - instance->heard_us, now_us);
 	stats->heard_us = now_us;
 	stats->heard_from = *source;
 	stats->heard_priority = advert->priority;

@@ -221,10 +221,15 @@ static void what_a_message_holds_is_safe_to_read(void)
 	msg.peer_router.role = IPC_ROLE_FAULT + 1;
 	refused(&msg, msg.header.size, 0);
 
-	const enum ipc_type named[] = {IPC_PEER_ROUTER, IPC_QUESTION, IPC_EVIDENCE};
+	ipc_init(&msg, IPC_ROUTER_STATS);
+	msg.router_stats.lease = IPC_LEASE_ALIVE + 1;
+	refused(&msg, msg.header.size, 0);
+
+	const enum ipc_type named[] = {
+	    IPC_PEER_ROUTER, IPC_QUESTION, IPC_EVIDENCE, IPC_ROUTER_REMARK, IPC_ROUTER_STATS};
 	for (size_t i = 0; i < sizeof(named) / sizeof(named[0]); i++) {
 		ipc_init(&msg, named[i]);
-		memset(msg.question.name, 'x', IPC_NAME_MAX); /* the same place in all three */
+		memset(msg.question.name, 'x', IPC_NAME_MAX); /* the same place in all */
 		send_raw(&msg, msg.header.size, 0);
 		CU_ASSERT_EQUAL(ipc_recv(pair[1], &msg, &fd), 1);
 		CU_ASSERT_EQUAL(strlen(msg.question.name), IPC_NAME_MAX - 1);
