@@ -1,0 +1,96 @@
+"""What is measured: processor time, memory, latency."""
+import os
+import subprocess
+import time
+
+from lab import ROOT, LabError, bin_dir
+from segment import children_of
+
+TESTS = os.path.join(os.path.dirname(bin_dir()), "tests")
+
+
+def tool(name):
+    path = os.path.join(TESTS, name)
+    if not os.path.exists(path):
+        raise LabError(f"{path} is missing: build first ({ROOT})")
+    return path
+
+
+def cpu_us(pid, thread=None):
+    """Processor time so far: of all threads of a process, or of those with this name."""
+    total = 0
+    for task in os.listdir(f"/proc/{pid}/task"):
+        base = f"/proc/{pid}/task/{task}"
+        with open(f"{base}/comm", encoding="ascii") as file:
+            name = file.read().strip()
+        if thread in (None, name):
+            with open(f"{base}/schedstat", encoding="ascii") as file:
+                total += int(file.read().split()[0]) / 1000
+    return total
+
+
+def memory(pid, what="VmRSS"):
+    """Bytes; what: VmRSS now, VmHWM the most so far."""
+    with open(f"/proc/{pid}/status", encoding="ascii") as file:
+        for line in file:
+            if line.startswith(what + ":"):
+                return int(line.split()[1]) * 1024
+    raise LabError(f"no {what} of {pid}")
+
+
+def pin(pid, cpu):
+    """A process, all its threads and children, to one processor."""
+    for one in children_of(pid):
+        for task in os.listdir(f"/proc/{one}/task"):
+            os.sched_setaffinity(int(task), {cpu})
+
+
+def hurry(pid):
+    """Clients and servers are hosts of their own in life: they do not wait for the pair's processor."""
+    for one in children_of(pid):
+        os.sched_setscheduler(one, os.SCHED_RR, os.sched_param(1))
+
+
+def percentile(values, share):
+    values = sorted(values)
+    return values[min(len(values) - 1, int(len(values) * share))] if values else None
+
+
+class Pulse:
+    """http_pulse in a namespace: requests at a steady pace. stop() or wait(), then p99_us()."""
+
+    def __init__(self, lab, role, where, rate, seconds, *words, connections=32):
+        self.path = os.path.join(lab.dir, f"pulse-{len(lab.processes)}")
+        with open(self.path, "w", encoding="ascii") as out:
+            self.process = lab.start_in(role, tool("http_pulse"), where, rate, seconds,
+                                        connections, *words, stdout=out)
+        self.rows, self.failed = [], 0
+        hurry(self.process.pid)
+
+    def wait(self, timeout=120):
+        try:
+            if self.process.wait(timeout) != 0:
+                raise LabError("http_pulse cannot connect")
+        except subprocess.TimeoutExpired:
+            raise LabError("http_pulse does not end") from None
+        with open(self.path, encoding="ascii") as file:
+            lines = file.read().splitlines()
+        self.failed = int(lines.pop().split()[1])
+        self.rows = [tuple(map(int, line.split())) for line in lines]
+        return self
+
+    def rate(self):
+        times = [due for due, _ in self.rows]
+        return len(times) / ((max(times) - min(times)) / 1e6)
+
+    def latencies(self, spans):
+        """Of the requests that were due within one of the spans, in seconds of CLOCK_MONOTONIC."""
+        return [took for due, took in self.rows
+                if any(begin <= due / 1e6 < end for begin, end in spans)]
+
+    def p99_us(self, spans):
+        return percentile(self.latencies(spans), 0.99)
+
+
+def now():
+    return time.monotonic()
