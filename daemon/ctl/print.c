@@ -78,6 +78,27 @@ static void print_health(struct json_object *router)
 	print_punctuality(member(router, "lateness"));
 }
 
+/* Why its priority is what it is, and why it waits. */
+static void print_tracked(struct json_object *router)
+{
+	if (number(router, "priority") != number(router, "configured_priority"))
+		printf(
+		    "  priority: %llu, less what fails\n", number(router, "configured_priority"));
+	json_object_object_foreach(member(router, "tracked"), name, part)
+	{
+		printf("  %s: ", name);
+		if (!json_object_get_boolean(member(part, "failing")))
+			printf("good");
+		else if (member(part, "weight"))
+			printf("FAILS, -%llu", number(part, "weight"));
+		else
+			printf("FAILS, a fault");
+		printf(" (%s)\n", text(part, "reason"));
+	}
+	if (member(router, "held"))
+		printf("  HELD BACK: %s\n", text(router, "held"));
+}
+
 static void print_router(const char *name, struct json_object *router)
 {
 	char since[32];
@@ -87,6 +108,7 @@ static void print_router(const char *name, struct json_object *router)
 	    text(router, "reason"));
 	if (member(router, "alarm"))
 		printf("  ALARM: %s\n", text(router, "alarm"));
+	print_tracked(router);
 	struct json_object *peer = member(router, "peer");
 	if (peer)
 		printf("  %s: %s (priority %llu)\n", text(peer, "node"), text(peer, "state"),
