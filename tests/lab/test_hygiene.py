@@ -61,6 +61,14 @@ def steady_steps(lab, first, second):
         wanted = sent(node) + 120
         wait_until(lambda: sent(node) >= wanted, 30 * SLACK, "120 adverts")
 
+    def lose_adverts(sender, reader):
+        def alarm():
+            return reader.status()["virtual_routers"]["front"]["alarm"]
+        lab.drop(sender.name, "ip protocol 112")
+        reader.wait(alarm, 5, "the alarm: asked, and answered, by replication")
+        lab.undrop()
+        reader.wait(lambda: not alarm(), 5, "the end of the alarm")
+
     def meddle(node):
         before = node.log().count("put back")
         lab.run_in(node.name, "ip", "addr", "del", f"{VIP}/32", "dev", "eth0")
@@ -71,6 +79,7 @@ def steady_steps(lab, first, second):
             ("the proxy killed", lambda: restart_proxy(first, second)),
             ("frozen, and thawed", lambda: freeze(second, first)),
             ("the VIP removed", lambda: meddle(first)),
+            ("adverts lost", lambda: lose_adverts(first, second)),
             ("120 adverts", lambda: adverts(first)))
 
 
