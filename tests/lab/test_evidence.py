@@ -232,7 +232,8 @@ def test_removed_by_reload(checks):
         checks.note("until the peer has it, ms", 1000 * (time.monotonic() - asked))
         reason = [e["reason"] for e in backup.transitions()
                   if e["object"].endswith("other")][-1]
-        checks.equal("reason", reason, "the peer resigned, by the replication channel")
+        checks.note("reason", reason)
+        checks.true("it says who told it", "the peer resigned, by the replication channel" in reason)
         checks.equal("the other router stays", active.state(), "active")
 
 
