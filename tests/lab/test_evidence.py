@@ -4,7 +4,7 @@ import signal
 import time
 
 import testing
-from lab import NODES, SLACK, VIP, ArpWatch, Prober, pair_config, wait_until
+from lab import NODES, SLACK, VIP, ArpWatch, Prober, address, pair_config, wait_until
 from testing import TestLab
 
 VRRP = "ip protocol 112"
@@ -235,6 +235,28 @@ def test_removed_by_reload(checks):
         checks.note("reason", reason)
         checks.true("it says who told it", "the peer resigned, by the replication channel" in reason)
         checks.equal("the other router stays", active.state(), "active")
+
+
+def test_goodbye_alone(checks):
+    """A priority 0 without replication: of two yokes nobody waits for the skew (41 ms here)."""
+    for primary in NODES:
+        checks.section(f"primary {primary}")
+        with TestLab() as lab:
+            active, backup = lab.start_pair(primary)
+            for name in NODES:
+                lab.drop(name, "tcp sport 5405")
+            capture = lab.capture()
+            active.ctl("failover")
+            backup.wait_state("active")
+            prober = Prober(lab)
+            prober.wait_ok(100)
+            prober.stop()
+            capture.stop()
+            left, taken = (float(capture.fields(
+                f"vrrp.prio {compare} 0 && vrrp.type == 1 && ip.src == {address(node.name)} && !icmp",
+                "frame.time_epoch")[0][0]) for node, compare in ((active, "=="), (backup, "!=")))
+            checks.at_most("from the goodbye to the first advert, ms", 1000 * (taken - left), 12, 3)
+            checks.true("the reason", "resigned" in backup.transitions()[-1]["reason"])
 
 
 def watch_answers(lab):

@@ -109,6 +109,7 @@ void vrrp_instance_hear_evidence(
 
 void vrrp_instance_hear_peer(struct vrrp_instance *instance, bool active, bool handed_over)
 {
+	instance->paired = true;
 	instance->peer_active = active;
 	if (!handed_over)
 		return;

@@ -58,6 +58,10 @@ static void on_advert(struct vrrp_instance *instance, const struct vrrp_advert *
 		instance->ignored_us = now_us;
 	else
 		instance->heard_us = now_us;
+	/* Skew_Time lets the best of several come first. Two yokes settle that by their claims. */
+	if (event == VRRP_EV_ADVERT_LEAVING && instance->paired &&
+	    instance->fsm.state == VRRP_BACKUP)
+		instance_step(instance, VRRP_EV_HANDOVER, reason);
 }
 
 static void on_claim(struct vrrp_instance *instance, const struct vrrp_advert *claim,

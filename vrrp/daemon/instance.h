@@ -120,7 +120,8 @@ struct vrrp_instance {
 	uint64_t split_us; /* since when the peer has a part of the group; 0: it has none */
 
 	/* By replication. */
-	bool peer_active; /* what the peer said last of its state */
+	bool paired;      /* the peer has ever said anything: it is a yoke */
+	bool peer_active; /* what it said last of its state */
 	bool released;    /* the change under way: we were Active and have let go of it all */
 	uint64_t asked_us, handover_us;
 	/* Adverts are lost since lost_us, but the peer is Active; else empty, and why it ended. */
