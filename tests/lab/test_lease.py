@@ -10,7 +10,7 @@ from lab import (NODES, SLACK, VIP, ArpWatch, Prober, address, pair_config, wait
 from testing import TestLab
 
 TABLE = "yoke_vrrp_51_eth0"
-LEASE_MS = {"100ms": 194, "10ms": 22}
+LEASE_MS = {"100ms": 194, "10ms": 20}
 JIFFIES_MS = 2 * 4
 ASK_MS = 10
 

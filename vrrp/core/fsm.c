@@ -406,16 +406,27 @@ static uint64_t claim_due_us(const struct vrrp_fsm *fsm)
 	return fsm->timer_us > lead_us ? fsm->timer_us - lead_us : 0;
 }
 
+/* What REFUSED is while the peer is patient; what TIMER is before its end, and in a wake-up that
+ * began so long ago that we may have missed the other's claim. COUNT: nothing. */
+static enum vrrp_event refine(const struct vrrp_fsm *fsm, enum vrrp_event event, uint64_t now_us)
+{
+	bool claims = fsm->state == VRRP_CLAIMANT || fsm->state == VRRP_RECLAIMANT;
+	if (event == VRRP_EV_REFUSED && fsm->state == VRRP_ACTIVE && !fsm->overdue)
+		return VRRP_EV_LAPSED;
+	if (event != VRRP_EV_TIMER)
+		return event;
+	if (now_us < fsm->timer_us || fsm->state == VRRP_BACKUP)
+		return now_us < claim_due_us(fsm) ? VRRP_EVENT_COUNT : VRRP_EV_CLAIM_DUE;
+	return claims && now_us - fsm->awake_us > vrrp_claim_us(fsm->interval_us) ? VRRP_EV_HALTED
+										  : event;
+}
+
 static unsigned step(
     struct vrrp_fsm *fsm, enum vrrp_event event, uint32_t heard_us, uint64_t now_us)
 {
-	if (event == VRRP_EV_TIMER && (now_us < fsm->timer_us || fsm->state == VRRP_BACKUP)) {
-		if (now_us < claim_due_us(fsm))
-			return 0;
-		event = VRRP_EV_CLAIM_DUE;
-	}
-	if (event == VRRP_EV_REFUSED && fsm->state == VRRP_ACTIVE && !fsm->overdue)
-		event = VRRP_EV_LAPSED;
+	event = refine(fsm, event, now_us);
+	if (event == VRRP_EVENT_COUNT)
+		return 0;
 	const struct cell *cell = &table[fsm->state][event];
 	unsigned actions = cell->actions;
 	note_lower(fsm, event, heard_us, now_us);

@@ -27,7 +27,7 @@ enum vrrp_state {
 /* ADVERT_*, CLAIM_*, EVIDENCE_* of the peer: vrrp_fsm_classify, vrrp_fsm_classify_claim and
  * vrrp_fsm_classify_evidence tell which. CLAIM_DUE: TIMER, before the timer's end. LAPSED: REFUSED,
  * of an Active that was not silent for long. HALTED, STALLED, RECHECKED: from vrrp_fsm_awake,
- * vrrp_fsm_recheck only. */
+ * vrrp_fsm_recheck only, and HALTED from TIMER when the last vrrp_fsm_awake is long ago. */
 #define VRRP_EVENTS(X)                                                               \
 	X(STARTUP)                                                                   \
 	X(SHUTDOWN)                                                                  \

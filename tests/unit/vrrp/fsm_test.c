@@ -29,13 +29,20 @@ static struct vrrp_fsm fsm_in(enum vrrp_state state)
 	return fsm;
 }
 
+/* In a loop that was never late. */
+static unsigned timer(struct vrrp_fsm *fsm, uint64_t now_us)
+{
+	fsm->awake_us = now_us;
+	return vrrp_fsm_step(fsm, VRRP_EV_TIMER, now_us);
+}
+
 /* From the end of its patience to being Active, the kernel permitting. */
 static void promote(struct vrrp_fsm *fsm)
 {
 	uint64_t due = fsm->timer_us;
-	CU_ASSERT_EQUAL(vrrp_fsm_step(fsm, VRRP_EV_TIMER, due - MS(10)), VRRP_DO_SEND_CLAIM);
+	CU_ASSERT_EQUAL(timer(fsm, due - MS(10)), VRRP_DO_SEND_CLAIM);
 	due = fsm->timer_us;
-	CU_ASSERT_EQUAL(vrrp_fsm_step(fsm, VRRP_EV_TIMER, due), VRRP_DO_ACQUIRE);
+	CU_ASSERT_EQUAL(timer(fsm, due), VRRP_DO_ACQUIRE);
 	CU_ASSERT_EQUAL(vrrp_fsm_step(fsm, VRRP_EV_ACQUIRED, due), SETTLE);
 	CU_ASSERT_EQUAL(fsm->state, VRRP_ACTIVE);
 	CU_ASSERT_EQUAL(fsm->timer_us, due + fsm->interval_us);
@@ -201,12 +208,12 @@ static void timers_follow_the_rfc(void)
 		CU_ASSERT_EQUAL(fsm.timer_us, due);
 		uint64_t claim = due - vrrp_claim_us(table[i].interval_cs * 10000);
 		CU_ASSERT_EQUAL(vrrp_fsm_wake_us(&fsm), now + table[i].interval_cs * 2500);
-		CU_ASSERT_EQUAL(vrrp_fsm_step(&fsm, VRRP_EV_TIMER, claim - 1), 0);
+		CU_ASSERT_EQUAL(timer(&fsm, claim - 1), 0);
 		CU_ASSERT_EQUAL(fsm.state, VRRP_BACKUP);
-		CU_ASSERT_EQUAL(vrrp_fsm_step(&fsm, VRRP_EV_TIMER, claim), VRRP_DO_SEND_CLAIM);
+		CU_ASSERT_EQUAL(timer(&fsm, claim), VRRP_DO_SEND_CLAIM);
 		CU_ASSERT_EQUAL(fsm.state, VRRP_CLAIMANT);
-		CU_ASSERT(vrrp_fsm_step(&fsm, VRRP_EV_TIMER, due - 1) != VRRP_DO_ACQUIRE);
-		CU_ASSERT_EQUAL(vrrp_fsm_step(&fsm, VRRP_EV_TIMER, due), VRRP_DO_ACQUIRE);
+		CU_ASSERT(timer(&fsm, due - 1) != VRRP_DO_ACQUIRE);
+		CU_ASSERT_EQUAL(timer(&fsm, due), VRRP_DO_ACQUIRE);
 		CU_ASSERT_EQUAL(vrrp_fsm_step(&fsm, VRRP_EV_ACQUIRED, due), SETTLE);
 		CU_ASSERT_EQUAL(fsm.state, VRRP_ACTIVE);
 		CU_ASSERT_EQUAL(fsm.timer_us, due + table[i].interval_cs * 10000);
@@ -219,7 +226,7 @@ static void owner_does_not_wait(void)
 	struct vrrp_fsm fsm;
 	vrrp_fsm_init(&fsm, 255, 1000000, now);
 	vrrp_fsm_step(&fsm, VRRP_EV_STARTUP, now);
-	CU_ASSERT_EQUAL(vrrp_fsm_step(&fsm, VRRP_EV_TIMER, now), VRRP_DO_SEND_CLAIM);
+	CU_ASSERT_EQUAL(timer(&fsm, now), VRRP_DO_SEND_CLAIM);
 	CU_ASSERT_EQUAL(fsm.timer_us, now + MS(10));
 }
 
@@ -231,23 +238,23 @@ static void a_claim_is_repeated_and_costs_no_time(void)
 	CU_ASSERT_EQUAL(vrrp_fsm_wake_us(&fsm), now);
 	unsigned claims = 0;
 	for (uint64_t t = now; t < now + MS(10); t = vrrp_fsm_wake_us(&fsm))
-		claims += vrrp_fsm_step(&fsm, VRRP_EV_TIMER, t) == VRRP_DO_SEND_CLAIM;
+		claims += timer(&fsm, t) == VRRP_DO_SEND_CLAIM;
 	CU_ASSERT_EQUAL(claims, 5);
 	CU_ASSERT_EQUAL(vrrp_fsm_wake_us(&fsm), now + MS(10));
-	CU_ASSERT_EQUAL(vrrp_fsm_step(&fsm, VRRP_EV_TIMER, now + MS(10)), VRRP_DO_ACQUIRE);
+	CU_ASSERT_EQUAL(timer(&fsm, now + MS(10)), VRRP_DO_ACQUIRE);
 }
 
 /* A loop that comes late claims for the whole time; and where Skew_Time is shorter. */
 static void a_claim_is_never_cut_short(void)
 {
 	struct vrrp_fsm fsm = fsm_in(VRRP_BACKUP);
-	vrrp_fsm_step(&fsm, VRRP_EV_TIMER, now + MS(3));
+	timer(&fsm, now + MS(3));
 	CU_ASSERT_EQUAL(fsm.timer_us, now + MS(13));
 	fsm = fsm_in(VRRP_BACKUP);
 	fsm.priority = 254;
 	vrrp_fsm_advert(&fsm, 0, 1, 100000, now);
 	CU_ASSERT(fsm.timer_us < now + MS(10));
-	vrrp_fsm_step(&fsm, VRRP_EV_TIMER, now);
+	timer(&fsm, now);
 	CU_ASSERT_EQUAL(fsm.timer_us, now + MS(10));
 }
 
@@ -295,10 +302,10 @@ static void only_who_was_silent_for_a_short_time_claims_back(void)
 {
 	for (int late_ms = 200; late_ms <= 201; late_ms++) {
 		struct vrrp_fsm fsm = fsm_in(VRRP_CLAIMANT);
-		vrrp_fsm_step(&fsm, VRRP_EV_TIMER, now);
+		timer(&fsm, now);
 		vrrp_fsm_step(&fsm, VRRP_EV_ACQUIRED, now);
 		uint64_t then = fsm.timer_us + MS(late_ms);
-		CU_ASSERT_EQUAL(vrrp_fsm_step(&fsm, VRRP_EV_TIMER, then), VRRP_DO_SEND_ADVERT);
+		CU_ASSERT_EQUAL(timer(&fsm, then), VRRP_DO_SEND_ADVERT);
 		unsigned actions = vrrp_fsm_step(&fsm, VRRP_EV_REFUSED, then);
 		if (late_ms > 200) {
 			CU_ASSERT_EQUAL(actions, DROP);
@@ -308,9 +315,8 @@ static void only_who_was_silent_for_a_short_time_claims_back(void)
 		CU_ASSERT_EQUAL(actions, VRRP_DO_SEND_CLAIM);
 		CU_ASSERT_EQUAL(fsm.state, VRRP_RECLAIMANT);
 		CU_ASSERT_EQUAL(vrrp_fsm_wake_us(&fsm), then + MS(2));
-		CU_ASSERT_EQUAL(
-		    vrrp_fsm_step(&fsm, VRRP_EV_TIMER, then + MS(2)), VRRP_DO_SEND_CLAIM);
-		CU_ASSERT_EQUAL(vrrp_fsm_step(&fsm, VRRP_EV_TIMER, then + MS(10)), VRRP_DO_ACQUIRE);
+		CU_ASSERT_EQUAL(timer(&fsm, then + MS(2)), VRRP_DO_SEND_CLAIM);
+		CU_ASSERT_EQUAL(timer(&fsm, then + MS(10)), VRRP_DO_ACQUIRE);
 	}
 }
 
@@ -361,7 +367,7 @@ static void evidence_restarts_the_patience(void)
 	CU_ASSERT_EQUAL(fsm.timer_us, now + MS(180) + 321875);
 	vrrp_fsm_evidence(&fsm, 150, 1, MS(40), now + MS(201)); /* says less */
 	CU_ASSERT_EQUAL(fsm.timer_us, now + MS(180) + 321875);
-	CU_ASSERT_EQUAL(vrrp_fsm_step(&fsm, VRRP_EV_TIMER, now + MS(495)), VRRP_DO_SEND_CLAIM);
+	CU_ASSERT_EQUAL(timer(&fsm, now + MS(495)), VRRP_DO_SEND_CLAIM);
 	CU_ASSERT_EQUAL(vrrp_fsm_evidence(&fsm, 150, 1, MS(5), now + MS(500)), VRRP_DO_RELEASE);
 	CU_ASSERT_EQUAL(fsm.state, VRRP_BACKUP);
 	CU_ASSERT_EQUAL(fsm.timer_us, now + MS(495) + 321875);
@@ -380,13 +386,13 @@ static void late_evidence_does_not_stop_a_handover(void)
 	CU_ASSERT_EQUAL(fsm.timer_us, now + MS(10));
 	CU_ASSERT_EQUAL(vrrp_fsm_step(&fsm, VRRP_EV_HANDOVER, now + MS(3)), 0);
 	CU_ASSERT_EQUAL(fsm.timer_us, now + MS(10));
-	CU_ASSERT_EQUAL(vrrp_fsm_step(&fsm, VRRP_EV_TIMER, now + MS(10)), VRRP_DO_ACQUIRE);
+	CU_ASSERT_EQUAL(timer(&fsm, now + MS(10)), VRRP_DO_ACQUIRE);
 }
 
 static void an_active_does_not_believe_what_is_older_than_its_lease(void)
 {
 	struct vrrp_fsm fsm = fsm_in(VRRP_CLAIMANT);
-	vrrp_fsm_step(&fsm, VRRP_EV_TIMER, now);
+	timer(&fsm, now);
 	vrrp_fsm_step(&fsm, VRRP_EV_ACQUIRED, now);
 	CU_ASSERT_EQUAL(vrrp_fsm_evidence(&fsm, 250, 1, MS(51), now + MS(500)), 0);
 	CU_ASSERT_EQUAL(vrrp_fsm_evidence(&fsm, 150, 1, MS(49), now + MS(500)), ASSERT);
@@ -401,23 +407,22 @@ static void only_who_goes_on_speaking_is_overridden(void)
 {
 	struct vrrp_fsm fsm = fsm_in(VRRP_BACKUP);
 	fsm.preempt = true;
-	vrrp_fsm_step(&fsm, VRRP_EV_TIMER, now);
+	timer(&fsm, now);
 	for (uint64_t t = now + MS(10); t < now + MS(100); t += MS(10)) {
-		CU_ASSERT_EQUAL(vrrp_fsm_step(&fsm, VRRP_EV_TIMER, t), VRRP_DO_ACQUIRE);
+		CU_ASSERT_EQUAL(timer(&fsm, t), VRRP_DO_ACQUIRE);
 		vrrp_fsm_step(&fsm, VRRP_EV_REFUSED, t);
 	}
 	for (int i = 0; i < 3; i++) {
-		CU_ASSERT_EQUAL(vrrp_fsm_step(&fsm, VRRP_EV_TIMER, fsm.timer_us), VRRP_DO_ACQUIRE);
+		CU_ASSERT_EQUAL(timer(&fsm, fsm.timer_us), VRRP_DO_ACQUIRE);
 		vrrp_fsm_step(&fsm, VRRP_EV_REFUSED, fsm.timer_us);
 		vrrp_fsm_advert(&fsm, 100, -1, 100000, fsm.timer_us);
 	}
-	CU_ASSERT_EQUAL(
-	    vrrp_fsm_step(&fsm, VRRP_EV_TIMER, fsm.timer_us), VRRP_DO_OVERRIDE | VRRP_DO_ACQUIRE);
+	CU_ASSERT_EQUAL(timer(&fsm, fsm.timer_us), VRRP_DO_OVERRIDE | VRRP_DO_ACQUIRE);
 	/* Forgotten with the claim. */
 	vrrp_fsm_advert(&fsm, 250, 1, 100000, fsm.timer_us);
 	CU_ASSERT_EQUAL(fsm.state, VRRP_BACKUP);
-	vrrp_fsm_step(&fsm, VRRP_EV_TIMER, fsm.timer_us);
-	CU_ASSERT_EQUAL(vrrp_fsm_step(&fsm, VRRP_EV_TIMER, fsm.timer_us), VRRP_DO_ACQUIRE);
+	timer(&fsm, fsm.timer_us);
+	CU_ASSERT_EQUAL(timer(&fsm, fsm.timer_us), VRRP_DO_ACQUIRE);
 }
 
 /* A yoke yields to a claim: if it goes on, ours do not arrive. */
@@ -429,10 +434,9 @@ static void a_yoke_is_not_overridden(void)
 		struct vrrp_fsm fsm = fsm_in(VRRP_BACKUP);
 		fsm.preempt = true;
 		vrrp_fsm_step(&fsm, signs[i], now);
-		vrrp_fsm_step(&fsm, VRRP_EV_TIMER, now);
+		timer(&fsm, now);
 		for (uint64_t t = now; t < now + MS(3000); t += MS(100)) {
-			CU_ASSERT_NOT_EQUAL(vrrp_fsm_step(&fsm, VRRP_EV_TIMER, t) & VRRP_DO_ACQUIRE,
-			    VRRP_DO_ACQUIRE);
+			CU_ASSERT_NOT_EQUAL(timer(&fsm, t) & VRRP_DO_ACQUIRE, VRRP_DO_ACQUIRE);
 			vrrp_fsm_advert(&fsm, 100, -1, 100000, t);
 		}
 	}
@@ -448,10 +452,14 @@ static void a_claim_that_was_interrupted_begins_anew(void)
 		vrrp_fsm_step(&fsm, VRRP_EV_HANDOVER, now);
 		uint64_t then = now + MS(late_ms);
 		CU_ASSERT_FALSE(vrrp_fsm_awake(&fsm, then));
-		unsigned actions = vrrp_fsm_step(&fsm, VRRP_EV_TIMER, then);
+		unsigned actions = timer(&fsm, then);
 		CU_ASSERT_EQUAL(actions, late_ms > 10 ? VRRP_DO_SEND_CLAIM : VRRP_DO_ACQUIRE);
 		CU_ASSERT_EQUAL(fsm.timer_us, late_ms > 10 ? then + MS(10) : then);
 	}
+	/* The process was stopped after it had read the queue. */
+	struct vrrp_fsm stopped = fsm_in(VRRP_CLAIMANT);
+	CU_ASSERT_EQUAL(vrrp_fsm_step(&stopped, VRRP_EV_TIMER, now + MS(11)), 0);
+	CU_ASSERT_EQUAL(stopped.timer_us, now + MS(21));
 	/* Where an Active is to yield or to die first, it stays so. */
 	struct vrrp_fsm fsm = fsm_in(VRRP_CLAIMANT);
 	fsm.timer_us = now + MS(900);
@@ -465,7 +473,7 @@ static void an_active_that_we_preempt_gets_its_time(void)
 	struct vrrp_fsm fsm = fsm_in(VRRP_BACKUP);
 	fsm.preempt = true;
 	vrrp_fsm_advert(&fsm, 100, -1, 100000, now);
-	vrrp_fsm_step(&fsm, VRRP_EV_TIMER, now);
+	timer(&fsm, now);
 	CU_ASSERT_EQUAL(fsm.state, VRRP_CLAIMANT);
 	CU_ASSERT_EQUAL(fsm.timer_us, now + MS(300) + vrrp_fsm_skew_us(&fsm));
 	vrrp_fsm_advert(&fsm, 0, -1, 100000, now + MS(1));
@@ -553,7 +561,7 @@ static void preemption_can_be_switched_while_running(void)
 	uint64_t t = now;
 	for (int i = 0; i < 50; i++) {
 		t += 100000;
-		CU_ASSERT_EQUAL(vrrp_fsm_step(&fsm, VRRP_EV_TIMER, t), 0);
+		CU_ASSERT_EQUAL(timer(&fsm, t), 0);
 		CU_ASSERT_EQUAL(vrrp_fsm_advert(&fsm, 150, 1, 100000, t), 0);
 	}
 	fsm.preempt = true; /* the node is warm now */
@@ -585,9 +593,9 @@ static void after_resigning_any_peer_comes_first(void)
 static void rhythm_is_kept_when_a_beat_is_late(void)
 {
 	struct vrrp_fsm fsm = fsm_in(VRRP_ACTIVE);
-	vrrp_fsm_step(&fsm, VRRP_EV_TIMER, now + 3000);
+	timer(&fsm, now + 3000);
 	CU_ASSERT_EQUAL(fsm.timer_us, now + 100000);
-	vrrp_fsm_step(&fsm, VRRP_EV_TIMER, now + 350000);
+	timer(&fsm, now + 350000);
 	CU_ASSERT_EQUAL(fsm.timer_us, now + 450000);
 }
 
@@ -602,7 +610,7 @@ static void stalled_backup_listens_anew(void)
 	CU_ASSERT_TRUE(vrrp_fsm_awake(&fsm, later));
 	CU_ASSERT_EQUAL(fsm.timer_us, later + 321875);
 	CU_ASSERT_EQUAL(vrrp_fsm_recheck(&fsm, later), 0);
-	CU_ASSERT_EQUAL(vrrp_fsm_step(&fsm, VRRP_EV_TIMER, later), 0);
+	CU_ASSERT_EQUAL(timer(&fsm, later), 0);
 }
 
 static void stalled_active_yields_to_whom_it_finds(void)
@@ -692,7 +700,7 @@ static void who_is_held_asks_again(void)
 	CU_ASSERT_FALSE(vrrp_fsm_wants(&fsm, now + 75000 - 1));
 	CU_ASSERT_TRUE(vrrp_fsm_wants(&fsm, now + 75000));
 	CU_ASSERT(vrrp_fsm_wake_us(&fsm) <= now + 75000);
-	CU_ASSERT_EQUAL(vrrp_fsm_step(&fsm, VRRP_EV_TIMER, now + 75000), VRRP_DO_SEND_CLAIM);
+	CU_ASSERT_EQUAL(timer(&fsm, now + 75000), VRRP_DO_SEND_CLAIM);
 	CU_ASSERT_FALSE(fsm.held);
 	CU_ASSERT_TRUE(vrrp_fsm_wants(&fsm, now + 75000));
 
