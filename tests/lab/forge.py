@@ -37,16 +37,22 @@ def packet(source, destination, protocol, payload, ttl=255):
     return head + struct.pack("!H", checksum(head + bytes(2) + ends)) + ends + payload
 
 
+def with_checksum(source, destination, protocol, body, at):
+    """`body` with the checksum of TCP or UDP at that place."""
+    value = checksum(packed(source) + packed(destination)
+                     + struct.pack("!II", len(body), protocol) + body)
+    return body[:at] + struct.pack("!H", value) + body[at + 2:]
+
+
 def datagram(source, destination, port):
-    return packet(source, destination, UDP, struct.pack("!HHHH", 9, port, 8, 0))
+    body = struct.pack("!HHHH", 9, port, 8, 0)
+    return packet(source, destination, UDP, with_checksum(source, destination, UDP, body, 6), 64)
 
 
 def opening(source, destination, port):
     """A TCP SYN."""
     body = struct.pack("!HHIIBBHHH", 9, port, 1, 0, 5 << 4, 2, 8192, 0, 0)
-    sum_of = checksum(packed(source) + packed(destination)
-                      + struct.pack("!HH", TCP, len(body)) + body)
-    return packet(source, destination, TCP, body[:16] + struct.pack("!H", sum_of) + body[18:], 64)
+    return packet(source, destination, TCP, with_checksum(source, destination, TCP, body, 16), 64)
 
 
 def advert(source, priority, addresses, vrid=51, interval_cs=100, ttl=255, version=3):

@@ -5,6 +5,7 @@ import forge
 import testing
 from lab import COOKIE_PORT, LINK_LOCAL6, SLACK, VIP, VIP6, ArpWatch, Prober, add_ipv6, address, pair_config, run
 from lab import wait_until
+from segment import HOSTS, NETWORK6
 from test_lease import ASK_MS, JIFFIES_MS, LEASE_MS
 from testing import TestLab
 
@@ -25,19 +26,19 @@ def answered_twice(watch):
 
 def no_ports(lab, role):
     """How many datagrams came for a port where nobody listens."""
-    rows = [line.split() for line in lab.run_in(role, "cat", "/proc/net/snmp").splitlines()
-            if line.startswith("Udp:")]
-    return int(dict(zip(*rows))["NoPorts"])
+    rows = dict(line.split() for line in lab.run_in(role, "cat", "/proc/net/snmp6").splitlines())
+    return int(rows["Udp6NoPorts"])
 
 
 def takes_frames(lab, role):
-    """Does the node accept a packet for its own address in a frame for the virtual MAC?"""
+    """Does the node accept a packet for its own address in a frame for the virtual MAC? Over IPv6:
+    for IPv4 the kernel takes nothing from an interface without an address, fence or not."""
     def knock(mac):
         forge.send(lab, "switch", role, forge.frame(
-            mac, lab.mac("client"), forge.IPV4,
-            forge.datagram(address("client"), address(role), 9)))
+            mac, lab.mac("client"), forge.IPV6,
+            forge.datagram(f"{NETWORK6}:100", f"{NETWORK6}:{HOSTS[role]}", 9)))
     before = no_ports(lab, role)
-    knock(MAC4)
+    knock(MAC6)
     knock(lab.mac(role))  # arrives in any case, and later
     wait_until(lambda: no_ports(lab, role) > before, 5, "a datagram arrives")
     return no_ports(lab, role) - before == 2
