@@ -173,7 +173,7 @@ def test_link_cut(checks):
 
 
 def test_isolated(checks):
-    """The switch forgets the Active, which sees its carrier and goes on: two Actives apart, until
+    """71: the switch forgets the Active, which sees its carrier and goes on: two Actives apart, until
     they see each other again."""
     def cut(node):
         moment = time.monotonic()

@@ -68,7 +68,7 @@ def silent_in_time(checks, lab, node, watch, struck, advertise="100ms"):
 
 
 def test_lease_sigkill_all(checks):
-    """Nobody is left to take anything away. Whoever connects is refused by the dead node while its
+    """72: nobody is left to take anything away. Whoever connects is refused by the dead node while its
     lease lasts; then it is silent, and TCP tries again."""
     def then(lab, dying, _survivor, watch, traffic, struck):
         silent_in_time(checks, lab, dying, watch, struck)
@@ -80,6 +80,7 @@ def test_lease_sigkill_all(checks):
 
 
 def test_lease_sigkill_vrrp(checks):
+    """72."""
     def then(_lab, dying, survivor, *_):
         dying.wait_state("backup", 10)
         checks.equal("the survivor stays", survivor.state(), "active")
@@ -87,11 +88,12 @@ def test_lease_sigkill_vrrp(checks):
 
 
 def test_lease_sigkill_supervisor(checks):
+    """72."""
     each_order(checks, lambda node: node.kill("yoked"), 60)
 
 
 def test_lease_sigstop_all(checks):
-    """Frozen, it stops to answer; thawed, it reaches nobody and comes back as Backup."""
+    """70, 72: frozen, it stops to answer; thawed, it reaches nobody and comes back as Backup."""
     captures = []
 
     def strike(node):

@@ -75,7 +75,7 @@ class Stranger:
         rows = [(1000 * float(row[0]), row[1]) for row in capture.fields(
             "vrrp.type == 1", "frame.time_epoch", "ip.src")]
         own = address(self.node.name)
-        spoken = [when for when, source in rows if source != own]
+        spoken = [when for when, source in rows if source in ("192.0.2.9", "192.0.2.200")]
         return {what: min((t - when for t, source in rows if source == own and t > when),
                           default=None) for what, when in zip(self.said, spoken)}
 
@@ -99,13 +99,15 @@ def test_received(checks):
                     in node.log())
         stranger.says("29: other addresses", 100, addresses=("192.0.2.77",))
         checks.true("29: logged", "announces other addresses for VRID 51 than we" in node.log())
-        refuses(lab, node, "ttl", forge.advert("192.0.2.9", 250, [VIP], ttl=254))
+        refuses(lab, node, "ttl", forge.advert("192.0.2.98", 250, [VIP], ttl=254))
         checks.equal("15, 57-60: state", node.state(), "active")
         checks.equal("transitions", node.transitions()[-1]["to"], "active")
 
         checks.section("a higher priority, which advertises every 500 ms, and then is silent")
-        for _ in range(2):  # the kernel is told of another rhythm by the first one
-            stranger.says("58: a higher priority", 250, interval_cs=50)
+        stranger.says("58: a higher priority", 250, interval_cs=50)
+        # The kernel is told of another rhythm by the first one.
+        forge.send(lab, "observer", "eth0", forge.advert(
+            "192.0.2.97", 250, [VIP], interval_cs=50))
         node.wait_state("active", 10)
         stranger.says("59: our priority, a higher address", 200, source="192.0.2.200")
         node.wait_state("backup")
@@ -124,7 +126,8 @@ def test_received(checks):
         silence = int(re.findall(r"Backup -> Active: no advert for (\d+) ms", node.log())[-1])
         checks.at_most("46: Active again after a silence of, ms", silence, 1609, 1.5)
         checks.true("46: not earlier", silence > 1600)
-        for what, ms in list(stranger.answers(capture).items())[:5]:
+        # Also who yields says a last word, so that the winner announces itself again.
+        for what, ms in stranger.answers(capture).items():
             checks.at_most(f"{what}: an advert after, ms", ms, 20, 5 * SLACK)
         leaving = capture.fields(f"vrrp.prio == 0 && ip.src == {address('node1')}", "frame.number")
         checks.equal("40: priority 0 at the end of a Backup", leaving, [])

@@ -80,6 +80,7 @@ def adverts_are_seen(checks, checksum, mode):
 
 
 def test_adverts(checks):
+    """1, 3, 4, 6, 8, 11, 56, 61: what both nodes send, as a foreign decoder sees it."""
     adverts_are_seen(checks, "rfc9568", "multicast")
     adverts_are_seen(checks, "rfc5798", "unicast")
 

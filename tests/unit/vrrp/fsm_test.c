@@ -733,9 +733,13 @@ static void configure_changes_no_state(void)
 	CU_ASSERT_EQUAL(fsm.active_interval_us, 300000);
 }
 
-UNIT_MAIN("vrrp/fsm", UNIT(every_cell_does_what_the_table_says),
-    UNIT(leaving_removes_before_it_tells_and_taking_tells_before_it_adds),
-    UNIT(timers_follow_the_rfc), UNIT(owner_does_not_wait),
+UNIT_MAIN("vrrp/fsm",
+    UNIT_AS(
+	"40, 42-45, 57-61: every cell of states and events", every_cell_does_what_the_table_says),
+    UNIT_AS("48, 61: leaving removes before it tells, taking tells before it adds",
+	leaving_removes_before_it_tells_and_taking_tells_before_it_adds),
+    UNIT_AS("41, 47, 51: timers, and events before their time", timers_follow_the_rfc),
+    UNIT_AS("34: an owner does not wait", owner_does_not_wait),
     UNIT(a_claim_is_repeated_and_costs_no_time), UNIT(a_claim_is_never_cut_short),
     UNIT(claims_are_classified), UNIT(a_claim_says_what_we_are),
     UNIT(only_who_was_silent_for_a_short_time_claims_back),
@@ -744,8 +748,11 @@ UNIT_MAIN("vrrp/fsm", UNIT(every_cell_does_what_the_table_says),
     UNIT(an_active_does_not_believe_what_is_older_than_its_lease),
     UNIT(only_who_goes_on_speaking_is_overridden), UNIT(an_active_that_we_preempt_gets_its_time),
     UNIT(a_yoke_is_not_overridden), UNIT(a_claim_that_was_interrupted_begins_anew),
-    UNIT(holding_back_never_shortens_the_wait), UNIT(adverts_are_classified),
-    UNIT(backup_learns_the_interval), UNIT(yielding_active_adopts_the_winners_interval),
+    UNIT(holding_back_never_shortens_the_wait),
+    UNIT_AS("43-45, 58-60: adverts are classified", adverts_are_classified),
+    UNIT_AS("42, 46: a Backup learns the interval", backup_learns_the_interval),
+    UNIT_AS(
+	"62: a yielding Active adopts the interval", yielding_active_adopts_the_winners_interval),
     UNIT(preemption_can_be_switched_while_running), UNIT(after_resigning_any_peer_comes_first),
     UNIT(rhythm_is_kept_when_a_beat_is_late), UNIT(stalled_backup_listens_anew),
     UNIT(stalled_active_yields_to_whom_it_finds), UNIT(priority_0_found_after_a_stall_is_ignored),
