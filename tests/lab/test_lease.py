@@ -173,6 +173,28 @@ def test_lease_preempt(checks):
         checks.true("it yields to the claim", "claim" in second.transitions()[-1]["reason"])
 
 
+def test_lease_claimed_back(checks):
+    """An Active that is woken after its lease has run out, but before the peer has lost its
+    patience, claims the lease back: the VIP does not move."""
+    with TestLab() as lab:
+        first, second = lab.start_pair("node1", pair_config("node1", "1s"))
+        before = [len(node.transitions()) for node in (first, second)]
+        watch, prober = ArpWatch(lab), Prober(lab, deadline_ms=5000)
+        prober.wait_ok(50)
+        struck = first.kill("yoke-vrrp", signal.SIGSTOP)
+        wait_until(lambda: not has_lease(lab, "node1"), 3, "the lease runs out")
+        woken = first.kill("yoke-vrrp", signal.SIGCONT)
+        wait_until(lambda: has_lease(lab, "node1"), SLACK, "there is a lease again")
+        prober.wait_ok(50)
+        watch.stop()
+        traffic = prober.stop()
+        checks.equal("requests answered by two nodes", doubles(watch), [])
+        checks.at_most("stopped for, ms", 1000 * (woken - struck), 3000)
+        checks.at_most("outage, ms", 1000 * traffic.outage(struck)[0], 150, 3 * SLACK)
+        checks.equal("transitions", [len(node.transitions()) for node in (first, second)], before)
+        checks.true("it says so", "claims it back" in first.log())
+
+
 def test_lease_unicast(checks):
     """The peer is gone for so long that its MAC is forgotten: no advert leaves any more, and the
     lease must be renewed all the same."""
