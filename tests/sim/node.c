@@ -147,6 +147,21 @@ static bool step(struct sim_world *world, struct sim_node *node, enum vrrp_event
 	return conclude(world, node, before, actions, vrrp_event_name(event));
 }
 
+/* The priority 0 of a yoke hands the VIP over. */
+static bool take_advert(
+    struct sim_world *world, struct sim_node *node, const struct sim_packet *packet)
+{
+	struct vrrp_fsm *fsm = &node->fsm;
+	enum vrrp_state before = fsm->state;
+	enum vrrp_event event = vrrp_fsm_classify(fsm, packet->priority, node->order);
+	unsigned actions =
+	    vrrp_fsm_advert(fsm, packet->priority, node->order, packet->interval_us, world->now_us);
+	if (!conclude(world, node, before, actions, vrrp_event_name(event)))
+		return false;
+	return event != VRRP_EV_ADVERT_LEAVING || fsm->state != VRRP_BACKUP || !fsm->kin ||
+	       step(world, node, VRRP_EV_HANDOVER);
+}
+
 static bool take(struct sim_world *world, struct sim_node *node, const struct sim_packet *packet)
 {
 	struct vrrp_fsm *fsm = &node->fsm;
@@ -155,12 +170,8 @@ static bool take(struct sim_world *world, struct sim_node *node, const struct si
 		return step(world, node, VRRP_EV_HANDOVER);
 	if (before == VRRP_ACTIVE && !sim_holds(world, SIM_RULE_ATTENTION))
 		return true;
-	if (packet->kind == SIM_ADVERT) {
-		unsigned actions = vrrp_fsm_advert(
-		    fsm, packet->priority, node->order, packet->interval_us, world->now_us);
-		return conclude(
-		    world, node, before, actions, packet->priority ? "advert" : "priority 0");
-	}
+	if (packet->kind == SIM_ADVERT)
+		return take_advert(world, node, packet);
 	if (before != VRRP_ACTIVE && !sim_holds(world, SIM_RULE_WITHDRAWAL))
 		return true;
 	enum vrrp_event event =
