@@ -4,6 +4,7 @@ import time
 
 import testing
 from lab import NETWORK, WEBS, Prober, address, pair_config, run
+from segment import HOSTS, NETWORK6
 from testing import TestLab
 
 GATEWAY = f"{NETWORK}.250"
@@ -45,11 +46,14 @@ def unblock_gateway(lab):
 def test_track_address(checks):
     """A gateway that the Active does not reach takes from its priority, and the peer relieves it in
     spite of failback manual; what both have moves nothing; who recovers does not take it back."""
-    with TestLab() as lab:
+    with TestLab(ipv6=True) as lab:
         add_gateway(lab)
         gate = {"address": GATEWAY, "interval": "100ms", "timeout": "100ms", "rise": 2, "fall": 2,
                 "weight": 100}
-        first, second = lab.start_pair("node1", tracking_config({"addresses": [gate]}))
+        gate6 = f"{NETWORK6}:{HOSTS['observer']}"
+        first, second = lab.start_pair("node1", tracking_config({"addresses": [gate, gate6]}))
+        first.wait(lambda: router(first)["tracked"][f"address {gate6}"]["reason"] == "answers", 5,
+                   "an answer by IPv6")
         prober = Prober(lab)
         prober.wait_ok()
 

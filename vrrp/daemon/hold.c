@@ -98,7 +98,7 @@ bool instance_is_held(struct vrrp_instance *instance, uint64_t now_us)
 		return false;
 	if (strcmp(why, instance->held) != 0) {
 		text_copy(instance->held, sizeof(instance->held), why);
-		log_warn("vrrp %s: does not become Active: %s", instance->config.name, why);
+		instance_complain(instance, COMPLAINT_HELD, "does not become Active: %s", why);
 		instance_tell(instance);
 	}
 	return true;

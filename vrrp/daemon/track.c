@@ -42,9 +42,13 @@ char *instance_tracked_name(const struct ipc_tracked *tracked, char *buf, size_t
 static void describe(const struct vrrp_instance *instance, unsigned i, char *buf, size_t size)
 {
 	char name[IPC_REASON_MAX];
-	snprintf(buf, size, "%s: %s",
-	    instance_tracked_name(&instance->config.tracked[i], name, sizeof(name)),
-	    instance->tracking.results[i].why);
+	const struct ipc_tracked *tracked = &instance->config.tracked[i];
+	const char *why = instance->tracking.results[i].why;
+	if (tracked->kind == IPC_TRACKED_INTERFACE) /* it names itself */
+		text_copy(buf, size, why);
+	else
+		snprintf(
+		    buf, size, "%s: %s", instance_tracked_name(tracked, name, sizeof(name)), why);
 }
 
 static unsigned weights_of(const struct vrrp_instance *instance)
@@ -148,7 +152,9 @@ void instance_track_links(struct vrrp_instance *instance)
 		if (tracked->kind != IPC_TRACKED_INTERFACE)
 			continue;
 		int rc = vrrp_netif_running(tracked->name, &err);
-		on_result(instance, i, rc == 0, rc ? err.text : "up");
+		if (rc == 0)
+			err_set(&err, 0, "interface %s is usable", tracked->name);
+		on_result(instance, i, rc == 0, err.text);
 	}
 }
 
