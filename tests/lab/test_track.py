@@ -157,7 +157,7 @@ def test_group(checks):
         checks.section("the operator moves one of two")
         first.wait_in_sync()
         second.ctl("failover", "back")
-        wait_both(first, "active")
+        wait_both(first, "active", 1)  # at once: not when a split has been noticed and mended
         wait_both(second, "backup")
 
         checks.section("adverts of one are lost, and what could tell otherwise")
