@@ -55,10 +55,10 @@ def opening(source, destination, port):
     return packet(source, destination, TCP, with_checksum(source, destination, TCP, body, 16), 64)
 
 
-def advert(source, priority, addresses, vrid=51, interval_cs=100, ttl=255, version=3):
-    """A frame to the group, from a MAC of its own."""
+def advert(source, priority, addresses, vrid=51, interval_cs=100, ttl=255, version=3, to=None):
+    """A frame to the group, or to an address and a MAC, from a MAC of its own."""
     ipv6 = ":" in source
-    group, mac = (GROUP6, GROUP6_MAC) if ipv6 else (GROUP4, GROUP4_MAC)
+    group, mac = to or ((GROUP6, GROUP6_MAC) if ipv6 else (GROUP4, GROUP4_MAC))
     interval = interval_cs if version == 3 else interval_cs // 100
     body = struct.pack("!BBBBHH", version << 4 | 1, vrid, priority, len(addresses), interval, 0)
     body += b"".join(map(packed, addresses))

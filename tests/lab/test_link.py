@@ -133,15 +133,40 @@ def test_received(checks):
         checks.equal("40: priority 0 at the end of a Backup", leaving, [])
 
 
+def test_unicast_window(checks):
+    """68: adverts that routers have passed on, as far as min_ttl lets them. A node whose peer cannot
+    be found, not even by ARP, becomes Active all the same."""
+    config = pair_config("node1", "1s")
+    config["virtual_routers"]["front"].update(mode="unicast", min_ttl=250, authenticate=False)
+    with TestLab() as lab:
+        node = lab.nodes["node1"]
+        lab.write_config(config)
+        lab.link("node2", up=False)
+        node.start()
+        node.wait_state("active", 10)
+        checks.true("the lease is alive", has_lease(lab, "node1"))
+        lab.link("node2", up=True)
+        to = (address("node1"), lab.mac("node1"))
+        for ttl, taken in ((249, False), (250, True)):
+            frame = forge.advert(address("node2"), 250, [VIP], ttl=ttl, to=to)
+            if taken:
+                forge.send(lab, "node2", "eth0", frame)
+                node.wait_state("backup")
+            else:
+                refuses(lab, node, "ttl", frame, sender="node2")
+                checks.equal("68: state", node.state(), "active")
+        checks.true("68: because of the peer", "heard 192.0.2.12 with 250" in node.log())
+
+
 def test_many_routers(checks):
-    """Three virtual routers on one interface, two here and one there; the interface goes and comes
-    back under their fences."""
+    """Three virtual routers on one interface, two here and one with a virtual MAC there; the
+    interface goes and comes back under their fences."""
     config = pair_config("node1")
     vips = {"front": VIP, "shop": "192.0.2.13", "mail": "192.0.2.14"}
     for number, (name, vip) in enumerate(vips.items()):
         config["virtual_routers"][name] = {
             "vrid": 51 + number, "interface": "eth0", "addresses": [f"{vip}/24"],
-            "failback": "when_warm"}
+            "failback": "when_warm", "virtual_mac": name == "mail"}
     config["nodes"]["node2"]["priority"] = {"front": 150, "shop": 150, "mail": 250}
     with TestLab() as lab:
         first, second = lab.start_pair("node1", config)
@@ -158,6 +183,7 @@ def test_many_routers(checks):
         for watch, name in zip(watches, vips):
             watch.wait_asked(30)
             watch.stop()
+            checks.true(f"{name} is answered", watch.asked[-5][1])
             checks.equal(f"questions for {name} answered by two", doubles(watch), [])
 
         checks.section("the interface vanishes, and comes back")
@@ -177,6 +203,8 @@ def test_many_routers(checks):
         announced = min(when for when, _ in watch.announced)
         checks.equal("answers before it was Active",
                      [macs for when, macs in watch.asked if when < announced - 0.02 and macs], [])
+        checks.true("the virtual MAC is back",
+                    "yv4-53-" in lab.run_in("node2", "ip", "-o", "link", "show", "type", "macvlan"))
         checks.equal("leases", [has_lease(lab, "node2", f"yoke_vrrp_{51 + n}_eth0")
                                 for n in range(3)], [True] * 3)
 
@@ -192,12 +220,12 @@ def refusals(node, why, router="front"):
     return status["virtual_routers"][router]["adverts"]["refused"].get(why, 0) if status else 0
 
 
-def refuses(lab, node, why, frame, router="front"):
-    """Sends the frame from the observer until the node has counted the refusal."""
+def refuses(lab, node, why, frame, router="front", sender="observer"):
+    """Sends the frame from that host until the node has counted the refusal."""
     before = refusals(node, why, router)
 
     def counted():
-        forge.send(lab, "observer", "eth0", frame)
+        forge.send(lab, sender, "eth0", frame)
         return refusals(node, why, router) > before
     node.wait(counted, 5, f"a refusal: {why}")
 
