@@ -12,6 +12,8 @@ from testing import TestLab
 SILENCE_MS = 400   # nobody could say goodbye: the peer's timer
 GOODBYE_MS = 100   # priority 0
 HANG_MS = 2000     # first the heartbeat must be missed, for a second; then priority 0
+# By a planned move. It waits 30 ms for requests, which may take longer under a sanitizer.
+CUT_MAX = 0 if SLACK == 1 else 2 * SLACK
 REASONS = {SILENCE_MS: "no advert for", GOODBYE_MS: "resigned", HANG_MS: "resigned"}
 
 
@@ -100,8 +102,7 @@ def test_sigterm(checks):
         checks.equal("failed connections begun after it",
                      [row[4] for row in story.traffic.failed(after=goodbye)], [])
         cut = [row for row in story.traffic.failed() if row[0] < goodbye]
-        # None on a quiet machine. A hand-over waits 30 ms for requests; a busy machine needs longer.
-        checks.at_most("open connections that were cut", len(cut), 2, SLACK)
+        checks.at_most("open connections that were cut", len(cut), CUT_MAX)
 
     captures = []
     # A SYN that meets nobody is sent again by TCP after a second: slow, but not failed.
@@ -222,7 +223,7 @@ def test_return(checks):
             checks.note("failed requests", [f"{row[4]}: {1000 * (row[0] - asked):.1f} to "
                                             f"{1000 * (row[1] - asked):.1f} ms"
                                             for row in traffic.failed()])
-            checks.at_most("failed requests", len(traffic.failed()), 3, SLACK)
+            checks.at_most("failed requests", len(traffic.failed()), CUT_MAX)
             for kind, row in lab.sticky("check").items():
                 checks.equal(f"{kind}: kept their backend", row["kept"], row["clients"])
             checks.equal("the returned node's transitions",
