@@ -326,5 +326,33 @@ def track_script(checks, lab, flag, script):
     first.wait(lambda: router(first)["tracked"][part]["reason"] == "all is well", 5, "good again")
 
 
+def test_track_reload(checks):
+    """What is tracked comes and goes by reloads, in place; what is known of the rest is kept."""
+    with TestLab() as lab:
+        add_gateway(lab)
+        gate = {"address": GATEWAY, "interval": "100ms", "timeout": "100ms", "weight": 50}
+        absent = {"address": f"{NETWORK}.251", "interval": "100ms", "timeout": "100ms", "weight": 100}
+        nodes = lab.start_pair("node1", tracking_config({"addresses": [gate]}))
+        moves = [len(node.transitions()) for node in nodes]
+
+        def put_in_force(track):
+            lab.write_config(tracking_config(track))
+            for node in nodes:
+                node.ctl("reload")
+
+        def known(node):
+            return {name: part["failing"] for name, part in router(node)["tracked"].items()}
+        put_in_force({"interfaces": ["eth0"], "addresses": [absent, gate]})
+        for node, priority in zip(nodes, (100, 50)):
+            wait_priority(node, priority)
+            checks.equal("known", known(node), {
+                "interface eth0": False, f"address {NETWORK}.251": True, f"address {GATEWAY}": False})
+        put_in_force({"addresses": [gate]})
+        for node, priority in zip(nodes, (200, 150)):
+            wait_priority(node, priority)
+            checks.equal("known", known(node), {f"address {GATEWAY}": False})
+        checks.equal("transitions", [len(node.transitions()) for node in nodes], moves)
+
+
 if __name__ == "__main__":
     testing.main(globals())
