@@ -47,6 +47,25 @@ def front(node):
     return status["virtual_routers"]["front"] if status else {}
 
 
+def wait_late(node):
+    """Stops a Backup's yoke-vrrp for 90 ms until that is an event: once, on a machine that was
+    punctual in the ten seconds before."""
+    pid = node.pid_of("yoke-vrrp")
+    before = len(node.remarks())
+
+    def late():
+        return [text for text in node.remarks()[before:] if "late as Backup" in text]
+
+    def stop():
+        os.kill(pid, signal.SIGSTOP)
+        moment = time.monotonic()
+        wait_until(lambda: time.monotonic() > moment + 0.09, 1, "90 ms are over")
+        os.kill(pid, signal.SIGCONT)
+        return late()
+    wait_until(stop, 15, "an event", pause=0.2)
+    return late()[0]
+
+
 def test_explain(checks):
     with TestLab() as lab:
         first, second = lab.start_pair("node1")
@@ -77,20 +96,13 @@ def test_explain(checks):
         checks.true("yokectl tells the lease", re.search(r"lease: \d+ ms left", first.ctl("status")))
 
         checks.section("a late wake-up")
-        pid = second.pid_of("yoke-vrrp")
-        os.kill(pid, signal.SIGSTOP)
-        stopped = time.monotonic()
-        wait_until(lambda: time.monotonic() > stopped + 0.09, 1, "90 ms are over")
-        os.kill(pid, signal.SIGCONT)
-        wait_until(lambda: any("late as Backup" in text for text in second.remarks()), 5 * SLACK,
-                   "an event")
-        late = next(text for text in second.remarks() if "late as Backup" in text)
+        late = wait_late(second)
         checks.note("event", late)
         took, waited = map(int, re.match(r"woke up (\d+) us late as Backup, (\d+) us of it for want "
                                          "of a CPU", late).groups())
         checks.true("so late as it was stopped, and not for want of a CPU",
                     took > 50000 and waited <= took / 2)
-        wait_until(lambda: front(second)["lateness"]["max_us"] == took, 5 * SLACK, "it is counted")
+        wait_until(lambda: front(second)["lateness"]["max_us"] >= took, 5 * SLACK, "it is counted")
         checks.true("logged", "late as Backup" in second.log())
         checks.equal("states", [node.state() for node in (first, second)], ["active", "backup"])
 

@@ -64,7 +64,7 @@ static void both_nodes_in_order(void)
 	CU_ASSERT_STRING_EQUAL(text(array, 1, "reason"), "no advert for 371 ms");
 	CU_ASSERT_STRING_EQUAL(text(array, 2, "object"), "theirs, new");
 	uint64_t apart_ms = number(array, 1, "time_ms") - number(array, 0, "time_ms");
-	CU_ASSERT(apart_ms >= 4990 && apart_ms <= 5010);
+	CU_ASSERT(apart_ms > 4000 && apart_ms < 6000);
 	json_object_put(array);
 	CU_ASSERT_EQUAL(n_added, 1);
 }

@@ -75,7 +75,7 @@ static void node_start(struct model *model, int i)
 	node->table = session_table_new(100000, hash_key);
 	node->journal = journal_new(model->journal_size);
 	node->urgent = urgent_new();
-	node->n_said = node->n_events = 0;
+	node->n_said = node->n_events = node->n_events_sent = 0;
 	struct stream_config config = {
 	    .self = node->name,
 	    .peer = model->node[1 - i].name,
@@ -183,6 +183,7 @@ bool model_send(struct model *model, int i)
 	if (len < 0)
 		abort();
 	peer->wire_len += (size_t)len;
+	node->n_events_sent += message.kind == SYNC_EVENT;
 	return true;
 }
 

@@ -27,7 +27,7 @@ struct model_node {
 	struct sync_message said[MODEL_SAID_MAX]; /* what the peer said besides records */
 	size_t n_said;
 	struct sync_event events[MODEL_SAID_MAX]; /* our own */
-	size_t n_events;
+	size_t n_events, n_events_sent;
 
 	uint8_t *wire; /* frames on their way to this node */
 	size_t wire_len;

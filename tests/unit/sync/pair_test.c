@@ -16,8 +16,16 @@
 
 #define DEADLINE_US (20 * US_PER_SEC)
 #define HOUR_US     (3600 * US_PER_SEC)
-/* About the patience of a Backup at adverts of 100 ms; a few milliseconds on a quiet machine. */
-#define QUESTION_LIMIT_US (300 * US_PER_MS)
+/* How many sessions a snapshot has, how many questions are answered meanwhile at least, and how
+ * long one may take. On a quiet machine it is hundreds, of a few milliseconds each. */
+#if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
+#define CROWD       50000
+#define ANSWERS_MIN 2
+#else
+#define CROWD       1000000
+#define ANSWERS_MIN 100
+#endif
+#define ANSWER_MAX_US US_PER_SEC
 
 /* Something happened: conditions are looked at again. */
 static pthread_mutex_t news_lock = PTHREAD_MUTEX_INITIALIZER;
@@ -401,7 +409,7 @@ static void snapshot_records_and_a_switch(void)
 	pair_stop(&pair);
 }
 
-/* While a million sessions are on their way the peer is asked and answers, again and again, over
+/* While very many sessions are on their way the peer is asked and answers, again and again, over
  * the same connection. */
 static void questions_overtake_a_snapshot(void)
 {
@@ -409,7 +417,7 @@ static void questions_overtake_a_snapshot(void)
 	memset(&pair, 0, sizeof(pair));
 	node_init(&pair.alpha, 1024);
 	node_init(&pair.beta, 1024);
-	for (unsigned key = 0; key < 1000000; key++) {
+	for (unsigned key = 0; key < CROWD; key++) {
 		struct session session = make_session(key, key + 1);
 		session_table_upsert(pair.alpha.table, &session, clock_us());
 	}
@@ -425,8 +433,8 @@ static void questions_overtake_a_snapshot(void)
 	printf("  %llu answers during the snapshot, the slowest after %llu us; %s\n",
 	    (unsigned long long)answers, (unsigned long long)slowest_us,
 	    status_of(&pair.alpha).reason);
-	CU_ASSERT(answers > 10);
-	CU_ASSERT(slowest_us < QUESTION_LIMIT_US);
+	CU_ASSERT(answers > ANSWERS_MIN);
+	CU_ASSERT(slowest_us < ANSWER_MAX_US);
 	node_fini(&pair.alpha);
 	node_fini(&pair.beta);
 }

@@ -169,6 +169,12 @@ static void events_arrive_once(void)
 	model_settle(&model);
 	CU_ASSERT_EQUAL(count_events(&model, 1), 3);
 	CU_ASSERT_STRING_EQUAL(model.node[1].said[2].event.object, "three");
+	CU_ASSERT_EQUAL(model.node[0].n_events_sent, 4);   /* two of them the second one */
+	struct sync_message again = model.node[1].said[1]; /* a peer that repeats itself */
+	CU_ASSERT_EQUAL(stream_receive(model.node[1].stream, &again, model_now(&model, 1),
+			    &model.node[1].last_err),
+	    0);
+	CU_ASSERT_EQUAL(count_events(&model, 1), 3);
 	model_restart(&model, 1);
 	model_connect(&model);
 	model_settle(&model);
