@@ -52,7 +52,18 @@ static bool tell(int fd, const union ipc_message *msg)
 	return rc != -EAGAIN;
 }
 
-/* A state must arrive, unlike a heartbeat: what could not be told, the tick tells again. */
+static void tell_stats(struct vrrp_instance *instance, void *arg)
+{
+	union ipc_message msg;
+	(void)arg;
+	if (control.proxy_fd < 0)
+		return;
+	vrrp_instance_tell_stats(instance, clock_us(), &msg);
+	tell(control.proxy_fd, &msg);
+}
+
+/* A state must arrive, unlike a heartbeat: what could not be told, the tick tells again. The proxy
+ * knows no state without its figures. */
 static void tell_state(
     struct vrrp_instance *instance, enum vrrp_listener to, const union ipc_message *msg)
 {
@@ -60,6 +71,8 @@ static void tell_state(
 	instance->untold &= ~(unsigned)to;
 	if (!tell(fd, msg))
 		instance->untold |= to;
+	if (to == VRRP_TELL_PROXY)
+		tell_stats(instance, NULL);
 }
 
 static void on_changed(
@@ -80,14 +93,6 @@ static void on_remarked(
 	ipc_init(&msg, IPC_ROUTER_REMARK);
 	text_copy(msg.router_remark.name, sizeof(msg.router_remark.name), instance->config.name);
 	text_copy(msg.router_remark.text, sizeof(msg.router_remark.text), text);
-	tell(control.proxy_fd, &msg);
-}
-
-static void tell_stats(struct vrrp_instance *instance, void *arg)
-{
-	const uint64_t *now_us = arg;
-	union ipc_message msg;
-	vrrp_instance_tell_stats(instance, *now_us, &msg);
 	tell(control.proxy_fd, &msg);
 }
 
@@ -335,8 +340,8 @@ static void on_tick(struct ev_loop *loop, ev_timer *timer, int revents)
 	vrrp_routers_tick();
 	control.station.waited_us = vrrp_waiting_us(control.station.waiting_fd);
 	uint64_t now_us = clock_us();
-	if (control.proxy_fd >= 0 && now_us >= control.stats_us) {
-		vrrp_routers_each(tell_stats, &now_us);
+	if (now_us >= control.stats_us) {
+		vrrp_routers_each(tell_stats, NULL);
 		control.stats_us = now_us + STATS_US;
 	}
 	vrrp_routers_each(replay_untold, NULL);

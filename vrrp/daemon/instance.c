@@ -161,6 +161,7 @@ void instance_rearm(struct vrrp_instance *instance)
 void instance_wake(struct vrrp_instance *instance)
 {
 	uint64_t last_us = instance->fsm.awake_us, now_us = clock_us();
+	instance_count_lateness(instance, instance->timer.due_us, now_us);
 	bool stalled = vrrp_fsm_awake(&instance->fsm, now_us);
 	instance->stats.stalls += stalled;
 	if (stalled)
@@ -215,7 +216,7 @@ static void on_timer(struct ev_loop *loop, ev_io *io, int revents)
 	uint64_t due_us = vrrp_timer_take(&instance->timer), now_us = clock_us();
 	if (due_us == VRRP_NEVER)
 		return;
-	instance_count_lateness(instance, now_us - due_us, now_us);
+	instance_count_lateness(instance, due_us, now_us);
 	instance_wake(instance);
 	now_us = clock_us();
 	char reason[IPC_REASON_MAX];

@@ -132,7 +132,8 @@ struct vrrp_instance {
 	struct ipc_router_stats stats;
 	struct vrrp_lateness lateness; /* of the timer */
 	struct vrrp_lateness silence;  /* Backup: between two adverts */
-	uint64_t late_us;              /* the timer, lately */
+	uint64_t late_us;              /* the timer, lately, */
+	uint64_t counted_due_us;       /* when it was due then */
 	struct log_limit limits[COMPLAINT_COUNT];
 };
 

@@ -72,9 +72,13 @@ static uint32_t tolerance_us(const struct vrrp_instance *instance)
 	return lease_us - interval_us;
 }
 
-void instance_count_lateness(struct vrrp_instance *instance, uint64_t late_us, uint64_t now_us)
+void instance_count_lateness(struct vrrp_instance *instance, uint64_t due_us, uint64_t now_us)
 {
+	if (due_us > now_us || due_us == instance->counted_due_us)
+		return;
 	uint32_t interval_us = instance->config.advertise_us;
+	uint64_t late_us = now_us - due_us;
+	instance->counted_due_us = due_us;
 	instance->late_us = late_us;
 	vrrp_lateness_note(&instance->lateness, late_us, now_us);
 	if (late_us <= interval_us / 2)
