@@ -112,5 +112,31 @@ def test_ipv6(checks):
             check_announcement(checks, lab, capture, node)
 
 
+def test_ipv6_unicast(checks):
+    """Adverts between the nodes' IPv6 addresses, replication as well; and nobody speaks IPv4."""
+    config = pair_config("node1")
+    for name, number in (("node1", 11), ("node2", 12)):
+        config["nodes"][name]["address"] = f"2001:db8::{number}"
+    config["virtual_routers"]["front"].update(
+        mode="unicast", addresses=[f"{LINK_LOCAL6}/64", f"{VIP6}/64"])
+    config["listeners"]["web"]["bind"] = f"[{VIP6}]:80"
+    with TestLab(ipv6=True) as lab:
+        capture = lab.capture()
+        first, second = lab.start_pair("node1", config)
+        watch, prober = ArpWatch(lab, VIP6), Prober(lab, host=VIP6)
+        prober.wait_ok(100)
+        struck = first.kill_all()
+        lab.flush_arp("client", VIP6)
+        second.wait_state("active")
+        prober.wait_ok(100)
+        watch.stop()
+        checks.equal("questions answered by two nodes", doubles(watch), [])
+        checks.at_most("outage, ms", 1000 * prober.stop().outage(struck)[0], 340, 3 * SLACK)
+        capture.stop()
+        rows = capture.fields("vrrp.type == 1 && !icmpv6", "ipv6.src", "ipv6.dst", "ipv6.hlim")
+        checks.equal("adverts", sorted(set(map(tuple, rows))), [
+            ("2001:db8::11", "2001:db8::12", "255"), ("2001:db8::12", "2001:db8::11", "255")])
+
+
 if __name__ == "__main__":
     testing.main(globals())

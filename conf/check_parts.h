@@ -1,0 +1,46 @@
+/* What the checks of check.c and check_routers.c share. Nobody else includes this. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "conf/conf.h"
+#include "conf/node.h"
+#include "conf/report.h"
+
+bool check_is_set(const struct addr *addr);
+bool check_is_ipv6(const struct addr *addr);
+bool check_is_any(const struct addr *addr);
+bool check_is_loopback(const struct addr *addr);
+
+/* Reports what is not the address of one host. */
+void check_unicast(struct report *report, const struct node *node, const struct addr *addr);
+/* Reports the timeout of a check that does not end before the next one begins. */
+void check_timeout(
+    struct report *report, const struct node *check, uint64_t interval_us, uint64_t timeout_us);
+
+/* Addresses that must differ from each other, and where they are written. */
+struct places {
+	struct place *items;
+	size_t n, size;
+	bool out_of_memory;
+};
+
+void check_places_add(struct places *places, const struct addr *addr, const struct node *node);
+/* Reports each address that is there already, at the later place. Empties the set; returns 0 or
+ * -ENOMEM. */
+int check_places(struct places *places, struct report *report);
+void check_places_fini(struct places *places);
+
+/* The first entry of an object or list, or NULL. */
+const struct node *check_first(const struct node *map);
+/* The element number `i` of a list that may be a single value instead. */
+const struct node *check_element(const struct node *list, uint32_t i);
+/* Where the value is written that may stand for an object with `key`. */
+const struct node *check_shorthand(const struct node *entry, const char *key);
+
+/* check_routers.c: the virtual routers, and what nodes say about them. */
+void check_priorities(
+    struct report *report, const struct node *entry, const struct conf *conf, uint32_t index);
+int check_routers(
+    struct report *report, const struct node *root, const struct conf *conf, struct places *places);
