@@ -68,7 +68,7 @@ class Meeting:
         watch = ArpWatch(self.lab, self.case.vip)
         watch.wait_asked(30)
         asked, mac = watch.stop().asked[:-2], self.mac(who)
-        self.checks.equal("who answers for the VIP", {mac for _, macs in asked for mac in macs}, {mac})
+        self.checks.equal("who answers for the VIP", {m for _, macs in asked for m in macs}, {mac})
         self.checks.equal("most answers to one question", max(len(macs) for _, macs in asked), 1)
         self.checks.equal("its port", self.lab.port_of(mac),
                           who.name if who is self.node else who.role)
