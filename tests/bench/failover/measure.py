@@ -19,6 +19,12 @@ from faults import ALL, FAULTS
 from lab import NODES, VIP, ArpWatch, Lab, LabError, Prober
 from report import Run, of_arp, of_traffic, table
 
+LATER_S = 1.5
+
+
+def sleep_until(moment):
+    time.sleep(max(0, moment - time.monotonic()))
+
 
 def watch(lab, pair, fault):
     """Strikes under the eyes of a client and of one who asks by ARP: (moment, traffic, answers)."""
@@ -30,8 +36,11 @@ def watch(lab, pair, fault):
     # Faults come whenever they like: adverts and the checks of a second have another phase each time.
     time.sleep(random.random())
     struck = fault.strike(pair)
+    # The client has just forgotten where the VIP is, and again when all should be over.
     lab.flush_arp("client", VIP)
-    time.sleep(max(0, struck + fault.watch_s - time.monotonic()))
+    sleep_until(struck + LATER_S)
+    lab.flush_arp("client", VIP)
+    sleep_until(struck + fault.watch_s)
     try:
         prober.wait_ok(100, timeout=6)
     except LabError:
