@@ -7,11 +7,10 @@
 #include <string.h>
 
 #include "daemon/base/clock.h"
-#include "daemon/base/hash.h"
 #include "daemon/sync/stream_internal.h"
 
 /* Entries looked at in one go of a sweep, so that messages need not wait for it. */
-#define SWEEP_CHUNK 2048
+#define SWEEP_CHUNK 8192
 
 /* Digests that differ so often in a row, a second apart, are no matter of timing any more. */
 #define MISMATCHES_MAX 3
@@ -23,7 +22,7 @@ void receiver_reset(struct stream *stream)
 	receiver->peer_last = receiver->behind_since_us = 0;
 	receiver->verdict = SYNC_VERDICT_UNKNOWN;
 	receiver->mismatches = 0;
-	keyset_fini(&receiver->mentioned);
+	receiver->mark = 0;
 	stream->ack_due = false;
 }
 
@@ -38,35 +37,34 @@ static bool accepts(struct stream *stream, uint64_t epoch)
 	return true;
 }
 
-static uint64_t key_hash(const struct stream *stream, const struct session_key *key)
+static void store_taken(struct stream *stream, uint64_t now_us)
 {
-	return hash_keyed(stream->hash_key, key, sizeof(*key));
+	struct receiver *receiver = &stream->receiver;
+	session_table_put(
+	    stream->table, receiver->taken, receiver->n_taken, receiver->mark, now_us);
+	receiver->n_taken = 0;
 }
 
 static void take_session(struct stream *stream, const struct record *record, uint64_t now_us)
 {
 	struct receiver *receiver = &stream->receiver;
-	struct session session = {
-	    .key.pool_id = record->session.pool_id,
-	    .target_id = record->session.target_id,
-	    .expires_us = now_us + record->session.expires_us,
-	};
-	memcpy(session.key.bytes, record->session.key, sizeof(session.key.bytes));
-	if (record->kind == RECORD_SESSION_DELETE) {
-		session_table_delete(stream->table, &session.key);
-		return;
-	}
-	session_table_upsert(stream->table, &session, now_us);
-	if (receiver->phase == RECEIVE_SNAPSHOT || receiver->phase == RECEIVE_SWEEP)
-		keyset_add(&receiver->mentioned, key_hash(stream, &session.key));
+	struct session *session = &receiver->taken[receiver->n_taken++];
+	session->key.pool_id = record->session.pool_id;
+	memcpy(session->key.bytes, record->session.key, sizeof(session->key.bytes));
+	session->target_id = record->session.target_id;
+	session->expires_us = now_us + record->session.expires_us;
 }
 
-static void take_record(struct stream *stream, const struct record *record, uint64_t now_us)
+static void take_delete(struct stream *stream, const struct record *record, uint64_t now_us)
 {
-	if (record->kind == RECORD_SESSION || record->kind == RECORD_SESSION_DELETE) {
-		take_session(stream, record, now_us);
-		return;
-	}
+	struct session_key key = {.pool_id = record->session.pool_id};
+	memcpy(key.bytes, record->session.key, sizeof(key.bytes));
+	store_taken(stream, now_us); /* it may be among them */
+	session_table_delete(stream->table, &key);
+}
+
+static void take_target(struct stream *stream, const struct record *record, uint64_t now_us)
+{
 	struct record copy = *record;
 	if (copy.kind == RECORD_HEALTH) {
 		uint64_t age_us = record->health.since_us;
@@ -76,12 +74,25 @@ static void take_record(struct stream *stream, const struct record *record, uint
 		stream->callbacks.on_record(stream->callbacks.arg, &copy);
 }
 
+static void take_records(
+    struct stream *stream, const struct record *records, size_t n, uint64_t now_us)
+{
+	for (size_t i = 0; i < n; i++) {
+		switch (records[i].kind) {
+		case RECORD_SESSION: take_session(stream, &records[i], now_us); break;
+		case RECORD_SESSION_DELETE: take_delete(stream, &records[i], now_us); break;
+		default: take_target(stream, &records[i], now_us); break;
+		}
+	}
+	store_taken(stream, now_us);
+}
+
 static void take_begin(struct stream *stream, const struct sync_message *message, uint64_t now_us)
 {
 	struct receiver *receiver = &stream->receiver;
 	receiver_reset(stream);
 	receiver->phase = RECEIVE_SNAPSHOT;
-	keyset_reserve(&receiver->mentioned, stream->peer.entries);
+	receiver->mark = session_table_mark(stream->table);
 	receiver->complete = false;
 	receiver->have = (struct sync_position){
 	    stream->peer.instance, message->mark.epoch, message->mark.sequence};
@@ -122,13 +133,10 @@ static int take_batch(
 	if (message->batch.snapshot &&
 	    (receiver->phase != RECEIVE_SNAPSHOT || message->batch.through != message->batch.after))
 		return err_set(err, -EPROTO, "a part of a snapshot outside of one");
-	for (size_t i = 0; i < message->batch.n_records; i++) {
-		const struct record *record = &message->batch.records[i];
-		take_record(stream, record, now_us);
-		if (message->batch.snapshot) {
-			receiver->sessions += record->kind == RECORD_SESSION;
-			receiver->targets += record->kind == RECORD_HEALTH;
-		}
+	take_records(stream, message->batch.records, message->batch.n_records, now_us);
+	for (size_t i = 0; message->batch.snapshot && i < message->batch.n_records; i++) {
+		receiver->sessions += message->batch.records[i].kind == RECORD_SESSION;
+		receiver->targets += message->batch.records[i].kind == RECORD_HEALTH;
 	}
 	stream->received_records += message->batch.n_records;
 	receiver->have.sequence = message->batch.through;
@@ -137,32 +145,16 @@ static int take_batch(
 	return 0;
 }
 
-/* True when all has been looked at. */
-static bool sweep_chunk(struct stream *stream, uint64_t now_us)
-{
-	struct receiver *receiver = &stream->receiver;
-	struct session chunk[64];
-	if (receiver->mentioned.overflown)
-		return true; /* cannot tell: keep all, they expire by themselves */
-	for (size_t seen = 0, n; seen < SWEEP_CHUNK; seen += n) {
-		n = session_table_scan(stream->table, &receiver->sweep_cursor, now_us, chunk, 64);
-		if (n == 0)
-			return true;
-		for (size_t i = 0; i < n; i++) {
-			const struct session_key *key = &chunk[i].key;
-			if (!keyset_has(&receiver->mentioned, key_hash(stream, key)))
-				receiver->removed += session_table_delete(stream->table, key);
-		}
-	}
-	return false;
-}
-
 void receiver_sweep(struct stream *stream, uint64_t now_us)
 {
 	struct receiver *receiver = &stream->receiver;
-	if (receiver->phase != RECEIVE_SWEEP || !sweep_chunk(stream, now_us))
+	if (receiver->phase != RECEIVE_SWEEP)
 		return;
-	keyset_fini(&receiver->mentioned);
+	receiver->removed += session_table_sweep(
+	    stream->table, &receiver->sweep_cursor, SWEEP_CHUNK, receiver->mark, NULL);
+	if (receiver->sweep_cursor != SESSION_CURSOR_END)
+		return;
+	receiver->mark = 0;
 	receiver->phase = RECEIVE_STREAM;
 	receiver->complete = true;
 	stream->ack_due = true;

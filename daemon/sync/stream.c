@@ -18,8 +18,6 @@
 
 /* A process that did not run for so long cannot blame the peer for silence. */
 #define ASLEEP_US (1 * US_PER_SEC)
-/* session_table_expire goes round in so many calls. */
-#define EXPIRE_ROUND 100
 
 struct stream *stream_new(const struct stream_config *config)
 {
@@ -30,16 +28,11 @@ struct stream *stream_new(const struct stream_config *config)
 	text_copy(stream->self, sizeof(stream->self), config->self);
 	text_copy(stream->peer_name, sizeof(stream->peer_name), config->peer);
 	stream->instance = config->instance;
-	memcpy(stream->hash_key, config->hash_key, sizeof(stream->hash_key));
 	stream->config_hash = config->config_hash;
 	stream->table = config->table;
 	stream->journal = config->journal;
 	stream->urgent = config->urgent;
 	stream->callbacks = config->callbacks;
-	struct session_stats stats;
-	session_table_stats(stream->table, &stats);
-	/* A peer with a larger table may mention more than we hold, within reason. */
-	keyset_init(&stream->receiver.mentioned, (size_t)stats.max_entries * 4 + 1024);
 	text_copy(stream->reason, sizeof(stream->reason), "not connected yet");
 	return stream;
 }
@@ -49,7 +42,6 @@ void stream_free(struct stream *stream)
 	if (!stream)
 		return;
 	sender_reset(stream);
-	keyset_fini(&stream->receiver.mentioned);
 	free(stream);
 }
 
@@ -282,8 +274,7 @@ static void make_hello(struct stream *stream, struct sync_message *out)
 
 void stream_digest(struct stream *stream, uint64_t now_us, struct session_stats *out)
 {
-	for (int i = 0; i < EXPIRE_ROUND; i++)
-		session_table_expire(stream->table, now_us);
+	session_table_expire_all(stream->table, now_us);
 	session_table_stats(stream->table, out);
 }
 

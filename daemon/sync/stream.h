@@ -33,7 +33,6 @@ struct stream;
 struct stream_config {
 	const char *self, *peer; /* copied */
 	uint64_t instance;       /* random, not 0 */
-	uint64_t hash_key[2];    /* random */
 	uint64_t config_hash;
 	struct session_table *table;
 	struct journal *journal;

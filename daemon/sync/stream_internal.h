@@ -1,7 +1,6 @@
 /* Shared by stream.c (greeting, roles, epochs, heartbeats), sender.c and receiver.c. */
 #pragma once
 
-#include "daemon/sync/keyset.h"
 #include "daemon/sync/stream.h"
 
 #define STREAM_CHUNK 128 /* records of a batch that we send */
@@ -54,7 +53,10 @@ struct receiver {
 	 * if complete. */
 	struct sync_position have;
 	bool complete;
-	struct keyset mentioned; /* by the snapshot under way */
+	uint16_t mark; /* in the table, of what the snapshot under way mentioned; 0: none is */
+	struct session
+	    taken[SYNC_BATCH_MAX]; /* sessions of a batch that go into the table at once */
+	size_t n_taken;
 	uint64_t started_us, sessions, targets;
 	uint64_t sweep_cursor, removed;
 	uint64_t peer_last;       /* the last record that exists, as the peer said */
@@ -65,7 +67,7 @@ struct receiver {
 
 struct stream {
 	char self[SYNC_NODE_MAX + 1], peer_name[SYNC_NODE_MAX + 1];
-	uint64_t instance, hash_key[2], config_hash;
+	uint64_t instance, config_hash;
 	struct session_table *table;
 	struct journal *journal;
 	struct urgent *urgent;

@@ -136,8 +136,7 @@ static int make_stream(struct sync *sync, const struct sync_config *config, stru
 	    .urgent = sync->urgent,
 	    .callbacks = config->callbacks,
 	};
-	if (getrandom(&stream.instance, sizeof(stream.instance), 0) != sizeof(stream.instance) ||
-	    getrandom(stream.hash_key, sizeof(stream.hash_key), 0) != sizeof(stream.hash_key))
+	if (getrandom(&stream.instance, sizeof(stream.instance), 0) != sizeof(stream.instance))
 		return err_set(err, -EIO, "no random numbers from the kernel");
 	stream.instance |= 1;
 	sync->stream = stream_new(&stream);

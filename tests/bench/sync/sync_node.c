@@ -17,6 +17,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 #include <time.h>
 
 #include "conf/conf.h"
@@ -258,7 +259,7 @@ static int start(char **words, struct err *err)
 
 int main(int argc, char **argv)
 {
-	static const uint64_t hash_key[2] = {0x0123456789abcdef, 0xfedcba9876543210};
+	uint64_t hash_key[2]; /* of each node its own, as in yoke-proxy */
 	struct err err;
 	char line[128];
 	if (argc != 5 && argc != 6) {
@@ -267,6 +268,8 @@ int main(int argc, char **argv)
 		return 2;
 	}
 	log_init("sync_node", LOG_LEVEL_NOTICE);
+	if (getrandom(hash_key, sizeof(hash_key), 0) != sizeof(hash_key))
+		return 1;
 	table = session_table_new(MAX_SESSIONS, hash_key);
 	journal = journal_new(JOURNAL_SIZE);
 	if (!table || !journal)

@@ -80,7 +80,6 @@ static void node_start(struct model *model, int i)
 	    .self = node->name,
 	    .peer = model->node[1 - i].name,
 	    .instance = salt + 1,
-	    .hash_key = {salt + 3, salt + 4},
 	    .config_hash = 42,
 	    .table = node->table,
 	    .journal = node->journal,
