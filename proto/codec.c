@@ -39,7 +39,7 @@ const char *sync_message_name(enum sync_message_kind kind)
 {
 	static const char *const names[SYNC_KIND_COUNT] = {"hello", "resume", "snapshot begin",
 	    "batch", "snapshot end", "ack", "heartbeat", "bye", "router", "question", "evidence",
-	    "event", "unknown"};
+	    "event", "digests", "resend", "repair begin", "repair end", "unknown"};
 	return kind < SYNC_KIND_COUNT ? names[kind] : "?";
 }
 
@@ -187,6 +187,10 @@ union parts {
 	Yoke__Sync__Question question;
 	Yoke__Sync__Evidence evidence;
 	Yoke__Sync__Event event;
+	Yoke__Sync__Digests digests;
+	Yoke__Sync__Resend resend;
+	Yoke__Sync__RepairBegin repair_begin;
+	Yoke__Sync__RepairEnd repair_end;
 };
 
 static void pack_evidence(const struct sync_message *message, Yoke__Sync__Evidence *evidence)
@@ -237,6 +241,45 @@ static void pack_event(const struct sync_event *from, Yoke__Sync__Event *event)
 	event->from = (char *)from->from;
 	event->to = (char *)from->to;
 	event->reason = (char *)from->reason;
+}
+
+static int pack_buckets(
+    const struct sync_message *message, union parts *parts, Yoke__Sync__Frame *frame)
+{
+	uint64_t epoch = message->buckets.epoch;
+	size_t n = message->buckets.n;
+	if (n > SYNC_BUCKETS)
+		return -EINVAL;
+	switch (message->kind) {
+	case SYNC_RESEND:
+		yoke__sync__resend__init(frame->resend = &parts->resend);
+		frame->message_case = YOKE__SYNC__FRAME__MESSAGE_RESEND;
+		parts->resend.epoch = epoch;
+		parts->resend.buckets = (uint32_t *)message->buckets.list;
+		parts->resend.n_buckets = n;
+		return 0;
+	case SYNC_REPAIR_BEGIN:
+		yoke__sync__repair_begin__init(frame->repair_begin = &parts->repair_begin);
+		frame->message_case = YOKE__SYNC__FRAME__MESSAGE_REPAIR_BEGIN;
+		parts->repair_begin.epoch = epoch;
+		parts->repair_begin.buckets = (uint32_t *)message->buckets.list;
+		parts->repair_begin.n_buckets = n;
+		return 0;
+	default:
+		yoke__sync__repair_end__init(frame->repair_end = &parts->repair_end);
+		frame->message_case = YOKE__SYNC__FRAME__MESSAGE_REPAIR_END;
+		parts->repair_end.epoch = epoch;
+		return 0;
+	}
+}
+
+static void pack_digests(const struct sync_message *message, Yoke__Sync__Digests *digests)
+{
+	digests->epoch = message->digests.epoch;
+	digests->through = message->digests.through;
+	digests->until = message->digests.until;
+	digests->n_digests = SYNC_BUCKETS;
+	digests->digests = (uint64_t *)message->digests.digests;
 }
 
 static int pack_mark(
@@ -305,6 +348,14 @@ static int pack_message(struct frame_arena *arena, const struct sync_message *me
 		frame->message_case = YOKE__SYNC__FRAME__MESSAGE_EVENT;
 		pack_event(&message->event, &parts->event);
 		return 0;
+	case SYNC_DIGESTS:
+		yoke__sync__digests__init(frame->digests = &parts->digests);
+		frame->message_case = YOKE__SYNC__FRAME__MESSAGE_DIGESTS;
+		pack_digests(message, &parts->digests);
+		return 0;
+	case SYNC_RESEND:
+	case SYNC_REPAIR_BEGIN:
+	case SYNC_REPAIR_END: return pack_buckets(message, parts, frame);
 	default: return pack_mark(message, parts, frame);
 	}
 }

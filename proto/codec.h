@@ -14,6 +14,7 @@
 #define SYNC_FRAME_HEADER 4
 #define SYNC_FRAME_MAX    (256U * 1024) /* of the protobuf part */
 #define SYNC_BATCH_MAX    256           /* records */
+#define SYNC_BUCKETS      1024          /* of sessions, for digests */
 #define SYNC_NODE_MAX     63            /* bytes of a node's name */
 #define SYNC_NAME_MAX     63            /* bytes of a virtual router's name */
 #define SYNC_REASON_MAX   128           /* with NUL */
@@ -34,6 +35,10 @@ enum sync_message_kind {
 	SYNC_QUESTION,
 	SYNC_EVIDENCE,
 	SYNC_EVENT,
+	SYNC_DIGESTS,
+	SYNC_RESEND,
+	SYNC_REPAIR_BEGIN,
+	SYNC_REPAIR_END,
 	SYNC_UNKNOWN, /* of a newer peer: to be skipped */
 	SYNC_KIND_COUNT
 };
@@ -104,6 +109,16 @@ struct sync_message {
 			uint8_t source_len; /* EVIDENCE: 4 or 16; else 0 */
 		} router;                   /* ROUTER, QUESTION, EVIDENCE */
 		struct sync_event event;
+		/* When decoded, the lists belong to the codec as above. */
+		struct {
+			uint64_t epoch, through, until;
+			const uint64_t *digests; /* of SYNC_BUCKETS */
+		} digests;
+		struct {
+			uint64_t epoch;
+			const uint32_t *list; /* below SYNC_BUCKETS */
+			size_t n;
+		} buckets; /* RESEND, REPAIR_BEGIN; REPAIR_END has no list */
 	};
 };
 

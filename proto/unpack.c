@@ -257,6 +257,36 @@ static int take_event(const Yoke__Sync__Event *in, struct sync_message *message,
 	return 0;
 }
 
+/* Of another number of buckets they are of no use, but of no harm. */
+static int take_digests(
+    const Yoke__Sync__Digests *in, struct sync_message *message, struct err *err)
+{
+	if (!epoch_ok(in->epoch, in->until) || in->through > in->until)
+		return refuse(err, "digests.epoch, through or until");
+	message->kind = in->n_digests == SYNC_BUCKETS ? SYNC_DIGESTS : SYNC_UNKNOWN;
+	message->digests.epoch = in->epoch;
+	message->digests.through = in->through;
+	message->digests.until = in->until;
+	message->digests.digests = in->digests;
+	return 0;
+}
+
+static int take_buckets(enum sync_message_kind kind, uint64_t epoch, const uint32_t *list, size_t n,
+    struct sync_message *message, struct err *err)
+{
+	bool ok = epoch_ok(epoch, 0) && n <= SYNC_BUCKETS;
+	for (size_t i = 0; ok && i < n; i++)
+		ok = list[i] < SYNC_BUCKETS;
+	if (!ok)
+		return err_set(err, -EPROTO, "epoch or buckets of a %s are out of range",
+		    sync_message_name(kind));
+	message->kind = kind;
+	message->buckets.epoch = epoch;
+	message->buckets.list = list;
+	message->buckets.n = n;
+	return 0;
+}
+
 int unpack_frame(const Yoke__Sync__Frame *frame, struct record *records,
     struct sync_message *message, struct err *err)
 {
@@ -284,6 +314,16 @@ int unpack_frame(const Yoke__Sync__Frame *frame, struct record *records,
 	case YOKE__SYNC__FRAME__MESSAGE_EVIDENCE:
 		return take_evidence(frame->evidence, message, err);
 	case YOKE__SYNC__FRAME__MESSAGE_EVENT: return take_event(frame->event, message, err);
+	case YOKE__SYNC__FRAME__MESSAGE_DIGESTS: return take_digests(frame->digests, message, err);
+	case YOKE__SYNC__FRAME__MESSAGE_RESEND:
+		return take_buckets(SYNC_RESEND, frame->resend->epoch, frame->resend->buckets,
+		    frame->resend->n_buckets, message, err);
+	case YOKE__SYNC__FRAME__MESSAGE_REPAIR_BEGIN:
+		return take_buckets(SYNC_REPAIR_BEGIN, frame->repair_begin->epoch,
+		    frame->repair_begin->buckets, frame->repair_begin->n_buckets, message, err);
+	case YOKE__SYNC__FRAME__MESSAGE_REPAIR_END:
+		return take_buckets(
+		    SYNC_REPAIR_END, frame->repair_end->epoch, NULL, 0, message, err);
 	default: message->kind = SYNC_UNKNOWN; return 0;
 	}
 }

@@ -12,7 +12,8 @@
 /* Entries looked at in one go of a sweep, so that messages need not wait for it. */
 #define SWEEP_CHUNK 8192
 
-/* Digests that differ so often in a row, a second apart, are no matter of timing any more. */
+/* Digests of a whole table (a peer of version 1) that differ so often in a row, a second apart, are
+ * no matter of timing any more. */
 #define MISMATCHES_MAX 3
 
 void receiver_reset(struct stream *stream)
@@ -22,7 +23,9 @@ void receiver_reset(struct stream *stream)
 	receiver->peer_last = receiver->behind_since_us = 0;
 	receiver->verdict = SYNC_VERDICT_UNKNOWN;
 	receiver->mismatches = 0;
-	receiver->mark = 0;
+	receiver->repair = REPAIR_NONE;
+	receiver->n_resend = 0;
+	digests_reset(&receiver->digests);
 	stream->ack_due = false;
 }
 
@@ -53,6 +56,8 @@ static void take_session(struct stream *stream, const struct record *record, uin
 	memcpy(session->key.bytes, record->session.key, sizeof(session->key.bytes));
 	session->target_id = record->session.target_id;
 	session->expires_us = now_us + record->session.expires_us;
+	if (receiver->digests.comparing)
+		digests_touch(&receiver->digests, session_bucket(&session->key));
 }
 
 static void take_delete(struct stream *stream, const struct record *record, uint64_t now_us)
@@ -61,6 +66,7 @@ static void take_delete(struct stream *stream, const struct record *record, uint
 	memcpy(key.bytes, record->session.key, sizeof(key.bytes));
 	store_taken(stream, now_us); /* it may be among them */
 	session_table_delete(stream->table, &key);
+	digests_touch(&stream->receiver.digests, session_bucket(&key));
 }
 
 static void take_target(struct stream *stream, const struct record *record, uint64_t now_us)
@@ -119,6 +125,37 @@ static int take_resume(struct stream *stream, const struct sync_message *message
 	return 0;
 }
 
+/* When a comparison of digests is complete. */
+static void judge(struct stream *stream)
+{
+	struct receiver *receiver = &stream->receiver;
+	if (!digests_complete(&receiver->digests, receiver->have.sequence))
+		return;
+	if (digests_equal(&receiver->digests))
+		receiver->verdict = SYNC_VERDICT_EQUAL;
+	size_t n = digests_take(&receiver->digests, receiver->resend);
+	if (n == 0)
+		return;
+	receiver->n_resend = n;
+	receiver->verdict = SYNC_VERDICT_DIFFERENT;
+	stream_say(stream,
+	    "in sync with %s, but %zu of %u parts of the sessions differ: asking again",
+	    stream->peer_name, n, SESSION_BUCKETS);
+}
+
+bool receiver_produce_resend(struct stream *stream, struct sync_message *out)
+{
+	struct receiver *receiver = &stream->receiver;
+	if (receiver->n_resend == 0)
+		return false;
+	*out = (struct sync_message){.kind = SYNC_RESEND};
+	out->buckets.epoch = receiver->have.epoch;
+	out->buckets.list = receiver->resend;
+	out->buckets.n = receiver->n_resend;
+	receiver->n_resend = 0;
+	return true;
+}
+
 static int take_batch(
     struct stream *stream, const struct sync_message *message, uint64_t now_us, struct err *err)
 {
@@ -131,7 +168,8 @@ static int take_batch(
 		    (unsigned long long)receiver->have.sequence,
 		    (unsigned long long)message->batch.after);
 	if (message->batch.snapshot &&
-	    (receiver->phase != RECEIVE_SNAPSHOT || message->batch.through != message->batch.after))
+	    ((receiver->phase != RECEIVE_SNAPSHOT && receiver->repair != REPAIR_SNAPSHOT) ||
+		message->batch.through != message->batch.after))
 		return err_set(err, -EPROTO, "a part of a snapshot outside of one");
 	take_records(stream, message->batch.records, message->batch.n_records, now_us);
 	for (size_t i = 0; message->batch.snapshot && i < message->batch.n_records; i++) {
@@ -140,21 +178,20 @@ static int take_batch(
 	}
 	stream->received_records += message->batch.n_records;
 	receiver->have.sequence = message->batch.through;
+	judge(stream);
 	if (receiver->phase == RECEIVE_STREAM)
 		stream->ack_due = true;
 	return 0;
 }
 
-void receiver_sweep(struct stream *stream, uint64_t now_us)
+bool receiver_sweeps(const struct stream *stream)
+{
+	return stream->receiver.phase == RECEIVE_SWEEP || stream->receiver.repair == REPAIR_SWEEP;
+}
+
+static void snapshot_done(struct stream *stream, uint64_t now_us)
 {
 	struct receiver *receiver = &stream->receiver;
-	if (receiver->phase != RECEIVE_SWEEP)
-		return;
-	receiver->removed += session_table_sweep(
-	    stream->table, &receiver->sweep_cursor, SWEEP_CHUNK, receiver->mark, NULL);
-	if (receiver->sweep_cursor != SESSION_CURSOR_END)
-		return;
-	receiver->mark = 0;
 	receiver->phase = RECEIVE_STREAM;
 	receiver->complete = true;
 	stream->ack_due = true;
@@ -165,6 +202,33 @@ void receiver_sweep(struct stream *stream, uint64_t now_us)
 	    (unsigned long long)receiver->targets,
 	    (unsigned long long)((now_us - receiver->started_us) / US_PER_MS),
 	    (unsigned long long)receiver->removed);
+}
+
+static void repair_done(struct stream *stream)
+{
+	struct receiver *receiver = &stream->receiver;
+	receiver->repair = REPAIR_NONE;
+	stream_say(stream,
+	    "in sync with %s: what differed was sent again, %llu sessions, and %llu "
+	    "removed",
+	    stream->peer_name, (unsigned long long)receiver->sessions,
+	    (unsigned long long)receiver->removed);
+}
+
+void receiver_sweep(struct stream *stream, uint64_t now_us)
+{
+	struct receiver *receiver = &stream->receiver;
+	if (!receiver_sweeps(stream))
+		return;
+	receiver->removed +=
+	    session_table_sweep(stream->table, &receiver->sweep_cursor, SWEEP_CHUNK, receiver->mark,
+		receiver->repair == REPAIR_SWEEP ? receiver->repair_buckets : NULL);
+	if (receiver->sweep_cursor != SESSION_CURSOR_END)
+		return;
+	if (receiver->repair == REPAIR_SWEEP)
+		repair_done(stream);
+	else
+		snapshot_done(stream, now_us);
 }
 
 static int take_end(struct stream *stream, const struct sync_message *message, struct err *err)
@@ -178,6 +242,43 @@ static int take_end(struct stream *stream, const struct sync_message *message, s
 	return 0;
 }
 
+static int take_repair(struct stream *stream, const struct sync_message *message, struct err *err)
+{
+	struct receiver *receiver = &stream->receiver;
+	bool begin = message->kind == SYNC_REPAIR_BEGIN;
+	if (receiver->phase != RECEIVE_STREAM || receiver->have.epoch != message->buckets.epoch ||
+	    receiver->repair != (begin ? REPAIR_NONE : REPAIR_SNAPSHOT))
+		return err_set(
+		    err, -EPROTO, "a %s at the wrong place", sync_message_name(message->kind));
+	if (!begin) {
+		receiver->repair = REPAIR_SWEEP;
+		receiver->sweep_cursor = receiver->removed = 0;
+		return 0;
+	}
+	digests_reset(&receiver->digests);
+	memset(receiver->repair_buckets, 0, sizeof(receiver->repair_buckets));
+	for (size_t i = 0; i < message->buckets.n; i++)
+		receiver->repair_buckets[message->buckets.list[i]] = true;
+	receiver->repair = REPAIR_SNAPSHOT;
+	receiver->mark = session_table_mark(stream->table);
+	receiver->sessions = 0;
+	return 0;
+}
+
+static void take_digests(struct stream *stream, const struct sync_message *message, uint64_t now_us)
+{
+	struct receiver *receiver = &stream->receiver;
+	uint64_t ours[SESSION_BUCKETS];
+	if (receiver->phase != RECEIVE_STREAM || receiver->repair != REPAIR_NONE ||
+	    receiver->have.epoch != message->digests.epoch ||
+	    receiver->have.sequence != message->digests.through)
+		return;
+	session_table_expire_all(stream->table, now_us);
+	session_table_digests(stream->table, ours);
+	digests_compare(&receiver->digests, ours, message->digests.digests, message->digests.until);
+	judge(stream);
+}
+
 static void update_behind(struct stream *stream, uint64_t now_us)
 {
 	struct receiver *receiver = &stream->receiver;
@@ -187,17 +288,30 @@ static void update_behind(struct stream *stream, uint64_t now_us)
 		receiver->behind_since_us = now_us;
 }
 
+static uint64_t epoch_of(const struct sync_message *message)
+{
+	switch (message->kind) {
+	case SYNC_BATCH: return message->batch.epoch;
+	case SYNC_DIGESTS: return message->digests.epoch;
+	case SYNC_REPAIR_BEGIN:
+	case SYNC_REPAIR_END: return message->buckets.epoch;
+	default: return message->mark.epoch;
+	}
+}
+
 int receiver_take(
     struct stream *stream, const struct sync_message *message, uint64_t now_us, struct err *err)
 {
-	uint64_t epoch = message->kind == SYNC_BATCH ? message->batch.epoch : message->mark.epoch;
 	int result = 0;
-	if (!accepts(stream, epoch))
+	if (!accepts(stream, epoch_of(message)))
 		return 0;
 	switch (message->kind) {
 	case SYNC_SNAPSHOT_BEGIN: take_begin(stream, message, now_us); break;
 	case SYNC_RESUME: result = take_resume(stream, message, err); break;
 	case SYNC_BATCH: result = take_batch(stream, message, now_us, err); break;
+	case SYNC_DIGESTS: take_digests(stream, message, now_us); break;
+	case SYNC_REPAIR_BEGIN:
+	case SYNC_REPAIR_END: result = take_repair(stream, message, err); break;
 	default: result = take_end(stream, message, err); break;
 	}
 	update_behind(stream, now_us);
@@ -215,7 +329,8 @@ void receiver_on_heartbeat(
 	    receiver->have.sequence != heartbeat->heartbeat.sequence)
 		return;
 	struct session_stats stats;
-	stream_digest(stream, now_us, &stats);
+	session_table_expire_all(stream->table, now_us);
+	session_table_stats(stream->table, &stats);
 	if (stats.digest == heartbeat->heartbeat.digest) {
 		receiver->mismatches = 0;
 		receiver->verdict = SYNC_VERDICT_EQUAL;

@@ -3,6 +3,7 @@
  *	IDLE ──> RESUME ───────────────────────────────────────> STREAM
  *	  └────> BEGIN ──> TARGETS ──> SESSIONS ──> TAIL ──────────┘ │
  *	           ^___________ the journal has overtaken us ________│
+ *	                                     a repair: BEGIN, sessions of some buckets, END
  *
  * A session is sent as the table has it at that moment, not as the record says: two workers may
  * touch one key and append in the other order, and the table is right. This needs the writers to
@@ -27,6 +28,7 @@ void sender_reset(struct stream *stream)
 {
 	stream->sender.phase = SEND_IDLE;
 	stream->sender.in_sync = false;
+	stream->sender.repair.n = 0;
 	free_targets(&stream->sender);
 }
 
@@ -198,30 +200,112 @@ static bool produce_targets(struct stream *stream, uint64_t now_us, struct sync_
 	return true;
 }
 
-/* The scanned entries leave before any record that is read later, so what is newer comes later. */
+static void make_session(struct record *record, const struct session *session, uint64_t now_us)
+{
+	uint64_t left_us = session->expires_us - now_us;
+	*record = (struct record){.kind = RECORD_SESSION};
+	record->session.pool_id = session->key.pool_id;
+	memcpy(record->session.key, session->key.bytes, sizeof(record->session.key));
+	record->session.target_id = session->target_id;
+	record->session.expires_us = left_us < SYNC_TIME_MAX_US ? left_us : SYNC_TIME_MAX_US;
+}
+
+/* A batch of what the table has from the cursor on, in the buckets that are wanted (NULL: in all);
+ * false when there is no more. The entries leave before any record that is read later, so what is
+ * newer comes later. */
+static bool produce_scan(struct stream *stream, uint64_t *cursor, const bool *wanted,
+    uint64_t now_us, struct sync_message *out)
+{
+	struct sender *sender = &stream->sender;
+	size_t n = 0, found = 1;
+	while (n < STREAM_CHUNK && found > 0) {
+		found = session_table_scan(
+		    stream->table, cursor, now_us, sender->scanned, STREAM_CHUNK - n);
+		for (size_t i = 0; i < found; i++) {
+			const struct session *session = &sender->scanned[i];
+			if (!wanted || wanted[session_bucket(&session->key)])
+				make_session(&sender->chunk[n++], session, now_us);
+		}
+	}
+	if (n > 0)
+		make_batch(stream, out, true, sender->cursor, sender->chunk, n);
+	return n > 0;
+}
+
 static bool produce_sessions(struct stream *stream, uint64_t now_us, struct sync_message *out)
 {
 	struct sender *sender = &stream->sender;
-	size_t n = session_table_scan(
-	    stream->table, &sender->scan_cursor, now_us, sender->scanned, STREAM_CHUNK);
-	if (n == 0) {
-		sender->phase = SEND_TAIL;
-		sender->sync_point = journal_last(stream->journal);
+	if (produce_scan(stream, &sender->scan_cursor, NULL, now_us, out)) {
+		sender->sent_sessions += out->batch.n_records;
+		return true;
+	}
+	sender->phase = SEND_TAIL;
+	sender->sync_point = journal_last(stream->journal);
+	return false;
+}
+
+void sender_on_resend(struct stream *stream, const struct sync_message *resend)
+{
+	struct sender *sender = &stream->sender;
+	if (sender->phase != SEND_STREAM || resend->buckets.epoch != stream->epoch ||
+	    sender->repair.n > 0)
+		return; /* for what we were before, or too much at once: it will ask again */
+	memset(&sender->repair, 0, sizeof(sender->repair));
+	for (size_t i = 0; i < resend->buckets.n; i++) {
+		sender->repair.list[sender->repair.n++] = resend->buckets.list[i];
+		sender->repair.wanted[resend->buckets.list[i]] = true;
+	}
+	stream_say(stream,
+	    "in sync with %s, but %zu of %u parts of the sessions differ: sent again",
+	    stream->peer_name, sender->repair.n, SESSION_BUCKETS);
+}
+
+static void produce_repair(struct stream *stream, uint64_t now_us, struct sync_message *out)
+{
+	struct sender *sender = &stream->sender;
+	if (sender->repair.begun &&
+	    produce_scan(stream, &sender->repair.cursor, sender->repair.wanted, now_us, out))
+		return;
+	*out = (struct sync_message){.kind = SYNC_REPAIR_END};
+	out->buckets.epoch = stream->epoch;
+	if (sender->repair.begun) {
+		sender->repair.n = 0;
+		return;
+	}
+	out->kind = SYNC_REPAIR_BEGIN;
+	out->buckets.list = sender->repair.list;
+	out->buckets.n = sender->repair.n;
+	sender->repair.begun = true;
+}
+
+/* Records, and a repair if one is under way: they take turns. As produce_records. */
+static int produce_stream(struct stream *stream, uint64_t now_us, struct sync_message *out)
+{
+	struct sender *sender = &stream->sender;
+	sender->repair.turn = !sender->repair.turn;
+	int result = 0;
+	if (sender->repair.n == 0 || sender->repair.turn)
+		result = produce_records(stream, now_us, out);
+	if (result != 0 || sender->repair.n == 0)
+		return result;
+	produce_repair(stream, now_us, out);
+	return 1;
+}
+
+bool sender_produce_digests(struct stream *stream, uint64_t now_us, struct sync_message *out)
+{
+	struct sender *sender = &stream->sender;
+	if (!stream->active || sender->phase != SEND_STREAM || sender->repair.n > 0 ||
+	    !stream_peer_has_buckets(stream) || now_us < stream->next_digest_us)
 		return false;
-	}
-	for (size_t i = 0; i < n; i++) {
-		const struct session *session = &sender->scanned[i];
-		struct record *record = &sender->chunk[i];
-		uint64_t left_us = session->expires_us - now_us;
-		*record = (struct record){.kind = RECORD_SESSION};
-		record->session.pool_id = session->key.pool_id;
-		memcpy(record->session.key, session->key.bytes, sizeof(record->session.key));
-		record->session.target_id = session->target_id;
-		record->session.expires_us =
-		    left_us < SYNC_TIME_MAX_US ? left_us : SYNC_TIME_MAX_US;
-	}
-	make_batch(stream, out, true, sender->cursor, sender->chunk, n);
-	sender->sent_sessions += n;
+	stream->next_digest_us = now_us + STREAM_DIGEST_US;
+	session_table_expire_all(stream->table, now_us);
+	session_table_digests(stream->table, sender->digests);
+	*out = (struct sync_message){.kind = SYNC_DIGESTS};
+	out->digests.epoch = stream->epoch;
+	out->digests.through = sender->cursor;
+	out->digests.until = journal_last(stream->journal);
+	out->digests.digests = sender->digests;
 	return true;
 }
 
@@ -261,7 +345,7 @@ static int produce_step(struct stream *stream, uint64_t now_us, struct sync_mess
 			return produce_records(stream, now_us, out);
 		produce_end(stream, out);
 		return 1;
-	case SEND_STREAM: return produce_records(stream, now_us, out);
+	case SEND_STREAM: return produce_stream(stream, now_us, out);
 	}
 	return 0;
 }

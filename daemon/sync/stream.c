@@ -179,6 +179,7 @@ static int receive_hello(
 		return err_set(err, -EPROTO, "it is this very process");
 	stream->greeted = true;
 	stream->peer.instance = message->hello.instance;
+	stream->peer.version = message->hello.version;
 	stream->peer.active = message->hello.active;
 	stream->peer.config_hash = message->hello.config_hash;
 	stream->peer.have = message->hello.have;
@@ -238,8 +239,12 @@ int stream_receive(
 	case SYNC_RESUME:
 	case SYNC_SNAPSHOT_BEGIN:
 	case SYNC_BATCH:
-	case SYNC_SNAPSHOT_END: result = receiver_take(stream, message, now_us, err); break;
+	case SYNC_SNAPSHOT_END:
+	case SYNC_DIGESTS:
+	case SYNC_REPAIR_BEGIN:
+	case SYNC_REPAIR_END: result = receiver_take(stream, message, now_us, err); break;
 	case SYNC_ACK: result = sender_on_ack(stream, message, now_us, err); break;
+	case SYNC_RESEND: sender_on_resend(stream, message); break;
 	case SYNC_HEARTBEAT: receive_heartbeat(stream, message, now_us); break;
 	case SYNC_BYE: return err_set(err, -ESHUTDOWN, "it says goodbye: %s", message->bye.reason);
 	case SYNC_ROUTER:
@@ -272,27 +277,27 @@ static void make_hello(struct stream *stream, struct sync_message *out)
 	out->hello.have_event = stream->have_event.id;
 }
 
-void stream_digest(struct stream *stream, uint64_t now_us, struct session_stats *out)
+bool stream_peer_has_buckets(const struct stream *stream)
 {
-	session_table_expire_all(stream->table, now_us);
-	session_table_stats(stream->table, out);
+	return stream->peer.version >= 2;
 }
 
-/* The digest goes with a sequence only if nothing was appended around the moment when it was taken
- * and the peer was sent everything before. */
+/* For a peer of version 1. The digest goes with a sequence only if nothing was appended around the
+ * moment when it was taken and the peer was sent everything before. */
 static void add_digest(struct stream *stream, struct sync_message *out, uint64_t now_us)
 {
 	struct session_stats stats;
 	uint64_t last = journal_last(stream->journal);
-	bool due = stream->active && stream->sender.phase == SEND_STREAM &&
-		   stream->sender.cursor == last && now_us >= stream->next_digest_us;
+	bool due = !stream_peer_has_buckets(stream) && stream->active &&
+		   stream->sender.phase == SEND_STREAM && stream->sender.cursor == last &&
+		   now_us >= stream->next_digest_us;
+	if (due)
+		session_table_expire_all(stream->table, now_us);
+	session_table_stats(stream->table, &stats);
 	if (due) {
-		stream_digest(stream, now_us, &stats);
 		stream->next_digest_us = now_us + STREAM_DIGEST_US;
 		out->heartbeat.digest_at_sequence = journal_last(stream->journal) == last;
 		out->heartbeat.sequence = last;
-	} else {
-		session_table_stats(stream->table, &stats);
 	}
 	out->heartbeat.digest = stats.digest;
 	out->heartbeat.entries = stats.entries;
@@ -348,7 +353,8 @@ bool stream_produce(struct stream *stream, uint64_t now_us, struct sync_message 
 		out->mark.sequence = stream->receiver.have.sequence;
 		return true;
 	}
-	if (make_event(stream, out))
+	if (make_event(stream, out) || receiver_produce_resend(stream, out) ||
+	    sender_produce_digests(stream, now_us, out))
 		return true;
 	if (stream->active)
 		sender_mark(stream, now_us);
@@ -357,7 +363,7 @@ bool stream_produce(struct stream *stream, uint64_t now_us, struct sync_message 
 
 bool stream_busy(const struct stream *stream)
 {
-	return stream->receiver.phase == RECEIVE_SWEEP;
+	return receiver_sweeps(stream);
 }
 
 int stream_tick(struct stream *stream, uint64_t now_us, struct err *err)

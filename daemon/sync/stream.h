@@ -19,7 +19,8 @@
 #include "daemon/sync/urgent.h"
 #include "proto/codec.h"
 
-#define STREAM_VERSION        1
+/* 2: digests by bucket, and repairs. */
+#define STREAM_VERSION        2
 #define STREAM_OLDEST_VERSION 1
 
 #define STREAM_HEARTBEAT_US (200 * 1000ULL)

@@ -1,10 +1,13 @@
 /* Shared by stream.c (greeting, roles, epochs, heartbeats), sender.c and receiver.c. */
 #pragma once
 
+#include "daemon/sync/digests.h"
 #include "daemon/sync/stream.h"
 
 #define STREAM_CHUNK 128 /* records of a batch that we send */
 #define LAG_MARKS    32
+
+_Static_assert(SYNC_BUCKETS == SESSION_BUCKETS, "what the table has is what travels");
 
 enum send_phase {
 	SEND_IDLE,     /* not ours to send */
@@ -36,6 +39,16 @@ struct sender {
 	} marks[LAG_MARKS];
 	size_t first_mark, n_marks;
 
+	uint64_t digests[SESSION_BUCKETS]; /* as sent last */
+	struct {
+		uint32_t list[SESSION_BUCKETS]; /* the buckets that the peer wants again */
+		size_t n;                       /* 0: no repair is under way */
+		bool wanted[SESSION_BUCKETS];
+		bool begun;
+		uint64_t cursor;
+		bool turn; /* as scan_turn */
+	} repair;
+
 	struct record chunk[STREAM_CHUNK];
 	struct session scanned[STREAM_CHUNK];
 };
@@ -47,13 +60,18 @@ enum receive_phase {
 	RECEIVE_STREAM
 };
 
+/* In RECEIVE_STREAM, for some buckets what a snapshot is for all. */
+enum repair_phase { REPAIR_NONE, REPAIR_SNAPSHOT, REPAIR_SWEEP };
+
 struct receiver {
 	enum receive_phase phase;
 	/* How far our tables follow a peer's stream. Survives the connection; worth something only
 	 * if complete. */
 	struct sync_position have;
 	bool complete;
-	uint16_t mark; /* in the table, of what the snapshot under way mentioned; 0: none is */
+	enum repair_phase repair;
+	bool repair_buckets[SESSION_BUCKETS];
+	uint16_t mark; /* in the table, of what the last snapshot or repair mentioned */
 	struct session
 	    taken[SYNC_BATCH_MAX]; /* sessions of a batch that go into the table at once */
 	size_t n_taken;
@@ -62,7 +80,10 @@ struct receiver {
 	uint64_t peer_last;       /* the last record that exists, as the peer said */
 	uint64_t behind_since_us; /* 0: not behind */
 	enum sync_verdict verdict;
-	unsigned mismatches; /* in a row */
+	unsigned mismatches; /* in a row, of a peer of version 1 */
+	struct digests digests;
+	uint32_t resend[SESSION_BUCKETS]; /* what to ask for */
+	size_t n_resend;
 };
 
 struct stream {
@@ -82,6 +103,7 @@ struct stream {
 	uint64_t last_heard_us, last_tick_us, next_heartbeat_us, next_digest_us;
 	struct {
 		uint64_t instance, config_hash, entries;
+		uint32_t version;
 		bool active;
 		struct sync_position have; /* as of its Hello, until used or outdated */
 		enum sync_verdict verdict;
@@ -105,8 +127,8 @@ void stream_say(struct stream *stream, const char *fmt, ...) __attribute__((form
 void stream_see_epoch(struct stream *stream, uint64_t epoch);
 /* Opens an epoch of our own, above all that we know of. */
 void stream_new_epoch(struct stream *stream);
-/* The table's digest and size, without entries that have expired but were not swept yet. */
-void stream_digest(struct stream *stream, uint64_t now_us, struct session_stats *out);
+/* The peer compares digests by bucket. */
+bool stream_peer_has_buckets(const struct stream *stream);
 
 /* Starts or stops sending, as the roles want it. After each change of one. */
 void sender_update(struct stream *stream, uint64_t now_us);
@@ -114,16 +136,23 @@ void sender_reset(struct stream *stream);
 bool sender_produce(struct stream *stream, uint64_t now_us, struct sync_message *out);
 int sender_on_ack(
     struct stream *stream, const struct sync_message *ack, uint64_t now_us, struct err *err);
+/* The peer asks for buckets again. */
+void sender_on_resend(struct stream *stream, const struct sync_message *resend);
+/* Our digests, when they are due. */
+bool sender_produce_digests(struct stream *stream, uint64_t now_us, struct sync_message *out);
 /* Notes when records appeared. */
 void sender_mark(struct stream *stream, uint64_t now_us);
 uint64_t sender_lag_us(const struct stream *stream, uint64_t now_us);
 
 void receiver_reset(struct stream *stream);
-/* RESUME, SNAPSHOT_BEGIN, BATCH, SNAPSHOT_END. */
+/* RESUME, SNAPSHOT_BEGIN, BATCH, SNAPSHOT_END, DIGESTS, REPAIR_BEGIN, REPAIR_END. */
 int receiver_take(
     struct stream *stream, const struct sync_message *message, uint64_t now_us, struct err *err);
 /* The next piece of a sweep, if one is under way. */
 void receiver_sweep(struct stream *stream, uint64_t now_us);
+bool receiver_sweeps(const struct stream *stream);
+/* What we ask for again, if there is something. */
+bool receiver_produce_resend(struct stream *stream, struct sync_message *out);
 /* The peer, which is Active, says how far it is and what its table looks like. */
 void receiver_on_heartbeat(
     struct stream *stream, const struct sync_message *heartbeat, uint64_t now_us);

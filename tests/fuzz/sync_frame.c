@@ -45,6 +45,13 @@ static void check_event(const struct sync_event *event)
 	check(memchr(event->reason, 0, sizeof(event->reason)) != NULL);
 }
 
+static void check_buckets(const uint32_t *list, size_t n)
+{
+	check(n <= SYNC_BUCKETS);
+	for (size_t i = 0; i < n; i++)
+		check(list[i] < SYNC_BUCKETS);
+}
+
 static void check_message(const struct sync_message *message)
 {
 	check(message->kind < SYNC_KIND_COUNT);
@@ -52,6 +59,10 @@ static void check_message(const struct sync_message *message)
 		check_router(message);
 	if (message->kind == SYNC_EVENT)
 		check_event(&message->event);
+	if (message->kind == SYNC_DIGESTS)
+		check(message->digests.through <= message->digests.until);
+	if (message->kind == SYNC_RESEND || message->kind == SYNC_REPAIR_BEGIN)
+		check_buckets(message->buckets.list, message->buckets.n);
 	if (message->kind != SYNC_BATCH)
 		return;
 	check(message->batch.n_records <= SYNC_BATCH_MAX);

@@ -63,10 +63,33 @@ static size_t make_router_messages(struct sync_message *m)
 	return 4;
 }
 
-static size_t make_messages(struct sync_message out[16])
+static size_t make_bucket_messages(struct sync_message *m)
+{
+	static uint64_t digests[SYNC_BUCKETS];
+	static const uint32_t buckets[] = {0, 7, SYNC_BUCKETS - 1};
+	for (size_t i = 0; i < SYNC_BUCKETS; i++)
+		digests[i] = i * 0x9e3779b97f4a7c15ULL;
+	m[0].kind = SYNC_DIGESTS;
+	m[0].digests.epoch = 3;
+	m[0].digests.through = 4;
+	m[0].digests.until = 5;
+	m[0].digests.digests = digests;
+	m[1].kind = SYNC_RESEND;
+	m[2].kind = SYNC_REPAIR_BEGIN;
+	m[3].kind = SYNC_REPAIR_END;
+	for (int i = 1; i < 4; i++)
+		m[i].buckets.epoch = 6;
+	for (int i = 1; i < 3; i++) {
+		m[i].buckets.list = buckets;
+		m[i].buckets.n = 3;
+	}
+	return 4;
+}
+
+static size_t make_messages(struct sync_message out[20])
 {
 	size_t n = 0;
-	memset(out, 0, 16 * sizeof(*out));
+	memset(out, 0, 20 * sizeof(*out));
 	struct sync_message *m = &out[n++];
 	m->kind = SYNC_HELLO;
 	m->hello.version = 3;
@@ -110,7 +133,8 @@ static size_t make_messages(struct sync_message out[16])
 	m = &out[n++];
 	m->kind = SYNC_BYE;
 	strcpy(m->bye.reason, "shutting down");
-	return n + make_router_messages(out + n);
+	n += make_router_messages(out + n);
+	return n + make_bucket_messages(out + n);
 }
 
 static bool same_record(const struct record *a, const struct record *b)
@@ -138,6 +162,15 @@ static bool same(const struct sync_message *a, const struct sync_message *b)
 {
 	if (a->kind != b->kind)
 		return false;
+	if (a->kind == SYNC_DIGESTS)
+		return a->digests.epoch == b->digests.epoch &&
+		       a->digests.through == b->digests.through &&
+		       a->digests.until == b->digests.until &&
+		       memcmp(a->digests.digests, b->digests.digests, SYNC_BUCKETS * 8) == 0;
+	if (a->kind >= SYNC_RESEND && a->kind <= SYNC_REPAIR_END)
+		return a->buckets.epoch == b->buckets.epoch && a->buckets.n == b->buckets.n &&
+		       (a->buckets.n == 0 ||
+			   memcmp(a->buckets.list, b->buckets.list, a->buckets.n * 4) == 0);
 	if (a->kind != SYNC_BATCH)
 		return memcmp(a, b, sizeof(*a)) == 0;
 	if (a->batch.epoch != b->batch.epoch || a->batch.snapshot != b->batch.snapshot ||
@@ -153,7 +186,7 @@ static bool same(const struct sync_message *a, const struct sync_message *b)
 
 static void every_message_comes_back(void)
 {
-	struct sync_message messages[16], got;
+	struct sync_message messages[20], got;
 	struct codec *codec = codec_new();
 	struct err err;
 	fill_records(SYNC_BATCH_MAX);
@@ -175,7 +208,7 @@ static void every_message_comes_back(void)
 /* A decoder that is given one byte more at a time says "more" until the frame is complete. */
 static void split_at_every_byte(void)
 {
-	struct sync_message messages[16], got;
+	struct sync_message messages[20], got;
 	struct codec *codec = codec_new();
 	struct err err;
 	fill_records(SYNC_BATCH_MAX);
@@ -358,6 +391,12 @@ static void fields_are_checked(void)
 		true},
 	    {"event, id over the limit",
 		BODY("\x62\x0b\x08\x80\x80\x80\x80\x80\x80\x80\x80\x80\x01"), false},
+	    {"digests that run backwards", BODY("\x6a\x04\x10\x05\x18\x04"), false},
+	    {"resend of bucket 1023", BODY("\x72\x04\x12\x02\xff\x07"), true},
+	    {"resend of bucket 1024", BODY("\x72\x04\x12\x02\x80\x08"), false},
+	    {"repair of bucket 1023", BODY("\x7a\x04\x12\x02\xff\x07"), true},
+	    {"repair of bucket 1024", BODY("\x7a\x04\x12\x02\x80\x08"), false},
+	    {"end of a repair", BODY("\x82\x01\x02\x08\x01"), true},
 	    {"unknown field in a router", BODY("\x4a\x07\x0a\x01r\x10\x07\x78\x05"), true},
 	    {"unknown field in an ack", BODY("\x32\x06\x08\x01\x10\x02\x78\x05"), true},
 #undef BODY
@@ -381,7 +420,12 @@ static void unknown_kinds_are_skipped(void)
 	struct err err;
 	CU_ASSERT(decode_body((const uint8_t *)"", 0, &got, &err) > 0);
 	CU_ASSERT_EQUAL(got.kind, SYNC_UNKNOWN);
-	CU_ASSERT(decode_body((const uint8_t *)"\x7a\x02\x08\x01", 4, &got, &err) > 0);
+	CU_ASSERT(decode_body((const uint8_t *)"\xf2\x01\x02\x08\x01", 5, &got, &err) > 0);
+	CU_ASSERT_EQUAL(got.kind, SYNC_UNKNOWN);
+	/* Digests of two buckets: of a peer that divides otherwise. */
+	const char digests[] = "\x6a\x12\x22\x10"
+			       "abcdefghijklmnop";
+	CU_ASSERT(decode_body((const uint8_t *)digests, sizeof(digests) - 1, &got, &err) > 0);
 	CU_ASSERT_EQUAL(got.kind, SYNC_UNKNOWN);
 	/* Batch {record of kind 15, admin}. */
 	const char batch[] = "\x22\x0a\x2a\x02\x7a\x00\x2a\x04\x22\x02\x10\x01";

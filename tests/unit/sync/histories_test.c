@@ -1,6 +1,7 @@
 /* Random histories of a pair: writes, cuts, promotions, restarts, messages that wait on the wire.
  * After each step what must always hold; at the end of each one Active node, a connection, silence:
- * then both must be the same. */
+ * then both must be the same. In every other history tables also change by themselves, and what
+ * differs then must be repaired. */
 #include <stdio.h>
 #include <string.h>
 
@@ -28,7 +29,7 @@ static unsigned pick(unsigned n)
 /* What the histories have reached: a model test that never gets somewhere proves nothing there. */
 static struct {
 	unsigned long cuts, resumes, snapshots, overtaken, refused, both_active, re_epochs,
-	    protected_steps, broken_protocol;
+	    protected_steps, broken_protocol, corruptions, repairs;
 } reached;
 
 static void write_something(struct model *model, int i)
@@ -66,6 +67,16 @@ static void move_messages(struct model *model)
 	}
 }
 
+/* Something that is not in the journal: an entry that is lost, invented, or another one. */
+static void corrupt_something(struct model *model)
+{
+	int i = (int)pick(2);
+	if (model->node[i].active)
+		return;
+	model_corrupt(model, i, pick(2 * KEYS), pick(5), MODEL_HOUR_US);
+	reached.corruptions++;
+}
+
 static void change_roles(struct model *model)
 {
 	int i = (int)pick(2);
@@ -76,8 +87,10 @@ static void change_roles(struct model *model)
 	model_set_active(model, i, active);
 }
 
-static void step(struct model *model)
+static void step(struct model *model, bool corrupts)
 {
+	if (corrupts && pick(10) == 0)
+		corrupt_something(model);
 	switch (pick(20)) {
 	case 0: change_roles(model); break;
 	case 1:
@@ -133,7 +146,7 @@ static void note_reached(struct model *model)
 	}
 }
 
-static bool ends_equal(struct model *model)
+static bool ends_equal(struct model *model, bool corrupts)
 {
 	int winner = (int)pick(2);
 	model_set_active(model, 1 - winner, false);
@@ -144,6 +157,10 @@ static bool ends_equal(struct model *model)
 		model_connect(model);
 		model_settle(model);
 	}
+	if (corrupts) {
+		for (unsigned k = 0; k < 3; k++)
+			corrupt_something(model);
+	}
 	model_advance(model, 60 * 1000000, true); /* what is short-lived expires */
 	struct sync_status mine = model_status(model, winner),
 			   theirs = model_status(model, 1 - winner);
@@ -151,6 +168,7 @@ static bool ends_equal(struct model *model)
 	session_table_stats(model->node[0].table, &a);
 	session_table_stats(model->node[1].table, &b);
 	reached.snapshots += mine.snapshots;
+	reached.repairs += strstr(theirs.reason, "what differed was sent again") != NULL;
 	reached.refused += mine.refused_frames + theirs.refused_frames;
 	struct journal *journal = model->node[winner].journal;
 	return model_tables_equal(model) && model_targets_equal(model) && a.digest == b.digest &&
@@ -167,16 +185,16 @@ static bool run_history(uint64_t seed)
 	struct model model;
 	random_state = seed * 0x9e3779b97f4a7c15ULL + 1;
 	model_init(&model, 32);
-	bool ok = true;
+	bool ok = true, corrupts = seed % 2 == 0;
 	for (int i = 0; ok && i < STEPS; i++) {
-		step(&model);
+		step(&model, corrupts);
 		note_reached(&model);
-		ok = promise_holds(&model, 0) && promise_holds(&model, 1);
+		ok = corrupts || (promise_holds(&model, 0) && promise_holds(&model, 1));
 		if (!ok)
 			printf("history %llu: broken promise after step %d\n",
 			    (unsigned long long)seed, i);
 	}
-	if (ok && !ends_equal(&model)) {
+	if (ok && !ends_equal(&model, corrupts)) {
 		ok = false;
 		struct sync_status a = model_status(&model, 0), b = model_status(&model, 1);
 		printf("history %llu: not equal at the end: %s / %s\n", (unsigned long long)seed,
@@ -192,11 +210,13 @@ static void every_history_converges(void)
 	for (uint64_t seed = 1; seed <= HISTORIES; seed++)
 		failed += !run_history(seed);
 	CU_ASSERT_EQUAL(failed, 0);
-	printf("cuts %lu, resumes %lu, snapshots %lu, overtaken %lu, refused %lu, both active %lu, "
+	CU_ASSERT(reached.corruptions > 0 && reached.repairs > 0);
+	printf("corruptions %lu, repairs %lu, cuts %lu, resumes %lu, snapshots %lu, overtaken %lu, "
+	       "refused %lu, both active %lu, "
 	       "later epochs %lu, protected %lu, broken %lu ",
-	    reached.cuts, reached.resumes, reached.snapshots, reached.overtaken, reached.refused,
-	    reached.both_active, reached.re_epochs, reached.protected_steps,
-	    reached.broken_protocol);
+	    reached.corruptions, reached.repairs, reached.cuts, reached.resumes, reached.snapshots,
+	    reached.overtaken, reached.refused, reached.both_active, reached.re_epochs,
+	    reached.protected_steps, reached.broken_protocol);
 	CU_ASSERT(reached.cuts > 0 && reached.resumes > 0 && reached.snapshots > 0);
 	CU_ASSERT(reached.overtaken > 0 && reached.refused > 0 && reached.both_active > 0);
 	CU_ASSERT(reached.re_epochs > 0 && reached.protected_steps > 0);

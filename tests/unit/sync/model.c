@@ -175,8 +175,10 @@ bool model_send(struct model *model, int i)
 		return false;
 	if (node->older && message.kind >= SYNC_ROUTER)
 		return true;
-	if (node->older && message.kind == SYNC_HELLO)
+	if (node->older && message.kind == SYNC_HELLO) {
+		message.hello.version = 1;
 		message.hello.have_event_instance = message.hello.have_event = 0;
+	}
 	long len = codec_encode(
 	    node->codec, &message, peer->wire + peer->wire_len, MODEL_WIRE_SIZE - peer->wire_len);
 	if (len < 0)
@@ -197,6 +199,8 @@ bool model_deliver(struct model *model, int i)
 		abort(); /* our own frames */
 	if (node->older && message.kind >= SYNC_ROUTER)
 		message.kind = SYNC_UNKNOWN;
+	if (node->older && message.kind == SYNC_HELLO)
+		message.hello.version = 1; /* it treats its peer as one of its own */
 	int result = stream_receive(node->stream, &message, model_now(model, i), &node->last_err);
 	node->wire_len -= (size_t)len;
 	memmove(node->wire, node->wire + len, node->wire_len);
@@ -269,6 +273,16 @@ void model_session_race(struct model *model, int i, unsigned key, uint64_t first
 	session_table_upsert(model->node[i].table, &two, now_us);
 	append_session(&model->node[i], RECORD_SESSION, &two);
 	append_session(&model->node[i], RECORD_SESSION, &one);
+}
+
+void model_corrupt(struct model *model, int i, unsigned key, uint64_t target_id, uint64_t ttl_us)
+{
+	uint64_t now_us = model_now(model, i);
+	struct session session = {make_key(key), target_id, now_us + ttl_us};
+	if (target_id != 0)
+		session_table_upsert(model->node[i].table, &session, now_us);
+	else
+		session_table_delete(model->node[i].table, &session.key);
 }
 
 void model_session_delete(struct model *model, int i, unsigned key)

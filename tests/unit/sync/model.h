@@ -22,7 +22,7 @@ struct model_node {
 	uint8_t health[MODEL_TARGETS], admin[MODEL_TARGETS];
 	uint64_t since_us[MODEL_TARGETS];
 	unsigned restarts;
-	bool older; /* speaks the protocol as it was before routers and events */
+	bool older; /* speaks version 1, as it was before routers and events */
 
 	struct sync_message said[MODEL_SAID_MAX]; /* what the peer said besides records */
 	size_t n_said;
@@ -63,6 +63,8 @@ void model_advance(struct model *model, uint64_t us, bool settle);
 void model_session(struct model *model, int i, unsigned key, uint64_t target_id, uint64_t ttl_us);
 /* Two workers change one key: the table takes `second` last, the journal first. */
 void model_session_race(struct model *model, int i, unsigned key, uint64_t first, uint64_t second);
+/* The table changes and nobody says so; target 0: the entry goes. */
+void model_corrupt(struct model *model, int i, unsigned key, uint64_t target_id, uint64_t ttl_us);
 void model_session_delete(struct model *model, int i, unsigned key);
 void model_target(struct model *model, int i, unsigned target, uint8_t health, uint8_t admin);
 
