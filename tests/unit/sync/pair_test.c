@@ -261,7 +261,7 @@ static void on_said(void *arg, const struct sync_message *message)
 
 static void node_init(struct node *node, size_t journal_size)
 {
-	static const uint64_t hash_key[2] = {1, 2};
+	const uint64_t hash_key[2] = {(uintptr_t)node, 2}; /* each its own, as in life */
 	node->table = session_table_new(1000000, hash_key);
 	node->journal = journal_new(journal_size);
 	journal_add_ack_listener(node->journal, ring, NULL);
