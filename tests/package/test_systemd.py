@@ -17,7 +17,10 @@ VIP, OWN, PEER, LINK = "192.0.2.10", "192.0.2.11", "192.0.2.12", "front0"
 MINIMAL = {"listeners": {"web": {"bind": ["127.0.0.1:8080", "[::1]:8080"], "pool": "web"}},
            "pools": {"web": {"targets": ["127.0.0.1:9001"]}}}
 PAIR = {"nodes": {"one": {"address": OWN, "priority": 200}, "two": {"address": PEER}},
-        "virtual_routers": {"front": {"vrid": 51, "interface": LINK, "addresses": [f"{VIP}/24"]}},
+        "virtual_routers": {
+            "front": {"vrid": 51, "interface": LINK, "addresses": [f"{VIP}/24"]},
+            "front6": {"vrid": 51, "interface": LINK, "addresses": ["fe80::10"],
+                       "virtual_mac": True}},
         "listeners": {"web": {"bind": f"{VIP}:80", "pool": "web"}},
         "pools": MINIMAL["pools"],
         "sync": {"key_file": "/etc/yoke/sync.key"}}
@@ -105,6 +108,7 @@ def reloads(vm):
 def make_pair(vm):
     vm.run_ours("ip", "link", "add", LINK, "type", "veth", "peer", "name", "other0")
     vm.run_ours("ip", "address", "add", f"{OWN}/24", "dev", LINK)
+    vm.run_ours("ip", "address", "add", "fe80::11/64", "dev", LINK, "nodad")
     for link in (LINK, "other0"):
         vm.run_ours("ip", "link", "set", link, "up")
     vm.run("sh", "-c", "umask 077; head -c 32 /dev/urandom | base64 >/etc/yoke/sync.key")
@@ -139,8 +143,9 @@ def takes_vip(vm):
     check("files and kernel settings are read-only but for what is needed",
           not writable & {"/", "/usr", "/etc", "/proc/sys", "/sys/fs/cgroup"}
           and {"/run/yoke", "/proc/sys/net/ipv4/conf"} <= writable)
+    check("there is a virtual MAC", "yv6-51-" in vm.run_ours("ip", "-o", "link"))
     complaints = [line for line in journal(vm).splitlines()
-                  if re.search("cannot|ermission|not permitted|stays lax|signal 31", line)]
+                  if re.search("cannot|ermission|not permitted|stays lax|signal 31|NO VIRTUAL", line)]
     check(f"nothing was refused {complaints or ''}", not complaints)
 
 
