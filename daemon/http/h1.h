@@ -13,8 +13,7 @@
 #define H1_FIELDS_MAX 100
 
 /* Why a message was refused. Each has the status that answers it and a word for the access log and
- * metrics
- * (`h1_refusal_name`). */
+ * metrics (`h1_refusal_name`). */
 #define H1_RESULTS(X)                                                 \
 	X(OK, 0, "ok")                                                \
 	X(MORE, 0, "incomplete")                                      \

@@ -1,6 +1,6 @@
 /* Messages between yoked, yoke-vrrp and yoke-proxy: fixed structs over SOCK_SEQPACKET, one message
- *a packet, file descriptors beside it. All three programs are of one build; a message of the wrong
- *size for its type is a bug and refused.
+ * a packet, file descriptors beside it. All three programs are of one build; a message of the wrong
+ * size for its type is a bug and refused.
  *
  *	yoked  --CONFIG+fd, LISTENER+fd.., CONFIG_END, QUIESCE, SHUTDOWN-->  yoke-proxy
  *	yoked  <--APPLIED, HEARTBEAT, RELOAD, QUIET--                        yoke-proxy
@@ -13,7 +13,7 @@
  *	yoke-proxy <--QUESTION, EVIDENCE, PEER_ROUTER--> yoke-vrrp: with the peer's, by replication
  *
  * The child's end of the channel to yoked is always file descriptor IPC_CHILD_FD. EOF on a channel
- *means that the other process is dead; nothing else does. */
+ * means that the other process is dead; nothing else does. */
 #pragma once
 
 #include <stdbool.h>
@@ -80,10 +80,9 @@ struct ipc_config {
 	bool unprivileged; /* yoked is not root: no user to change to */
 	bool has_token;
 	char node[IPC_NAME_MAX];
-	char user[IPC_USER_MAX]; /* whom yoke-proxy becomes; it exists. Empty when unprivileged */
-	char file[256];          /* the configuration's name in messages */
-	char
-	    token[IPC_TOKEN_MAX]; /* the content of admin.token_file: the proxy could not read it */
+	char user[IPC_USER_MAX];   /* whom yoke-proxy becomes; it exists. Empty when unprivileged */
+	char file[256];            /* the configuration's name in messages */
+	char token[IPC_TOKEN_MAX]; /* what admin.token_file holds: the proxy could not read it */
 	uint8_t key[IPC_KEY_LEN];
 };
 

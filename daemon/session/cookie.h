@@ -21,9 +21,8 @@ void cookie_payload_pack(const struct cookie_payload *payload, uint8_t out[COOKI
 void cookie_payload_unpack(const uint8_t in[COOKIE_PAYLOAD_LEN], struct cookie_payload *out);
 
 /* The value of the cookie `name` in one Cookie header field value (RFC 6265 section 4.2.1: pairs
- * separated by
- * "; "; lenient about spaces, quotes are part of the value). False if there is none. The first one
- * wins. */
+ * separated by "; "; lenient about spaces, quotes are part of the value). False if there is none.
+ * The first one wins. */
 bool cookie_find(struct slice header_value, const char *name, struct slice *value);
 
 enum cookie_age { COOKIE_FRESH, COOKIE_RENEW, COOKIE_EXPIRED };

@@ -14,16 +14,16 @@
  * Against replay each sender's sequence grows, and a receiver takes only what is above everything
  * that it has taken. A sequence is the sender's wall clock in microseconds, but at least one more
  * than its last one and than the peer's last one: so a node whose clock has been set back, even
- *over a restart, is believed again as soon as it has heard its peer once.
+ * over a restart, is believed again as soon as it has heard its peer once.
  *
  * What remains: a receiver that has just started, and was given no marks, takes a recorded packet
- *of any age, and after it every younger one of the recording, until the first genuine packet. That
- *may delay a promotion, or lower its delay to the skew time. The kernel's fence reads the fixed
- *header and does not know about tags: forged adverts can keep a Backup from promotion, but not end
- *an Active.
+ * of any age, and after it every younger one of the recording, until the first genuine packet. That
+ * may delay a promotion, or lower its delay to the skew time. The kernel's fence reads the fixed
+ * header and does not know about tags: forged adverts can keep a Backup from promotion, but not end
+ * an Active.
  *
  * Sequences belong to a virtual router, not to a process: the packets of two of them are received
- *in no particular order. A pair has one other sender, so that nothing is kept per sender. */
+ * in no particular order. A pair has one other sender, so that nothing is kept per sender. */
 #pragma once
 
 #include <stddef.h>

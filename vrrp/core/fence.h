@@ -1,14 +1,16 @@
 /* The fence: nftables rules by which the kernel decides who may speak and who may answer, also
- *while our processes are stopped or dead. Here are its text and its times, in memory only;
- *vrrp/lease hands the text to the kernel.
+ * while our processes are stopped or dead. Here are its text and its times, in memory only;
+ * vrrp/lease hands the text to the kernel.
  *
  * One table of family netdev for each virtual router (sets are shared within a table only, and only
  * netdev sees ARP, IP and packet sockets alike). Four sets, each with at most one element that
- *times out by itself:
+ * times out by itself:
  *
  *	lease   this node may answer for the addresses. Renewed by each advert that leaves, while it
- *	        lasts; created by one that leaves while permit is alive and neither peer nor claim
- *is permit  we have claimed just now peer    the peer was heard Active claim   the peer has claimed
+ *	        lasts; created by one that leaves while permit is alive and neither peer nor claim is
+ *	permit  we have claimed just now
+ *	peer    the peer was heard Active
+ *	claim   the peer has claimed
  *
  * Besides adverts two frames, which no network forwards, change sets: see vrrp_fence_token. */
 #pragma once

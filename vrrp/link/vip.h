@@ -1,6 +1,5 @@
 /* The VIP in the kernel: a /32 or /128 that the kernel itself takes away when nobody refreshes it.
- * `route`:
- * a socket of NETLINK_ROUTE. */
+ * `route`: a socket of NETLINK_ROUTE. */
 #pragma once
 
 #include <stdint.h>

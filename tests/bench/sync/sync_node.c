@@ -1,6 +1,6 @@
 /* The replication of one node without proxy and VRRP: a session table, a journal, the sync thread
- *of the product, and a thread that does to them what a worker does for a new session. Two of them
- *are a pair; one can also be the peer of a real yoke-proxy. Not a test.
+ * of the product, and a thread that does to them what a worker does for a new session. Two of them
+ * are a pair; one can also be the peer of a real yoke-proxy. Not a test.
  *
  *	sync_node SELF PEER PEER_ADDRESS:PORT KEY_FILE [LISTEN_ADDRESS:PORT]
  *
