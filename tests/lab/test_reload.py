@@ -135,6 +135,46 @@ def test_reload_random(checks):
             checks.true(f"{node.name}: generation", node.status()["generation"] > given.count)
 
 
+def exchange_config(front, back):
+    """Two virtual routers on one interface; (vrid, VIP) each."""
+    config = pair_config()
+    for name, (vrid, vip) in {"front": front, "back": back}.items():
+        config["virtual_routers"][name] = dict(config["virtual_routers"]["front"], vrid=vrid,
+                                               addresses=[f"{vip}/24"])
+    return config
+
+
+def test_reload_exchange(checks):
+    """One virtual router takes what another one gives away in the same reload: a VIP, a VRID."""
+    other = f"{NETWORK}.13"
+    with TestLab() as lab:
+        nodes = first, second = lab.start_pair("node1", exchange_config((51, VIP), (52, other)))
+
+        def wait_roles():
+            for node, state in ((first, "active"), (second, "backup")):
+                node.wait(lambda: node.state() == node.state("back") == state, 10, state)
+        wait_roles()
+        before = [changes(node) for node in nodes]
+
+        checks.section("the VIPs")
+        lab.write_config(exchange_config((51, other), (52, VIP)))
+        for node in nodes:
+            node.ctl("reload")
+            checks.equal(f"VIPs of {node.name}", held(lab, node),
+                         [f"{VIP}/24", f"{other}/24"] if node is first else [])
+        checks.equal("transitions", [changes(node) for node in nodes], before)
+
+        checks.section("the VRIDs")
+        lab.write_config(exchange_config((52, other), (51, VIP)))
+        for node in nodes:
+            node.ctl("reload")
+        # The order is the priorities', whoever came first: a node that starts waits for its peer.
+        wait_until(lambda: sorted(held(lab, first) + held(lab, second)) == sorted(
+            [f"{VIP}/24", f"{other}/24"]), 10 * SLACK, "the VIPs are served again")
+        for node in nodes:
+            checks.true("its fences stayed", "somebody removed our nftables" not in node.log())
+
+
 BAD = {
     "not JSON": lambda text: text[:-3],
     "a key that does not exist": lambda text: text.replace('"pool"', '"pol"', 1),

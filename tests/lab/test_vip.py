@@ -128,5 +128,26 @@ def test_announce(checks):
                     second.log().count(f"{text} {VIP}") <= 1 + (end - claimed) / 10)
 
 
+def test_announce_reload(checks):
+    """A refresh that a reload orders begins, although none was due any more."""
+    config = pair_config("node1")
+    config["virtual_routers"]["front"]["announce"] = {"refresh": "0s"}
+    with TestLab() as lab:
+        first, _ = lab.start_pair("node1", config)
+        since = time.monotonic()
+        wait_until(lambda: time.monotonic() > since + 5.5, 10, "the burst is over", pause=0.05)
+        watch = ArpWatch(lab)
+        watch.wait_asked(20)
+        config["virtual_routers"]["front"]["announce"] = {"refresh": "1s"}
+        lab.write_config(config)
+        reload = time.monotonic()
+        first.ctl("reload")
+        watch.wait_asked(100)
+        watch.stop()
+        mac = lab.owner_mac(first)
+        checks.equal("announced before", rounds(watch, mac, 0, reload), [])
+        checks.true("announced after", rounds(watch, mac, reload, time.monotonic()))
+
+
 if __name__ == "__main__":
     testing.main(globals())

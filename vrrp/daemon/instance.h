@@ -144,8 +144,12 @@ void vrrp_instance_start(struct vrrp_instance *instance, struct vrrp_station *st
 void vrrp_instance_leave(struct vrrp_instance *instance, const char *reason);
 /* Leaves, and frees what it holds. `instance->used` is false then. */
 void vrrp_instance_stop(struct vrrp_instance *instance, const char *reason);
-/* Goes over to a configuration of the same name. Priority, interval, addresses and policies change
- * in place; another interface, VRID, mode or node address is a restart. */
+/* A new set names it, with `next`: lets go of what another one of the set may want. Addresses that
+ * it loses are removed; for another interface, VRID, family, version, mode or node address it is
+ * stopped, to be started anew. */
+void vrrp_instance_make_room(struct vrrp_instance *instance, const struct ipc_router *next);
+/* Goes over to `config`, for which it has made room and was not stopped: priority, interval,
+ * addresses and policies change in place. */
 void vrrp_instance_configure(struct vrrp_instance *instance, const struct ipc_router *config,
     const struct vrrp_fitness *fitness);
 

@@ -33,7 +33,8 @@ static bool same_addresses(const struct ipc_router *a, const struct ipc_router *
 {
 	bool same = a->n_addresses == b->n_addresses;
 	for (unsigned i = 0; i < a->n_addresses && same; i++)
-		same = addr_equal_ip(&a->addresses[i].addr, &b->addresses[i].addr);
+		same = addr_equal_ip(&a->addresses[i].addr, &b->addresses[i].addr) &&
+		       a->addresses[i].prefix == b->addresses[i].prefix;
 	return same;
 }
 
@@ -54,16 +55,27 @@ static void change_guard(struct vrrp_instance *instance)
 		    &instance->fsm, VRRP_FENCE_CHANGE);
 }
 
-/* While Active: the ones that go are removed, the new ones come and are announced. */
-static void change_addresses(struct vrrp_instance *instance, const struct ipc_router *config)
+void vrrp_instance_make_room(struct vrrp_instance *instance, const struct ipc_router *next)
 {
+	static const char reason[] = "configuration changed";
 	struct err err;
+	if (!same_place(&instance->config, next)) {
+		vrrp_instance_leave(instance, reason);
+		instance_lead_group(instance);
+		vrrp_instance_stop(instance, reason);
+		return;
+	}
 	for (unsigned i = 0; i < instance->config.n_addresses; i++) {
 		const struct addr *addr = &instance->config.addresses[i].addr;
-		if (!has_address(config, addr) && vrrp_vip_remove(instance->station->route,
-						      instance->netif.vip_ifindex, addr, &err))
+		if (!has_address(next, addr) && vrrp_vip_remove(instance->station->route,
+						    instance->netif.vip_ifindex, addr, &err))
 			log_error("vrrp %s: %s", instance->config.name, err.text);
 	}
+}
+
+/* While Active the new ones come and are announced; those that go have made room. */
+static void change_addresses(struct vrrp_instance *instance, const struct ipc_router *config)
+{
 	instance->config = *config;
 	change_guard(instance);
 	if (instance->sock.fd >= 0)
@@ -77,15 +89,6 @@ void vrrp_instance_configure(struct vrrp_instance *instance, const struct ipc_ro
     const struct vrrp_fitness *fitness)
 {
 	const struct ipc_router *old = &instance->config;
-	if (!same_place(old, config)) {
-		struct vrrp_station *station = instance->station;
-		bool was_active = vrrp_state_outside(instance->fsm.state) == VRRP_ACTIVE;
-		vrrp_instance_stop(instance, "configuration changed");
-		vrrp_instance_start(instance, station, config, fitness);
-		instance->left = was_active;
-		instance_rearm(instance);
-		return;
-	}
 	if (old->announce_interval_us == config->announce_interval_us &&
 	    old->announce_refresh_us == config->announce_refresh_us &&
 	    old->priority == config->priority && old->advertise_us == config->advertise_us &&
@@ -107,6 +110,10 @@ void vrrp_instance_configure(struct vrrp_instance *instance, const struct ipc_ro
 	}
 	instance_adopt_fitness(instance, fitness);
 	instance_track_configure(instance, &before);
+	/* The next refresh was planned by the old rhythm, or not at all. */
+	if (before.announce_refresh_us != config->announce_refresh_us &&
+	    instance->fsm.state == VRRP_ACTIVE)
+		vrrp_burst_start(&instance->burst, clock_us());
 	log_notice("vrrp %s: configuration changed, still %s", config->name,
 	    vrrp_state_name(instance->fsm.state));
 	instance_settle(instance, "");

@@ -95,13 +95,26 @@ static struct vrrp_instance *find_free(void)
 	return NULL;
 }
 
-static bool is_staged(const char *name)
+static const struct ipc_router *find_staged(const char *name)
 {
 	for (unsigned i = 0; i < n_staged; i++) {
 		if (strcmp(staged[i].name, name) == 0)
-			return true;
+			return &staged[i];
 	}
-	return false;
+	return NULL;
+}
+
+/* A virtual address, an interface with a virtual MAC, a fence may go from one to another. */
+static void make_room(struct vrrp_instance *instance, void *arg)
+{
+	const struct ipc_router *next = find_staged(instance->config.name);
+	(void)arg;
+	if (next) {
+		vrrp_instance_make_room(instance, next);
+		return;
+	}
+	instance->removed = true;
+	vrrp_instance_stop(instance, "removed from the configuration");
 }
 
 static void visit_group(struct vrrp_instance *instance, void *arg)
@@ -118,13 +131,7 @@ int vrrp_routers_apply(
 		n_staged = 0;
 		return rc;
 	}
-	/* First those that go, so that their addresses are free. */
-	for (unsigned i = 0; i < VRRP_ROUTERS_MAX; i++) {
-		if (!instances[i].used || is_staged(instances[i].config.name))
-			continue;
-		instances[i].removed = true;
-		vrrp_instance_stop(&instances[i], "removed from the configuration");
-	}
+	vrrp_routers_each(make_room, NULL);
 	for (unsigned i = 0; i < n_staged; i++) {
 		struct vrrp_instance *instance = find(staged[i].name);
 		if (instance)
