@@ -255,9 +255,9 @@ class Segment:
         text = run("ip", "-n", self.name(role), "-o", "addr", "show")
         return {line.split()[3].split("/")[0] for line in text.splitlines()}
 
-    def link_local(self, role):
-        """The address that the kernel gave to eth0."""
-        text = run("ip", "-n", self.name(role), "-6", "-o", "addr", "show", "dev", "eth0",
+    def link_local(self, role, device="eth0"):
+        """The address that the kernel gave to it."""
+        text = run("ip", "-n", self.name(role), "-6", "-o", "addr", "show", "dev", device,
                    "scope", "link", "-deprecated")
         return re.search(r"inet6 (\S+)/", text).group(1)
 

@@ -9,7 +9,7 @@ from testing import TestLab
 
 GATEWAY = f"{NETWORK}.250"
 VIP2 = "198.51.100.10"
-SECOND = {"node1": "198.51.100.11", "node2": "198.51.100.12"}
+SECOND = {"node1": "198.51.100.11", "node2": "198.51.100.12", "observer": "198.51.100.2"}
 VRRP, SYNC = "ip protocol 112", ("tcp dport 5405", "tcp sport 5405")
 
 
@@ -121,6 +121,23 @@ def test_track_interface(checks):
         lab.link(port["node1"], up=True)
         first.wait_state("backup")
         checks.equal("who serves", second.state(), "active")
+
+
+def test_track_link_local(checks):
+    """A link-local address is asked on the interface of the virtual router that tracks it."""
+    with TestLab(ipv6=True) as lab:
+        for role in (*lab.nodes, "observer"):
+            add_interface(lab, role)
+        config = group_config()
+        for name, device in {"front": "eth0", "back": "eth1"}.items():
+            config["virtual_routers"][name]["track"] = {
+                "addresses": [lab.link_local("observer", device)]}
+        first, second = lab.start_pair("node1", config)
+        for node in (first, second):
+            for name in ("front", "back"):
+                node.wait(lambda node=node, name=name: [part["reason"] for part in router(
+                    node, name)["tracked"].values()] == ["answers"], 5, f"an answer to {name}")
+        checks.equal("priority", router(first)["priority"], 200)
 
 
 def group_config():

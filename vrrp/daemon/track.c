@@ -285,7 +285,8 @@ static void ask(struct question *question, uint64_t now_us)
 	if (now_us < watch->next_us)
 		return;
 	watch->next_us = now_us + question->interval_us;
-	int rc = vrrp_ping_send(&track.pinger, &watch->ping, question->to, now_us);
+	int rc = vrrp_ping_send(
+	    &track.pinger, &watch->ping, question->to, question->instance->netif.ifindex, now_us);
 	if (rc && rc != -EAGAIN && rc != -ENOBUFS && rc != -ENOMEM)
 		conclude(question, false, strerror(-rc));
 }

@@ -74,16 +74,19 @@ void vrrp_pinger_close(struct vrrp_pinger *pinger)
 }
 
 int vrrp_ping_send(const struct vrrp_pinger *pinger, struct vrrp_ping *ping, const struct addr *to,
-    uint64_t now_us)
+    int ifindex, uint64_t now_us)
 {
+	struct addr where = *to;
 	bool ipv6 = to->sa.sa_family == AF_INET6;
 	uint8_t data[VRRP_ECHO_LEN];
 	uint64_t nonce;
 	if (getrandom(&nonce, sizeof(nonce), GRND_NONBLOCK) != sizeof(nonce))
 		return -EAGAIN;
 	vrrp_echo_request(ipv6, pinger->ident, nonce, data);
+	if (ipv6 && IN6_IS_ADDR_LINKLOCAL(&to->in6.sin6_addr))
+		where.in6.sin6_scope_id = (uint32_t)ifindex;
 	ssize_t n = sendto(ipv6 ? pinger->fd6 : pinger->fd4, data, sizeof(data),
-	    MSG_DONTWAIT | MSG_NOSIGNAL, &to->sa, addr_len(to));
+	    MSG_DONTWAIT | MSG_NOSIGNAL, &where.sa, addr_len(&where));
 	if (n < 0)
 		return -errno;
 	*ping = (struct vrrp_ping){.nonce = nonce, .sent_us = now_us};

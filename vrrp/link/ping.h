@@ -28,9 +28,10 @@ struct vrrp_pong {
 int vrrp_pinger_open(struct vrrp_pinger *pinger, struct err *err);
 void vrrp_pinger_close(struct vrrp_pinger *pinger);
 
-/* Asks anew. -errno: it could not be sent, and *ping is as before. */
+/* Asks anew; a link-local address by the interface `ifindex`. -errno: it could not be sent, and
+ * *ping is as before. */
 int vrrp_ping_send(const struct vrrp_pinger *pinger, struct vrrp_ping *ping, const struct addr *to,
-    uint64_t now_us);
+    int ifindex, uint64_t now_us);
 /* Takes one packet from fd4 or fd6. 1: an answer to a request of this process; 0: there is nothing
  * more; -EBADMSG: something else; else -errno. */
 int vrrp_ping_recv(const struct vrrp_pinger *pinger, bool ipv6, struct vrrp_pong *out);
