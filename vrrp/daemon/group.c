@@ -94,10 +94,9 @@ void instance_lead_group(struct vrrp_instance *instance)
 
 void instance_mend_group(struct vrrp_instance *instance, uint64_t now_us)
 {
-	if (vrrp_state_outside(instance->fsm.state) != VRRP_ACTIVE)
-		return;
 	struct group group = group_of(instance);
-	if (!vrrp_group_split(group.members, group.n, now_us)) {
+	bool active = vrrp_state_outside(instance->fsm.state) == VRRP_ACTIVE;
+	if (!active || !vrrp_group_split(group.members, group.n, now_us)) {
 		instance->split_us = 0;
 		return;
 	}

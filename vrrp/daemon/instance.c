@@ -23,6 +23,7 @@ static void note_change(
 	instance->heard_us = 0;
 	instance->ignored_us = 0;
 	instance->handover_us = 0;
+	instance->mute_us = 0;
 	instance_note_found(instance, now_us);
 	instance->left = instance->left || vrrp_state_outside(previous) == VRRP_ACTIVE;
 	log_notice("vrrp %s: %s -> %s: %s", instance->config.name,
