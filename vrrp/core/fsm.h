@@ -42,7 +42,7 @@ enum vrrp_state {
 	X(ADVERT_EQUAL_LOWER)  /* our priority, the sender's address is lower */     \
 	X(ADVERT_EQUAL_HIGHER) /* our priority, the sender's address is higher */    \
 	X(ADVERT_HIGHER)       /* higher priority */                                 \
-	X(ADVERT_STALE)        /* priority 0, but perhaps long ago */                \
+	X(STALE)               /* priority 0 or a claim, but perhaps long ago */     \
 	X(CLAIM_WORSE)         /* the peer claims, and ours is the better claim */   \
 	X(CLAIM_BETTER)        /* the other way round */                             \
 	X(CLAIM_PREEMPTS)      /* better, and it would take it from an Active */     \
@@ -150,7 +150,8 @@ void vrrp_fsm_configure(
  * restarted its timer, since it may have missed adverts. An Active that was silent for so long that
  * the peer may have taken over becomes Backup by any advert that it finds, also of a lower
  * priority; if there is none it asserts itself anew (recheck). A priority 0 found then is ignored:
- * its sender may be back. A claim during which nobody could object begins anew, without a word. */
+ * its sender may be back. So is a claim by an Active: the claimant may be Active for long, and our
+ * answer might win. A claim during which nobody could object begins anew, without a word. */
 bool vrrp_fsm_awake(struct vrrp_fsm *fsm, uint64_t now_us);
 unsigned vrrp_fsm_recheck(struct vrrp_fsm *fsm, uint64_t now_us);
 uint64_t vrrp_fsm_wake_us(const struct vrrp_fsm *fsm);

@@ -48,7 +48,7 @@ static void on_advert(struct vrrp_instance *instance, const struct vrrp_advert *
 	unsigned actions = vrrp_fsm_advert(
 	    &instance->fsm, advert->priority, order, advert->interval_cs * 10000U, now_us);
 	instance_conclude(instance, previous, actions, reason, now_us);
-	if (event == VRRP_EV_ADVERT_STALE)
+	if (event == VRRP_EV_STALE)
 		return;
 	instance->heard_from = *source;
 	instance->heard_priority = advert->priority;

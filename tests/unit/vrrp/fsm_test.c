@@ -509,8 +509,8 @@ static void adverts_are_classified(void)
 	    {VRRP_ACTIVE, true, false, 200, -1, VRRP_EV_ADVERT_EQUAL_LOWER},
 	    {VRRP_ACTIVE, true, false, 200, 1, VRRP_EV_ADVERT_EQUAL_HIGHER},
 	    {VRRP_ACTIVE, true, false, 201, -1, VRRP_EV_ADVERT_HIGHER},
-	    {VRRP_ACTIVE, true, true, 0, 1, VRRP_EV_ADVERT_STALE},
-	    {VRRP_BACKUP, true, true, 0, 1, VRRP_EV_ADVERT_STALE},
+	    {VRRP_ACTIVE, true, true, 0, 1, VRRP_EV_STALE},
+	    {VRRP_BACKUP, true, true, 0, 1, VRRP_EV_STALE},
 	    {VRRP_BACKUP, true, true, 199, 1, VRRP_EV_ADVERT_LOWER},
 	    {VRRP_ACTIVE, true, true, 1, -1, VRRP_EV_ADVERT_INCUMBENT},
 	    {VRRP_ACTIVE, false, true, 200, -1, VRRP_EV_ADVERT_INCUMBENT},
@@ -640,6 +640,21 @@ static void priority_0_found_after_a_stall_is_ignored(void)
 	CU_ASSERT_EQUAL(fsm.timer_us, now + 400000 + 65625);
 }
 
+/* The claimant is Active by now, perhaps: our answer, of a higher priority, would end that. */
+static void claim_found_after_a_stall_is_not_answered(void)
+{
+	struct vrrp_fsm fsm = fsm_in(VRRP_ACTIVE);
+	CU_ASSERT_EQUAL(vrrp_fsm_classify_claim(&fsm, 100, -1, 0), VRRP_EV_CLAIM_WORSE);
+	CU_ASSERT_TRUE(vrrp_fsm_awake(&fsm, now + 400000));
+	for (int priority = 100; priority < 255; priority += 154) {
+		enum vrrp_event event =
+		    vrrp_fsm_classify_claim(&fsm, (uint8_t)priority, -1, VRRP_CLAIM_PREEMPTS);
+		CU_ASSERT_EQUAL(event, VRRP_EV_STALE);
+		CU_ASSERT_EQUAL(vrrp_fsm_step(&fsm, event, now + 400000), 0);
+	}
+	CU_ASSERT_EQUAL(vrrp_fsm_advert(&fsm, 100, -1, 100000, now + 400000), DROP);
+}
+
 /* vrrp_fsm_awake cannot order anything. */
 static void a_stall_orders_nothing_by_itself(void)
 {
@@ -756,7 +771,7 @@ UNIT_MAIN("vrrp/fsm",
     UNIT(preemption_can_be_switched_while_running), UNIT(after_resigning_any_peer_comes_first),
     UNIT(rhythm_is_kept_when_a_beat_is_late), UNIT(stalled_backup_listens_anew),
     UNIT(stalled_active_yields_to_whom_it_finds), UNIT(priority_0_found_after_a_stall_is_ignored),
-    UNIT(a_stall_orders_nothing_by_itself), UNIT(stalled_active_alone_asserts_itself),
-    UNIT(a_stall_means_nothing_out_of_service),
+    UNIT(claim_found_after_a_stall_is_not_answered), UNIT(a_stall_orders_nothing_by_itself),
+    UNIT(stalled_active_alone_asserts_itself), UNIT(a_stall_means_nothing_out_of_service),
     UNIT(backup_wakes_often_enough_to_know_that_it_listened), UNIT(who_is_held_asks_again),
     UNIT(configure_changes_no_state))
