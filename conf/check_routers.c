@@ -1,4 +1,5 @@
 /* What must fit together in virtual routers. */
+#include <arpa/inet.h>
 #include <errno.h>
 #include <string.h>
 
@@ -45,6 +46,16 @@ void check_priorities(
 	}
 }
 
+/* The first and the last address of an IPv4 network are of no host (but see RFC 3021). */
+static bool is_of_network(const struct conf_vip *vip)
+{
+	if (check_is_ipv6(&vip->addr) || vip->prefix == 0 || vip->prefix > 30)
+		return false;
+	uint32_t hosts = UINT32_MAX >> vip->prefix;
+	uint32_t host = ntohl(vip->addr.in.sin_addr.s_addr) & hosts;
+	return host == 0 || host == hosts;
+}
+
 static void check_vip(struct report *report, const struct node *node, const struct conf *conf,
     const struct conf_vip *vip)
 {
@@ -57,6 +68,9 @@ static void check_vip(struct report *report, const struct node *node, const stru
 		report_value(report, node, "%s is a loopback address", ip);
 	if (vip->prefix == 0)
 		report_value(report, node, "a prefix of 0 is not of a network");
+	if (is_of_network(vip))
+		report_value(report, node, "%s is not the address of a host in a network of /%u",
+		    ip, vip->prefix);
 	for (uint32_t i = 0; i < conf->n_nodes; i++) {
 		if (addr_equal_ip(&vip->addr, &conf->nodes[i].address))
 			report_value(report, node,
@@ -66,12 +80,29 @@ static void check_vip(struct report *report, const struct node *node, const stru
 	}
 }
 
+static const struct conf_router *find_holder(const struct conf *conf, const struct addr *addr)
+{
+	for (uint32_t i = 0; i < conf->n_routers; i++) {
+		for (uint32_t j = 0; j < conf->routers[i].n_addresses; j++) {
+			if (addr_equal_ip(&conf->routers[i].addresses[j].addr, addr))
+				return &conf->routers[i];
+		}
+	}
+	return NULL;
+}
+
 /* Whoever asks itself learns nothing about the network. */
 static void check_foreign(struct report *report, const struct node *place, const struct conf *conf,
     const struct addr *addr)
 {
 	char ip[ADDR_TEXT_MAX];
 	check_unicast(report, place, addr);
+	const struct conf_router *holder = check_is_set(addr) ? find_holder(conf, addr) : NULL;
+	if (holder)
+		report_value(report, place, "%s is a virtual address of %s, which the Active has",
+		    addr_format_ip(addr, ip), holder->name);
+	if (check_is_set(addr) && check_is_loopback(addr))
+		report_value(report, place, "%s is a loopback address", addr_format_ip(addr, ip));
 	for (uint32_t i = 0; check_is_set(addr) && i < conf->n_nodes; i++) {
 		if (addr_equal_ip(addr, &conf->nodes[i].address))
 			report_value(report, place, "%s is the own address of node %s",
@@ -95,6 +126,26 @@ static void check_tracked_addresses(struct report *report, const struct node *no
 		check_foreign(report, witness, conf, &track->witness);
 }
 
+static void check_tracked_interfaces(
+    struct report *report, const struct node *node, const struct conf_router *router)
+{
+	const struct conf_track_interface *interfaces = router->track.interfaces;
+	const struct node *entry = check_first(node_child(node, "interfaces"));
+	for (uint32_t i = 0; i < router->track.n_interfaces; i++, entry = entry->next) {
+		const char *name = interfaces[i].name;
+		const struct node *place = check_shorthand(entry, "name");
+		if (name && router->interface && strcmp(name, router->interface) == 0)
+			report_value(report, place,
+			    "%s is the interface of the virtual router, which must have a carrier "
+			    "in any case",
+			    name);
+		for (uint32_t j = 0; j < i && name; j++) {
+			if (interfaces[j].name && strcmp(interfaces[j].name, name) == 0)
+				report_value(report, place, "%s is tracked already", name);
+		}
+	}
+}
+
 static void check_tracked_pools(struct report *report, const struct node *node,
     const struct conf *conf, const struct conf_track *track)
 {
@@ -108,8 +159,10 @@ static void check_tracked_pools(struct report *report, const struct node *node,
 }
 
 static int check_track(struct report *report, const struct node *node, const struct conf *conf,
-    const struct conf_track *track, struct places *places)
+    const struct conf_router *router, struct places *places)
 {
+	const struct conf_track *track = &router->track;
+	check_tracked_interfaces(report, node, router);
 	check_tracked_pools(report, node, conf, track);
 	const struct node *entry = check_first(node_child(node, "scripts"));
 	for (uint32_t i = 0; i < track->n_scripts; i++, entry = entry->next) {
@@ -263,8 +316,8 @@ int check_routers(
 	entry = check_first(map);
 	for (uint32_t i = 0; i < conf->n_routers; i++, entry = entry->next) {
 		check_group(report, entry, conf, i);
-		if (check_track(report, node_child(entry, "track"), conf, &conf->routers[i].track,
-			places) < 0)
+		if (check_track(
+			report, node_child(entry, "track"), conf, &conf->routers[i], places) < 0)
 			return -ENOMEM;
 	}
 	return 0;

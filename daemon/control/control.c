@@ -387,11 +387,23 @@ static void on_supervisor_readable(struct ev_loop *loop, ev_io *io, int events)
 
 /* --- the tick --- */
 
+/* Workers that were stopped together with us, as on a host that was frozen, are given their time
+ * anew: they do not hang. */
+static bool has_thawed(struct control *control)
+{
+	uint64_t now_us = clock_us();
+	if (control->watched_us && now_us - control->watched_us > WORKER_STUCK_US / 2)
+		control->thawed_us = now_us;
+	control->watched_us = now_us;
+	return control->thawed_us && now_us - control->thawed_us < WORKER_STUCK_US;
+}
+
 static bool watch_proxy(struct control *control)
 {
 	struct err why = {""};
 	bool was_alive = !control->stuck.text[0];
-	bool alive = proxy_alive(control->proxy, WORKER_STUCK_US, &why);
+	bool alive = (has_thawed(control) && was_alive) ||
+		     proxy_alive(control->proxy, WORKER_STUCK_US, &why);
 	control->stuck = why;
 	if (alive != was_alive) {
 		log_at(alive ? LOG_LEVEL_WARN : LOG_LEVEL_ERROR, "%s",

@@ -121,6 +121,8 @@ struct control {
 	uint64_t ticks;
 	bool ready;                    /* every worker's loop turns, and we are not about to end */
 	struct err stuck;              /* what of the proxy hangs; empty: nothing */
+	uint64_t watched_us;           /* when we looked last */
+	uint64_t thawed_us;            /* when we looked for the first time after a stall */
 	uint64_t shutdown_deadline_us; /* 0: not shutting down */
 };
 

@@ -38,6 +38,7 @@ static struct {
 	struct vrrp_fitness fitness;
 	uint64_t stats_us;     /* when it gets the next statistics */
 	uint64_t heartbeat_us; /* the proxy's last one */
+	uint64_t watched_us;   /* when we looked for it last */
 	char fitness_text[IPC_REASON_MAX];
 } control = {.yoked_fd = -1, .proxy_fd = -1};
 
@@ -230,11 +231,16 @@ static void on_proxy(struct ev_loop *loop, ev_io *io, int revents)
 }
 
 /* A proxy that is stopped or stuck still holds its socket: only its silence tells. What it has sent
- * is read first, so that a stall of ours is not taken for its silence. */
+ * is read first, so that a stall of ours is not taken for its silence; and where all stood still,
+ * as on a host that was frozen, it is given its time anew. */
 static void watch_proxy(void)
 {
+	uint64_t now_us = clock_us();
+	if (now_us - control.watched_us > IPC_HEARTBEAT_TIMEOUT_US / 2)
+		control.heartbeat_us = now_us;
+	control.watched_us = now_us;
 	read_proxy();
-	uint64_t silence_us = clock_us() - control.heartbeat_us;
+	uint64_t silence_us = now_us > control.heartbeat_us ? now_us - control.heartbeat_us : 0;
 	if (control.proxy_fd < 0 || !control.fitness.ready || silence_us < IPC_HEARTBEAT_TIMEOUT_US)
 		return;
 	char text[IPC_REASON_MAX];
