@@ -6,7 +6,7 @@ import time
 import testing
 from failover import check_story, failover
 from freeze import Frozen, threads
-from lab import HERE, NODES, PYTHON, SQL_PORT, VIP, Prober, pair_config
+from lab import HERE, NODES, PYTHON, SQL_PORT, VIP, Prober, address, pair_config
 from testing import TestLab
 
 HANG_MS = 1000  # 0.8 s until it is judged, a tick, the goodbye
@@ -32,7 +32,11 @@ def test_when_warm(checks):
         back = [e["id"] for e in first.transitions() if e["to"] == "active"]
         checks.true(f"in sync (event {warm}) before Active (event {back})",
                     warm and back and warm[0] < back[0])
-        checks.note("reason", first.transitions()[-1]["reason"])
+        reason = first.transitions()[-1]["reason"]
+        checks.true(f"it says that it preempted: {reason}",
+                    f"preempts {address('node2')} with priority 150" in reason)
+        checks.true("and counts it so", 'promotions_total{virtual_router="front",cause="preemption"} 1'
+                    in first.api.request("GET", "/metrics")[1])
         prober.wait_ok(50)
 
         checks.section("the operator moves it")

@@ -50,6 +50,10 @@ static void on_advert(struct vrrp_instance *instance, const struct vrrp_advert *
 	instance_conclude(instance, previous, actions, reason, now_us);
 	if (event == VRRP_EV_STALE)
 		return;
+	if (event != VRRP_EV_ADVERT_LEAVING)
+		instance->preempted = 0;
+	else if (previous == VRRP_CLAIMANT && instance->ignored_us > instance->heard_us)
+		instance->preempted = instance->heard_priority;
 	instance->heard_from = *source;
 	instance->heard_priority = advert->priority;
 	instance->heard_better = advert->priority > instance->fsm.priority ||

@@ -22,6 +22,7 @@ static void note_change(
 	instance->since_us = now_us;
 	instance->heard_us = 0;
 	instance->ignored_us = 0;
+	instance->preempted = 0;
 	instance->handover_us = 0;
 	instance->mute_us = 0;
 	instance_note_found(instance, now_us);
@@ -59,7 +60,7 @@ static void follow_up(struct vrrp_instance *instance, unsigned actions,
 			instance_set_trouble(
 			    instance, now_us, "the first advert could not be sent");
 		else if (instance->fsm.state == VRRP_CLAIMANT)
-			instance_complain(instance, COMPLAINT_LEASE,
+			instance_remark(instance, COMPLAINT_LEASE,
 			    "claims on: the kernel still hears an Active, or another claimant");
 	}
 	if (outcome != OUTCOME_REFUSED)
@@ -199,8 +200,9 @@ static void promotion_reason(
 	if (instance->tracking.relieves)
 		snprintf(out, size, "relieves %s, whose priority has fallen to %u", from,
 		    instance->tracking.rival_priority);
-	else if (instance->ignored_us > instance->heard_us)
-		snprintf(out, size, "preempts %s with priority %u", from, instance->heard_priority);
+	else if (instance->preempted || instance->ignored_us > instance->heard_us)
+		snprintf(out, size, "preempts %s with priority %u", from,
+		    instance->preempted ? instance->preempted : instance->heard_priority);
 	else if (instance->heard_us && instance->heard_priority == VRRP_PRIORITY_LEAVING)
 		snprintf(out, size, "%s resigned", from);
 	else if (instance->handover_us)

@@ -110,6 +110,7 @@ struct vrrp_instance {
 	uint8_t heard_priority;
 	bool heard_better;   /* it would win against us */
 	uint64_t ignored_us; /* the last advert of a lower priority, ignored */
+	uint8_t preempted;   /* the priority of who has resigned to our claim; 0: nobody has */
 
 	/* Why its time has come, and it is still Backup; empty: it has not. */
 	char held[IPC_REASON_MAX];

@@ -15,7 +15,7 @@ static_assert(VRRP_LATENESS_BUCKETS <= IPC_LATENESS_MAX, "a counter for each buc
 
 static enum ipc_promotion promotion_of(const struct vrrp_instance *instance)
 {
-	if (instance->ignored_us > instance->heard_us)
+	if (instance->preempted || instance->ignored_us > instance->heard_us)
 		return IPC_PROMOTION_PREEMPTION;
 	if (instance->handover_us ||
 	    (instance->heard_us && instance->heard_priority == VRRP_PRIORITY_LEAVING))
