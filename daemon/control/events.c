@@ -42,7 +42,14 @@ static void append(struct events *events, const char *node, const struct sync_ev
 void events_add(
     struct events *events, const char *object, const char *from, const char *to, const char *reason)
 {
-	struct sync_event event = {0};
+	events_add_past(events, clock_us(), object, from, to, reason);
+}
+
+void events_add_past(struct events *events, uint64_t at_us, const char *object, const char *from,
+    const char *to, const char *reason)
+{
+	uint64_t now_us = clock_us();
+	struct sync_event event = {.age_us = at_us < now_us ? now_us - at_us : 0};
 	text_copy(event.object, sizeof(event.object), object);
 	text_copy(event.from, sizeof(event.from), from);
 	text_copy(event.to, sizeof(event.to), to);

@@ -35,6 +35,9 @@ void events_init(struct events *events);
 /* Something happened here, now. */
 void events_add(struct events *events, const char *object, const char *from, const char *to,
     const char *reason);
+/* The same at `at_us`, a time of clock_us(). */
+void events_add_past(struct events *events, uint64_t at_us, const char *object, const char *from,
+    const char *to, const char *reason);
 /* Something happened on `node`; our clock tells when, from the age. */
 void events_add_peer(struct events *events, const char *node, const struct sync_event *event);
 /* Any thread: our first own event with an id above `after`, with its age; false: there is none. */

@@ -47,7 +47,8 @@ static void router_event(struct control *control, const struct ipc_router_state 
 {
 	char object[sizeof(((struct event *)0)->object)];
 	snprintf(object, sizeof(object), "virtual_router %s", state->name);
-	events_add(&control->events, object, routers_role_name(state->previous),
+	events_add_past(&control->events, state->since_us, object,
+	    routers_role_name(state->previous),
 	    state->removed ? "removed" : routers_role_name(state->role), state->reason);
 }
 
@@ -75,7 +76,9 @@ static void on_router_state(struct control *control, const struct ipc_router_sta
 	}
 	if (view->state.role == IPC_ROLE_INITIALIZE)
 		peer_replay(control);
-	if (!state->replay)
+	/* A proxy that was killed, or did not read, learns from its successor's link what it has
+	 * missed. */
+	if (!state->replay || state->role != view->state.role)
 		router_event(control, state);
 	alarm_event(control, view->state.alarm, state);
 	track_note(control, &view->state, state);

@@ -249,7 +249,7 @@ struct ipc_router_state {
 	uint8_t priority;       /* effective: */
 	uint8_t configured;     /* less the weights of the parts that fail */
 	uint8_t n_parts;
-	bool replay;      /* the state, not a change: for a link that is new */
+	bool replay;      /* no change now: for a link that is new, or that has missed one */
 	bool removed;     /* the router left the configuration */
 	bool handed_over; /* Active has let go of the addresses, and the peer may take them */
 	uint8_t n_addresses;

@@ -132,6 +132,13 @@ def test_explain(checks):
         last = 'yoke_virtual_router_lateness_seconds_bucket{virtual_router="front",le="+Inf"}'
         checks.true("the histogram's count is its last bucket", values[count] == values[last] > 10)
 
+        checks.section("a transition whose witness has died")
+        first.kill("yoke-proxy")
+        first.wait(lambda: first.transitions() and first.state() == "backup", 15, "Backup")
+        told = [(e["from"], e["to"], e["reason"].split(" [")[0]) for e in first.transitions()]
+        checks.equal("what the next yoke-proxy knows", told,
+                     [("backup", "fault", "proxy died"), ("fault", "backup", "proxy ready")])
+
 
 if __name__ == "__main__":
     testing.main(globals())

@@ -106,8 +106,9 @@ static void on_say(struct vrrp_station *station, const union ipc_message *msg)
 static void replay(struct vrrp_instance *instance, enum vrrp_listener to)
 {
 	union ipc_message msg;
-	vrrp_instance_describe(instance, instance->fsm.state, &msg);
+	vrrp_instance_describe(instance, instance->before, &msg);
 	msg.router_state.replay = true;
+	msg.router_state.handed_over = false; /* said once */
 	tell_state(instance, to, &msg);
 }
 

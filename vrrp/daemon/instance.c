@@ -20,6 +20,7 @@ static void note_change(
 	text_copy(instance->reason, sizeof(instance->reason), reason);
 	instance_add_figures(instance, now_us, instance->reason, sizeof(instance->reason));
 	instance->since_us = now_us;
+	instance->before = previous;
 	instance->heard_us = 0;
 	instance->ignored_us = 0;
 	instance->preempted = 0;

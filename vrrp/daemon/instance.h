@@ -101,9 +101,10 @@ struct vrrp_instance {
 	unsigned n_removed;
 	uint64_t mute_us; /* since when no advert could be sent; 0: the last one was */
 
-	enum vrrp_event event; /* the machine's last one */
-	unsigned untold;       /* enum vrrp_listener: who could not be told of a change */
-	uint64_t since_us;     /* of the present state */
+	enum vrrp_event event;  /* the machine's last one */
+	unsigned untold;        /* enum vrrp_listener: who could not be told of a change */
+	uint64_t since_us;      /* of the present state */
+	enum vrrp_state before; /* what it was before */
 	char reason[IPC_REASON_MAX];
 	uint64_t heard_us; /* the last advert that we respected; 0: none since the last change */
 	struct addr heard_from;

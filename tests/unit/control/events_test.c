@@ -69,6 +69,23 @@ static void both_nodes_in_order(void)
 	CU_ASSERT_EQUAL(n_added, 1);
 }
 
+/* What became known late stands where it happened, and is told the peer with its age. */
+static void told_late(void)
+{
+	struct sync_event told;
+	start();
+	events_add(&events, "now", "", "", "");
+	events_add_past(&events, clock_us() - 5 * US_PER_SEC, "before", "active", "fault", "died");
+	struct json_object *array = events_json(&events, "node1", 0, false);
+	CU_ASSERT_EQUAL_FATAL(json_object_array_length(array), 2);
+	CU_ASSERT_STRING_EQUAL(text(array, 0, "object"), "before");
+	CU_ASSERT_STRING_EQUAL(text(array, 1, "object"), "now");
+	json_object_put(array);
+	CU_ASSERT_TRUE(events_next(&events, 1, &told));
+	CU_ASSERT_STRING_EQUAL(told.object, "before");
+	CU_ASSERT(told.age_us >= 5 * US_PER_SEC && told.age_us < 10 * US_PER_SEC);
+}
+
 /* Who asks again with the highest id that he has seen misses nothing, also not what came late. */
 static void asked_again(void)
 {
@@ -124,5 +141,5 @@ static void the_ring_is_bounded(void)
 	CU_ASSERT_STRING_EQUAL(event.object, "11");
 }
 
-UNIT_MAIN("control/events", UNIT(both_nodes_in_order), UNIT(asked_again), UNIT(only_ours_are_sent),
-    UNIT(the_ring_is_bounded))
+UNIT_MAIN("control/events", UNIT(both_nodes_in_order), UNIT(told_late), UNIT(asked_again),
+    UNIT(only_ours_are_sent), UNIT(the_ring_is_bounded))
