@@ -9,8 +9,8 @@ import sys
 import time
 
 import testing
-from lab import COOKIE_PORT, NETWORK, SLACK, SQL_PORT, VIP, WEB_PORT, LabError, Prober, Tool
-from lab import address, pair_config, wait_until
+from lab import COOKIE_PORT, NETWORK, SLACK, SQL_PORT, VIP, WEB_PORT, ArpWatch, LabError, Prober
+from lab import Tool, address, pair_config, wait_until
 from testing import TestLab
 
 EXTRA_PORT = 90
@@ -173,6 +173,34 @@ def test_reload_exchange(checks):
             [f"{VIP}/24", f"{other}/24"]), 10 * SLACK, "the VIPs are served again")
         for node in nodes:
             checks.true("its fences stayed", "somebody removed our nftables" not in node.log())
+
+
+def test_reload_vrid(checks):
+    """Another VRID, on one node after the other: until both have it they do not hear each other's adverts.
+    Never do both answer; which of them was first does not matter."""
+    with TestLab() as lab:
+        nodes = lab.start_pair("node1")
+        watch = ArpWatch(lab)
+        for vrid, order in ((52, nodes), (53, nodes[::-1])):
+            config = pair_config()
+            config["virtual_routers"]["front"]["vrid"] = vrid
+            checks.section(f"VRID {vrid}, {order[0].name} first")
+            lab.write_config(config)
+            order[0].ctl("reload")
+            order[0].wait(lambda: order[0].status()["virtual_routers"]["front"].get("held"), 5,
+                          "it does not become Active")
+            held_by = order[0].status()["virtual_routers"]["front"]["held"]
+            checks.true(f"it says why: {held_by}", f"with VRID {vrid - 1}, not {vrid}" in held_by)
+            watch.wait_asked(100)
+            checks.equal("the other serves", order[1].state(), "active")
+            order[1].ctl("reload")
+            wait_until(lambda: sorted(str(node.state()) for node in nodes) == ["active", "backup"],
+                       5 * SLACK, "one Active")
+            for node in nodes:
+                node.wait_in_sync()
+        watch.stop()
+        checks.equal("requests answered by two nodes",
+                     [row for row in watch.asked if len(set(row[1])) > 1], [])
 
 
 BAD = {

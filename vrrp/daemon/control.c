@@ -170,10 +170,10 @@ static void on_peer_message(const union ipc_message *msg)
 	struct vrrp_instance *instance;
 	switch (msg->header.type) {
 	case IPC_PEER_ROUTER:
-		instance = vrrp_routers_find(msg->peer_router.name, msg->peer_router.vrid);
+		instance = vrrp_routers_find(msg->peer_router.name, 0);
 		if (instance)
-			vrrp_instance_hear_peer(instance, msg->peer_router.role == IPC_ROLE_ACTIVE,
-			    msg->peer_router.handed_over);
+			vrrp_instance_hear_peer(instance, msg->peer_router.vrid,
+			    msg->peer_router.role == IPC_ROLE_ACTIVE, msg->peer_router.handed_over);
 		break;
 	case IPC_QUESTION:
 		instance = vrrp_routers_find(msg->question.name, msg->question.vrid);

@@ -107,8 +107,13 @@ void vrrp_instance_hear_evidence(
 	instance_rearm(instance);
 }
 
-void vrrp_instance_hear_peer(struct vrrp_instance *instance, bool active, bool handed_over)
+void vrrp_instance_hear_peer(
+    struct vrrp_instance *instance, uint8_t vrid, bool active, bool handed_over)
 {
+	bool other = vrid != instance->config.vrid;
+	instance->other_vrid = other && active ? vrid : 0;
+	if (other)
+		return;
 	instance->paired = true;
 	instance->peer_active = active;
 	if (!handed_over)

@@ -1,5 +1,6 @@
 /* Why a Backup whose time has come does not become Active all the same: a link on which nothing has
- * arrived yet, a witness that does not answer, a group whose Active the peer still is. */
+ * arrived yet, a peer that has it by another VRID, a witness that does not answer, a group whose
+ * Active the peer still is. */
 #include "vrrp/daemon/internal.h"
 
 #include <stdio.h>
@@ -82,11 +83,25 @@ static bool lacks_witness(
 	return true;
 }
 
+/* ---- a peer of another configuration ---- */
+
+/* We cannot hear its adverts, nor can it hear ours: both would have the addresses. */
+static bool differs_from_peer(const struct vrrp_instance *instance, char *why, size_t size)
+{
+	if (!instance->other_vrid)
+		return false;
+	snprintf(why, size,
+	    "the peer is Active for it with VRID %u, not %u: the configurations differ",
+	    instance->other_vrid, instance->config.vrid);
+	return true;
+}
+
 /* ---- all together ---- */
 
 static bool finds_objection(struct vrrp_instance *instance, uint64_t now_us, char *why, size_t size)
 {
-	return is_deaf(instance, now_us, why, size) || lacks_witness(instance, now_us, why, size) ||
+	return is_deaf(instance, now_us, why, size) || differs_from_peer(instance, why, size) ||
+	       lacks_witness(instance, now_us, why, size) ||
 	       instance_group_objects(instance, now_us, why, size);
 }
 

@@ -123,9 +123,10 @@ struct vrrp_instance {
 	uint64_t split_us; /* since when the peer has a part of the group; 0: it has none */
 
 	/* By replication. */
-	bool paired;      /* the peer has ever said anything: it is a yoke */
-	bool peer_active; /* what it said last of its state */
-	bool released;    /* the change under way: we were Active and have let go of it all */
+	bool paired;        /* the peer has ever said anything: it is a yoke */
+	bool peer_active;   /* what it said last of its state */
+	uint8_t other_vrid; /* by which it is Active, if that is not ours; 0: it is not */
+	bool released;      /* the change under way: we were Active and have let go of it all */
 	uint64_t asked_us, handover_us;
 	/* Adverts are lost since lost_us, but the peer is Active; else empty, and why it ended. */
 	char lost[IPC_REASON_MAX], found[IPC_REASON_MAX];
@@ -157,9 +158,10 @@ void vrrp_instance_configure(struct vrrp_instance *instance, const struct ipc_ro
 
 /* The proxy's fitness; the same as before does nothing. */
 void vrrp_instance_set_fitness(struct vrrp_instance *instance, const struct vrrp_fitness *fitness);
-/* What the peer says of this virtual router by replication: its state; that it has let go of the
- * VIP in our favour; and, asked by us, that it holds it. */
-void vrrp_instance_hear_peer(struct vrrp_instance *instance, bool active, bool handed_over);
+/* What the peer says of this virtual router by replication: its VRID and state; that it has let go
+ * of the VIP in our favour; and, asked by us, that it holds it. */
+void vrrp_instance_hear_peer(
+    struct vrrp_instance *instance, uint8_t vrid, bool active, bool handed_over);
 void vrrp_instance_hear_evidence(
     struct vrrp_instance *instance, const struct ipc_evidence *evidence);
 /* The peer asks whether we hold it: says yes, or nothing. */

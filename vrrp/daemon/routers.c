@@ -83,7 +83,7 @@ static struct vrrp_instance *find(const char *name)
 struct vrrp_instance *vrrp_routers_find(const char *name, uint8_t vrid)
 {
 	struct vrrp_instance *instance = find(name);
-	return instance && instance->config.vrid == vrid ? instance : NULL;
+	return instance && (vrid == 0 || instance->config.vrid == vrid) ? instance : NULL;
 }
 
 static struct vrrp_instance *find_free(void)

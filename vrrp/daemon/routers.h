@@ -28,7 +28,7 @@ bool vrrp_routers_own_fence(const char *table);
 void vrrp_routers_tick(void);
 /* All Active ones resign; all end. */
 void vrrp_routers_stop(const char *reason);
-/* NULL when there is none of that name and VRID. */
+/* NULL when there is none of that name and VRID (0: any). */
 struct vrrp_instance *vrrp_routers_find(const char *name, uint8_t vrid);
 /* `name` empty: every Active router. 0 with a text that says what was done; -ENOENT, -EPERM with
  * one that says why not. */
