@@ -158,6 +158,21 @@ def test_unicast_window(checks):
         checks.true("68: because of the peer", "heard 192.0.2.12 with 250" in node.log())
 
 
+def test_unicast_address(checks):
+    """A node without its own address cannot speak, and says so at once."""
+    config = pair_config("node1")
+    config["virtual_routers"]["front"]["mode"] = "unicast"
+    with TestLab() as lab:
+        _, second = lab.start_pair("node1", config)
+        own = f"{address('node2')}/24"
+        lab.run_in("node2", "ip", "addr", "del", own, "dev", "eth0")
+        second.wait_state("fault", 1)
+        reason = second.transitions()[-1]["reason"]
+        checks.true(f"why: {reason}", f"the node's address {address('node2')} cannot be" in reason)
+        lab.run_in("node2", "ip", "addr", "add", own, "dev", "eth0")
+        second.wait_state("backup", 1)
+
+
 def test_many_routers(checks):
     """Three virtual routers on one interface, two here and one with a virtual MAC there; the
     interface goes and comes back under their fences."""

@@ -95,6 +95,25 @@ static int query_source6(const struct ipc_router *router, struct vrrp_netif *out
 	return 0;
 }
 
+/* The peer sends there, and believes nobody else. */
+static int query_source_unicast(
+    const struct ipc_router *router, struct vrrp_netif *out, struct err *err)
+{
+	char text[ADDR_TEXT_MAX];
+	struct addr source = router->local;
+	int fd = socket(source.sa.sa_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return err_set(err, -errno, "socket: %s", strerror(errno));
+	addr_set_port(&source, 0);
+	int error = bind(fd, &source.sa, addr_len(&source)) < 0 ? errno : 0;
+	close(fd);
+	if (error)
+		return err_set(err, -EADDRNOTAVAIL, "the node's address %s cannot be used: %s",
+		    addr_format_ip(&source, text), strerror(error));
+	out->source = source;
+	return 0;
+}
+
 int vrrp_netif_query(const struct ipc_router *router, struct vrrp_netif *out, struct err *err)
 {
 	struct vrrp_netif netif = {0};
@@ -103,7 +122,7 @@ int vrrp_netif_query(const struct ipc_router *router, struct vrrp_netif *out, st
 		return err_set(err, -errno, "socket: %s", strerror(errno));
 	int rc = query_link(fd, router->interface, &netif, err);
 	if (rc == 0 && router->mode == CONF_VRRP_UNICAST)
-		netif.source = router->local;
+		rc = query_source_unicast(router, &netif, err);
 	else if (rc == 0 && vrrp_router_is_ipv6(router))
 		rc = query_source6(router, &netif, err);
 	else if (rc == 0)
