@@ -157,7 +157,7 @@ static int check_nodes(
 		check_priorities(report, entry, conf, i);
 		if (!address)
 			continue;
-		check_unicast(report, address, &conf->nodes[i].address);
+		check_connectable(report, address, &conf->nodes[i].address);
 		check_places_add(places, &conf->nodes[i].address, address);
 		if (i > 0 && check_is_set(&conf->nodes[i].address) &&
 		    check_is_set(&conf->nodes[0].address) &&
@@ -224,7 +224,7 @@ static int check_pools(
 		const struct conf_pool *pool = &conf->pools[i];
 		const struct node *target = check_first(node_child(entry, "targets"));
 		for (uint32_t j = 0; j < pool->n_targets; j++, target = target->next) {
-			check_unicast(
+			check_connectable(
 			    report, check_shorthand(target, "address"), &pool->targets[j].addr);
 			check_places_add(
 			    places, &pool->targets[j].addr, check_shorthand(target, "address"));

@@ -49,6 +49,21 @@ void check_unicast(struct report *report, const struct node *node, const struct 
 		    report, node, "%s is not the address of a host", addr_format_ip(addr, ip));
 }
 
+bool check_is_link_local(const struct addr *addr)
+{
+	return check_is_ipv6(addr) && IN6_IS_ADDR_LINKLOCAL(&addr->in6.sin6_addr);
+}
+
+void check_connectable(struct report *report, const struct node *node, const struct addr *addr)
+{
+	char ip[ADDR_TEXT_MAX];
+	check_unicast(report, node, addr);
+	if (check_is_link_local(addr))
+		report_value(report, node,
+		    "%s is link-local: no connection finds it without the name of an interface",
+		    addr_format_ip(addr, ip));
+}
+
 void check_places_add(struct places *places, const struct addr *addr, const struct node *node)
 {
 	if (!check_is_set(addr) || places->out_of_memory)

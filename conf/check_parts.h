@@ -12,9 +12,12 @@ bool check_is_set(const struct addr *addr);
 bool check_is_ipv6(const struct addr *addr);
 bool check_is_any(const struct addr *addr);
 bool check_is_loopback(const struct addr *addr);
+bool check_is_link_local(const struct addr *addr);
 
 /* Reports what is not the address of one host. */
 void check_unicast(struct report *report, const struct node *node, const struct addr *addr);
+/* The same, and what we could not connect to. */
+void check_connectable(struct report *report, const struct node *node, const struct addr *addr);
 /* Reports the timeout of a check that does not end before the next one begins. */
 void check_timeout(
     struct report *report, const struct node *check, uint64_t interval_us, uint64_t timeout_us);

@@ -193,11 +193,6 @@ static void check_group(
 	}
 }
 
-static bool is_link_local(const struct addr *addr)
-{
-	return check_is_ipv6(addr) && IN6_IS_ADDR_LINKLOCAL(&addr->in6.sin6_addr);
-}
-
 /* There is a VRRP for each family, and a virtual router speaks one of them. That of IPv6 names
  * a link-local address first (RFC 9568 section 5.2.9). */
 static void check_family(
@@ -209,7 +204,7 @@ static void check_family(
 	if (!first || !check_is_set(first))
 		return;
 	addr_format_ip(first, first_ip);
-	if (check_is_ipv6(first) && !is_link_local(first))
+	if (check_is_ipv6(first) && !check_is_link_local(first))
 		report_value(report, vip,
 		    "%s is not link-local, as the first address of an IPv6 virtual router must be; "
 		    "write one of your choice before it, like \"fe80::%x/64\"",
