@@ -89,13 +89,23 @@ static void forward_state(
 	routers_send(control, &msg);
 }
 
+/* A new one, or that of a router which the peer has no more. NULL: it has more than there can be. */
+static struct peer_router *find_place(struct control *control)
+{
+	if (control->n_peer_routers < CONF_ROUTERS_MAX)
+		return &control->peer_routers[control->n_peer_routers++];
+	for (uint32_t i = 0; i < control->n_peer_routers; i++) {
+		if (control->peer_routers[i].role == IPC_ROLE_INITIALIZE)
+			return &control->peer_routers[i];
+	}
+	return NULL;
+}
+
 static void on_state(struct control *control, const struct sync_message *message)
 {
 	struct peer_router *router = find(control, message->router.name);
-	if (!router && control->n_peer_routers == CONF_ROUTERS_MAX)
+	if (!router && !(router = find_place(control)))
 		return;
-	if (!router)
-		router = &control->peer_routers[control->n_peer_routers++];
 	text_copy(router->name, sizeof(router->name), message->router.name);
 	router->vrid = message->router.vrid;
 	router->role = (uint8_t)message->router.state; /* the same numbers */
