@@ -234,9 +234,9 @@ enum ipc_router_role { IPC_ROLE_INITIALIZE, IPC_ROLE_BACKUP, IPC_ROLE_ACTIVE, IP
 /* A part of a priority: a tracked thing. */
 struct ipc_part {
 	bool failing;
-	uint8_t weight; /* 0: a fault */
-	char name[56];  /* "address 192.0.2.1" */
-	char why[64];   /* "no answer in 200 ms" */
+	uint8_t weight;               /* 0: a fault */
+	char name[IPC_NAME_MAX + 16]; /* "address 192.0.2.1"; another one for each */
+	char why[64];                 /* "no answer in 200 ms" */
 };
 
 /* Sent at each change, also of a part, and for every router when a link is new. */

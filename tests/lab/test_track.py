@@ -368,6 +368,19 @@ def test_track_reload(checks):
         for node, priority in zip(nodes, (200, 150)):
             wait_priority(node, priority)
             checks.equal("known", known(node), {f"address {GATEWAY}": False})
+        checks.section("one program twice, with other arguments")
+        tests = [{"command": ["/usr/bin/test", "-e", path], "interval": "60s", "weight": 10}
+                 for path in ("/nowhere", "/")]
+        put_in_force({"scripts": tests})
+        for node, priority in zip(nodes, (190, 140)):
+            wait_priority(node, priority)
+            node.wait(lambda node=node: known(node) == {
+                "script /usr/bin/test": True, "script /usr/bin/test #2": False}, 5, "both")
+        count = [(node.log().count("priority "), len(node.events("script "))) for node in nodes]
+        put_in_force({"scripts": [tests[0], dict(tests[1], weight=20)]})
+        for node, before in zip(nodes, count):
+            checks.equal("changes of the priority, events", (
+                node.log().count("priority "), len(node.events("script "))), before)
         checks.equal("transitions", [len(node.transitions()) for node in nodes], moves)
 
 

@@ -396,7 +396,7 @@ static void describe_parts(const struct vrrp_instance *instance, struct ipc_rout
 		struct ipc_part *part = &state->parts[i];
 		part->failing = result->sight == VRRP_BAD;
 		part->weight = tracked->weight;
-		instance_tracked_name(tracked, part->name, sizeof(part->name));
+		instance_tracked_name(config, i, part->name, sizeof(part->name));
 		text_copy(part->why, sizeof(part->why),
 		    result->sight == VRRP_UNSEEN ? "not known yet" : result->why);
 	}

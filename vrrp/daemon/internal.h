@@ -73,8 +73,8 @@ void instance_look_at_link(struct vrrp_instance *instance);
 
 /* ---- track.c ---- */
 
-/* "address 192.0.2.1" */
-char *instance_tracked_name(const struct ipc_tracked *tracked, char *buf, size_t size);
+/* "address 192.0.2.1"; another name for each. */
+char *instance_tracked_name(const struct ipc_router *config, unsigned i, char *buf, size_t size);
 /* The configuration is new, and was `old`: what is known of things in both is kept. */
 void instance_track_configure(struct vrrp_instance *instance, const struct ipc_router *old);
 /* Asks for the tracked interfaces. */

@@ -24,7 +24,15 @@ static struct {
 
 /* ---- what the results mean ---- */
 
-char *instance_tracked_name(const struct ipc_tracked *tracked, char *buf, size_t size)
+static bool same_thing(const struct ipc_tracked *a, const struct ipc_tracked *b)
+{
+	return a->kind == b->kind && strcmp(a->name, b->name) == 0 &&
+	       addr_equal_ip(&a->address, &b->address);
+}
+
+/* A pool may be tracked with several shares, a script with several arguments: these are numbered.
+ * The arguments may be nobody else's business. */
+char *instance_tracked_name(const struct ipc_router *config, unsigned i, char *buf, size_t size)
 {
 	static const char *const kinds[] = {
 	    [IPC_TRACKED_INTERFACE] = "interface",
@@ -32,10 +40,17 @@ char *instance_tracked_name(const struct ipc_tracked *tracked, char *buf, size_t
 	    [IPC_TRACKED_ADDRESS] = "address",
 	    [IPC_TRACKED_SCRIPT] = "script",
 	};
-	char address[ADDR_TEXT_MAX];
-	snprintf(buf, size, "%s %s", kinds[tracked->kind],
+	const struct ipc_tracked *tracked = &config->tracked[i];
+	char address[ADDR_TEXT_MAX], number[8] = "";
+	unsigned n = 1;
+	for (unsigned j = 0; j < i; j++)
+		n += same_thing(&config->tracked[j], tracked);
+	if (n > 1)
+		snprintf(number, sizeof(number), " #%u", n % 100);
+	snprintf(buf, size, "%s %s%s", kinds[tracked->kind],
 	    tracked->kind == IPC_TRACKED_ADDRESS ? addr_format_ip(&tracked->address, address)
-						 : tracked->name);
+						 : tracked->name,
+	    number);
 	return buf;
 }
 
@@ -47,8 +62,8 @@ static void describe(const struct vrrp_instance *instance, unsigned i, char *buf
 	if (tracked->kind == IPC_TRACKED_INTERFACE) /* it names itself */
 		text_copy(buf, size, why);
 	else
-		snprintf(
-		    buf, size, "%s: %s", instance_tracked_name(tracked, name, sizeof(name)), why);
+		snprintf(buf, size, "%s: %s",
+		    instance_tracked_name(&instance->config, i, name, sizeof(name)), why);
 }
 
 static unsigned weights_of(const struct vrrp_instance *instance)
@@ -344,10 +359,14 @@ static void on_readable(struct ev_loop *loop, ev_io *io, int revents)
 
 /* ---- life ---- */
 
-static bool same_thing(const struct ipc_tracked *a, const struct ipc_tracked *b)
+/* The number there of what is `tracked` here, if it was not taken; n_tracked: there is none. */
+static unsigned find_same(
+    const struct ipc_router *there, const struct ipc_tracked *tracked, const bool *taken)
 {
-	return a->kind == b->kind && strcmp(a->name, b->name) == 0 &&
-	       addr_equal_ip(&a->address, &b->address);
+	unsigned i = 0;
+	while (i < there->n_tracked && (taken[i] || !same_thing(tracked, &there->tracked[i])))
+		i++;
+	return i;
 }
 
 /* What was known stays known. */
@@ -355,13 +374,15 @@ void instance_track_configure(struct vrrp_instance *instance, const struct ipc_r
 {
 	const struct ipc_router *config = &instance->config;
 	struct vrrp_tracking before = instance->tracking;
+	bool taken[IPC_TRACKED_MAX] = {false};
 	instance->tracking = (struct vrrp_tracking){.rival = before.rival};
 	for (unsigned i = 0; i < config->n_tracked; i++) {
 		const struct ipc_tracked *tracked = &config->tracked[i];
 		struct vrrp_tracked *result = &instance->tracking.results[i];
-		for (unsigned j = 0; j < old->n_tracked; j++) {
-			if (same_thing(tracked, &old->tracked[j]))
-				*result = before.results[j];
+		unsigned j = find_same(old, tracked, taken);
+		if (j < old->n_tracked) {
+			taken[j] = true;
+			*result = before.results[j];
 		}
 		result->weight = tracked->weight;
 		result->rise = tracked->rise;
