@@ -347,6 +347,8 @@ def test_track_reload(checks):
     """What is tracked comes and goes by reloads, in place; what is known of the rest is kept."""
     with TestLab() as lab:
         add_gateway(lab)
+        for node in lab.nodes:
+            add_interface(lab, node)
         gate = {"address": GATEWAY, "interval": "100ms", "timeout": "100ms", "weight": 50}
         absent = {"address": f"{NETWORK}.251", "interval": "100ms", "timeout": "100ms", "weight": 100}
         nodes = lab.start_pair("node1", tracking_config({"addresses": [gate]}))
@@ -359,11 +361,11 @@ def test_track_reload(checks):
 
         def known(node):
             return {name: part["failing"] for name, part in router(node)["tracked"].items()}
-        put_in_force({"interfaces": ["eth0"], "addresses": [absent, gate]})
+        put_in_force({"interfaces": ["eth1"], "addresses": [absent, gate]})
         for node, priority in zip(nodes, (100, 50)):
             wait_priority(node, priority)
             checks.equal("known", known(node), {
-                "interface eth0": False, f"address {NETWORK}.251": True, f"address {GATEWAY}": False})
+                "interface eth1": False, f"address {NETWORK}.251": True, f"address {GATEWAY}": False})
         put_in_force({"addresses": [gate]})
         for node, priority in zip(nodes, (200, 150)):
             wait_priority(node, priority)
