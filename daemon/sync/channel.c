@@ -9,6 +9,7 @@
 #include "daemon/sync/channel.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -30,12 +31,14 @@
 
 #define IN_SIZE (SYNC_FRAME_HEADER + SYNC_FRAME_MAX + 16U * 1024)
 /* What an urgent message may find before it: on both sides little enough for a few milliseconds. */
-#define OUT_SOFT   (32U * 1024) /* no new message is made above it */
+#define OUT_SOFT   (16U * 1024) /* no new message is made above it */
 #define OUT_SIZE   (OUT_SOFT + 128U * 1024)
 #define UNSENT_MAX (32 * 1024)
 #define UNREAD_MAX (128 * 1024)
 /* Bytes moved in one event before other events get their turn. */
 #define BUDGET (256U * 1024)
+/* Bytes after which a worker that waits for this processor gets it: about 150 us. */
+#define BURST (16U * 1024)
 
 struct link {
 	struct channel *channel;
@@ -66,6 +69,7 @@ struct channel {
 	struct codec *codec;
 	uint8_t *in, *out;
 	size_t in_len, out_at, out_len;
+	size_t burst;           /* moved since other threads had their turn */
 	uint64_t last_write_us; /* of progress, or when there was nothing to write */
 
 	uint64_t handshake_failures;
@@ -293,6 +297,24 @@ static int take_frames(struct channel *channel, uint64_t now_us, struct err *err
 	return result;
 }
 
+/* A snapshot is nothing that a request should wait for, and a thread that just goes on is not
+ * interrupted for a millisecond or more. */
+static void moved_bytes(struct channel *channel, size_t n)
+{
+	channel->burst += n;
+	if (channel->burst < BURST)
+		return;
+	channel->burst = 0;
+	sched_yield();
+}
+
+/* What comes in small events is no snapshot. */
+static void end_of_event(struct channel *channel, size_t moved)
+{
+	if (moved < BURST / 2)
+		channel->burst = 0;
+}
+
 /* Reads until there is no more. False: the connection has ended. */
 static bool read_all(struct channel *channel, bool *want_write)
 {
@@ -301,8 +323,10 @@ static bool read_all(struct channel *channel, bool *want_write)
 		size_t n = 0;
 		enum tls_result result = tls_read(channel->current.tls,
 		    channel->in + channel->in_len, IN_SIZE - channel->in_len, &n);
-		if (result == TLS_WANT_READ)
+		if (result == TLS_WANT_READ) {
+			end_of_event(channel, moved);
 			return true;
+		}
 		if (result == TLS_WANT_WRITE) {
 			*want_write = true;
 			return true;
@@ -318,6 +342,7 @@ static bool read_all(struct channel *channel, bool *want_write)
 			connection_end(channel, err.text);
 			return false;
 		}
+		moved_bytes(channel, n);
 	}
 	/* What OpenSSL has buffered does not make the socket readable. */
 	ev_feed_event(channel->loop, &channel->current.io, EV_READ);
@@ -357,6 +382,7 @@ static int flush(struct channel *channel, size_t *moved)
 			return -1;
 		channel->out_at += n;
 		*moved += n;
+		moved_bytes(channel, n);
 		channel->last_write_us = clock_us();
 	}
 	channel->out_at = channel->out_len = 0;
@@ -372,8 +398,10 @@ static bool write_all(struct channel *channel, bool *want_write)
 			connection_end(channel, "a message of ours breaks a limit");
 			return false;
 		}
-		if (channel->out_len == 0)
+		if (channel->out_len == 0) {
+			end_of_event(channel, moved);
 			return true;
+		}
 		int result = flush(channel, &moved);
 		if (result < 0) {
 			connection_end(channel, tls_conn_reason(channel->current.tls));
