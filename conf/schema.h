@@ -53,7 +53,7 @@ struct conf_key {
 	const char *def;         /* as in the file, strings without quotes */
 	const char *def_note;    /* a default that depends on something, for people */
 	const char *const *words;
-	/* What a later version will accept, separated by blanks: words, numbers, "object" */
+	/* What a later version will accept, separated by blanks: words, numbers */
 	const char *later;
 	const struct conf_format *format;
 	const struct conf_object *object; /* object, map */

@@ -8,7 +8,7 @@
 #include "vrrp/link/router.h"
 #include "vrrp/link/vmac.h"
 
-void instance_close_socket(struct vrrp_instance *instance)
+static void close_socket(struct vrrp_instance *instance)
 {
 	ev_io_stop(instance->station->loop, &instance->readable);
 	vrrp_socket_close(&instance->sock);
@@ -49,7 +49,7 @@ static void put_on_virtual_mac(struct vrrp_instance *instance, struct vrrp_netif
 void instance_detach(struct vrrp_instance *instance)
 {
 	instance_end_deafness(instance);
-	instance_close_socket(instance);
+	close_socket(instance);
 	if (instance->config.virtual_mac && instance->netif.ifindex)
 		vrrp_vmac_remove(instance->station->route, &instance->config, &instance->netif);
 }
@@ -70,7 +70,7 @@ static int adopt_interface(
     struct vrrp_instance *instance, struct vrrp_netif *netif, struct err *err)
 {
 	struct err warning;
-	instance_close_socket(instance);
+	close_socket(instance);
 	int rc = vrrp_timer_open(&instance->timer, instance->station->loop, err);
 	if (rc)
 		return rc;
@@ -144,7 +144,7 @@ void vrrp_instance_check_link(struct vrrp_instance *instance)
 	instance_track_links(instance);
 	if (instance->link_fault[0]) {
 		instance_end_deafness(instance);
-		instance_close_socket(instance); /* after the goodbye */
+		close_socket(instance); /* after the goodbye */
 	}
 	instance_rearm(instance);
 }

@@ -1,6 +1,6 @@
 /* One virtual router on this node: the state machine, its socket and its one timer. Performs what
  * the machine orders, says each change with its reason. Lives in a static array: nothing here
- * allocates after the start (libnl does, for the moment of a call). */
+ * allocates after the start, but putting up or changing a fence (vrrp/lease) does. */
 #pragma once
 
 #include <ev.h>

@@ -65,7 +65,6 @@ bool instance_note_found(struct vrrp_instance *instance, uint64_t now_us);
 
 /* ---- attach.c ---- */
 
-void instance_close_socket(struct vrrp_instance *instance);
 /* At the end: also the virtual MAC goes. */
 void instance_detach(struct vrrp_instance *instance);
 /* Opens what is missing, says in link_fault what cannot be had. */
@@ -79,12 +78,8 @@ char *instance_tracked_name(const struct ipc_router *config, unsigned i, char *b
 void instance_track_configure(struct vrrp_instance *instance, const struct ipc_router *old);
 /* Asks for the tracked interfaces. */
 void instance_track_links(struct vrrp_instance *instance);
-/* Results, or the group, have changed: so may priorities and faults. The caller settles then. */
-void instance_adopt_tracking(struct vrrp_instance *instance, const char *cause);
 /* The Active advertises `priority`: is it so badly off that we must relieve it? */
 void instance_judge_rival(struct vrrp_instance *instance, uint8_t priority, uint64_t now_us);
-/* A question is new, or gone. */
-void instance_track_rearm(void);
 
 /* ---- hold.c ---- */
 

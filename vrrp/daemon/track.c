@@ -87,7 +87,8 @@ static bool adopt_priority(struct vrrp_instance *instance, const char *cause)
 	return true;
 }
 
-void instance_adopt_tracking(struct vrrp_instance *instance, const char *cause)
+/* Results have changed: so may priorities and faults. The caller settles then. */
+static void adopt_results(struct vrrp_instance *instance, const char *cause)
 {
 	struct vrrp_tracking *tracking = &instance->tracking;
 	unsigned fault = vrrp_tracked_fault(tracking->results, instance->config.n_tracked);
@@ -124,7 +125,7 @@ static void on_result(struct vrrp_instance *instance, unsigned i, bool good, con
 	}
 	instance_wake(instance);
 	describe(instance, i, text, sizeof(text));
-	instance_adopt_tracking(instance, text);
+	adopt_results(instance, text);
 	instance_settle(instance, text);
 	instance_rearm(instance);
 }
@@ -323,7 +324,8 @@ static void find_earliest(struct question *question, void *arg)
 	*due_us = us < *due_us ? us : *due_us;
 }
 
-void instance_track_rearm(void)
+/* When the next question is due, or an answer overdue. */
+static void rearm(void)
 {
 	uint64_t due_us = VRRP_NEVER, now_us = clock_us();
 	if (track.pinger.fd4 < 0 && track.pinger.fd6 < 0)
@@ -347,7 +349,7 @@ static void on_timer(struct ev_loop *loop, ev_timer *timer, int revents)
 	read_answers(true);
 	each_question(on_due, &now_us);
 	ev_now_update(loop);
-	instance_track_rearm();
+	rearm();
 }
 
 static void on_readable(struct ev_loop *loop, ev_io *io, int revents)
@@ -389,8 +391,8 @@ void instance_track_configure(struct vrrp_instance *instance, const struct ipc_r
 		result->fall = tracked->fall;
 	}
 	instance_track_links(instance);
-	instance_adopt_tracking(instance, "configuration changed");
-	instance_track_rearm();
+	adopt_results(instance, "configuration changed");
+	rearm();
 }
 
 void vrrp_track_open(struct ev_loop *loop)
