@@ -113,6 +113,15 @@ static void on_target_changed(
 	replica_health_changed(control, target);
 }
 
+/* Any thread. A session has made room for another one: the peer's table is as full as ours. */
+static void on_evicted(void *arg, const struct session_key *key)
+{
+	struct record record = {.kind = RECORD_SESSION_DELETE};
+	record.session.pool_id = key->pool_id;
+	memcpy(record.session.key, key->bytes, sizeof(record.session.key));
+	journal_append(arg, &record);
+}
+
 static int start_parts(struct control *control, const struct conf *conf, struct err *err)
 {
 	const struct ipc_config *config = &control->incoming;
@@ -130,6 +139,8 @@ static int start_parts(struct control *control, const struct conf *conf, struct 
 		control->journal = journal_new(CONTROL_JOURNAL_SIZE);
 	}
 	control->sessions = session_table_new(conf->sync.max_sessions, hash_key);
+	if (control->sessions && control->journal)
+		session_table_on_evicted(control->sessions, on_evicted, control->journal);
 	control->prober = prober_new(control->loop, on_target_changed, control);
 	if (!control->sessions || !control->prober || (config->has_key && !control->journal))
 		return err_set(err, -ENOMEM, "out of memory");

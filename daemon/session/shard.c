@@ -217,10 +217,8 @@ void shard_remove(struct shard *shard, struct entry *entry)
 	memset(&shard->entries[end - 1], 0, sizeof(struct entry));
 }
 
-bool shard_evict(struct shard *shard)
+struct entry *shard_victim(struct shard *shard)
 {
-	if (shard->count == 0)
-		return false;
 	struct entry *victim = NULL;
 	uint32_t seen = 0;
 	for (uint32_t step = 0; step < shard->slots && seen < EVICT_SAMPLE; step++) {
@@ -233,8 +231,7 @@ bool shard_evict(struct shard *shard)
 		if (!victim || entry->expires_us < victim->expires_us)
 			victim = entry;
 	}
-	shard_remove(shard, victim);
-	return true;
+	return victim;
 }
 
 void shard_shrink(struct shard *shard)

@@ -60,7 +60,7 @@ struct entry *shard_insert(struct shard *shard, uint64_t hash, const struct sess
 /* The entry gets the target and the expiry of `session`, which has its key. */
 void shard_update(struct shard *shard, struct entry *entry, const struct session *session);
 void shard_remove(struct shard *shard, struct entry *entry);
-/* Removes the entry that expires first among a few neighbours. False when empty. */
-bool shard_evict(struct shard *shard);
+/* The entry that expires first among a few neighbours; NULL when empty. */
+struct entry *shard_victim(struct shard *shard);
 /* Gives memory back when most of it is unused. */
 void shard_shrink(struct shard *shard);

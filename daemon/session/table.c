@@ -26,6 +26,8 @@ struct session_table {
 	atomic_uint evict_next;   /* shard */
 	atomic_ushort last_mark;
 	session_digests digests;
+	void (*on_evicted)(void *arg, const struct session_key *key);
+	void *on_evicted_arg;
 	struct locked_shard shards[SHARDS];
 };
 
@@ -57,6 +59,13 @@ void session_table_free(struct session_table *table)
 		pthread_mutex_destroy(&table->shards[i].lock);
 	}
 	free(table);
+}
+
+void session_table_on_evicted(struct session_table *table,
+    void (*evicted)(void *arg, const struct session_key *key), void *arg)
+{
+	table->on_evicted = evicted;
+	table->on_evicted_arg = arg;
 }
 
 /* Never 0 (an empty slot), never the largest (the cursor's end). */
@@ -113,8 +122,30 @@ bool session_table_lookup(struct session_table *table, const struct session_key 
 	return found;
 }
 
+static void remove_entry(
+    struct session_table *table, struct locked_shard *locked, struct entry *entry)
+{
+	shard_remove(&locked->shard, entry);
+	atomic_fetch_sub_explicit(&table->entries, 1, memory_order_relaxed);
+}
+
+/* False when the shard is empty. */
+static bool evict(struct session_table *table, struct locked_shard *locked, uint64_t now_us)
+{
+	struct entry *victim = shard_victim(&locked->shard);
+	if (!victim)
+		return false;
+	struct session_key key = victim->key;
+	bool living = victim->expires_us > now_us;
+	remove_entry(table, locked, victim);
+	locked->evicted++;
+	if (living && table->on_evicted)
+		table->on_evicted(table->on_evicted_arg, &key);
+	return true;
+}
+
 /* Removes entries, wherever, until the table keeps its limit. */
-static void trim(struct session_table *table)
+static void trim(struct session_table *table, uint64_t now_us)
 {
 	uint32_t empty = 0;
 	while (atomic_load_explicit(&table->entries, memory_order_relaxed) >
@@ -122,13 +153,7 @@ static void trim(struct session_table *table)
 	       empty < SHARDS) {
 		uint32_t number = atomic_fetch_add(&table->evict_next, 1) % SHARDS;
 		struct locked_shard *locked = lock_shard(table, number);
-		if (shard_evict(&locked->shard)) {
-			locked->evicted++;
-			atomic_fetch_sub(&table->entries, 1);
-			empty = 0;
-		} else {
-			empty++;
-		}
+		empty = evict(table, locked, now_us) ? 0 : empty + 1;
 		unlock(locked);
 	}
 }
@@ -136,14 +161,11 @@ static void trim(struct session_table *table)
 /* The new entry is counted before the table is compared with its limit, so that two threads cannot
  * both think that theirs is the last one to fit. Room is made in the same shard where possible. */
 static struct entry *insert_new(struct session_table *table, struct locked_shard *locked,
-    uint64_t hash, const struct session *session)
+    uint64_t hash, const struct session *session, uint64_t now_us)
 {
 	uint64_t entries = atomic_fetch_add(&table->entries, 1) + 1;
-	if (entries > atomic_load_explicit(&table->max_entries, memory_order_relaxed) &&
-	    shard_evict(&locked->shard)) {
-		locked->evicted++;
-		atomic_fetch_sub(&table->entries, 1);
-	}
+	if (entries > atomic_load_explicit(&table->max_entries, memory_order_relaxed))
+		(void)evict(table, locked, now_us);
 	struct entry *entry = shard_insert(&locked->shard, hash, session);
 	if (entry)
 		locked->inserts++;
@@ -162,7 +184,7 @@ static bool upsert(struct session_table *table, uint64_t hash, const struct sess
 	struct locked_shard *locked = lock_for(table, hash);
 	struct entry *entry = shard_find(&locked->shard, hash, &session->key);
 	if (!entry) {
-		entry = insert_new(table, locked, hash, session);
+		entry = insert_new(table, locked, hash, session, now_us);
 		changed = entry != NULL;
 	} else {
 		bool was_expired = entry->expires_us <= now_us;
@@ -175,7 +197,7 @@ static bool upsert(struct session_table *table, uint64_t hash, const struct sess
 	if (entry && mark != 0)
 		entry->mark = mark;
 	unlock(locked);
-	trim(table);
+	trim(table, now_us);
 	return changed;
 }
 
@@ -223,13 +245,6 @@ uint16_t session_table_mark(struct session_table *table)
 	return mark;
 }
 
-static void remove_entry(
-    struct session_table *table, struct locked_shard *locked, struct entry *entry)
-{
-	shard_remove(&locked->shard, entry);
-	atomic_fetch_sub_explicit(&table->entries, 1, memory_order_relaxed);
-}
-
 bool session_table_delete(struct session_table *table, const struct session_key *key)
 {
 	uint64_t hash = hash_of(table, key);
@@ -244,7 +259,7 @@ bool session_table_delete(struct session_table *table, const struct session_key 
 int session_table_resize(struct session_table *table, uint64_t max_entries)
 {
 	atomic_store(&table->max_entries, max_entries);
-	trim(table);
+	trim(table, 0);
 	return 0;
 }
 

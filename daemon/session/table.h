@@ -38,6 +38,11 @@ struct session_stats {
 /* NULL when out of memory. `hash_key`: secret, random. */
 struct session_table *session_table_new(uint64_t max_entries, const uint64_t hash_key[2]);
 void session_table_free(struct session_table *table);
+/* `evicted` is called for each living entry that makes room for another one, or for a lower limit,
+ * after it has gone; with a lock of the table held, so it must be quick and leave the table alone.
+ * To be set before others use the table. */
+void session_table_on_evicted(struct session_table *table,
+    void (*evicted)(void *arg, const struct session_key *key), void *arg);
 /* Takes effect at once: surplus entries go. Always 0: memory follows the entries. */
 int session_table_resize(struct session_table *table, uint64_t max_entries);
 

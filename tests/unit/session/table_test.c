@@ -234,6 +234,38 @@ static void evicts_who_would_expire_first(void)
 	session_table_free(table);
 }
 
+static void count_evicted(void *arg, const struct session_key *key)
+{
+	uint64_t number;
+	memcpy(&number, key->bytes, sizeof(number));
+	*(uint64_t *)arg += number < 100;
+}
+
+/* Those that lived are told, those that had expired anyway are not. */
+static void tells_who_was_evicted(void)
+{
+	struct session_table *table = session_table_new(100, hash_key);
+	uint64_t told = 0;
+	session_table_on_evicted(table, count_evicted, &told);
+	for (uint64_t i = 0; i < 100; i++) {
+		struct session session = make(i, 1, i < 40 ? 1000 : 2000);
+		session_table_upsert(table, &session, 0);
+	}
+	for (uint64_t i = 100; i < 200; i++) {
+		struct session session = make(i, 1, 5000);
+		session_table_upsert(table, &session, 1000);
+	}
+	uint64_t left = 0, target;
+	for (uint64_t i = 40; i < 100; i++) {
+		struct session session = make(i, 1, 0);
+		left += session_table_lookup(table, &session.key, 1000, &target, NULL);
+	}
+	CU_ASSERT(told > 30);
+	CU_ASSERT_EQUAL(told + left, 60);
+	CU_ASSERT_EQUAL(stats_of(table).evicted, 100);
+	session_table_free(table);
+}
+
 static void resizes_down_and_up(void)
 {
 	struct session_table *table = session_table_new(2000, hash_key);
@@ -573,8 +605,9 @@ static void works_with_many_threads(void)
 
 UNIT_MAIN("session/table", UNIT(inserts_and_finds), UNIT(does_not_store_what_has_expired),
     UNIT(behaves_like_a_map), UNIT(equal_tables_have_equal_digests), UNIT(keeps_its_limit),
-    UNIT(evicts_who_would_expire_first), UNIT(resizes_down_and_up), UNIT(sweeps_only_what_expired),
-    UNIT(memory_follows_the_entries), UNIT(scan_skips_the_expired), UNIT(scan_misses_nobody),
-    UNIT(replaces_what_was_there), UNIT(replaces_some_buckets), UNIT(every_mark_is_another),
-    UNIT(put_keeps_the_promises_of_upsert), UNIT(digests_tell_where_tables_differ),
-    UNIT(expires_whatever_came_how), UNIT(works_with_many_threads))
+    UNIT(evicts_who_would_expire_first), UNIT(tells_who_was_evicted), UNIT(resizes_down_and_up),
+    UNIT(sweeps_only_what_expired), UNIT(memory_follows_the_entries), UNIT(scan_skips_the_expired),
+    UNIT(scan_misses_nobody), UNIT(replaces_what_was_there), UNIT(replaces_some_buckets),
+    UNIT(every_mark_is_another), UNIT(put_keeps_the_promises_of_upsert),
+    UNIT(digests_tell_where_tables_differ), UNIT(expires_whatever_came_how),
+    UNIT(works_with_many_threads))

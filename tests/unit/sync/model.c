@@ -67,6 +67,15 @@ void model_event(struct model *model, int i, const char *object)
 	snprintf(event->object, sizeof(event->object), "%s", object);
 }
 
+/* As the control thread has it. */
+static void on_evicted(void *arg, const struct session_key *key)
+{
+	struct record record = {.kind = RECORD_SESSION_DELETE};
+	record.session.pool_id = key->pool_id;
+	memcpy(record.session.key, key->bytes, sizeof(record.session.key));
+	journal_append(arg, &record);
+}
+
 static void node_start(struct model *model, int i)
 {
 	struct model_node *node = &model->node[i];
@@ -74,6 +83,7 @@ static void node_start(struct model *model, int i)
 	const uint64_t hash_key[2] = {salt + 7, ~salt};
 	node->table = session_table_new(100000, hash_key);
 	node->journal = journal_new(model->journal_size);
+	session_table_on_evicted(node->table, on_evicted, node->journal);
 	node->urgent = urgent_new();
 	node->n_said = node->n_events = node->n_events_sent = 0;
 	struct stream_config config = {

@@ -565,6 +565,31 @@ static void a_cut_ends_a_repair(void)
 	model_fini(&model);
 }
 
+/* New sessions take the place of others: the Backup has just what the Active has, all the time. */
+static void full_tables_are_equal(void)
+{
+	struct model model;
+	start_in_sync(&model, 1024);
+	for (int i = 0; i < 2; i++)
+		session_table_resize(model.node[i].table, 500);
+	for (unsigned key = 0; key < 5000; key++) {
+		model_session(&model, 0, key, 2, LONG + key);
+		if (key % 50 != 0)
+			continue;
+		model_advance(&model, 50000, true);
+		CU_ASSERT(model_tables_equal(&model));
+	}
+	struct session_stats stats;
+	session_table_stats(model.node[0].table, &stats);
+	CU_ASSERT_EQUAL(stats.evicted, 4500);
+	session_table_stats(model.node[1].table, &stats);
+	CU_ASSERT_EQUAL(stats.entries, 500);
+	CU_ASSERT_EQUAL(stats.evicted, 0);
+	CU_ASSERT(reason_has(&model, 1, "snapshot of"));
+	CU_ASSERT(model_status(&model, 1).digest_equal);
+	model_fini(&model);
+}
+
 static void configurations_are_compared(void)
 {
 	struct model model;
@@ -732,6 +757,6 @@ UNIT_MAIN("sync/stream", UNIT(snapshot_then_records), UNIT(old_sessions_go_piece
     UNIT(digests_of_an_older_peer), UNIT(what_differs_is_repaired),
     UNIT(writes_between_the_parts_of_a_repair), UNIT(what_expires_does_not_differ),
     UNIT(a_repair_does_not_starve), UNIT(deletes_on_the_way_are_no_difference),
-    UNIT(a_cut_ends_a_repair), UNIT(configurations_are_compared),
+    UNIT(a_cut_ends_a_repair), UNIT(full_tables_are_equal), UNIT(configurations_are_compared),
     UNIT(broken_rules_end_the_connection), UNIT(a_batch_is_taken_in_order),
     UNIT(races_between_workers_do_not_matter), UNIT(records_travel_during_a_snapshot))
