@@ -255,6 +255,16 @@ def test_deaf_start(checks):
         after_s = second.wait_state("active", 8) - begun
         checks.true(f"not sooner than the delay of 4 s, after {after_s:.1f}", after_s > 4)
 
+        checks.section("a shorter delay, by a reload")
+        second.stop()
+        lab.write_config(tracking_config({}, startup_delay="600s"))
+        second.start()
+        second.wait(lambda: (second.status() or {}).get("virtual_routers", {}).get(
+            "front", {}).get("held"), 5, "held")
+        lab.write_config(tracking_config({}, startup_delay="1s"))
+        second.ctl("reload")
+        second.wait_state("active", 5)
+
 
 def test_track_pool(checks):
     """The Active reaches no target, its peer does; and the Backup knows that because it looks for

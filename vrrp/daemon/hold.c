@@ -43,7 +43,7 @@ void instance_begin_deafness(struct vrrp_instance *instance)
 		    err.text);
 		return;
 	}
-	instance->deaf_until_us = clock_us() + instance->config.startup_delay_us;
+	instance->deaf_since_us = clock_us();
 	ev_io_init(&instance->ear, on_frame, fd, EV_READ);
 	instance->ear.data = instance;
 	ev_io_start(instance->station->loop, &instance->ear);
@@ -51,7 +51,8 @@ void instance_begin_deafness(struct vrrp_instance *instance)
 
 static bool is_deaf(struct vrrp_instance *instance, uint64_t now_us, char *why, size_t size)
 {
-	if (ev_is_active(&instance->ear) && now_us >= instance->deaf_until_us)
+	if (ev_is_active(&instance->ear) &&
+	    now_us >= instance->deaf_since_us + instance->config.startup_delay_us)
 		instance_end_deafness(instance);
 	if (!ev_is_active(&instance->ear))
 		return false;

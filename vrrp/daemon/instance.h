@@ -116,7 +116,7 @@ struct vrrp_instance {
 	/* Why its time has come, and it is still Backup; empty: it has not. */
 	char held[IPC_REASON_MAX];
 	ev_io ear; /* active: nothing was heard since the link came up */
-	uint64_t deaf_until_us;
+	uint64_t deaf_since_us;
 
 	/* With others of a group. */
 	bool left;         /* it was Active, and the others do not know yet */
