@@ -6,7 +6,7 @@ import signal
 import time
 
 import testing
-from lab import (NODES, SLACK, VIP, ArpWatch, Prober, address, pair_config, wait_until)
+from lab import (NETWORK, NODES, SLACK, VIP, ArpWatch, Node, Prober, address, pair_config, wait_until)
 from testing import TestLab
 
 TABLE = "yoke_vrrp_51_eth0"
@@ -25,7 +25,7 @@ def last_answer_ms(watch, mac, since):
 
 
 def tables(lab, role):
-    return lab.run_in(role, "nft", "list", "tables").split("\n")[:-1]
+    return lab.run_in(role, "nft", "list", "tables", "netdev").split("\n")[:-1]
 
 
 def has_lease(lab, role, table=TABLE):
@@ -77,6 +77,24 @@ def test_lease_sigkill_all(checks):
         checks.equal("connections that the dead node refused after its lease", late, [])
         checks.true("its fence still stands", f"table netdev {TABLE}" in tables(lab, dying.name))
     each_order(checks, lambda node: node.kill_all(), 340, then)
+
+
+def test_lease_two_interfaces(checks):
+    """72: another interface on the segment, where Linux answers ARP for every address of the host."""
+    with TestLab() as lab:
+        for number, role in enumerate(NODES):
+            lab.ip_batch(lab.name(role), ["link add twin link eth0 type macvlan mode bridge",
+                                          f"addr add {NETWORK}.{31 + number}/24 dev twin",
+                                          "link set twin up"])
+        first, second = lab.start_pair("node1")
+        watch, _, struck = watched_failover(checks, lab, first, second, Node.kill_all, 340)
+        silent_in_time(checks, lab, first, watch, struck)
+        checks.equal("who answered", {mac for _, macs in watch.asked for mac in macs},
+                     {lab.owner_mac(first), lab.owner_mac(second)})
+        watch = ArpWatch(lab, f"{NETWORK}.32")
+        watch.wait_asked(20)
+        checks.true("the other interface answers for its own address",
+                    any(macs for _, macs in watch.stop().asked))
 
 
 def test_lease_sigkill_vrrp(checks):
@@ -246,8 +264,8 @@ table netdev yoke_mine {
 
 
 def without_ours(text):
-    """A listing less our table: it ends at the first brace at the margin."""
-    return re.sub(rf"table netdev {TABLE} {{\n.*?^}}\n", "", text, flags=re.S | re.M)
+    """A listing less our tables: each ends at the first brace at the margin."""
+    return re.sub(rf"table (netdev|arp) {TABLE} {{\n.*?^}}\n", "", text, flags=re.S | re.M)
 
 
 def test_lease_tables(checks):

@@ -290,6 +290,22 @@ static void put_egress(struct writer *w, const struct vrrp_fence *fence)
 	    token_family(&fence->id), fence->id.vrid);
 }
 
+/* By default Linux answers ARP for any of its addresses on any of its interfaces: another one on
+ * this segment would answer beside the fence. A virtual MAC has an interface of its own. */
+static void put_other_interfaces(struct writer *w, const struct vrrp_fence *fence, const char *name)
+{
+	put(w, "add table arp %s\ndelete table arp %s\ntable arp %s {\n", name, name, name);
+	put(w,
+	    "\tchain input {\n\t\ttype filter hook input priority -300; policy accept;\n"
+	    "\t\tiifname != \"%s\" ",
+	    fence->id.interface);
+	if (fence->virtual_mac)
+		put(w, "iifname != \"yv4-%u-*\" ", fence->id.vrid);
+	put(w, "arp operation request arp daddr ip ");
+	put_addresses(w, fence);
+	put(w, " drop\n\t}\n}\n");
+}
+
 int vrrp_fence_text(const struct vrrp_fence *fence, enum vrrp_fence_mode mode,
     char text[VRRP_FENCE_TEXT_MAX], struct err *err)
 {
@@ -311,6 +327,8 @@ int vrrp_fence_text(const struct vrrp_fence *fence, enum vrrp_fence_mode mode,
 	put_ingress(&w, fence);
 	put_egress(&w, fence);
 	put(&w, "}\n");
+	if (!is_ipv6(fence))
+		put_other_interfaces(&w, fence, name);
 	if (w.len >= VRRP_FENCE_TEXT_MAX)
 		return err_set(err, -E2BIG, "too many addresses for the fence");
 	return (int)w.len;

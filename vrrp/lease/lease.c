@@ -14,7 +14,7 @@
 
 #include "vrrp/netlink/netlink.h"
 
-#define COMMAND_MAX 160
+#define COMMAND_MAX 320
 
 struct vrrp_lease {
 	struct nft_ctx *nft;      /* changes */
@@ -69,8 +69,9 @@ int vrrp_lease_remove(struct vrrp_lease *lease, const struct vrrp_fence_id *id, 
 	char name[VRRP_FENCE_NAME_MAX], command[COMMAND_MAX];
 	if (vrrp_fence_name(id, name, NULL))
 		return 0;
-	snprintf(
-	    command, sizeof(command), "add table netdev %s\ndelete table netdev %s\n", name, name);
+	snprintf(command, sizeof(command),
+	    "add table netdev %s\ndelete table netdev %s\nadd table arp %s\ndelete table arp %s\n",
+	    name, name, name, name);
 	return run(lease, command, err);
 }
 
@@ -156,7 +157,8 @@ static void on_table(const struct nlmsghdr *answer, void *arg)
 	if (!attr || nla_strlcpy(name, attr, sizeof(name)) >= sizeof(name) ||
 	    strncmp(name, VRRP_FENCE_PREFIX, strlen(VRRP_FENCE_PREFIX)) != 0 || sweep->keep(name))
 		return;
-	snprintf(command, sizeof(command), "delete table netdev %s\n", name);
+	snprintf(command, sizeof(command),
+	    "delete table netdev %s\nadd table arp %s\ndelete table arp %s\n", name, name, name);
 	run(sweep->lease, command, NULL);
 }
 

@@ -65,6 +65,14 @@ static const char golden[] =
     "\t\tarp saddr ip { 192.0.2.10, 192.0.2.13 } meta oiftype != @lease drop\n"
     "\t\tether type 0x88b5 @nh,0,32 0x796f6b65 @nh,32,16 0x0433 goto token\n"
     "\t}\n"
+    "}\n"
+    "add table arp yoke_vrrp_51_eth0\n"
+    "delete table arp yoke_vrrp_51_eth0\n"
+    "table arp yoke_vrrp_51_eth0 {\n"
+    "\tchain input {\n"
+    "\t\ttype filter hook input priority -300; policy accept;\n"
+    "\t\tiifname != \"eth0\" arp operation request arp daddr ip { 192.0.2.10, 192.0.2.13 } drop\n"
+    "\t}\n"
     "}\n";
 
 static struct addr source, addresses[17];
@@ -102,7 +110,7 @@ static void a_change_keeps_the_sets(void)
 	struct vrrp_fence fence = example();
 	CU_ASSERT(vrrp_fence_text(&fence, VRRP_FENCE_CHANGE, text, NULL) > 0);
 	CU_ASSERT_PTR_NOT_NULL(strstr(text, "\nflush table netdev yoke_vrrp_51_eth0\n"));
-	CU_ASSERT_PTR_NULL(strstr(text, "delete table"));
+	CU_ASSERT_PTR_NULL(strstr(text, "delete table netdev"));
 	CU_ASSERT_PTR_NULL(strstr(text, "flush set"));
 }
 
