@@ -39,7 +39,7 @@ const char *sync_message_name(enum sync_message_kind kind)
 {
 	static const char *const names[SYNC_KIND_COUNT] = {"hello", "resume", "snapshot begin",
 	    "batch", "snapshot end", "ack", "heartbeat", "bye", "router", "question", "evidence",
-	    "event", "digests", "resend", "repair begin", "repair end", "unknown"};
+	    "claim", "event", "digests", "resend", "repair begin", "repair end", "unknown"};
 	return kind < SYNC_KIND_COUNT ? names[kind] : "?";
 }
 
@@ -186,6 +186,7 @@ union parts {
 	Yoke__Sync__Router router;
 	Yoke__Sync__Question question;
 	Yoke__Sync__Evidence evidence;
+	Yoke__Sync__Claim claim;
 	Yoke__Sync__Event event;
 	Yoke__Sync__Digests digests;
 	Yoke__Sync__Resend resend;
@@ -201,6 +202,17 @@ static void pack_evidence(const struct sync_message *message, Yoke__Sync__Eviden
 	evidence->priority = message->router.priority;
 	evidence->source.data = (uint8_t *)message->router.source;
 	evidence->source.len = message->router.source_len;
+}
+
+static void pack_claim(const struct sync_message *message, Yoke__Sync__Claim *claim)
+{
+	claim->name = (char *)message->router.name;
+	claim->vrid = message->router.vrid;
+	claim->stamp = message->router.stamp;
+	claim->priority = message->router.priority;
+	claim->source.data = (uint8_t *)message->router.source;
+	claim->source.len = message->router.source_len;
+	claim->flags = message->router.flags;
 }
 
 static int pack_router(
@@ -224,6 +236,11 @@ static int pack_router(
 		parts->question.name = (char *)message->router.name;
 		parts->question.vrid = message->router.vrid;
 		parts->question.stamp = message->router.stamp;
+		return 0;
+	case SYNC_CLAIM:
+		yoke__sync__claim__init(frame->claim = &parts->claim);
+		frame->message_case = YOKE__SYNC__FRAME__MESSAGE_CLAIM;
+		pack_claim(message, &parts->claim);
 		return 0;
 	default:
 		yoke__sync__evidence__init(frame->evidence = &parts->evidence);
@@ -342,7 +359,8 @@ static int pack_message(struct frame_arena *arena, const struct sync_message *me
 		return 0;
 	case SYNC_ROUTER:
 	case SYNC_QUESTION:
-	case SYNC_EVIDENCE: return pack_router(message, parts, frame);
+	case SYNC_EVIDENCE:
+	case SYNC_CLAIM: return pack_router(message, parts, frame);
 	case SYNC_EVENT:
 		yoke__sync__event__init(frame->event = &parts->event);
 		frame->message_case = YOKE__SYNC__FRAME__MESSAGE_EVENT;

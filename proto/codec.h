@@ -34,6 +34,7 @@ enum sync_message_kind {
 	SYNC_ROUTER,
 	SYNC_QUESTION,
 	SYNC_EVIDENCE,
+	SYNC_CLAIM,
 	SYNC_EVENT,
 	SYNC_DIGESTS,
 	SYNC_RESEND,
@@ -104,10 +105,11 @@ struct sync_message {
 			uint8_t vrid, priority;
 			enum sync_router_state state; /* ROUTER only, as the next one */
 			bool handed_over;
-			uint64_t stamp; /* QUESTION and EVIDENCE */
+			uint64_t stamp; /* all but ROUTER */
 			uint8_t source[16];
-			uint8_t source_len; /* EVIDENCE: 4 or 16; else 0 */
-		} router;                   /* ROUTER, QUESTION, EVIDENCE */
+			uint8_t source_len; /* EVIDENCE, CLAIM: 4 or 16; else 0 */
+			uint8_t flags;      /* CLAIM only */
+		} router;                   /* ROUTER, QUESTION, EVIDENCE, CLAIM */
 		struct sync_event event;
 		/* When decoded, the lists belong to the codec as above. */
 		struct {

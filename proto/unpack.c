@@ -227,18 +227,37 @@ static int take_question(
 	return take_router_name(SYNC_QUESTION, in->name, in->vrid, message, err);
 }
 
+static int take_source(const ProtobufCBinaryData *source, struct sync_message *message)
+{
+	if (source->len != 4 && source->len != 16)
+		return -EPROTO;
+	message->router.source_len = (uint8_t)source->len;
+	memcpy(message->router.source, source->data, source->len);
+	return 0;
+}
+
 static int take_evidence(
     const Yoke__Sync__Evidence *in, struct sync_message *message, struct err *err)
 {
 	if (in->priority > UINT8_MAX)
 		return refuse(err, "evidence.priority");
-	if (in->source.len != 4 && in->source.len != 16)
+	if (take_source(&in->source, message) < 0)
 		return refuse(err, "evidence.source");
 	message->router.stamp = in->stamp;
 	message->router.priority = (uint8_t)in->priority;
-	message->router.source_len = (uint8_t)in->source.len;
-	memcpy(message->router.source, in->source.data, in->source.len);
 	return take_router_name(SYNC_EVIDENCE, in->name, in->vrid, message, err);
+}
+
+static int take_claim(const Yoke__Sync__Claim *in, struct sync_message *message, struct err *err)
+{
+	if (in->priority > UINT8_MAX || in->flags > UINT8_MAX)
+		return refuse(err, "claim.priority or flags");
+	if (take_source(&in->source, message) < 0)
+		return refuse(err, "claim.source");
+	message->router.stamp = in->stamp;
+	message->router.priority = (uint8_t)in->priority;
+	message->router.flags = (uint8_t)in->flags;
+	return take_router_name(SYNC_CLAIM, in->name, in->vrid, message, err);
 }
 
 static int take_event(const Yoke__Sync__Event *in, struct sync_message *message, struct err *err)
@@ -313,6 +332,7 @@ int unpack_frame(const Yoke__Sync__Frame *frame, struct record *records,
 		return take_question(frame->question, message, err);
 	case YOKE__SYNC__FRAME__MESSAGE_EVIDENCE:
 		return take_evidence(frame->evidence, message, err);
+	case YOKE__SYNC__FRAME__MESSAGE_CLAIM: return take_claim(frame->claim, message, err);
 	case YOKE__SYNC__FRAME__MESSAGE_EVENT: return take_event(frame->event, message, err);
 	case YOKE__SYNC__FRAME__MESSAGE_DIGESTS: return take_digests(frame->digests, message, err);
 	case YOKE__SYNC__FRAME__MESSAGE_RESEND:

@@ -43,8 +43,8 @@ struct router_view {
 struct peer_router {
 	char name[IPC_NAME_MAX];
 	uint8_t vrid, priority;
-	uint8_t role;      /* enum ipc_router_role */
-	uint64_t asked_us; /* when its last question was passed on */
+	uint8_t role;                  /* enum ipc_router_role */
+	uint64_t asked_us, claimed_us; /* when its last question or claim was passed on */
 };
 
 /* Records, and what the peer says besides, from the sync thread to the control thread. The sync
@@ -176,6 +176,7 @@ void replica_update_probing(struct control *control);
 void peer_tell_state(struct control *control, const struct ipc_router_state *state);
 void peer_ask(struct control *control, const struct ipc_question *question);
 void peer_testify(struct control *control, const struct ipc_evidence *evidence);
+void peer_claim(struct control *control, const struct ipc_claim *claim);
 void peer_said(struct control *control, const struct sync_message *message);
 void peer_lost(struct control *control);   /* no connection any more */
 void peer_replay(struct control *control); /* to a yoke-vrrp whose router is new */

@@ -8,8 +8,10 @@
 #include "daemon/base/text.h"
 #include "daemon/control/control.h"
 
-/* Each question costs yoke-vrrp some microseconds: not more often, whatever the peer does. */
+/* Each question and claim costs yoke-vrrp some microseconds: not more often, whatever the peer does.
+ * Half of the shortest time between two. */
 #define QUESTION_MIN_US (2 * US_PER_MS)
+#define CLAIM_MIN_US    (US_PER_MS / 4)
 
 /* --- towards the peer --- */
 
@@ -19,6 +21,15 @@ static void begin(
 	*message = (struct sync_message){.kind = kind};
 	text_copy(message->router.name, sizeof(message->router.name), name);
 	message->router.vrid = vrid;
+}
+
+static void put_source(struct sync_message *message, const struct addr *source)
+{
+	bool v6 = source->sa.sa_family == AF_INET6;
+	message->router.source_len = v6 ? 16 : 4;
+	memcpy(message->router.source,
+	    v6 ? (const void *)&source->in6.sin6_addr : (const void *)&source->in.sin_addr,
+	    message->router.source_len);
 }
 
 void peer_tell_state(struct control *control, const struct ipc_router_state *state)
@@ -52,12 +63,20 @@ void peer_testify(struct control *control, const struct ipc_evidence *evidence)
 	begin(&message, SYNC_EVIDENCE, evidence->name, evidence->vrid);
 	message.router.stamp = evidence->stamp;
 	message.router.priority = evidence->priority;
-	bool v6 = evidence->source.sa.sa_family == AF_INET6;
-	message.router.source_len = v6 ? 16 : 4;
-	memcpy(message.router.source,
-	    v6 ? (const void *)&evidence->source.in6.sin6_addr
-	       : (const void *)&evidence->source.in.sin_addr,
-	    message.router.source_len);
+	put_source(&message, &evidence->source);
+	sync_say(control->sync, &message, false);
+}
+
+void peer_claim(struct control *control, const struct ipc_claim *claim)
+{
+	struct sync_message message;
+	if (!control->sync)
+		return;
+	begin(&message, SYNC_CLAIM, claim->name, claim->vrid);
+	message.router.stamp = claim->stamp;
+	message.router.priority = claim->priority;
+	message.router.flags = claim->flags;
+	put_source(&message, &claim->source);
 	sync_say(control->sync, &message, false);
 }
 
@@ -128,6 +147,14 @@ static void on_question(struct control *control, const struct sync_message *mess
 	routers_send(control, &msg);
 }
 
+static void take_source(const struct sync_message *message, struct addr *source)
+{
+	bool v6 = message->router.source_len == 16;
+	source->sa.sa_family = v6 ? AF_INET6 : AF_INET;
+	memcpy(v6 ? (void *)&source->in6.sin6_addr : (void *)&source->in.sin_addr,
+	    message->router.source, message->router.source_len);
+}
+
 static void on_evidence(struct control *control, const struct sync_message *message)
 {
 	union ipc_message msg;
@@ -136,11 +163,25 @@ static void on_evidence(struct control *control, const struct sync_message *mess
 	msg.evidence.vrid = message->router.vrid;
 	msg.evidence.priority = message->router.priority;
 	msg.evidence.stamp = message->router.stamp;
-	struct addr *source = &msg.evidence.source;
-	bool v6 = message->router.source_len == 16;
-	source->sa.sa_family = v6 ? AF_INET6 : AF_INET;
-	memcpy(v6 ? (void *)&source->in6.sin6_addr : (void *)&source->in.sin_addr,
-	    message->router.source, message->router.source_len);
+	take_source(message, &msg.evidence.source);
+	routers_send(control, &msg);
+}
+
+static void on_claim(struct control *control, const struct sync_message *message)
+{
+	struct peer_router *router = find(control, message->router.name);
+	uint64_t now_us = clock_us();
+	if (!router || now_us - router->claimed_us < CLAIM_MIN_US)
+		return;
+	router->claimed_us = now_us;
+	union ipc_message msg;
+	ipc_init(&msg, IPC_CLAIM);
+	text_copy(msg.claim.name, sizeof(msg.claim.name), message->router.name);
+	msg.claim.vrid = message->router.vrid;
+	msg.claim.priority = message->router.priority;
+	msg.claim.flags = message->router.flags;
+	msg.claim.stamp = message->router.stamp;
+	take_source(message, &msg.claim.source);
 	routers_send(control, &msg);
 }
 
@@ -151,6 +192,7 @@ void peer_said(struct control *control, const struct sync_message *message)
 	case SYNC_ROUTER: on_state(control, message); break;
 	case SYNC_QUESTION: on_question(control, message); break;
 	case SYNC_EVIDENCE: on_evidence(control, message); break;
+	case SYNC_CLAIM: on_claim(control, message); break;
 	default: events_add_peer(&control->events, conf->nodes[conf->peer].name, &message->event);
 	}
 }

@@ -164,6 +164,7 @@ static void on_link_message(struct control *control, const union ipc_message *ms
 	case IPC_RESIGN_RESULT: on_resign_result(control, &msg->resign_result); break;
 	case IPC_QUESTION: peer_ask(control, &msg->question); break;
 	case IPC_EVIDENCE: peer_testify(control, &msg->evidence); break;
+	case IPC_CLAIM: peer_claim(control, &msg->claim); break;
 	default: break;
 	}
 }

@@ -189,6 +189,7 @@ static bool sanitise(union ipc_message *msg)
 		return msg->peer_router.role <= IPC_ROLE_FAULT;
 	case IPC_QUESTION: END_TEXT(msg->question.name); return true;
 	case IPC_EVIDENCE: END_TEXT(msg->evidence.name); return true;
+	case IPC_CLAIM: END_TEXT(msg->claim.name); return true;
 	case IPC_RESIGN_RESULT: END_TEXT(msg->resign_result.text); return true;
 	case IPC_CONFIG_END:
 	case IPC_LINK:

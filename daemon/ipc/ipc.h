@@ -10,7 +10,8 @@
  *	yoked  --LINK+fd-->                                                  yoke-proxy
  *	yoke-proxy --HEARTBEAT, POOL, RESIGN-->  yoke-vrrp
  *	yoke-proxy <--ROUTER_STATE, ROUTER_REMARK, ROUTER_STATS, RESIGN_RESULT-- yoke-vrrp
- *	yoke-proxy <--QUESTION, EVIDENCE, PEER_ROUTER--> yoke-vrrp: with the peer's, by replication
+ *	yoke-proxy <--QUESTION, EVIDENCE, CLAIM, PEER_ROUTER--> yoke-vrrp: with the peer's, by
+ *	                                                        replication
  *
  * The child's end of the channel to yoked is always file descriptor IPC_CHILD_FD. EOF on a channel
  * means that the other process is dead; nothing else does. */
@@ -55,7 +56,8 @@
 	X(RESIGN_RESULT, resign_result) \
 	X(PEER_ROUTER, peer_router)     \
 	X(QUESTION, question)           \
-	X(EVIDENCE, evidence)
+	X(EVIDENCE, evidence)           \
+	X(CLAIM, claim)
 
 enum ipc_type {
 #define X(type, name) IPC_##type,
@@ -399,6 +401,16 @@ struct ipc_evidence {
 	uint8_t vrid, priority;
 	uint64_t stamp;     /* of the question */
 	struct addr source; /* of the holder's adverts */
+};
+
+/* What a claim says on the wire, by replication: from yoke-vrrp, and from there to yoke-vrrp. Who
+ * holds it answers with EVIDENCE. */
+struct ipc_claim {
+	struct ipc_header header;
+	char name[IPC_NAME_MAX];
+	uint8_t vrid, priority, flags; /* vrrp/core/packet.h */
+	uint64_t stamp;                /* as of a question */
+	struct addr source;            /* of the claimant's packets */
 };
 
 union ipc_message {

@@ -250,6 +250,7 @@ int stream_receive(
 	case SYNC_ROUTER:
 	case SYNC_QUESTION:
 	case SYNC_EVIDENCE:
+	case SYNC_CLAIM:
 		if (stream->callbacks.on_said)
 			stream->callbacks.on_said(stream->callbacks.arg, message);
 		break;

@@ -45,8 +45,8 @@ struct sync_callbacks {
 	 * thread published; no locks held by the caller. */
 	void (*snapshot_targets)(
 	    void *arg, void (*emit)(void *emit_arg, const struct record *), void *emit_arg);
-	/* On the sync thread: what the peer says besides records: ROUTER, QUESTION, EVIDENCE and
-	 * EVENT (each event once). Must post to the control thread and return. */
+	/* On the sync thread: what the peer says besides records: ROUTER, QUESTION, EVIDENCE,
+	 * CLAIM and EVENT (each event once). Must post to the control thread and return. */
 	void (*on_said)(void *arg, const struct sync_message *message);
 	/* On the sync thread: our first event with an id above `after`; false: there is none. */
 	bool (*next_event)(void *arg, uint64_t after, struct sync_event *out);
@@ -72,7 +72,7 @@ void sync_stop(struct sync *sync);
 void sync_set_active(struct sync *sync, bool active);
 void sync_set_config_hash(struct sync *sync, uint64_t hash);
 /* Any thread. Something about a virtual router, which overtakes what else there is to send: ROUTER,
- * QUESTION or EVIDENCE (urgent.h). */
+ * QUESTION, EVIDENCE or CLAIM (urgent.h). */
 void sync_say(struct sync *sync, const struct sync_message *message, bool last);
 /* Any thread. There is a new event for next_event. */
 void sync_event_added(struct sync *sync);

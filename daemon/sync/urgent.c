@@ -6,8 +6,8 @@
 
 #include "conf/conf.h"
 
-/* Three kinds; a reload may replace every router by another. */
-#define SLOTS (3 * 2 * CONF_ROUTERS_MAX)
+/* Four kinds; a reload may replace every router by another. */
+#define SLOTS (4 * 2 * CONF_ROUTERS_MAX)
 
 struct slot {
 	bool used, due, last;

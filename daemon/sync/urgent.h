@@ -1,7 +1,7 @@
 /* What the peer must hear before everything else: messages about one virtual router each (ROUTER,
- * QUESTION, EVIDENCE). They are worth something only as long as they are the newest of their kind,
- * so a newer one takes the place of one that has not left, and the memory is bounded. Any thread
- * puts, the sync thread takes. */
+ * QUESTION, EVIDENCE, CLAIM). They are worth something only as long as they are the newest of their
+ * kind, so a newer one takes the place of one that has not left, and the memory is bounded. Any
+ * thread puts, the sync thread takes. */
 #pragma once
 
 #include <stdbool.h>

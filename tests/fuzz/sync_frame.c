@@ -32,8 +32,8 @@ static void check_router(const struct sync_message *message)
 	check(message->router.vrid != 0 && message->router.name[0] != '\0');
 	check(memchr(message->router.name, 0, sizeof(message->router.name)) != NULL);
 	check(message->router.state <= SYNC_ROUTER_FAULT);
-	check(message->kind != SYNC_EVIDENCE || message->router.source_len == 4 ||
-	      message->router.source_len == 16);
+	bool has_source = message->kind == SYNC_EVIDENCE || message->kind == SYNC_CLAIM;
+	check(!has_source || message->router.source_len == 4 || message->router.source_len == 16);
 }
 
 static void check_event(const struct sync_event *event)
@@ -55,7 +55,7 @@ static void check_buckets(const uint32_t *list, size_t n)
 static void check_message(const struct sync_message *message)
 {
 	check(message->kind < SYNC_KIND_COUNT);
-	if (message->kind >= SYNC_ROUTER && message->kind <= SYNC_EVIDENCE)
+	if (message->kind >= SYNC_ROUTER && message->kind <= SYNC_CLAIM)
 		check_router(message);
 	if (message->kind == SYNC_EVENT)
 		check_event(&message->event);

@@ -3,6 +3,7 @@ One holder and no move, an alarm; and what happens when that path is lost, too."
 import signal
 import time
 
+import forge
 import testing
 from lab import NODES, SLACK, VIP, ArpWatch, Prober, address, pair_config, wait_until
 from testing import TestLab
@@ -192,6 +193,63 @@ def test_replication_returns(checks):
             checks.equal("who has the last word", said[-1][1] if said else None,
                          lab.mac(active.name))
             checks.equal("states", (active.state(), backup.state()), ("active", "backup"))
+
+
+def follow_stranger(lab, nodes):
+    """A third router with the highest priority is Active, and falls silent: both nodes have heard its
+    last advert, and lose their patience with it at the same moment."""
+    def said():
+        ready = all(node.state() == "backup" and
+                    node.status()["virtual_routers"]["front"]["peer"] for node in nodes)
+        forge.send(lab, "observer", "eth0", forge.advert("192.0.2.9", 254, [VIP], interval_cs=100))
+        return ready
+    wait_until(said, 20 * SLACK, "both are Backup and know each other", pause=0.05)
+
+
+def test_claims_by_replication(checks):
+    """No advert and no claim arrives, and both lose their patience at the same moment, or 4 ms one
+    after the other: by replication they hear each other's claims, and the better one takes it."""
+    for priorities, winner in (((200, 200), "node2"), ((200, 199), "node1"), ((199, 200), "node2")):
+        config = pair_config()
+        config["virtual_routers"]["front"]["authenticate"] = False
+        for name, priority in zip(NODES, priorities):
+            config["nodes"][name]["priority"] = priority
+        with TestLab() as lab:
+            lab.write_config(config)
+            nodes = [lab.nodes[name] for name in NODES]
+            for node in nodes:
+                lab.drop(node.name, VRRP)
+                node.start()
+            watch = ArpWatch(lab)
+            for turn in range(3):
+                checks.section(f"priorities {priorities}, turn {turn}")
+                follow_stranger(lab, nodes)
+                before = moves(nodes)
+                lab.nodes[winner].wait_state("active", 10)
+                watch.wait_asked(100)
+                checks.equal("who has the VIP", holders(lab), [winner])
+                checks.equal("transitions", moves(nodes) - before, 1)
+            checks.equal("ARP requests that two answered, until s", watch.stop().last_double(0), 0.0)
+
+
+def test_adverts_lost_active_dies(checks):
+    """Adverts are cut both ways, then the Active dies: the other one takes over by timer."""
+    for primary in NODES:
+        checks.section(f"primary {primary}")
+        with TestLab() as lab:
+            active, backup = lab.start_pair(primary)
+            for name in NODES:
+                lab.drop(name, VRRP)
+            backup.wait(lambda: alarm(backup), 5, "the alarm")
+            watch = ArpWatch(lab)
+            watch.wait_asked(20)
+            struck = active.kill_all()
+            taken = backup.wait_state("active")
+            checks.at_most("takeover, ms", 1000 * (taken - struck), 400, 3 * SLACK)
+            checks.note("reason", backup.transitions()[-1]["reason"])
+            watch.wait_asked(20)
+            checks.equal("ARP requests that two answered, until s",
+                         watch.stop().last_double(0), 0.0)
 
 
 def test_stopped_vrrp_is_no_evidence(checks):

@@ -156,7 +156,7 @@ static enum instance_outcome send_advert(struct vrrp_instance *instance, uint64_
 }
 
 /* VRRPv2 has no claims: the kernel is told, nobody else. */
-static void send_claim(struct vrrp_instance *instance, bool overrides)
+static void send_claim(struct vrrp_instance *instance, bool overrides, uint64_t now_us)
 {
 	int rc = 0;
 	uint8_t flags = vrrp_fsm_claim_flags(&instance->fsm);
@@ -168,6 +168,8 @@ static void send_claim(struct vrrp_instance *instance, bool overrides)
 		    flags, instance->form);
 	if (!has_claims || is_unicast(instance))
 		send_token(instance, overrides ? VRRP_TOKEN_OVERRIDE : VRRP_TOKEN_PERMIT);
+	if (has_claims)
+		instance_say_claim(instance, flags, now_us);
 	instance->stats.claims_sent += has_claims;
 	if (rc)
 		instance_complain(instance, COMPLAINT_SEND, "claim not sent: %s", strerror(-rc));
@@ -189,7 +191,7 @@ enum instance_outcome instance_perform(
 		vrrp_socket_advertise(
 		    &instance->sock, &instance->config, VRRP_PRIORITY_LEAVING, instance->form);
 	if (actions & (VRRP_DO_SEND_CLAIM | VRRP_DO_OVERRIDE))
-		send_claim(instance, actions & VRRP_DO_OVERRIDE);
+		send_claim(instance, actions & VRRP_DO_OVERRIDE, now_us);
 	if (actions & VRRP_DO_ACQUIRE)
 		outcome = send_advert(instance, now_us);
 	if (outcome == OUTCOME_REFUSED)

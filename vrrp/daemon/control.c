@@ -180,6 +180,11 @@ static void on_peer_message(const union ipc_message *msg)
 		if (instance)
 			vrrp_instance_testify(instance, msg->question.stamp);
 		break;
+	case IPC_CLAIM:
+		instance = vrrp_routers_find(msg->claim.name, msg->claim.vrid);
+		if (instance)
+			vrrp_instance_hear_claim(instance, &msg->claim);
+		break;
 	default:
 		instance = vrrp_routers_find(msg->evidence.name, msg->evidence.vrid);
 		if (instance)
@@ -199,7 +204,8 @@ static void on_proxy_message(const union ipc_message *msg)
 	case IPC_RESIGN: on_resign(&msg->resign); break;
 	case IPC_PEER_ROUTER:
 	case IPC_QUESTION:
-	case IPC_EVIDENCE: on_peer_message(msg); break;
+	case IPC_EVIDENCE:
+	case IPC_CLAIM: on_peer_message(msg); break;
 	default: log_error("proxy sent %s, which is not for us", ipc_type_name(msg->header.type));
 	}
 }
@@ -221,6 +227,12 @@ static void read_proxy(void)
 		else
 			drop_proxy("proxy died");
 	}
+}
+
+static void on_listen(struct vrrp_station *station)
+{
+	(void)station;
+	read_proxy();
 }
 
 static void on_proxy(struct ev_loop *loop, ev_io *io, int revents)
@@ -372,6 +384,7 @@ int vrrp_control_start(struct ev_loop *loop, int fd, struct err *err)
 	control.station.remarked = on_remarked;
 	control.station.noted = on_noted;
 	control.station.say = on_say;
+	control.station.listen = on_listen;
 	control.station.waiting_fd = vrrp_waiting_open();
 	control.yoked_fd = fd;
 	set_fitness(false, false, "proxy not ready");

@@ -39,6 +39,32 @@ void vrrp_instance_testify(struct vrrp_instance *instance, uint64_t stamp)
 	instance->station->say(instance->station, &msg);
 }
 
+void instance_say_claim(struct vrrp_instance *instance, uint8_t flags, uint64_t now_us)
+{
+	union ipc_message msg;
+	if (!instance->paired)
+		return;
+	ipc_init(&msg, IPC_CLAIM);
+	text_copy(msg.claim.name, sizeof(msg.claim.name), instance->config.name);
+	msg.claim.vrid = instance->config.vrid;
+	msg.claim.priority = instance->fsm.priority;
+	msg.claim.flags = flags;
+	msg.claim.stamp = now_us;
+	msg.claim.source = instance->netif.source;
+	instance->station->say(instance->station, &msg);
+}
+
+void vrrp_instance_hear_claim(struct vrrp_instance *instance, const struct ipc_claim *claim)
+{
+	instance_wake(instance);
+	if (claim->source.sa.sa_family == instance->netif.source.sa.sa_family)
+		instance_hear_claim(instance, claim->priority, claim->flags, &claim->source,
+		    " by the replication channel", clock_us());
+	vrrp_instance_testify(instance, claim->stamp);
+	instance_settle(instance, "");
+	instance_rearm(instance);
+}
+
 /* Without the evidence we would have taken the VIP by now. */
 static void note_lost(struct vrrp_instance *instance, const char *from, uint64_t now_us)
 {

@@ -68,18 +68,16 @@ static void on_advert(struct vrrp_instance *instance, const struct vrrp_advert *
 		instance_step(instance, VRRP_EV_HANDOVER, reason);
 }
 
-static void on_claim(struct vrrp_instance *instance, const struct vrrp_advert *claim,
-    const struct addr *source, uint64_t now_us)
+void instance_hear_claim(struct vrrp_instance *instance, uint8_t priority, uint8_t flags,
+    const struct addr *source, const char *path, uint64_t now_us)
 {
 	char from[ADDR_TEXT_MAX], reason[IPC_REASON_MAX];
 	int order = addr_compare_ip(source, &instance->netif.source);
 	enum vrrp_state previous = instance->fsm.state;
-	enum vrrp_event event =
-	    vrrp_fsm_classify_claim(&instance->fsm, claim->priority, order, claim->flags);
+	enum vrrp_event event = vrrp_fsm_classify_claim(&instance->fsm, priority, order, flags);
 	instance->event = event;
-	instance->stats.claims_received++;
-	snprintf(reason, sizeof(reason), "%s claims it with priority %u",
-	    addr_format_ip(source, from), claim->priority);
+	snprintf(reason, sizeof(reason), "%s claims it with priority %u%s",
+	    addr_format_ip(source, from), priority, path);
 	unsigned actions = vrrp_fsm_step(&instance->fsm, event, now_us);
 	instance_conclude(instance, previous, actions, reason, now_us);
 }
@@ -115,10 +113,13 @@ static void on_packet(struct vrrp_instance *instance, const struct vrrp_received
 	}
 	if (instance->config.checksum == CONF_CHECKSUM_AUTO)
 		instance->form = form; /* what the peer writes, it reads */
-	if (advert.type == VRRP_TYPE_CLAIM)
-		on_claim(instance, &advert, &packet->source, clock_us());
-	else
+	if (advert.type == VRRP_TYPE_CLAIM) {
+		instance->stats.claims_received++;
+		instance_hear_claim(
+		    instance, advert.priority, advert.flags, &packet->source, "", clock_us());
+	} else {
 		on_advert(instance, &advert, &packet->source, clock_us());
+	}
 }
 
 void instance_drain(struct vrrp_instance *instance)

@@ -221,6 +221,9 @@ static void on_timer(struct ev_loop *loop, ev_io *io, int revents)
 	if (due_us == VRRP_NEVER)
 		return;
 	instance_count_lateness(instance, due_us, now_us);
+	/* The peer's claim, or its evidence, may have come by replication. */
+	if (instance->fsm.state != VRRP_ACTIVE)
+		instance->station->listen(instance->station);
 	instance_wake(instance);
 	now_us = clock_us();
 	char reason[IPC_REASON_MAX];

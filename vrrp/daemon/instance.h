@@ -39,8 +39,10 @@ struct vrrp_station {
 	    struct vrrp_station *station, struct vrrp_instance *instance, enum vrrp_state previous);
 	/* Something else that is shown has changed. */
 	void (*noted)(struct vrrp_station *station, struct vrrp_instance *instance);
-	/* For the peer, by way of the proxy: QUESTION or EVIDENCE. May be lost. */
+	/* For the peer, by way of the proxy: QUESTION, EVIDENCE or CLAIM. May be lost. */
 	void (*say)(struct vrrp_station *station, const union ipc_message *msg);
+	/* Reads what has come that way: any virtual router may have gone on when it returns. */
+	void (*listen)(struct vrrp_station *station);
 };
 
 /* Who is told of changes. */
@@ -164,6 +166,8 @@ void vrrp_instance_hear_peer(
     struct vrrp_instance *instance, uint8_t vrid, bool active, bool handed_over);
 void vrrp_instance_hear_evidence(
     struct vrrp_instance *instance, const struct ipc_evidence *evidence);
+/* The peer claims it, by replication: as on the wire, and a question. */
+void vrrp_instance_hear_claim(struct vrrp_instance *instance, const struct ipc_claim *claim);
 /* The peer asks whether we hold it: says yes, or nothing. */
 void vrrp_instance_testify(struct vrrp_instance *instance, uint64_t stamp);
 /* Something about interfaces has changed: look again. */

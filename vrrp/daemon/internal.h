@@ -36,6 +36,9 @@ enum instance_outcome instance_perform(
 
 /* Reads what the socket has. */
 void instance_drain(struct vrrp_instance *instance);
+/* A claim of the peer, which came by `path`. */
+void instance_hear_claim(struct vrrp_instance *instance, uint8_t priority, uint8_t flags,
+    const struct addr *source, const char *path, uint64_t now_us);
 
 /* ---- defend.c ---- */
 
@@ -58,6 +61,8 @@ void instance_count_advert(struct vrrp_instance *instance, const struct vrrp_adv
 
 /* ---- evidence.c ---- */
 
+/* Says by replication what we claim on the wire. */
+void instance_say_claim(struct vrrp_instance *instance, uint8_t flags, uint64_t now_us);
 /* Asks the peer by replication, if it is said to be Active and its adverts are missing. */
 void instance_inquire(struct vrrp_instance *instance, uint64_t now_us);
 /* Adverts are heard again, or it is another state: true if they were lost until now. */

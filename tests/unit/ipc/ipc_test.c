@@ -225,8 +225,8 @@ static void what_a_message_holds_is_safe_to_read(void)
 	msg.router_stats.lease = IPC_LEASE_ALIVE + 1;
 	refused(&msg, msg.header.size, 0);
 
-	const enum ipc_type named[] = {
-	    IPC_PEER_ROUTER, IPC_QUESTION, IPC_EVIDENCE, IPC_ROUTER_REMARK, IPC_ROUTER_STATS};
+	const enum ipc_type named[] = {IPC_PEER_ROUTER, IPC_QUESTION, IPC_EVIDENCE, IPC_CLAIM,
+	    IPC_ROUTER_REMARK, IPC_ROUTER_STATS};
 	for (size_t i = 0; i < sizeof(named) / sizeof(named[0]); i++) {
 		ipc_init(&msg, named[i]);
 		memset(msg.question.name, 'x', IPC_NAME_MAX); /* the same place in all */

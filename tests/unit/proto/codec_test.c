@@ -40,7 +40,7 @@ static void fill_records(size_t n)
 
 static size_t make_router_messages(struct sync_message *m)
 {
-	for (int i = 0; i < 3; i++) {
+	for (int i = 0; i < 4; i++) {
 		m[i].kind = SYNC_ROUTER + i;
 		memset(m[i].router.name, 'r', SYNC_NAME_MAX);
 		m[i].router.vrid = 255;
@@ -53,14 +53,19 @@ static size_t make_router_messages(struct sync_message *m)
 	m[2].router.priority = 1;
 	m[2].router.source_len = 16;
 	memset(m[2].router.source, 0xfe, 16);
-	m[3].kind = SYNC_EVENT;
-	m[3].event.id = SYNC_SEQUENCE_MAX;
-	m[3].event.age_us = SYNC_TIME_MAX_US;
-	memset(m[3].event.object, 'o', sizeof(m[3].event.object) - 1);
-	strcpy(m[3].event.from, "backup");
-	strcpy(m[3].event.to, "active");
-	memset(m[3].event.reason, 'y', sizeof(m[3].event.reason) - 1);
-	return 4;
+	m[3].router.stamp = 2;
+	m[3].router.priority = 254;
+	m[3].router.source_len = 4;
+	memset(m[3].router.source, 0xfd, 4);
+	m[3].router.flags = UINT8_MAX;
+	m[4].kind = SYNC_EVENT;
+	m[4].event.id = SYNC_SEQUENCE_MAX;
+	m[4].event.age_us = SYNC_TIME_MAX_US;
+	memset(m[4].event.object, 'o', sizeof(m[4].event.object) - 1);
+	strcpy(m[4].event.from, "backup");
+	strcpy(m[4].event.to, "active");
+	memset(m[4].event.reason, 'y', sizeof(m[4].event.reason) - 1);
+	return 5;
 }
 
 static size_t make_bucket_messages(struct sync_message *m)
@@ -380,6 +385,13 @@ static void fields_are_checked(void)
 		false},
 	    {"evidence of priority 256",
 		BODY("\x5a\x0e\x0a\x01r\x10\x07\x20\x80\x02\x2a\x04\xc0\0\2\1"), false},
+	    {"claim", BODY("\x8a\x01\x0e\x0a\x01r\x10\x07\x2a\x04\xc0\0\2\1\x30\xff\x01"), true},
+	    {"claim without a name", BODY("\x8a\x01\x08\x10\x07\x2a\x04\xc0\0\2\1"), false},
+	    {"claim without a source", BODY("\x8a\x01\x05\x0a\x01r\x10\x07"), false},
+	    {"claim of priority 256",
+		BODY("\x8a\x01\x0e\x0a\x01r\x10\x07\x20\x80\x02\x2a\x04\xc0\0\2\1"), false},
+	    {"claim with a ninth flag",
+		BODY("\x8a\x01\x0e\x0a\x01r\x10\x07\x2a\x04\xc0\0\2\1\x30\x80\x02"), false},
 	    {"empty event", BODY("\x62\x00"), true},
 	    {"event, from 24 bytes",
 		BODY("\x62\x1a\x22\x18"

@@ -92,8 +92,8 @@ static void only_the_newest_is_sent(void)
 	model_fini(&model);
 }
 
-/* After a cut the peer hears how the routers stand now; questions, answers and handovers of before
- * are void, and a router that has left the configuration is not heard of again. */
+/* After a cut the peer hears how the routers stand now; questions, answers, claims and handovers of
+ * before are void, and a router that has left the configuration is not heard of again. */
 static void states_are_told_again(void)
 {
 	struct model model;
@@ -105,7 +105,10 @@ static void states_are_told_again(void)
 	struct sync_message evidence = router_message(SYNC_EVIDENCE, "front");
 	evidence.router.source_len = 4;
 	urgent_put(model.node[0].urgent, &gone, true);
+	struct sync_message claim = router_message(SYNC_CLAIM, "front");
+	claim.router.source_len = 4;
 	urgent_put(model.node[0].urgent, &evidence, false);
+	urgent_put(model.node[0].urgent, &claim, false);
 	say(&model, 0, "front", SYNC_ROUTER_BACKUP, true);
 	model.node[1].n_said = 0;
 	model_connect(&model);
