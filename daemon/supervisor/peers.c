@@ -196,10 +196,31 @@ static struct auth_memory *find_mark(struct supervisor *sup, const char *router)
 	return NULL;
 }
 
+static bool runs_router(const struct supervisor *sup, const char *name)
+{
+	for (uint32_t i = 0; i < sup->n_routers; i++) {
+		if (strcmp(sup->routers[i].router.name, name) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* A place that is free, or of a router that is gone: one that comes back is to find its own, as
+ * long as there is room. */
+static struct auth_memory *room_for_mark(struct supervisor *sup)
+{
+	struct auth_memory *at = find_mark(sup, "");
+	for (uint32_t i = 0; !at && i < KNOWN_ROUTERS_MAX; i++) {
+		if (!runs_router(sup, sup->marks[i].router))
+			at = &sup->marks[i];
+	}
+	return at;
+}
+
 static void remember_mark(struct supervisor *sup, const struct ipc_router *router)
 {
 	struct auth_memory *at = find_mark(sup, router->name);
-	if (!at && !(at = find_mark(sup, "")))
+	if (!at && !(at = room_for_mark(sup)))
 		return;
 	memcpy(at->router, router->name, sizeof(at->router));
 	at->mark = router->auth_mark;
