@@ -6,6 +6,8 @@ import time
 from lab import ROOT, LabError, bin_dir
 from segment import children_of
 
+SLICE_S, ENOUGH = 0.2, 200  # seconds, requests
+
 TESTS = os.path.join(os.path.dirname(bin_dir()), "tests")
 
 
@@ -83,13 +85,13 @@ class Pulse:
         times = [due for due, _ in self.rows]
         return len(times) / ((max(times) - min(times)) / 1e6)
 
-    def latencies(self, spans):
-        """Of the requests that were due within one of the spans, in seconds of CLOCK_MONOTONIC."""
-        return [took for due, took in self.rows
-                if any(begin <= due / 1e6 < end for begin, end in spans)]
-
-    def p99_us(self, spans):
-        return percentile(self.latencies(spans), 0.99)
+    def p99s(self, begin, end):
+        """The 99 % latency of each fifth of a second of a span (CLOCK_MONOTONIC, in seconds)."""
+        slices = {}
+        for due, took in self.rows:
+            if begin <= due / 1e6 < end:
+                slices.setdefault(int((due / 1e6 - begin) / SLICE_S), []).append(took)
+        return [percentile(took, 0.99) for took in slices.values() if len(took) >= ENOUGH]
 
 
 def now():

@@ -133,8 +133,9 @@ class RealPair:
         end = now()
         pulse.wait()
         return lag_of(lag) | {"insert backup us": cpu[0] / rate / seconds,
-                              "p99 without": pulse.p99_us([(begin, middle)]),
-                              "p99 beside": pulse.p99_us([(middle, end)]), "failed": pulse.failed}
+                              "p99 without": percentile(pulse.p99s(begin, middle), 0.5),
+                              "p99 beside": percentile(pulse.p99s(middle, end), 0.5),
+                              "failed": pulse.failed}
 
     def promote(self):
         """After the sync_node has gone."""
@@ -149,12 +150,11 @@ class RealPair:
             begin = now() + 0.3
             time.sleep(2.3)
             rows.append(self.join())
-            quiet += pulse.wait().latencies([(begin, rows[-1]["begin"])])
-            beside += pulse.latencies([(rows[-1]["in sync"] - rows[-1]["snapshot s"],
-                                        rows[-1]["in sync"])])
+            quiet += pulse.wait().p99s(begin, rows[-1]["begin"])
+            beside += pulse.p99s(rows[-1]["in sync"] - rows[-1]["snapshot s"], rows[-1]["in sync"])
             self.node2.stop()
         out = {key: percentile([row[key] for row in rows], 0.5) for key in rows[0]}
-        return out | {"p99 without": percentile(quiet, 0.99), "p99 beside": percentile(beside, 0.99)}
+        return out | {"p99 without": percentile(quiet, 0.5), "p99 beside": percentile(beside, 0.5)}
 
     def join(self):
         begin, before = now(), cpu_us(self.proxy1, "sync")
@@ -190,6 +190,7 @@ class RealPair:
             lags.append((status["sync"]["lag_entries"], status["sync"]["lag_ms"]))
             time.sleep(0.05)
         pulse.wait()
+        self.node1.wait(lambda: self.node1.status()["sync"]["digest_equal"], 10, "equal digests")
         return {"rate": pulse.rate(), "lag p99 ms": percentile([ms for _, ms in lags], 0.99),
                 "lag entries": max(entries for entries, _ in lags), "failed": pulse.failed,
                 "p99": percentile([took for _, took in pulse.rows], 0.99)}
