@@ -1,6 +1,8 @@
 """The heartbeat is not the only evidence: adverts are lost, but the nodes know better by replication.
 One holder and no move, an alarm; and what happens when that path is lost, too."""
+import os
 import signal
+import subprocess
 import time
 
 import forge
@@ -81,21 +83,39 @@ def test_adverts_lost_towards_active(checks):
     each_way(checks, lambda _active, backup: [backup])
 
 
+class Burden:
+    """Endless loops, more than there are processors."""
+
+    def __enter__(self):
+        self.loops = [subprocess.Popen(["sh", "-c", "while :; do :; done"])
+                      for _ in range(2 * os.cpu_count())]
+
+    def __exit__(self, *_):
+        for loop in self.loops:
+            loop.kill()
+            loop.wait()
+
+
 def test_adverts_lost_10ms(checks):
-    """As above where there are 32 ms to ask, and either node is Active."""
+    """As above where there are 32 ms for the first answer. Those that follow may take longer, on a
+    machine that is busy: nothing moves."""
     for primary in NODES:
         checks.section(f"primary {primary}")
         with TestLab() as lab:
             active, backup = lab.start_pair(primary, pair_config(primary, "10ms"))
+            for name in NODES:
+                lab.drop(name, VRRP)
+            wait_until(lambda: alarm(backup) and holders(lab) == [active.name], 5 * SLACK,
+                       "the alarm, and one holder")
             before = moves((active, backup))
-            prober = Prober(lab)
-            prober.wait_ok()
-            lab.drop(active.name, VRRP)
-            backup.wait(lambda: alarm(backup), 5, "the alarm")
-            prober.wait_ok(500)
-            traffic = prober.stop()
-            # A machine that is busy for 30 ms may move the VIP: that is told, not judged.
-            checks.note("transitions", moves((active, backup)) - before)
+            with Burden():
+                watch, prober = ArpWatch(lab), Prober(lab)
+                began = time.monotonic()
+                wait_until(lambda: time.monotonic() > began + QUIET_S, 2 * QUIET_S, "time to pass",
+                           pause=0.1)
+                traffic, answers = prober.stop(), watch.stop()
+            checks.equal("transitions", moves((active, backup)) - before, 0)
+            checks.equal("ARP requests that two answered, until s", answers.last_double(0), 0.0)
             checks.equal("requests that failed", traffic.failures_text(), "none")
             lab.undrop()
             backup.wait(lambda: not alarm(backup), 5, "the alarm is over")

@@ -14,6 +14,7 @@
 #define PERMIT (W + 2 * JIFFY)
 #define CLAIM  (PERMIT + D + 2 * JIFFY)
 #define PEER   (3 * T - W)
+#define ANSWER (4 * T)
 
 struct run run;
 
@@ -27,6 +28,11 @@ uint32_t vrrp_claim_us(uint32_t interval_us)
 {
 	(void)interval_us;
 	return W;
+}
+
+uint32_t vrrp_answer_us(void)
+{
+	return ANSWER;
 }
 
 uint32_t vrrp_claim_outbid_us(uint32_t interval_us)
@@ -614,7 +620,7 @@ static void age_machine(struct vrrp_fsm *fsm, unsigned memory)
 	fsm->sent_us = active ? sink(fsm->sent_us, NOW - 3 * T - 1) : NOW - 3 * T - 1;
 	fsm->overdue = fsm->overdue && active;
 	fsm->quiet_us = sink(fsm->quiet_us, NOW - memory);
-	fsm->evident_us = NOW - 6 * T; /* what comes in order is newer */
+	fsm->evident_us = fsm->trusted_us = NOW - 6 * T; /* what comes in order is newer */
 	fsm->awake_us = sink(fsm->awake_us, NOW - 3 * T - 1);
 }
 

@@ -28,6 +28,11 @@ uint32_t vrrp_claim_us(uint32_t interval_us)
 	return 5 * vrrp_claim_beat_us(interval_us);
 }
 
+uint32_t vrrp_answer_us(void)
+{
+	return 200 * US_PER_MS;
+}
+
 static uint32_t to_ms_up(uint64_t us)
 {
 	return (uint32_t)((us + US_PER_MS - 1) / US_PER_MS);

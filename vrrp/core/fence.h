@@ -49,6 +49,9 @@ struct vrrp_fence {
  * patience and is repeated every D: D is 2 ms, or T/20 for intervals T below 40 ms. */
 uint32_t vrrp_claim_beat_us(uint32_t interval_us);
 uint32_t vrrp_claim_us(uint32_t interval_us);
+/* So long the answer of a peer may take that is asked by replication (core/fsm.h): the threads of
+ * the proxies have to share the CPUs with others. */
+uint32_t vrrp_answer_us(void);
 /* How long a better claimant has to claim after the last claim of another, for its kernel to have
  * forgotten that one. */
 uint32_t vrrp_claim_outbid_us(uint32_t interval_us);

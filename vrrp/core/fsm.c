@@ -16,6 +16,7 @@ enum timer_op {
 	START,    /* Active_Down_Interval of our own interval: nobody was heard yet */
 	ADVER,    /* Advertisement_Interval */
 	DOWN,     /* Active_Down_Interval */
+	LISTEN,   /* the same; not sooner than before */
 	LEARN,    /* adopt the advert's interval, then Active_Down_Interval */
 	SKEW,     /* Skew_Time */
 	YIELD,    /* so long that any peer takes over first */
@@ -27,7 +28,7 @@ enum timer_op {
 	OUTBID,   /* anew, and longer than the kernel remembers the peer's */
 	WAIT,     /* not before the Active of lower priority yields or dies, unless it defies us */
 	SOON,     /* it has yielded */
-	TRUST,    /* Active_Down_Interval from the peer's evidence; not sooner than before */
+	TRUST,    /* as long as the peer's evidence is good for; not sooner than before */
 	HOLD,     /* long enough for a better claimant to become Active, and to die unheard */
 	POSTPONE, /* it may be otherwise at the next look */
 };
@@ -108,7 +109,7 @@ static const struct cell table[VRRP_STATE_COUNT][VRRP_EVENT_COUNT] =
 		[VRRP_EV_FAULT] = {VRRP_FAULT, 0, STOP},
 		[VRRP_EV_RECOVERED] = IN(VRRP_BACKUP),
 		[VRRP_EV_HALTED] = IN(VRRP_BACKUP),
-		[VRRP_EV_STALLED] = {VRRP_BACKUP, 0, DOWN},
+		[VRRP_EV_STALLED] = {VRRP_BACKUP, 0, LISTEN},
 		[VRRP_EV_RECHECKED] = IN(VRRP_BACKUP),
 		[VRRP_EV_CLAIM_DUE] = {VRRP_CLAIMANT, VRRP_DO_SEND_CLAIM, CLAIM},
 		[VRRP_EV_ACQUIRED] = IN(VRRP_BACKUP),
@@ -371,6 +372,9 @@ static void apply_timer(struct vrrp_fsm *fsm, enum timer_op op, uint32_t heard_u
 	case ADVER: fsm->timer_us = next_advert_us(fsm, now_us); break;
 	case LEARN: fsm->active_interval_us = heard_us; /* fall through */
 	case DOWN: fsm->timer_us = now_us + vrrp_fsm_active_down_us(fsm); break;
+	case LISTEN:
+		fsm->timer_us = later(fsm->timer_us, now_us + vrrp_fsm_active_down_us(fsm));
+		break;
 	case SKEW: fsm->timer_us = now_us + vrrp_fsm_skew_us(fsm); break;
 	case YIELD: fsm->timer_us = yield_us(fsm, now_us); break;
 	case AFRESH: fsm->timer_us = now_us + fsm->interval_us; break;
@@ -384,10 +388,7 @@ static void apply_timer(struct vrrp_fsm *fsm, enum timer_op op, uint32_t heard_u
 		    fsm->defied < DEFIED_MAX ? later(fsm->timer_us, fsm->lower_us) : now_us;
 		break;
 	case SOON: fsm->timer_us = sooner(fsm->timer_us, now_us + lead_us); break;
-	case TRUST:
-		fsm->timer_us =
-		    later(fsm->timer_us, fsm->evident_us + vrrp_fsm_active_down_us(fsm));
-		break;
+	case TRUST: fsm->timer_us = later(fsm->timer_us, fsm->trusted_us); break;
 	case HOLD: fsm->timer_us = later(fsm->timer_us, hold_us(fsm, now_us)); break;
 	case POSTPONE: fsm->timer_us = now_us + lead_us + fsm->active_interval_us / 4; break;
 	}
@@ -490,12 +491,21 @@ uint8_t vrrp_fsm_claim_flags(const struct vrrp_fsm *fsm)
 			 (fsm->state == VRRP_RECLAIMANT ? VRRP_CLAIM_INCUMBENT : 0));
 }
 
+/* A peer that lives by replication may answer more slowly than it advertises. One that we mean to
+ * preempt has no such privilege. */
+static uint64_t good_for_us(const struct vrrp_fsm *fsm, uint8_t priority)
+{
+	uint64_t down_us = vrrp_fsm_active_down_us(fsm);
+	return fsm->preempt && priority < fsm->priority ? down_us
+							: later(down_us, vrrp_answer_us());
+}
+
 enum vrrp_event vrrp_fsm_classify_evidence(
     const struct vrrp_fsm *fsm, uint8_t priority, int order, uint64_t age_us, uint64_t now_us)
 {
 	uint64_t missing_us = fsm->quiet_us + 3 * (uint64_t)fsm->active_interval_us / 2;
-	uint64_t fresh_us = vrrp_fsm_active_down_us(fsm) - vrrp_claim_us(fsm->interval_us);
-	if (age_us >= fresh_us || now_us - age_us <= missing_us)
+	uint64_t good_us = good_for_us(fsm, priority);
+	if (age_us >= good_us - vrrp_claim_us(fsm->interval_us) || now_us - age_us <= missing_us)
 		return VRRP_EV_EVIDENCE_VOID;
 	return is_better(fsm, priority, order) ? VRRP_EV_EVIDENCE_BETTER : VRRP_EV_EVIDENCE_WORSE;
 }
@@ -504,8 +514,10 @@ unsigned vrrp_fsm_evidence(
     struct vrrp_fsm *fsm, uint8_t priority, int order, uint64_t age_us, uint64_t now_us)
 {
 	enum vrrp_event event = vrrp_fsm_classify_evidence(fsm, priority, order, age_us, now_us);
-	if (event != VRRP_EV_EVIDENCE_VOID)
+	if (event != VRRP_EV_EVIDENCE_VOID) {
 		fsm->evident_us = later(fsm->evident_us, now_us - age_us);
+		fsm->trusted_us = fsm->evident_us + good_for_us(fsm, priority);
+	}
 	return vrrp_fsm_step(fsm, event, now_us);
 }
 

@@ -99,6 +99,7 @@ struct vrrp_fsm {
 	bool overdue;                /* it was, so late that the peer may have taken over before */
 	uint64_t quiet_us;   /* since when we hear no advert: not before our own promotion */
 	uint64_t evident_us; /* the peer held the VIP then, as it said on another path */
+	uint64_t trusted_us; /* until then that is good for it */
 	uint64_t awake_us;   /* the last vrrp_fsm_awake */
 };
 
@@ -130,7 +131,8 @@ uint8_t vrrp_fsm_claim_flags(const struct vrrp_fsm *fsm);
  * serves: true at some time not longer than `age_us` ago, an upper bound (the round trip: how long
  * ago we sent what it has answered). It matters only where adverts are missing for 1.5 intervals at
  * that time, else VOID: a failover of a peer that dies is not delayed by what it said before. Then
- * it is to a Backup what an advert would be that was sent then. Of two Actives that do not hear
+ * it is to a Backup what an advert would be that was sent then, but not good for less than an answer
+ * may take (core/fence.h), if we do not mean to preempt its sender. Of two Actives that do not hear
  * each other the worse one resigns. */
 enum vrrp_event vrrp_fsm_classify_evidence(
     const struct vrrp_fsm *fsm, uint8_t priority, int order, uint64_t age_us, uint64_t now_us);

@@ -96,7 +96,7 @@ bool instance_note_found(struct vrrp_instance *instance, uint64_t now_us)
 	else if (fsm->quiet_us > instance->lost_us)
 		snprintf(instance->found, sizeof(instance->found), "heard again after %llu ms",
 		    (unsigned long long)((fsm->quiet_us - instance->lost_us) / US_PER_MS));
-	else if (now_us - fsm->evident_us > vrrp_fsm_active_down_us(fsm))
+	else if (now_us > fsm->trusted_us)
 		text_copy(instance->found, sizeof(instance->found),
 		    "nor is the peer Active by the replication channel any more");
 	else

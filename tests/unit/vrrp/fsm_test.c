@@ -25,6 +25,7 @@ static struct vrrp_fsm fsm_in(enum vrrp_state state)
 	fsm.active_interval_us = 300000; /* learned */
 	fsm.timer_us = state == VRRP_INITIALIZE || state == VRRP_FAULT ? VRRP_NEVER : now;
 	fsm.evident_us = now - MS(100);
+	fsm.trusted_us = fsm.evident_us + 965625; /* Active_Down_Interval */
 	fsm.overdue = true;
 	return fsm;
 }
@@ -371,6 +372,42 @@ static void evidence_restarts_the_patience(void)
 	CU_ASSERT_EQUAL(vrrp_fsm_evidence(&fsm, 150, 1, MS(5), now + MS(500)), VRRP_DO_RELEASE);
 	CU_ASSERT_EQUAL(fsm.state, VRRP_BACKUP);
 	CU_ASSERT_EQUAL(fsm.timer_us, now + MS(495) + 321875);
+}
+
+/* At 10 ms a busy peer may need longer for its answer than for many adverts. */
+static void evidence_is_good_for_a_slow_answer(void)
+{
+	struct vrrp_fsm fsm;
+	vrrp_fsm_init(&fsm, 150, 10000, now);
+	vrrp_fsm_step(&fsm, VRRP_EV_STARTUP, now);
+	vrrp_fsm_advert(&fsm, 200, 1, 10000, now);
+	vrrp_fsm_awake(&fsm, now + MS(16));
+	vrrp_fsm_evidence(&fsm, 200, 1, 0, now + MS(16));
+	CU_ASSERT_EQUAL(fsm.timer_us, now + MS(216));
+	vrrp_fsm_evidence(&fsm, 200, 1, MS(197), now + MS(214)); /* W is 2.5 ms */
+	CU_ASSERT_EQUAL(fsm.timer_us, now + MS(217));
+	vrrp_fsm_evidence(&fsm, 200, 1, MS(198), now + MS(216));
+	CU_ASSERT_EQUAL(fsm.timer_us, now + MS(217));
+	CU_ASSERT(vrrp_fsm_awake(&fsm, now + MS(30))); /* a stall makes nobody impatient */
+	vrrp_fsm_recheck(&fsm, now + MS(30));
+	CU_ASSERT_EQUAL(fsm.timer_us, now + MS(217));
+	/* It lives by adverts again. */
+	vrrp_fsm_advert(&fsm, 200, 1, 10000, now + MS(40));
+	CU_ASSERT_EQUAL(fsm.timer_us, now + MS(40) + 34140);
+	vrrp_fsm_evidence(&fsm, 200, 1, MS(5), now + MS(50));
+	CU_ASSERT_EQUAL(fsm.timer_us, now + MS(40) + 34140);
+}
+
+static void who_is_preempted_must_answer_soon(void)
+{
+	struct vrrp_fsm fsm;
+	vrrp_fsm_init(&fsm, 200, 10000, now);
+	fsm.preempt = true;
+	vrrp_fsm_step(&fsm, VRRP_EV_STARTUP, now);
+	vrrp_fsm_evidence(&fsm, 150, -1, 0, now + MS(16));
+	CU_ASSERT_EQUAL(fsm.timer_us, now + MS(16) + 32187);
+	vrrp_fsm_evidence(&fsm, 200, -1, 0, now + MS(17));
+	CU_ASSERT_EQUAL(fsm.timer_us, now + MS(217));
 }
 
 /* What was on its way when the peer resigned. */
@@ -759,7 +796,8 @@ UNIT_MAIN("vrrp/fsm",
     UNIT(claims_are_classified), UNIT(a_claim_says_what_we_are),
     UNIT(only_who_was_silent_for_a_short_time_claims_back),
     UNIT(claimants_are_nothing_else_to_others), UNIT(evidence_is_classified),
-    UNIT(evidence_restarts_the_patience), UNIT(late_evidence_does_not_stop_a_handover),
+    UNIT(evidence_restarts_the_patience), UNIT(evidence_is_good_for_a_slow_answer),
+    UNIT(who_is_preempted_must_answer_soon), UNIT(late_evidence_does_not_stop_a_handover),
     UNIT(an_active_does_not_believe_what_is_older_than_its_lease),
     UNIT(only_who_goes_on_speaking_is_overridden), UNIT(an_active_that_we_preempt_gets_its_time),
     UNIT(a_yoke_is_not_overridden), UNIT(a_claim_that_was_interrupted_begins_anew),
