@@ -268,6 +268,16 @@ def without_ours(text):
     return re.sub(rf"table (netdev|arp) {TABLE} {{\n.*?^}}\n", "", text, flags=re.S | re.M)
 
 
+def flushed_ms(lab, role):
+    """How long after all rules were flushed the fence is seen to be back."""
+    load_rules(lab, role, "flush ruleset\n" + ADMIN)
+    flushed = time.monotonic()
+    wait_until(lambda: f"table netdev {TABLE}" in tables(lab, role), 2 * SLACK, "it is back")
+    back = time.monotonic()
+    wait_until(lambda: has_lease(lab, role), 2 * SLACK, "with a lease")
+    return 1000 * (back - flushed)
+
+
 def test_lease_tables(checks):
     """Ours come and go; everybody else's stay as they are."""
     with TestLab() as lab:
@@ -297,6 +307,13 @@ def test_lease_tables(checks):
         checks.at_most("outage, ms", 1000 * prober.stop().outage()[0], 30, 3 * SLACK)
         checks.equal("transitions", len(node.transitions()), transitions)
         checks.equal("state", node.state(), "active")
+
+        checks.section("flushed, time and again")
+        gone = sorted(flushed_ms(lab, "node1") for _ in range(9))
+        checks.at_most("until it is seen to be back, median, ms", gone[4], 30, SLACK)
+        checks.equal("what nftables says while ten adverts renew the lease",
+                     lab.run_in("node1", "sh", "-c", "timeout 1 nft monitor; true"), "")
+        checks.true("there is a lease", has_lease(lab, "node1"))
 
         checks.section("killed, and started again: the fence stands, its lease is gone")
         node.kill_all()

@@ -27,6 +27,7 @@ static struct {
 	ev_io monitor_io;
 	ev_timer tick;
 
+	ev_io rules_io;
 	uint32_t rules_generation; /* of nftables, when we looked last */
 	uint64_t sweep_us;         /* VRRP_NEVER: done */
 
@@ -332,17 +333,27 @@ static void on_yoked(struct ev_loop *loop, ev_io *io, int revents)
 
 static void watch_rules(void)
 {
-	struct vrrp_lease *lease = control.station.lease;
-	if (!lease)
-		return;
-	uint32_t generation = vrrp_lease_generation(lease);
+	uint32_t generation = vrrp_lease_generation(control.station.lease);
 	if (generation != control.rules_generation)
 		vrrp_routers_check_guards();
 	control.rules_generation = generation;
-	if (clock_us() < control.sweep_us)
+}
+
+static void on_rules(struct ev_loop *loop, ev_io *io, int revents)
+{
+	(void)loop;
+	(void)io;
+	(void)revents;
+	vrrp_lease_drain_changes(control.station.lease);
+	watch_rules();
+}
+
+static void sweep(uint64_t now_us)
+{
+	if (now_us < control.sweep_us)
 		return;
 	control.sweep_us = VRRP_NEVER;
-	vrrp_lease_sweep(lease, vrrp_routers_own_fence);
+	vrrp_lease_sweep(control.station.lease, vrrp_routers_own_fence);
 }
 
 static void on_tick(struct ev_loop *loop, ev_timer *timer, int revents)
@@ -355,7 +366,10 @@ static void on_tick(struct ev_loop *loop, ev_timer *timer, int revents)
 	beat.heartbeat.ready = true;
 	tell(control.yoked_fd, &beat);
 	watch_proxy();
-	watch_rules();
+	if (control.station.lease) {
+		watch_rules(); /* on_rules has seen it, if no event was lost */
+		sweep(clock_us());
+	}
 	vrrp_routers_tick();
 	control.station.waited_us = vrrp_waiting_us(control.station.waiting_fd);
 	uint64_t now_us = clock_us();
@@ -401,6 +415,11 @@ int vrrp_control_start(struct ev_loop *loop, int fd, struct err *err)
 	/* Without it every router says so, and works. */
 	control.station.lease = vrrp_lease_open(NULL);
 	control.sweep_us = clock_us() + SWEEP_US;
+	if (control.station.lease) {
+		ev_io_init(&control.rules_io, on_rules,
+		    vrrp_lease_changes_fd(control.station.lease), EV_READ);
+		ev_io_start(loop, &control.rules_io);
+	}
 	vrrp_track_open(loop);
 
 	ev_io_init(&control.yoked_io, on_yoked, fd, EV_READ);

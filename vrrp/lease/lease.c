@@ -7,26 +7,43 @@
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/nfnetlink.h>
 #include <linux/netlink.h>
+#include <netlink/netlink.h>
 #include <nftables/libnftables.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include "vrrp/netlink/netlink.h"
 
 #define COMMAND_MAX 320
+/* A larger crowd of events is read in the loop's next pass. */
+#define CHANGES_PER_PASS 64
 
 struct vrrp_lease {
 	struct nft_ctx *nft;      /* changes */
 	struct vrrp_netlink *ask; /* reads */
+	struct nl_sock *events;
 };
+
+/* Its buffer is small: what does not fit is lost, and that is an event, too. */
+static struct nl_sock *listen_for_changes(void)
+{
+	struct nl_sock *events = nl_socket_alloc();
+	if (events && nl_connect(events, NETLINK_NETFILTER) == 0 &&
+	    nl_socket_add_memberships(events, NFNLGRP_NFTABLES, NFNLGRP_NONE) == 0)
+		return events;
+	if (events)
+		nl_socket_free(events);
+	return NULL;
+}
 
 struct vrrp_lease *vrrp_lease_open(struct err *err)
 {
 	struct vrrp_lease *lease = calloc(1, sizeof(*lease));
 	if (lease && (lease->ask = vrrp_netlink_open(NETLINK_NETFILTER, NULL)) &&
-	    (lease->nft = nft_ctx_new(NFT_CTX_DEFAULT)) && nft_ctx_buffer_output(lease->nft) == 0 &&
-	    nft_ctx_buffer_error(lease->nft) == 0)
+	    (lease->events = listen_for_changes()) && (lease->nft = nft_ctx_new(NFT_CTX_DEFAULT)) &&
+	    nft_ctx_buffer_output(lease->nft) == 0 && nft_ctx_buffer_error(lease->nft) == 0)
 		return lease;
 	err_set(err, 0, "libnftables cannot be used");
 	vrrp_lease_close(lease);
@@ -37,6 +54,8 @@ void vrrp_lease_close(struct vrrp_lease *lease)
 {
 	if (lease && lease->nft)
 		nft_ctx_free(lease->nft);
+	if (lease && lease->events)
+		nl_socket_free(lease->events);
 	if (lease)
 		vrrp_netlink_close(lease->ask);
 	free(lease);
@@ -142,6 +161,22 @@ uint32_t vrrp_lease_generation(struct vrrp_lease *lease)
 	uint32_t generation = 0;
 	begin(lease, NFT_MSG_GETGEN, 0, AF_UNSPEC);
 	return vrrp_netlink_ask(lease->ask, on_generation, &generation) ? 0 : generation;
+}
+
+int vrrp_lease_changes_fd(const struct vrrp_lease *lease)
+{
+	return nl_socket_get_fd(lease->events);
+}
+
+void vrrp_lease_drain_changes(struct vrrp_lease *lease)
+{
+	for (int i = 0; i < CHANGES_PER_PASS; i++) {
+		char first;
+		ssize_t n = recv(nl_socket_get_fd(lease->events), &first, sizeof(first),
+		    MSG_DONTWAIT | MSG_TRUNC);
+		if (n < 0 && errno != EINTR && errno != ENOBUFS)
+			return;
+	}
 }
 
 struct sweep {

@@ -31,5 +31,11 @@ bool vrrp_lease_installed(struct vrrp_lease *lease, const struct vrrp_fence_id *
  */
 uint32_t vrrp_lease_generation(struct vrrp_lease *lease);
 
+/* Readable after each change of nftables' rules, by anybody; packets that renew or end a lease do not
+ * make it so. */
+int vrrp_lease_changes_fd(const struct vrrp_lease *lease);
+/* Forgets what made it readable. Neither allocates nor waits. */
+void vrrp_lease_drain_changes(struct vrrp_lease *lease);
+
 /* Removes the fences of a run that is dead, but those that `keep` knows. */
 void vrrp_lease_sweep(struct vrrp_lease *lease, bool (*keep)(const char *table));
