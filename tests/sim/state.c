@@ -90,6 +90,7 @@ static void code_host(struct codec *c, struct host *host, int i)
 	code_byte(c, &host->proxy);
 	code_byte(c, &host->yoked);
 	code_byte(c, &host->silence);
+	code_byte(c, &host->pause);
 	code_bits(c,
 	    (bool *const[]){&host->frozen, &host->known_active, &host->buried, &node->has_vip,
 		&node->acquired, &node->refused},

@@ -174,7 +174,6 @@ static void put(struct flight *list, uint8_t *n, const struct sim_packet *packet
 	list[(*n)++] = (struct flight){.packet = *packet, .to = (uint8_t)to};
 }
 
-static void send_evidence(struct world *w, int from);
 static void send_handover(struct world *w, int from);
 static void note_announcement(struct world *w, int i);
 static void say_claim(struct world *w, int from, const struct sim_packet *packet);
@@ -193,9 +192,7 @@ static void on_sent(struct sim_world *sim, struct sim_node *node, const struct s
 		put(w->now, &w->n_now, packet, !from);
 	if (twice || late)
 		put(w->wire, &w->n_wire, packet, !from);
-	if (packet->kind == SIM_ADVERT && packet->priority)
-		send_evidence(w, from);
-	else if (packet->kind == SIM_ADVERT && w->hosts[from].vrrp != DEAD)
+	if (packet->kind == SIM_ADVERT && !packet->priority && w->hosts[from].vrrp != DEAD)
 		send_handover(w, from);
 	if (packet->kind == SIM_CLAIM && sim_holds(sim, SIM_RULE_BOTH_PATHS))
 		say_claim(w, from, packet);
@@ -265,21 +262,34 @@ static void take_evidence(struct world *w, int to, uint8_t age)
 	note_announcement(w, to);
 }
 
-static void send_evidence(struct world *w, int from)
+/* A question of that node reaches the other one, which says yes or nothing. */
+static void ask(struct world *w, int from)
 {
-	struct channel *channel = &w->channels[!from];
-	if (!serves(&w->hosts[from]) || w->sync == DEAD)
+	struct host *holder = &w->hosts[!from];
+	if (w->sync == DEAD || !serves(&w->hosts[from]) || !serves(holder) || !runs(holder) ||
+	    holder->node.fsm.state != VRRP_ACTIVE || !sim_node_leased(&w->sim, &holder->node))
 		return;
-	channel->has_evidence = true;
-	channel->age = 0;
+	w->channels[from].has_evidence = true;
+	w->channels[from].age = 0;
 }
 
-/* Claims that are late are nothing worth. */
+/* Every half interval, where adverts are missing. */
+static void inquire(struct world *w, int i)
+{
+	struct host *host = &w->hosts[i];
+	if (!runs(host) || host->pause || NOW <= host->node.fsm.quiet_us + 3 * T / 2)
+		return;
+	host->pause = T / 2;
+	ask(w, i);
+}
+
+/* Claims that are late are nothing worth. A claim is a question, too. */
 static void say_claim(struct world *w, int from, const struct sim_packet *packet)
 {
 	struct host *to = &w->hosts[!from];
 	if (w->sync == RUNNING && serves(&w->hosts[from]) && serves(to) && to->vrrp != DEAD)
 		queue(&to->node, packet);
+	ask(w, from);
 }
 
 static void send_handover(struct world *w, int from)
@@ -385,6 +395,8 @@ static void deliver_now(struct world *w)
 static void run_nodes(struct world *w)
 {
 	int first = 0;
+	inquire(w, 0);
+	inquire(w, 1);
 	struct host *a = &w->hosts[0], *b = &w->hosts[1];
 	if (runs(a) && runs(b) && vrrp_fsm_wake_us(&a->node.fsm) <= NOW &&
 	    vrrp_fsm_wake_us(&b->node.fsm) <= NOW)
@@ -635,6 +647,7 @@ static void age(struct world *w)
 		kernel->permit_us = sink(kernel->permit_us, NOW);
 		kernel->peer_us = sink(kernel->peer_us, NOW);
 		kernel->claim_us = sink(kernel->claim_us, NOW);
+		host->pause = host->pause ? host->pause - 1 : 0;
 		host->silence = host->proxy == STOPPED && host->silence <= SILENT
 				    ? host->silence + 1
 				: host->proxy == STOPPED ? host->silence

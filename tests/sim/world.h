@@ -33,6 +33,7 @@ struct host {
 	struct sim_node node;
 	uint8_t vrrp, proxy, yoked; /* enum health */
 	uint8_t silence;            /* of the stopped proxy, in ticks */
+	uint8_t pause;              /* before the next question, in ticks */
 	bool frozen;
 	bool known_active; /* to yoked, when yoke-vrrp died */
 	bool buried;       /* yoked has dealt with that */
