@@ -229,8 +229,12 @@ static void check_version(
 	const struct node *version = node_child(entry, "version");
 	const struct node *advertise = node_child(entry, "advertise");
 	const struct node *authenticate = node_child(entry, "authenticate");
+	const struct node *checksum = node_child(entry, "checksum");
 	if (router->version != 2)
 		return;
+	if (checksum && router->checksum != CONF_CHECKSUM_AUTO)
+		report_value(report, checksum,
+		    "VRRPv2 has one form of it, without pseudo-header; wanted \"auto\"");
 	if (authenticate && router->authenticate != CONF_AUTHENTICATE_FALSE)
 		report_value(
 		    report, authenticate, "VRRPv2 has no authentication of ours; wanted false");

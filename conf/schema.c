@@ -178,7 +178,8 @@ static const struct conf_key announce_keys[] = {
 	.def = "1ms",
 	.help = "Time between two addresses, so that a switch is not flooded (garp_interval of "
 		"keepalived)"},
-    {"refresh", CONF_DURATION, FIELD(struct conf_announce, refresh_us), .max = 24 * H, .def = "60s",
+    {"refresh", CONF_DURATION, FIELD(struct conf_announce, refresh_us), .max = 24 * H,
+	.step = 1 * S, .def = "60s",
 	.help = "An Active announces its addresses again so often; 0s: only after a promotion "
 		"(garp_master_refresh of keepalived)"},
 };

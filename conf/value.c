@@ -113,6 +113,15 @@ static size_t append_range(const struct conf_key *key, char *buf, size_t size, s
 	return text_append(buf, size, used, "%s..%s", min, max);
 }
 
+static size_t append_by_name(const struct conf_key *key, char *buf, size_t size, size_t used)
+{
+	if (!key->by_name)
+		return used;
+	const struct conf_object *object = key->by_name->object;
+	used = text_append(buf, size, used, ", or an object {\"NAME\": N} with N in ");
+	return append_range(conf_schema_find(object, object->shorthand), buf, size, used);
+}
+
 static char *list_wish(const struct conf_key *key, char buf[VALUE_WISH_MAX])
 {
 	char each[VALUE_WISH_MAX];
@@ -161,12 +170,7 @@ char *value_wish(const struct conf_key *key, char buf[VALUE_WISH_MAX])
 	size_t used = text_append(buf, VALUE_WISH_MAX, 0, "%s", fixed ? "" : texts[key->type]);
 	if (is_number(key->type))
 		used = append_range(key, buf, VALUE_WISH_MAX, used);
-	if (key->by_name) {
-		const struct conf_object *object = key->by_name->object;
-		used = text_append(buf, VALUE_WISH_MAX, used, ", or an object of ones in ");
-		append_range(
-		    conf_schema_find(object, object->shorthand), buf, VALUE_WISH_MAX, used);
-	}
+	used = append_by_name(key, buf, VALUE_WISH_MAX, used);
 	for (const char *const *word = key->words; word && *word; word++)
 		used = text_append(
 		    buf, VALUE_WISH_MAX, used, "%s%s", word == key->words ? "" : ", ", *word);
@@ -238,8 +242,10 @@ static int parse_number(const struct conf_key *key, enum node_kind kind, const c
 	if (conf_schema_word_in(key->later, text))
 		return err_set(
 		    err, -EINVAL, "%s is not supported by this version, only %s", shown, range);
-	if (!fits || value < key->min || value > key->max)
+	if (!fits || value < key->min || value > key->max) {
+		append_by_name(key, range, sizeof(range), strlen(range));
 		return err_set(err, -EINVAL, "%s is not in %s", shown, range);
+	}
 	if (key->step > 1 && value % key->step != 0)
 		return err_set(err, -EINVAL, "%s is not a multiple of %s", shown,
 		    value_format_number(key->type, key->step, step, sizeof(step)));
