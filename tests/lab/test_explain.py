@@ -106,6 +106,19 @@ def test_explain(checks):
         checks.true("logged", "late as Backup" in second.log())
         checks.equal("states", [node.state() for node in (first, second)], ["active", "backup"])
 
+        checks.section("a fault that is over says nothing of an old wake-up")
+        pid = second.pid_of("yoke-vrrp")
+        os.kill(pid, signal.SIGSTOP)
+        moment = time.monotonic()
+        lab.ip_batch(lab.name("node2"), ["link set eth0 down"])
+        wait_until(lambda: time.monotonic() > moment + 0.09, 1, "90 ms are over")
+        os.kill(pid, signal.SIGCONT)
+        second.wait_state("fault")
+        lab.ip_batch(lab.name("node2"), ["link set eth0 up"])
+        second.wait_state("backup")
+        reason = second.transitions()[-1]["reason"]
+        checks.true(f"not woken by a timer: {reason}", "woke up 0 us late" in reason)
+
         checks.section("refused packets, by reason")
         before = metric(second, "adverts_refused_total", reason="checksum")
         lab.run_in("observer", PYTHON, "-c", FORGED)

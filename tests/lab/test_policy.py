@@ -12,6 +12,36 @@ from testing import TestLab
 HANG_MS = 1000  # 0.8 s until it is judged, a tick, the goodbye
 
 
+def wait_advert(node, since):
+    """One that came after that moment; at once, if there was one."""
+    def came():
+        heard = node.status()["virtual_routers"]["front"]["heard"]
+        return heard and time.monotonic() - heard["age_ms"] / 1000 > since
+    node.wait(came, 10, "an advert")
+
+
+def test_dies_while_ignored(checks):
+    """A better node waits for its turn, and the other one dies meanwhile: that was no preemption."""
+    with TestLab() as lab:
+        config = pair_config("node1", "2s")
+        first, second = lab.start_pair("node1", config)
+        first.kill_all()
+        second.wait_state("active", 20)
+        first.start()
+        first.wait_in_sync(15)
+        wait_advert(first, time.monotonic())
+        config["virtual_routers"]["front"]["failback"] = "when_warm"
+        lab.write_config(config)
+        first.ctl("reload")
+        wait_advert(first, time.monotonic())
+        second.kill_all()
+        first.wait_state("active", 15)
+        reason = first.transitions()[-1]["reason"]
+        checks.true(f"it says so: {reason}", reason.startswith("no advert for "))
+        checks.true("and counts it so", 'promotions_total{virtual_router="front",cause="silence"} 1'
+                    in first.api.request("GET", "/metrics")[1])
+
+
 def test_when_warm(checks):
     """failback when_warm: the better node takes the VIP back, but only when it is in sync. What the
     operator moves stays where it is."""

@@ -16,7 +16,7 @@
 static void note_change(
     struct vrrp_instance *instance, enum vrrp_state previous, const char *reason, uint64_t now_us)
 {
-	instance_count_change(instance, previous);
+	instance_count_change(instance, previous, now_us);
 	text_copy(instance->reason, sizeof(instance->reason), reason);
 	instance_add_figures(instance, now_us, instance->reason, sizeof(instance->reason));
 	instance->since_us = now_us;
@@ -151,6 +151,7 @@ static uint64_t refresh_due_us(const struct vrrp_instance *instance)
 
 void instance_rearm(struct vrrp_instance *instance)
 {
+	instance->late_us = 0; /* what comes next was not woken by this timer */
 	instance_lead_group(instance);
 	instance_forget_hold(instance);
 	uint64_t due = vrrp_fsm_wake_us(&instance->fsm);
@@ -184,6 +185,8 @@ static void silence_reason(
     const struct vrrp_instance *instance, uint64_t now_us, char *out, size_t size)
 {
 	uint64_t since_us = instance->heard_us ? instance->heard_us : instance->since_us;
+	if (instance->ignored_us > since_us)
+		since_us = instance->ignored_us;
 	int len = snprintf(out, size, "no advert for %llu ms",
 	    (unsigned long long)((now_us - since_us) / US_PER_MS));
 	if (instance->lost[0])
@@ -201,7 +204,7 @@ static void promotion_reason(
 	if (instance->tracking.relieves)
 		snprintf(out, size, "relieves %s, whose priority has fallen to %u", from,
 		    instance->tracking.rival_priority);
-	else if (instance->preempted || instance->ignored_us > instance->heard_us)
+	else if (instance_preempts(instance, now_us))
 		snprintf(out, size, "preempts %s with priority %u", from,
 		    instance->preempted ? instance->preempted : instance->heard_priority);
 	else if (instance->heard_us && instance->heard_priority == VRRP_PRIORITY_LEAVING)

@@ -137,8 +137,8 @@ struct vrrp_instance {
 	struct ipc_router_stats stats;
 	struct vrrp_lateness lateness; /* of the timer */
 	struct vrrp_lateness silence;  /* Backup: between two adverts */
-	uint64_t late_us;              /* the timer, lately, */
-	uint64_t counted_due_us;       /* when it was due then */
+	uint64_t late_us;              /* the timer that woke us; 0: something else did */
+	uint64_t counted_due_us;       /* when it was due last */
 	struct log_limit limits[COMPLAINT_COUNT];
 };
 

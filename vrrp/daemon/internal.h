@@ -53,7 +53,10 @@ void instance_unwatch(struct vrrp_instance *instance);
  * tracked. */
 void instance_add_figures(
     const struct vrrp_instance *instance, uint64_t now_us, char *reason, size_t size);
-void instance_count_change(struct vrrp_instance *instance, enum vrrp_state previous);
+/* Somebody lower yields to us, or still speaks while we do not listen; not one who died then. */
+bool instance_preempts(const struct vrrp_instance *instance, uint64_t now_us);
+void instance_count_change(
+    struct vrrp_instance *instance, enum vrrp_state previous, uint64_t now_us);
 /* Awake now, and the timer was due then; nothing if that is to come, or counted. */
 void instance_count_lateness(struct vrrp_instance *instance, uint64_t due_us, uint64_t now_us);
 void instance_count_advert(struct vrrp_instance *instance, const struct vrrp_advert *advert,

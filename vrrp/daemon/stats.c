@@ -13,9 +13,16 @@
 static_assert(VRRP_REFUSAL_COUNT <= IPC_REFUSALS_MAX, "a counter for each reason");
 static_assert(VRRP_LATENESS_BUCKETS <= IPC_LATENESS_MAX, "a counter for each bucket");
 
-static enum ipc_promotion promotion_of(const struct vrrp_instance *instance)
+bool instance_preempts(const struct vrrp_instance *instance, uint64_t now_us)
 {
-	if (instance->preempted || instance->ignored_us > instance->heard_us)
+	uint64_t interval_us = instance->stats.heard_interval_us;
+	return instance->preempted || (instance->ignored_us > instance->heard_us &&
+					  now_us - instance->ignored_us < 2 * interval_us);
+}
+
+static enum ipc_promotion promotion_of(const struct vrrp_instance *instance, uint64_t now_us)
+{
+	if (instance_preempts(instance, now_us))
 		return IPC_PROMOTION_PREEMPTION;
 	if (instance->handover_us ||
 	    (instance->heard_us && instance->heard_priority == VRRP_PRIORITY_LEAVING))
@@ -56,10 +63,11 @@ void instance_add_figures(
 	    instance->fsm.priority, configured, heard, (unsigned long long)instance->late_us);
 }
 
-void instance_count_change(struct vrrp_instance *instance, enum vrrp_state previous)
+void instance_count_change(
+    struct vrrp_instance *instance, enum vrrp_state previous, uint64_t now_us)
 {
 	if (vrrp_state_outside(instance->fsm.state) == VRRP_ACTIVE)
-		instance->stats.promotions[promotion_of(instance)]++;
+		instance->stats.promotions[promotion_of(instance, now_us)]++;
 	else if (vrrp_state_outside(previous) == VRRP_ACTIVE)
 		instance->stats.departures[departure_of(instance->event)]++;
 }
