@@ -7,6 +7,8 @@
 #include "daemon/base/clock.h"
 #include "daemon/base/text.h"
 
+#define CLOCK_SET_US ((int64_t)(20 * US_PER_MS))
+
 void events_init(struct events *events)
 {
 	pthread_mutex_init(&events->lock, NULL);
@@ -22,6 +24,17 @@ static uint64_t oldest_id(const struct events *events)
 	return events->last_id > EVENTS_MAX ? events->last_id - EVENTS_MAX + 1 : 1;
 }
 
+/* The same difference for all, so that the order of times is that of events; another one only if
+ * somebody has set the clock. */
+static uint64_t wall_ms(struct events *events, uint64_t at_us, uint64_t now_us)
+{
+	int64_t offset_us = (int64_t)(clock_wall_us() - now_us);
+	int64_t change_us = offset_us - events->wall_offset_us;
+	if (change_us > CLOCK_SET_US || change_us < -CLOCK_SET_US)
+		events->wall_offset_us = offset_us;
+	return (at_us + (uint64_t)events->wall_offset_us) / US_PER_MS;
+}
+
 static void append(struct events *events, const char *node, const struct sync_event *what)
 {
 	uint64_t now_us = clock_us();
@@ -30,7 +43,7 @@ static void append(struct events *events, const char *node, const struct sync_ev
 	struct event *event = &events->ring[events->last_id % EVENTS_MAX];
 	event->id = ++events->last_id;
 	event->at_us = now_us - age_us;
-	event->wall_ms = clock_wall_ms() - age_us / US_PER_MS;
+	event->wall_ms = wall_ms(events, event->at_us, now_us);
 	text_copy(event->node, sizeof(event->node), node);
 	text_copy(event->object, sizeof(event->object), what->object);
 	text_copy(event->from, sizeof(event->from), what->from);

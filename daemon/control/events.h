@@ -27,6 +27,7 @@ struct events {
 	pthread_mutex_t lock;
 	struct event ring[EVENTS_MAX];
 	uint64_t last_id;
+	int64_t wall_offset_us;   /* between the clocks of people and of events */
 	void (*added)(void *arg); /* after each event of ours; may be NULL */
 	void *arg;
 };

@@ -141,5 +141,20 @@ static void the_ring_is_bounded(void)
 	CU_ASSERT_STRING_EQUAL(event.object, "11");
 }
 
-UNIT_MAIN("control/events", UNIT(both_nodes_in_order), UNIT(told_late), UNIT(asked_again),
-    UNIT(only_ours_are_sent), UNIT(the_ring_is_bounded))
+/* Ages in microseconds, times in milliseconds: they say the same order all the same. */
+static void times_are_in_order(void)
+{
+	start();
+	for (unsigned i = 0; i < 1000; i++)
+		add_peer(i * 7919 % 5000, "theirs");
+	struct json_object *array = events_json(&events, "node1", 0, false);
+	CU_ASSERT_EQUAL_FATAL(json_object_array_length(array), 1000);
+	unsigned backwards = 0;
+	for (size_t i = 1; i < 1000; i++)
+		backwards += number(array, i, "time_ms") < number(array, i - 1, "time_ms");
+	CU_ASSERT_EQUAL(backwards, 0);
+	json_object_put(array);
+}
+
+UNIT_MAIN("control/events", UNIT(both_nodes_in_order), UNIT(times_are_in_order), UNIT(told_late),
+    UNIT(asked_again), UNIT(only_ours_are_sent), UNIT(the_ring_is_bounded))
