@@ -16,9 +16,9 @@
 
 /* Messages of one channel in one pass; others wait their turn. */
 #define MESSAGES_PER_PASS 64
+#define STATS_US          US_PER_SEC
 /* Fences that a dead run left for routers that we do not have any more stand a while longer: so do,
  * perhaps, the addresses. */
-#define STATS_US US_PER_SEC
 #define SWEEP_US (10 * US_PER_SEC)
 
 static struct {

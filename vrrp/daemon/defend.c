@@ -5,21 +5,13 @@
 #include <unistd.h>
 
 #include "daemon/base/clock.h"
+#include "vrrp/link/router.h"
 #include "vrrp/link/watch.h"
 
 /* Removed more often than so many times in so long: whoever does it will go on, and the peer may
  * have better luck. */
 #define REMOVED_MAX       5
 #define REMOVED_WINDOW_US (10 * US_PER_SEC)
-
-static bool is_vip(const struct vrrp_instance *instance, const struct addr *addr)
-{
-	for (unsigned i = 0; i < instance->config.n_addresses; i++) {
-		if (addr_equal_ip(&instance->config.addresses[i].addr, addr))
-			return true;
-	}
-	return false;
-}
 
 static void put_back(struct vrrp_instance *instance, const char *vip, uint64_t now_us)
 {
@@ -48,7 +40,7 @@ void vrrp_instance_address_changed(
     struct vrrp_instance *instance, int ifindex, const struct addr *addr, bool added)
 {
 	char vip[ADDR_TEXT_MAX];
-	if (instance->netif.vip_ifindex != ifindex || !is_vip(instance, addr))
+	if (instance->netif.vip_ifindex != ifindex || !vrrp_router_has(&instance->config, addr))
 		return;
 	instance_wake(instance);
 	addr_format_ip(addr, vip);

@@ -20,15 +20,6 @@ static bool same_auth(const struct ipc_router *a, const struct ipc_router *b)
 	       memcmp(a->auth_key, b->auth_key, sizeof(a->auth_key)) == 0;
 }
 
-static bool has_address(const struct ipc_router *config, const struct addr *addr)
-{
-	for (unsigned i = 0; i < config->n_addresses; i++) {
-		if (addr_equal_ip(&config->addresses[i].addr, addr))
-			return true;
-	}
-	return false;
-}
-
 static bool same_addresses(const struct ipc_router *a, const struct ipc_router *b)
 {
 	bool same = a->n_addresses == b->n_addresses;
@@ -67,8 +58,8 @@ void vrrp_instance_make_room(struct vrrp_instance *instance, const struct ipc_ro
 	}
 	for (unsigned i = 0; i < instance->config.n_addresses; i++) {
 		const struct addr *addr = &instance->config.addresses[i].addr;
-		if (!has_address(next, addr) && vrrp_vip_remove(instance->station->route,
-						    instance->netif.vip_ifindex, addr, &err))
+		if (!vrrp_router_has(next, addr) && vrrp_vip_remove(instance->station->route,
+							instance->netif.vip_ifindex, addr, &err))
 			log_error("vrrp %s: %s", instance->config.name, err.text);
 	}
 }

@@ -71,19 +71,14 @@ static int check_staged(struct err *err)
 	return 0;
 }
 
-static struct vrrp_instance *find(const char *name)
-{
-	for (unsigned i = 0; i < VRRP_ROUTERS_MAX; i++) {
-		if (instances[i].used && strcmp(instances[i].config.name, name) == 0)
-			return &instances[i];
-	}
-	return NULL;
-}
-
 struct vrrp_instance *vrrp_routers_find(const char *name, uint8_t vrid)
 {
-	struct vrrp_instance *instance = find(name);
-	return instance && (vrid == 0 || instance->config.vrid == vrid) ? instance : NULL;
+	struct vrrp_instance *instance = NULL;
+	while ((instance = vrrp_routers_next(instance))) {
+		if (strcmp(instance->config.name, name) == 0)
+			return vrid == 0 || instance->config.vrid == vrid ? instance : NULL;
+	}
+	return NULL;
 }
 
 static struct vrrp_instance *find_free(void)
@@ -133,7 +128,7 @@ int vrrp_routers_apply(
 	}
 	vrrp_routers_each(make_room, NULL);
 	for (unsigned i = 0; i < n_staged; i++) {
-		struct vrrp_instance *instance = find(staged[i].name);
+		struct vrrp_instance *instance = vrrp_routers_find(staged[i].name, 0);
 		if (instance)
 			vrrp_instance_configure(instance, &staged[i], fitness);
 		else
@@ -262,7 +257,7 @@ void vrrp_routers_stop(const char *reason)
 int vrrp_routers_resign(const char *name, const char *reason, struct err *err)
 {
 	if (name[0]) {
-		struct vrrp_instance *instance = find(name);
+		struct vrrp_instance *instance = vrrp_routers_find(name, 0);
 		if (!instance)
 			return err_set(err, -ENOENT, "there is no virtual router \"%s\"", name);
 		int rc = vrrp_instance_resign(instance, reason, err);

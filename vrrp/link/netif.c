@@ -44,15 +44,6 @@ static int query_link(int fd, const char *interface, struct vrrp_netif *out, str
 	return 0;
 }
 
-static bool is_vip(const struct ipc_router *router, const struct addr *addr)
-{
-	for (unsigned i = 0; i < router->n_addresses; i++) {
-		if (addr_equal_ip(&router->addresses[i].addr, addr))
-			return true;
-	}
-	return false;
-}
-
 /* With an address filled in, SIOCGIFADDR answers with that one if the interface has it, else with
  * the first. */
 static int query_source4(
@@ -64,7 +55,7 @@ static int query_source4(
 	struct addr source = {0};
 	if (ioctl(fd, SIOCGIFADDR, &request) == 0)
 		memcpy(&source.in, &request.ifr_addr, sizeof(source.in));
-	if (source.sa.sa_family != AF_INET || is_vip(router, &source))
+	if (source.sa.sa_family != AF_INET || vrrp_router_has(router, &source))
 		return err_set(err, -EADDRNOTAVAIL, "interface %s has no IPv4 address of its own",
 		    router->interface);
 	source.in.sin_port = 0;
@@ -85,7 +76,8 @@ static int query_source6(const struct ipc_router *router, struct vrrp_netif *out
 	group.in6.sin6_port = htons(9); /* nothing is sent */
 	bool found = connect(fd, &group.sa, sizeof(group.in6)) == 0 &&
 		     getsockname(fd, &source.sa, &len) == 0 &&
-		     IN6_IS_ADDR_LINKLOCAL(&source.in6.sin6_addr) && !is_vip(router, &source);
+		     IN6_IS_ADDR_LINKLOCAL(&source.in6.sin6_addr) &&
+		     !vrrp_router_has(router, &source);
 	close(fd);
 	if (!found)
 		return err_set(err, -EADDRNOTAVAIL,

@@ -16,6 +16,16 @@ static inline bool vrrp_router_is_ipv6(const struct ipc_router *router)
 	return vrrp_router_family(router) == AF_INET6;
 }
 
+/* Is that one of its virtual addresses? */
+static inline bool vrrp_router_has(const struct ipc_router *router, const struct addr *addr)
+{
+	for (unsigned i = 0; i < router->n_addresses; i++) {
+		if (addr_equal_ip(&router->addresses[i].addr, addr))
+			return true;
+	}
+	return false;
+}
+
 static inline void vrrp_router_configure_auth(
     const struct ipc_router *router, struct vrrp_auth *auth)
 {
