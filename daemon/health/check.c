@@ -40,8 +40,8 @@ uint64_t health_next_us(uint64_t target_id, uint64_t round, uint64_t interval_us
 	return now_us + interval_us - span_us / 2 + jitter_us;
 }
 
-uint64_t health_phase_us(uint64_t target_id, uint64_t interval_us)
+uint64_t health_phase_us(uint64_t target_id, uint64_t interval_us, bool known)
 {
-	uint64_t span_us = interval_us < US_PER_SEC ? interval_us : US_PER_SEC;
+	uint64_t span_us = known || interval_us < US_PER_SEC ? interval_us : US_PER_SEC;
 	return span_us ? hash_mix(target_id) % span_us : 0;
 }

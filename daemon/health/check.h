@@ -24,6 +24,6 @@ enum target_health health_step(struct target *target, bool success, uint16_t ris
 /* When the next check of this target is due after `now_us`: interval with ±5 % jitter from a hash
  * of id and count. */
 uint64_t health_next_us(uint64_t target_id, uint64_t count, uint64_t interval_us, uint64_t now_us);
-/* The offset of the first check after a start: targets of all pools spread over min(interval, 1 s)
- * by their id. */
-uint64_t health_phase_us(uint64_t target_id, uint64_t interval_us);
+/* The offset of the first check: targets of all pools are spread by their id, over the interval if
+ * their health is known already, so that a takeover is no storm; else over 1 s, if that is less. */
+uint64_t health_phase_us(uint64_t target_id, uint64_t interval_us, bool known);

@@ -9,7 +9,6 @@
 #include <unistd.h>
 
 #include "daemon/base/clock.h"
-#include "daemon/base/hash.h"
 #include "daemon/base/list.h"
 #include "daemon/base/log.h"
 #include "daemon/base/text.h"
@@ -476,16 +475,14 @@ static struct probe *find_probe(const struct prober *prober, uint64_t id)
 	return found ? *found : NULL;
 }
 
-/* The first check of a target that nobody knows comes within a second; a round over known ones is
- * spread over their whole interval. */
+/* What this node has not seen itself may be known all the same: the peer told it. Not so where our
+ * own sight is what counts. */
 static void plan_first(struct probe *probe, uint64_t now_us)
 {
-	uint64_t interval_us = probe->health->interval_us;
-	bool unknown =
-	    probe->sight.health == TARGET_UNKNOWN ||
-	    atomic_load_explicit(&probe->target->health, memory_order_relaxed) == TARGET_UNKNOWN;
-	uint64_t phase_us = unknown ? health_phase_us(probe->id, interval_us)
-				    : hash_mix(probe->id) % (interval_us ? interval_us : 1);
+	bool known =
+	    atomic_load_explicit(&probe->target->health, memory_order_relaxed) != TARGET_UNKNOWN &&
+	    (!probe->tracked || probe->sight.health != TARGET_UNKNOWN);
+	uint64_t phase_us = health_phase_us(probe->id, probe->health->interval_us, known);
 	plan_at(probe, now_us + phase_us, now_us);
 }
 

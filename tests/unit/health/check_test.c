@@ -1,10 +1,12 @@
 #include "daemon/health/check.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "daemon/base/clock.h"
+#include "daemon/base/hash.h"
 #include "daemon/health/http_probe.h"
 #include "tests/unit/unit.h"
 
@@ -72,14 +74,39 @@ static void phases_are_spread(void)
 {
 	unsigned buckets[10] = {0};
 	for (uint64_t id = 1; id <= 1000; id++) {
-		uint64_t phase = health_phase_us(id, 10 * US_PER_SEC);
+		uint64_t phase = health_phase_us(id, 10 * US_PER_SEC, false);
 		CU_ASSERT_TRUE_FATAL(phase < US_PER_SEC);
 		buckets[phase / (US_PER_SEC / 10)]++;
-		CU_ASSERT_TRUE(health_phase_us(id, 50000) < 50000);
+		CU_ASSERT_TRUE(health_phase_us(id, 50000, false) < 50000);
 	}
 	for (int i = 0; i < 10; i++)
 		CU_ASSERT_TRUE(buckets[i] > 60 && buckets[i] < 140);
-	CU_ASSERT_EQUAL(health_phase_us(1, 0), 0);
+	CU_ASSERT_EQUAL(health_phase_us(1, 0, false), 0);
+	CU_ASSERT_EQUAL(health_phase_us(1, 0, true), 0);
+}
+
+/* 1,000 targets whose health the peer told us, and a takeover at 0: from the first moment on checks
+ * start as often as ever after. The pace is 25 in 50 ms, 500 in a second; by chance a little more. */
+static void a_takeover_is_no_storm(void)
+{
+	const uint64_t interval_us = 2 * US_PER_SEC, bucket_us = 50000;
+	unsigned buckets[400] = {0}, most = 0, most_in_a_second = 0;
+	for (uint64_t n = 1; n <= 1000; n++) {
+		uint64_t id = hash_mix(n), round = 0;
+		uint64_t at_us = health_phase_us(id, interval_us, true);
+		for (; at_us < 20 * US_PER_SEC;
+		     at_us = health_next_us(id, ++round, interval_us, at_us))
+			buckets[at_us / bucket_us]++;
+		CU_ASSERT_TRUE_FATAL(round >= 8);
+	}
+	for (size_t i = 0, second = 0; i < 400; i++) {
+		most = buckets[i] > most ? buckets[i] : most;
+		second += buckets[i] - (i >= 20 ? buckets[i - 20] : 0);
+		most_in_a_second = second > most_in_a_second ? (unsigned)second : most_in_a_second;
+	}
+	printf("at most %u in 50 ms, %u in a second ", most, most_in_a_second);
+	CU_ASSERT_TRUE(most >= 25 && most <= 50);
+	CU_ASSERT_TRUE(most_in_a_second >= 500 && most_in_a_second <= 600);
 }
 
 static void reads_the_status_line(void)
@@ -137,5 +164,5 @@ static void writes_the_request(void)
 }
 
 UNIT_MAIN("health/check", UNIT(rise_and_fall), UNIT(counters_do_not_wrap),
-    UNIT(jitter_stays_within_five_per_cent), UNIT(phases_are_spread), UNIT(reads_the_status_line),
-    UNIT(writes_the_request))
+    UNIT(jitter_stays_within_five_per_cent), UNIT(phases_are_spread), UNIT(a_takeover_is_no_storm),
+    UNIT(reads_the_status_line), UNIT(writes_the_request))

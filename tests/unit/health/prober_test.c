@@ -444,6 +444,33 @@ static struct addr nth_address(const struct server *server, uint32_t n)
 	return addr;
 }
 
+/* A Backup that has never checked anything, since its peer told it everything, becomes Active: the
+ * round is spread over the interval, not over the second of a start. */
+static void what_is_known_is_checked_at_the_usual_pace(void)
+{
+	static struct addr addrs[100];
+	struct server nobody;
+	struct conf_health health = tcp_health();
+	health.interval_us = 10 * US_PER_SEC;
+	bench_start();
+	server_start(&nobody, REFUSES, NULL);
+	for (uint32_t i = 0; i < 100; i++)
+		addrs[i] = nth_address(&nobody, i + 1);
+	prober_enable(bench.prober, false);
+	bench_set(&health, addrs, 100);
+	for (uint32_t i = 0; i < 100; i++)
+		target_set_health(&bench.fleet->pools[0], target_at(i), TARGET_UP, "told", 1);
+	uint64_t begun_us = clock_us();
+	prober_enable(bench.prober, true);
+	run_for(1.);
+	uint64_t pace = 100 * (clock_us() - begun_us) / health.interval_us; /* 10, if on time */
+	CU_ASSERT_TRUE(prober_count(bench.prober) >= 1);
+	CU_ASSERT_TRUE(prober_count(bench.prober) <= 2 * pace);
+	bench_stop();
+	server_stop(&nobody);
+	ev_loop_destroy(loop);
+}
+
 /* A reload between two checks: the third failure in a row comes after the first interval has
  * passed, as if nothing had been, also for a check that was in flight. */
 static void a_reload_keeps_the_schedule(void)
@@ -552,5 +579,6 @@ static void our_own_shortage_is_no_verdict(void)
 
 UNIT_MAIN("health/prober", UNIT(http_verdicts), UNIT(tcp_verdicts), UNIT(connect_timeout),
     UNIT(falls_after_three_and_rises_after_two), UNIT(off_means_off),
-    UNIT(off_does_not_blind_to_what_is_tracked), UNIT(a_reload_keeps_the_schedule),
-    UNIT(bounds_the_checks_at_once), UNIT(our_own_shortage_is_no_verdict))
+    UNIT(off_does_not_blind_to_what_is_tracked), UNIT(what_is_known_is_checked_at_the_usual_pace),
+    UNIT(a_reload_keeps_the_schedule), UNIT(bounds_the_checks_at_once),
+    UNIT(our_own_shortage_is_no_verdict))
