@@ -327,11 +327,11 @@ def listening(pid, port):
 
 
 class Node:
-    """yoke on one of the two hosts."""
+    """yoke on one of the two hosts; with a `place` of its own another one on the same host."""
 
-    def __init__(self, lab, name):
+    def __init__(self, lab, name, place=None):
         self.lab, self.name = lab, name
-        self.dir = os.path.join(lab.dir, name)
+        self.dir = os.path.join(lab.dir, place or name)
         os.makedirs(self.dir)
         self.run_dir = os.path.join(self.dir, "run")
         self.config_path = os.path.join(self.dir, "yoke.json")

@@ -3,8 +3,8 @@ import time
 
 import forge
 import testing
-from lab import COOKIE_PORT, LINK_LOCAL6, SLACK, VIP, VIP6, ArpWatch, Prober, add_ipv6, address, pair_config, run
-from lab import wait_until
+from lab import (COOKIE_PORT, LINK_LOCAL6, SLACK, VIP, VIP6, ArpWatch, Node, Prober, add_ipv6, address,
+                 pair_config, run, wait_until)
 from segment import HOSTS, NETWORK6
 from test_lease import ASK_MS, JIFFIES_MS, LEASE_MS
 from testing import TestLab
@@ -65,6 +65,80 @@ def test_virtual_mac_missing(checks):
         checks.equal("failed requests", prober.stop().failures_text(), "none")
         checks.equal("who has it", {m for _, macs in watch.stop().asked for m in macs},
                      {lab.owner_mac(first)})
+
+
+def links(lab, role):
+    text = run("ip", "-n", lab.name(role), "-o", "link", "show")
+    return {line.split()[1].rstrip(":").split("@")[0] for line in text.splitlines()}
+
+
+def add_links(lab, role):
+    """Interfaces that are almost like ours: their names."""
+    below = lab.run_in(role, "ip", "-o", "link", "show", "eth0").split(":")[0]
+    others = {f"yv4-60-{below}": "link eth0 address 02:00:00:00:00:3c type macvlan",
+              f"yv4-61-{below}": "link eth0 address 00:00:5e:00:01:3e type macvlan",
+              f"yv6-62-{below}": "link eth0 address 00:00:5e:00:01:3e type macvlan",
+              "yv4-63-99": "link eth0 address 00:00:5e:00:01:3f type macvlan",
+              "mine": "link eth0 address 00:00:5e:00:01:40 type macvlan",
+              f"yv4-65-{below}": "address 00:00:5e:00:01:41 type bridge"}
+    lab.ip_batch(lab.name(role), [f"link add {name} {how}" for name, how in others.items()])
+    return set(others)
+
+
+def config_of(**routers):
+    """One that has these virtual routers {name: (VRID, address)}, each with a virtual MAC."""
+    config = pair_config("node1")
+    config["virtual_routers"] = {
+        name: {"vrid": vrid, "interface": "eth0", "addresses": [f"{vip}/24"], "virtual_mac": True}
+        for name, (vrid, vip) in routers.items()}
+    return config
+
+
+def start_neighbour(lab):
+    """Another yoke on the host of node1, with a virtual router and a port of its own."""
+    config = config_of(mail=(53, "192.0.2.14"))
+    config["listeners"] = {"mail": {"bind": "192.0.2.14:25", "mode": "tcp", "pool": "sql"}}
+    config["sync"].update(port=5406, key_file=f"{lab.dir}/sync.key")
+    node = Node(lab, "node1", "neighbour")
+    node.write_config(config)
+    node.start()
+    node.wait(lambda: node.state("mail") == "active", 10, "Active")
+    return node
+
+
+def test_virtual_mac_left(checks):
+    """What a run left behind that nobody could clean up after goes, if the next one does not have
+    that virtual router; nothing else does."""
+    with TestLab() as lab:
+        node = lab.nodes["node1"]
+        lab.write_config(config_of(front=(51, VIP), shop=(52, "192.0.2.13")))
+        node.start()
+        for name in ("front", "shop"):
+            node.wait(lambda name=name: node.state(name) == "active", 10, "Active")
+        node.kill_all()
+        wait_until(lambda: not lab.addresses("node1") & {VIP, "192.0.2.13"}, 5, "no VIP is left")
+        others = add_links(lab, "node1")
+        neighbour = start_neighbour(lab)
+        before = len(neighbour.transitions())
+        checks.equal("left", macvlans(lab, "node1").count("yv4-52"), 1)
+
+        lab.write_config(config_of(front=(51, VIP)))
+        node.start()
+        node.wait_state("active", 10)
+        wait_until(lambda: "yv4-52" not in macvlans(lab, "node1"), 20 * SLACK, "it is removed")
+        wait_until(lambda: "yoke_vrrp_52_eth0" not in lab.run_in("node1", "nft", "list", "tables"),
+                   5 * SLACK, "its fence, too")
+        checks.equal("others of that kind", others - links(lab, "node1"), set())
+        checks.equal("ours, and the neighbour's",
+                     [macvlans(lab, "node1").count(f"yv4-{vrid}") for vrid in (51, 53)], [1, 1])
+        # The neighbour sweeps too, and perhaps was first.
+        checks.true("it is said", "left of VRID 52 on eth0 is removed" in node.log() + neighbour.log())
+        checks.equal("the neighbour's transitions", len(neighbour.transitions()), before)
+        checks.true("their fences were not touched",
+                    "somebody removed" not in node.log() + neighbour.log())
+        checks.equal("states", [node.state(), neighbour.state("mail")], ["active"] * 2)
+        neighbour.stop()
+        checks.equal("the neighbour's is gone", macvlans(lab, "node1").count("yv4-53"), 0)
 
 
 def test_virtual_mac(checks):

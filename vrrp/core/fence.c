@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "daemon/base/clock.h"
@@ -83,6 +84,24 @@ int vrrp_fence_name(const struct vrrp_fence_id *id, char name[VRRP_FENCE_NAME_MA
 	snprintf(name, VRRP_FENCE_NAME_MAX, VRRP_FENCE_PREFIX "%s%u_%s",
 	    id->family == AF_INET6 ? "v6_" : "", id->vrid, id->interface);
 	return 0;
+}
+
+bool vrrp_fence_parse_name(const char *name, struct vrrp_fence_id *id)
+{
+	static const char prefix[] = VRRP_FENCE_PREFIX, v6[] = "v6_";
+	char again[VRRP_FENCE_NAME_MAX], *end;
+	if (strncmp(name, prefix, sizeof(prefix) - 1) != 0)
+		return false;
+	const char *number = name + sizeof(prefix) - 1;
+	bool is_v6 = strncmp(number, v6, sizeof(v6) - 1) == 0;
+	unsigned long vrid = strtoul(is_v6 ? number + sizeof(v6) - 1 : number, &end, 10);
+	if (vrid < 1 || vrid > UINT8_MAX || *end != '_')
+		return false;
+	struct vrrp_fence_id found = {is_v6 ? AF_INET6 : AF_INET, (uint8_t)vrid, end + 1};
+	if (vrrp_fence_name(&found, again, NULL) || strcmp(again, name) != 0)
+		return false;
+	*id = found;
+	return true;
 }
 
 /* ---- writing ---- */

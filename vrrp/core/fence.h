@@ -15,6 +15,7 @@
  * Besides adverts two frames, which no network forwards, change sets: see vrrp_fence_token. */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -75,6 +76,9 @@ struct vrrp_fence_times vrrp_fence_times(uint32_t interval_us, uint32_t active_i
  * nftables' language. */
 int vrrp_fence_name(
     const struct vrrp_fence_id *id, char name[VRRP_FENCE_NAME_MAX], struct err *err);
+/* Of which virtual router that table is; its interface's name is a part of `name`. False when it
+ * is no name of ours. */
+bool vrrp_fence_parse_name(const char *name, struct vrrp_fence_id *id);
 
 enum vrrp_fence_mode {
 	VRRP_FENCE_FRESH,  /* replaces the table, if there is one: no lease, no permit */

@@ -13,12 +13,14 @@
 #include "vrrp/daemon/waiting.h"
 #include "vrrp/link/arp.h"
 #include "vrrp/link/monitor.h"
+#include "vrrp/link/presence.h"
+#include "vrrp/link/vmac.h"
 
 /* Messages of one channel in one pass; others wait their turn. */
 #define MESSAGES_PER_PASS 64
 #define STATS_US          US_PER_SEC
-/* Fences that a dead run left for routers that we do not have any more stand a while longer: so do,
- * perhaps, the addresses. */
+/* What a dead run left for routers that we do not have any more stands a while longer: the fence
+ * may be needed as long as the addresses are there. */
 #define SWEEP_US (10 * US_PER_SEC)
 
 static struct {
@@ -348,12 +350,23 @@ static void on_rules(struct ev_loop *loop, ev_io *io, int revents)
 	watch_rules();
 }
 
+static bool is_kept(const struct vrrp_fence_id *id)
+{
+	if (vrrp_routers_own(id) || vrrp_presence_seen(id))
+		return true;
+	log_notice("what a dead run left of VRID %u on %s is removed", id->vrid, id->interface);
+	return false;
+}
+
+/* The interfaces first: the addresses go with them. */
 static void sweep(uint64_t now_us)
 {
 	if (now_us < control.sweep_us)
 		return;
 	control.sweep_us = VRRP_NEVER;
-	vrrp_lease_sweep(control.station.lease, vrrp_routers_own_fence);
+	vrrp_vmac_sweep(control.station.route, is_kept);
+	if (control.station.lease)
+		vrrp_lease_sweep(control.station.lease, is_kept);
 }
 
 static void on_tick(struct ev_loop *loop, ev_timer *timer, int revents)
@@ -366,10 +379,9 @@ static void on_tick(struct ev_loop *loop, ev_timer *timer, int revents)
 	beat.heartbeat.ready = true;
 	tell(control.yoked_fd, &beat);
 	watch_proxy();
-	if (control.station.lease) {
+	if (control.station.lease)
 		watch_rules(); /* on_rules has seen it, if no event was lost */
-		sweep(clock_us());
-	}
+	sweep(clock_us());
 	vrrp_routers_tick();
 	control.station.waited_us = vrrp_waiting_us(control.station.waiting_fd);
 	uint64_t now_us = clock_us();

@@ -3,12 +3,14 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "conf/conf.h"
 #include "daemon/base/clock.h"
 #include "daemon/base/text.h"
 #include "vrrp/daemon/internal.h"
 #include "vrrp/daemon/routers.h"
+#include "vrrp/link/presence.h"
 #include "vrrp/link/router.h"
 
 /* ---- events ---- */
@@ -282,6 +284,16 @@ enum vrrp_checksum instance_first_form(const struct ipc_router *config)
 							 : VRRP_CHECKSUM_PSEUDO;
 }
 
+/* Without it another yoke on this host, which starts, may remove our fence: it comes back. */
+static void show_presence(struct vrrp_instance *instance)
+{
+	struct err err;
+	struct vrrp_fence_id id = vrrp_router_fence(&instance->config);
+	instance->presence_fd = vrrp_presence_show(&id, &err);
+	if (instance->presence_fd < 0)
+		log_warn("vrrp %s: %s", instance->config.name, err.text);
+}
+
 void vrrp_instance_start(struct vrrp_instance *instance, struct vrrp_station *station,
     const struct ipc_router *config, const struct vrrp_fitness *fitness)
 {
@@ -297,6 +309,7 @@ void vrrp_instance_start(struct vrrp_instance *instance, struct vrrp_station *st
 	    .refresh_us = VRRP_NEVER,
 	    .since_us = now_us,
 	};
+	show_presence(instance);
 	vrrp_router_start_auth(config, &instance->auth);
 	vrrp_fsm_init(&instance->fsm, config->priority, config->advertise_us, now_us);
 	ev_init(&instance->readable, on_readable);
@@ -321,6 +334,8 @@ void vrrp_instance_stop(struct vrrp_instance *instance, const char *reason)
 	vrrp_guard_lower(&instance->guard, &instance->config);
 	vrrp_timer_close(&instance->timer, instance->station->loop);
 	instance_unwatch(instance);
+	if (instance->presence_fd >= 0)
+		close(instance->presence_fd);
 	instance->used = false;
 }
 

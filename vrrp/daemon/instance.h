@@ -83,6 +83,7 @@ struct vrrp_instance {
 	struct vrrp_auth auth;
 	struct vrrp_guard guard;
 	enum vrrp_checksum form; /* of what we send */
+	int presence_fd;         /* link/presence.h */
 	ev_io readable;
 	ev_io foreign; /* others that announce our addresses; fd -1: closed */
 	struct vrrp_timer timer;

@@ -211,14 +211,13 @@ void vrrp_routers_check_guards(void)
 	vrrp_routers_each(visit_guard, NULL);
 }
 
-bool vrrp_routers_own_fence(const char *table)
+bool vrrp_routers_own(const struct vrrp_fence_id *id)
 {
-	char name[VRRP_FENCE_NAME_MAX];
-	for (unsigned i = 0; i < VRRP_ROUTERS_MAX; i++) {
-		if (!instances[i].used)
-			continue;
-		struct vrrp_fence_id id = vrrp_router_fence(&instances[i].config);
-		if (vrrp_fence_name(&id, name, NULL) == 0 && strcmp(name, table) == 0)
+	struct vrrp_instance *instance = NULL;
+	while ((instance = vrrp_routers_next(instance))) {
+		struct vrrp_fence_id own = vrrp_router_fence(&instance->config);
+		if (own.family == id->family && own.vrid == id->vrid &&
+		    strcmp(own.interface, id->interface) == 0)
 			return true;
 	}
 	return false;

@@ -23,8 +23,8 @@ void vrrp_routers_set_fitness(const struct vrrp_fitness *fitness);
 void vrrp_routers_check_links(void);
 void vrrp_routers_check_guards(void);
 void vrrp_routers_address_changed(int ifindex, const struct addr *addr, bool added);
-/* Is this the name of the fence of one of them? */
-bool vrrp_routers_own_fence(const char *table);
+/* Is one of them that one? */
+bool vrrp_routers_own(const struct vrrp_fence_id *id);
 void vrrp_routers_tick(void);
 /* All Active ones resign; all end. */
 void vrrp_routers_stop(const char *reason);

@@ -181,23 +181,21 @@ void vrrp_lease_drain_changes(struct vrrp_lease *lease)
 
 struct sweep {
 	struct vrrp_lease *lease;
-	bool (*keep)(const char *table);
+	bool (*keep)(const struct vrrp_fence_id *id);
 };
 
 static void on_table(const struct nlmsghdr *answer, void *arg)
 {
 	struct sweep *sweep = arg;
 	struct nlattr *attr = find(answer, NFT_MSG_NEWTABLE, NFTA_TABLE_NAME);
-	char name[VRRP_FENCE_NAME_MAX], command[COMMAND_MAX];
-	if (!attr || nla_strlcpy(name, attr, sizeof(name)) >= sizeof(name) ||
-	    strncmp(name, VRRP_FENCE_PREFIX, strlen(VRRP_FENCE_PREFIX)) != 0 || sweep->keep(name))
-		return;
-	snprintf(command, sizeof(command),
-	    "delete table netdev %s\nadd table arp %s\ndelete table arp %s\n", name, name, name);
-	run(sweep->lease, command, NULL);
+	char name[VRRP_FENCE_NAME_MAX];
+	struct vrrp_fence_id id;
+	if (attr && nla_strlcpy(name, attr, sizeof(name)) < sizeof(name) &&
+	    vrrp_fence_parse_name(name, &id) && !sweep->keep(&id))
+		vrrp_lease_remove(sweep->lease, &id, NULL);
 }
 
-void vrrp_lease_sweep(struct vrrp_lease *lease, bool (*keep)(const char *table))
+void vrrp_lease_sweep(struct vrrp_lease *lease, bool (*keep)(const struct vrrp_fence_id *id))
 {
 	struct sweep sweep = {lease, keep};
 	begin(lease, NFT_MSG_GETTABLE, NLM_F_DUMP, NFPROTO_NETDEV);

@@ -37,5 +37,5 @@ int vrrp_lease_changes_fd(const struct vrrp_lease *lease);
 /* Forgets what made it readable. Neither allocates nor waits. */
 void vrrp_lease_drain_changes(struct vrrp_lease *lease);
 
-/* Removes the fences of a run that is dead, but those that `keep` knows. */
-void vrrp_lease_sweep(struct vrrp_lease *lease, bool (*keep)(const char *table));
+/* Removes the fences that a dead run left, but those of virtual routers that `keep` knows. */
+void vrrp_lease_sweep(struct vrrp_lease *lease, bool (*keep)(const struct vrrp_fence_id *id));

@@ -13,19 +13,27 @@
 #include "daemon/base/text.h"
 #include "vrrp/link/router.h"
 
+static void write_mac(sa_family_t family, uint8_t vrid, uint8_t mac[6])
+{
+	const uint8_t is[6] = {0x00, 0x00, 0x5e, 0x00, family == AF_INET6 ? 2 : 1, vrid};
+	memcpy(mac, is, sizeof(is));
+}
+
 void vrrp_vmac_address(const struct ipc_router *router, uint8_t mac[6])
 {
-	const uint8_t is[6] = {
-	    0x00, 0x00, 0x5e, 0x00, vrrp_router_is_ipv6(router) ? 2 : 1, router->vrid};
-	memcpy(mac, is, sizeof(is));
+	write_mac(vrrp_router_family(router), router->vrid, mac);
+}
+
+static void write_name(sa_family_t family, uint8_t vrid, int below, char name[IFNAMSIZ])
+{
+	char text[32]; /* an index of more than seven digits does not occur */
+	snprintf(text, sizeof(text), "yv%d-%u-%d", family == AF_INET6 ? 6 : 4, vrid, below);
+	text_copy(name, IFNAMSIZ, text);
 }
 
 static void name_of(const struct ipc_router *router, int below, char name[IFNAMSIZ])
 {
-	char text[32]; /* an index of more than seven digits does not occur */
-	snprintf(text, sizeof(text), "yv%d-%u-%d", vrrp_router_is_ipv6(router) ? 6 : 4,
-	    router->vrid, below);
-	text_copy(name, IFNAMSIZ, text);
+	write_name(vrrp_router_family(router), router->vrid, below, name);
 }
 
 /* ---- asking ---- */
@@ -136,6 +144,66 @@ void vrrp_vmac_remove(
 	name_of(router, netif->ifindex, name);
 	change_link(route, RTM_DELLINK, name, 0);
 }
+
+/* ---- sweeping ---- */
+
+#define SWEPT_MAX 32 /* as many as a run has virtual routers */
+
+struct sweep {
+	bool (*keep)(const struct vrrp_fence_id *id);
+	char strays[SWEPT_MAX][IFNAMSIZ];
+	unsigned n;
+};
+
+static bool is_macvlan(struct nlattr *info)
+{
+	struct nlattr *kind = info ? nla_find(nla_data(info), nla_len(info), IFLA_INFO_KIND) : NULL;
+	return kind && nla_strcmp(kind, "macvlan") == 0;
+}
+
+/* What we make has a name that its MAC and the interface below decide, and that interface is in
+ * this network namespace, or the number would be another one's. */
+static void on_link(const struct nlmsghdr *answer, void *arg)
+{
+	struct sweep *sweep = arg;
+	struct nlattr *attrs[IFLA_MAX + 1];
+	struct nlmsghdr *link = (struct nlmsghdr *)(uintptr_t)answer;
+	if (link->nlmsg_type != RTM_NEWLINK || sweep->n == SWEPT_MAX ||
+	    nlmsg_parse(link, sizeof(struct ifinfomsg), attrs, IFLA_MAX, NULL) < 0 ||
+	    !is_macvlan(attrs[IFLA_LINKINFO]) || attrs[IFLA_LINK_NETNSID] || !attrs[IFLA_LINK] ||
+	    !attrs[IFLA_IFNAME] || !attrs[IFLA_ADDRESS] || nla_len(attrs[IFLA_ADDRESS]) != 6)
+		return;
+	uint8_t mac[6], would[6];
+	char name[IFNAMSIZ], below[IFNAMSIZ];
+	int index = (int)nla_get_u32(attrs[IFLA_LINK]);
+	memcpy(mac, nla_data(attrs[IFLA_ADDRESS]), sizeof(mac));
+	struct vrrp_fence_id id = {mac[4] == 2 ? AF_INET6 : AF_INET, mac[5], below};
+	write_mac(id.family, id.vrid, would);
+	write_name(id.family, id.vrid, index, name);
+	if (memcmp(mac, would, sizeof(mac)) != 0 || nla_strcmp(attrs[IFLA_IFNAME], name) != 0 ||
+	    !if_indextoname((unsigned)index, below) || sweep->keep(&id))
+		return;
+	text_copy(sweep->strays[sweep->n++], IFNAMSIZ, name);
+}
+
+void vrrp_vmac_sweep(struct vrrp_netlink *route, bool (*keep)(const struct vrrp_fence_id *id))
+{
+	struct sweep sweep = {.keep = keep};
+	struct ifinfomsg what = {.ifi_family = AF_UNSPEC};
+	struct nl_msg *msg = vrrp_netlink_begin(route, RTM_GETLINK, NLM_F_DUMP);
+	struct nlattr *info;
+	/* The kernel leaves out interfaces of other kinds. */
+	if (nlmsg_append(msg, &what, sizeof(what), NLMSG_ALIGNTO) < 0 ||
+	    !(info = nla_nest_start(msg, IFLA_LINKINFO)) ||
+	    nla_put_string(msg, IFLA_INFO_KIND, "macvlan") < 0)
+		return;
+	nla_nest_end(msg, info);
+	vrrp_netlink_ask(route, on_link, &sweep);
+	for (unsigned i = 0; i < sweep.n; i++)
+		change_link(route, RTM_DELLINK, sweep.strays[i], 0);
+}
+
+/* ---- making ---- */
 
 int vrrp_vmac_create(struct vrrp_netlink *route, const struct ipc_router *router,
     struct vrrp_netif *netif, struct err *err)

@@ -11,6 +11,7 @@
 
 #include "daemon/base/err.h"
 #include "daemon/ipc/ipc.h"
+#include "vrrp/core/fence.h"
 #include "vrrp/link/netif.h"
 #include "vrrp/netlink/netlink.h"
 
@@ -22,6 +23,9 @@ void vrrp_vmac_address(const struct ipc_router *router, uint8_t mac[6]);
  * the kernel greets the network from a new interface. */
 int vrrp_vmac_create(struct vrrp_netlink *route, const struct ipc_router *router,
     struct vrrp_netif *netif, struct err *err);
+/* Removes those that a dead run left, but those of virtual routers that `keep` knows. Of no more
+ * than one run: what is over that is left to the next sweep. */
+void vrrp_vmac_sweep(struct vrrp_netlink *route, bool (*keep)(const struct vrrp_fence_id *id));
 /* Also when there is none. */
 void vrrp_vmac_remove(
     struct vrrp_netlink *route, const struct ipc_router *router, const struct vrrp_netif *netif);

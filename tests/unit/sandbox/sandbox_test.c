@@ -268,6 +268,7 @@ static int vrrp_work(void)
 	NEED(netlink >= 0);
 	NEED(socket(AF_PACKET, SOCK_DGRAM | SOCK_CLOEXEC, 0) >= 0 || errno == EPERM);
 	NEED(socket(AF_INET, SOCK_RAW | SOCK_CLOEXEC, 112) >= 0 || errno == EPERM);
+	NEED(socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0) >= 0);
 	return 0;
 }
 

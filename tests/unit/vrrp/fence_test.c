@@ -178,6 +178,27 @@ static void families_have_tables_of_their_own(void)
 	CU_ASSERT_STRING_EQUAL(name, "yoke_vrrp_v6_51_eth0");
 }
 
+static void names_of_tables_are_read(void)
+{
+	static const char *const foreign[] = {"", "yoke_vrrp_", "yoke_vrrp_51", "yoke_vrrp_51_",
+	    "yoke_vrrp_0_eth0", "yoke_vrrp_256_eth0", "yoke_vrrp_051_eth0", "yoke_vrrp_ 51_eth0",
+	    "yoke_vrrp_+51_eth0", "yoke_vrrp_-51_eth0", "yoke_vrrp_v651_eth0", "yoke_vrrp_mine_1",
+	    "yoke_vrrp_51_a b", "yoke_vrrp_51_abcdefghijklmnop", "Yoke_vrrp_51_eth0"};
+	static const struct vrrp_fence_id ours[] = {
+	    {AF_INET, 51, "eth0"}, {AF_INET, 6, "51_eth0"}, {AF_INET6, 255, "br-lan"}};
+	struct vrrp_fence_id id;
+	char name[VRRP_FENCE_NAME_MAX];
+	for (size_t i = 0; i < COUNT(foreign); i++)
+		CU_ASSERT_FALSE(vrrp_fence_parse_name(foreign[i], &id));
+	for (size_t i = 0; i < COUNT(ours); i++) {
+		CU_ASSERT_EQUAL(vrrp_fence_name(&ours[i], name, NULL), 0);
+		CU_ASSERT_TRUE_FATAL(vrrp_fence_parse_name(name, &id));
+		CU_ASSERT_EQUAL(id.family, ours[i].family);
+		CU_ASSERT_EQUAL(id.vrid, ours[i].vrid);
+		CU_ASSERT_STRING_EQUAL(id.interface, ours[i].interface);
+	}
+}
+
 static const char golden6[] =
     "\tchain ingress {\n"
     "\t\ttype filter hook ingress devices = { \"eth0\" } priority -300; policy accept;\n"
@@ -308,6 +329,7 @@ static void token_is_a_frame_to_ourselves(void)
 UNIT_MAIN("vrrp/fence", UNIT(golden_rules_are_written), UNIT(a_change_keeps_the_sets),
     UNIT(it_stands_on_the_way_of_the_adverts_too), UNIT(sixteen_addresses_fit),
     UNIT(names_that_nftables_cannot_write_are_refused), UNIT(families_have_tables_of_their_own),
-    UNIT(ipv6_has_neighbour_discovery), UNIT(vrrp2_has_other_adverts_and_no_claims),
-    UNIT(t38_the_virtual_mac_is_fenced), UNIT(t68_the_ttl_window_counts_for_the_kernel_too),
-    UNIT(times_keep_the_inequalities), UNIT(token_is_a_frame_to_ourselves))
+    UNIT(names_of_tables_are_read), UNIT(ipv6_has_neighbour_discovery),
+    UNIT(vrrp2_has_other_adverts_and_no_claims), UNIT(t38_the_virtual_mac_is_fenced),
+    UNIT(t68_the_ttl_window_counts_for_the_kernel_too), UNIT(times_keep_the_inequalities),
+    UNIT(token_is_a_frame_to_ourselves))
