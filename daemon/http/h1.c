@@ -239,6 +239,7 @@ static inline uint8_t field_id(const char *name, size_t len)
 		TRY("connection", CONNECTION);
 		TRY("keep-alive", KEEP_ALIVE);
 		break;
+	case 12: TRY("max-forwards", MAX_FORWARDS); break;
 	case 14:
 		TRY("content-length", CONTENT_LENGTH);
 		TRY("http2-settings", HTTP2_SETTINGS);

@@ -10,7 +10,9 @@
 
 #include "daemon/base/text.h"
 
-#define H1_FIELDS_MAX 100
+#define H1_FIELDS_MAX    100
+#define H1_FORWARDS_MAX  (UINT32_MAX - 1) /* a larger Max-Forwards counts as this */
+#define H1_FORWARDS_FREE UINT32_MAX       /* no limit */
 
 /* Why a message was refused. Each has the status that answers it and a word for the access log and
  * metrics (`h1_refusal_name`). */
@@ -35,7 +37,8 @@
 	X(HEAD_TOO_LARGE, 431, "head_too_large")                      \
 	X(TOO_MANY_FIELDS, 431, "too_many_fields")                    \
 	X(BAD_CHUNK, 400, "bad_chunk")                                \
-	X(BAD_EXPECT, 417, "bad_expect")
+	X(BAD_EXPECT, 417, "bad_expect")                              \
+	X(BAD_MAX_FORWARDS, 400, "bad_max_forwards")
 
 enum h1_result {
 #define X(name, status, text) H1_##name,
@@ -69,6 +72,7 @@ enum h1_method {
 	X(HOST, "host")                               \
 	X(HTTP2_SETTINGS, "http2-settings")           \
 	X(KEEP_ALIVE, "keep-alive")                   \
+	X(MAX_FORWARDS, "max-forwards")               \
 	X(PROXY_AUTHENTICATE, "proxy-authenticate")   \
 	X(PROXY_AUTHORIZATION, "proxy-authorization") \
 	X(PROXY_CONNECTION, "proxy-connection")       \
@@ -107,6 +111,7 @@ struct h1_head {
 			      9112 section 3.2.2) */
 	struct slice path; /* origin-form part of the target, "/" if empty; "*" for OPTIONS * */
 	bool expect_continue;
+	uint32_t max_forwards; /* OPTIONS and TRACE: how many times it may still be forwarded */
 
 	/* response */
 	uint16_t status;

@@ -278,6 +278,28 @@ static enum h1_result check_expect(struct h1_head *head, const struct h1_seen *s
 	return H1_OK;
 }
 
+/* Max-Forwards (RFC 9110 section 7.6.2): of OPTIONS and TRACE; ignored in other requests. */
+static enum h1_result check_max_forwards(struct h1_head *head, const struct h1_seen *seen)
+{
+	unsigned n = seen->count[H1_FIELD_MAX_FORWARDS];
+	head->max_forwards = H1_FORWARDS_FREE;
+	if (n == 0 || (head->method != H1_OPTIONS && head->method != H1_TRACE))
+		return H1_OK;
+	struct slice text = head->fields[seen->first[H1_FIELD_MAX_FORWARDS]].value;
+	uint64_t value = 0;
+	if (n > 1 || text.len == 0)
+		return H1_BAD_MAX_FORWARDS;
+	for (size_t i = 0; i < text.len; i++) {
+		if (!h1_is(text.p[i], H1_C_DIGIT))
+			return H1_BAD_MAX_FORWARDS;
+		value = value * 10 + (uint64_t)(text.p[i] - '0');
+		if (value > H1_FORWARDS_MAX)
+			value = H1_FORWARDS_MAX;
+	}
+	head->max_forwards = (uint32_t)value;
+	return H1_OK;
+}
+
 enum h1_result h1_finish_request(struct h1_head *head, const struct h1_seen *seen)
 {
 	enum h1_result result = check_host(head, seen);
@@ -287,6 +309,8 @@ enum h1_result h1_finish_request(struct h1_head *head, const struct h1_seen *see
 		result = check_connection(head, seen);
 	if (result == H1_OK)
 		result = check_expect(head, seen);
+	if (result == H1_OK)
+		result = check_max_forwards(head, seen);
 	return result;
 }
 

@@ -1,6 +1,7 @@
 #include "daemon/proxy/heads.h"
 
 #include <arpa/inet.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -54,6 +55,7 @@ static bool request_keeps(const struct h1_head *head, const struct h1_field *fie
 	case H1_FIELD_COOKIE: return !field->hop;
 	case H1_FIELD_HOST: return !absolute;
 	case H1_FIELD_EXPECT: return head->expect_continue;
+	case H1_FIELD_MAX_FORWARDS: return !field->hop && head->max_forwards == H1_FORWARDS_FREE;
 	case H1_FIELD_TRANSFER_ENCODING: return head->framing == H1_BODY_CHUNKED;
 	case H1_FIELD_CONTENT_LENGTH: return true;
 	case H1_FIELD_X_FORWARDED_FOR:
@@ -118,6 +120,8 @@ size_t heads_request(
 		if (request_keeps(head, &head->fields[i], absolute))
 			at = run_add(at, &run, head->fields[i].line);
 	at = run_end(at, &run);
+	if (head->max_forwards != H1_FORWARDS_FREE)
+		at += sprintf(at, "Max-Forwards: %" PRIu32 "\r\n", head->max_forwards - 1);
 	at = put_forwarded_for(at, head, peer);
 	at = PUT(at, "X-Forwarded-Proto: http\r\n\r\n");
 	return (size_t)(at - out);
@@ -211,4 +215,10 @@ size_t heads_error(
 	    reason_of(status), body_len, close ? "Connection: close\r\n" : "",
 	    head_only ? "" : body);
 	return len < HEADS_ERROR_MAX ? (size_t)len : HEADS_ERROR_MAX - 1;
+}
+
+size_t heads_options(bool close, char out[HEADS_OPTIONS_MAX])
+{
+	return (size_t)snprintf(out, HEADS_OPTIONS_MAX,
+	    "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n%s\r\n", close ? "Connection: close\r\n" : "");
 }

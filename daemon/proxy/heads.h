@@ -12,8 +12,9 @@
 /* Room that is enough for heads_request of this head. */
 size_t heads_request_room(const struct h1_head *head);
 /* The request as the target gets it: HTTP/1.1, origin-form, without hop-by-hop fields, with
- * X-Forwarded-For (one line: what came, then `peer`) and X-Forwarded-Proto. `default_host`, at most
- * an address with a port, is for HTTP/1.0 requests that name no host. Returns the length. */
+ * X-Forwarded-For (one line: what came, then `peer`) and X-Forwarded-Proto, and one forward fewer
+ * in Max-Forwards, which must not be 0. `default_host`, at most an address with a port, is for
+ * HTTP/1.0 requests that name no host. Returns the length. */
 size_t heads_request(
     const struct h1_head *head, const struct addr *peer, struct slice default_host, char *out);
 
@@ -36,3 +37,8 @@ size_t heads_response(const struct h1_head *head, const struct heads_response *o
  * a word for people or NULL. Returns the length. */
 size_t heads_error(
     unsigned status, const char *why, bool head_only, bool close, char out[HEADS_ERROR_MAX]);
+
+#define HEADS_OPTIONS_MAX 64
+/* Our own answer to OPTIONS, when we are the one that is asked (RFC 9110 section 9.3.7). Returns the
+ * length. */
+size_t heads_options(bool close, char out[HEADS_OPTIONS_MAX]);

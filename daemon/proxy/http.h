@@ -138,6 +138,7 @@ void txn_watch_upstream(struct txn *txn);
 void txn_attempt_failed(struct txn *txn, int error);
 /* Answers by ourselves instead of a target. */
 void txn_answer(struct txn *txn, unsigned status, const char *why);
+void txn_answer_options(struct txn *txn);
 /* The connection to the target is not needed any more: pooled when it is clean, else closed. */
 void txn_release_upstream(struct txn *txn);
 /* The client connection cannot go on after this response. */

@@ -42,6 +42,16 @@ static void refuse(struct txn *txn, unsigned status, const char *why)
 	txn_answer(txn, status, why);
 }
 
+/* The sender wants an answer of this very hop. TRACE would show what proxies before us have added,
+ * secrets included, to scripts in a browser: not done. */
+static void answer_last(struct txn *txn)
+{
+	if (txn->method == H1_OPTIONS)
+		txn_answer_options(txn);
+	else
+		txn_answer(txn, 501, "trace");
+}
+
 static void accept_head(struct txn *txn, const struct h1_head *head)
 {
 	txn->method = head->method;
@@ -55,6 +65,10 @@ static void accept_head(struct txn *txn, const struct h1_head *head)
 	}
 	if (head->method == H1_CONNECT) {
 		refuse(txn, 501, "connect");
+		return;
+	}
+	if (head->max_forwards == 0) {
+		answer_last(txn);
 		return;
 	}
 	struct client *client = txn->client;

@@ -139,22 +139,39 @@ bool txn_must_close(const struct txn *txn)
 	       txn->worker->draining || txn->client->listener->closing;
 }
 
-void txn_answer(struct txn *txn, unsigned status, const char *why)
+static void begin_answer(struct txn *txn)
 {
-	char text[HEADS_ERROR_MAX];
 	txn_release_upstream(txn);
 	txn->dispatched = true;
 	txn->state = RESPONSE_DONE;
 	txn->started = true;
 	txn->close = txn->minor == 0 || txn_must_close(txn);
+}
+
+static void send_answer(struct txn *txn, char *text, size_t len)
+{
+	struct iovec iov = {text, len};
+	if (response_send(txn, &iov, 1) && !txn_owes_client(txn))
+		txn_end(txn);
+}
+
+void txn_answer(struct txn *txn, unsigned status, const char *why)
+{
+	char text[HEADS_ERROR_MAX];
+	begin_answer(txn);
 	if (status < 500)
 		COUNT(txn->worker, responses_4xx);
 	else
 		COUNT(txn->worker, responses_5xx);
-	struct iovec iov = {
-	    text, heads_error(status, why, txn->method == H1_HEAD, txn->close, text)};
-	if (response_send(txn, &iov, 1) && !txn_owes_client(txn))
-		txn_end(txn);
+	send_answer(txn, text, heads_error(status, why, txn->method == H1_HEAD, txn->close, text));
+}
+
+void txn_answer_options(struct txn *txn)
+{
+	char text[HEADS_OPTIONS_MAX];
+	begin_answer(txn);
+	COUNT(txn->worker, responses_2xx);
+	send_answer(txn, text, heads_options(txn->close, text));
 }
 
 void txn_watch_upstream(struct txn *txn)

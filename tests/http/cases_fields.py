@@ -1,6 +1,6 @@
 """What happens to header fields, targets and hosts on the way."""
-from harness import Case, XF, answer, do, gets, gets_error, sees, send, untouched
-from messages import fwd, ok, ok_close, req
+from harness import Case, XF, answer, closed, do, gets, gets_error, sees, send, untouched
+from messages import fwd, ok, ok_close, req, served
 
 
 def request(name, sent, seen, **kw):
@@ -10,6 +10,11 @@ def request(name, sent, seen, **kw):
 
 def response(name, sent, got, **kw):
     return Case(name, send(req()), sees(fwd()), answer(sent), gets(got), **kw)
+
+
+def forwarded(method, fields):
+    """As the target gets a request for / whose fields we have written ourselves."""
+    return b"%s / HTTP/1.1\r\nHost: a\r\n%s%s\r\n" % (method, fields, XF)
 
 
 MANY = b"".join(b"X-%d: %d\r\n" % (i, i) for i in range(98))
@@ -63,6 +68,35 @@ CASES = [
             b"GET http://b HTTP/1.1\r\nHost: b\r\n\r\n",
             b"GET / HTTP/1.1\r\nHost: b\r\n" + XF + b"\r\n"),
     request("OPTIONS *", req(b"*", method=b"OPTIONS"), fwd(b"*", method=b"OPTIONS")),
+    request("Max-Forwards of OPTIONS counts down",
+            req(method=b"OPTIONS", fields=b"max-forwards: 10\r\nX: 1\r\n"),
+            forwarded(b"OPTIONS", b"X: 1\r\nMax-Forwards: 9\r\n")),
+    request("Max-Forwards of TRACE counts down, from what a number may be",
+            req(method=b"TRACE", fields=b"Max-Forwards: 99999999999999999999999\r\n"),
+            forwarded(b"TRACE", b"Max-Forwards: 4294967293\r\n")),
+    request("Connection cannot take Max-Forwards away",
+            req(method=b"OPTIONS", fields=b"Connection: max-forwards\r\nMax-Forwards: 1\r\n"),
+            forwarded(b"OPTIONS", b"Max-Forwards: 0\r\n")),
+    request("Max-Forwards of other requests is a field like any other",
+            req(fields=b"Max-Forwards: 0\r\nMax-Forwards: x\r\n"),
+            fwd(fields=b"Max-Forwards: 0\r\nMax-Forwards: x\r\n")),
+    Case("OPTIONS with Max-Forwards: 0 is answered here",
+         send(req(b"*", method=b"OPTIONS", fields=b"Max-Forwards: 0\r\n")), gets(ok(b"")),
+         send(req(b"/x", method=b"OPTIONS", fields=b"Max-Forwards: 00\r\n")), gets(ok(b"")),
+         *served()),
+    Case("OPTIONS with Max-Forwards: 0 and a body is answered here",
+         send(req(method=b"OPTIONS", fields=b"Max-Forwards: 0\r\nContent-Length: 2\r\n", body=b"ab")),
+         gets(ok_close(b"")), closed(), untouched()),
+    Case("OPTIONS with Max-Forwards: 0 in HTTP/1.0",
+         send(b"OPTIONS * HTTP/1.0\r\nMax-Forwards: 0\r\n\r\n"), gets(ok_close(b"")), closed(),
+         untouched()),
+    Case("TRACE with Max-Forwards: 0 is refused here",
+         send(req(method=b"TRACE", fields=b"Max-Forwards: 0\r\n")), gets_error(501, closed=False),
+         *served()),
+    *[Case(f"OPTIONS with a wrong Max-Forwards: {fields!r}",
+           send(req(method=b"OPTIONS", fields=fields)), gets_error(400), untouched())
+      for fields in (b"Max-Forwards:\r\n", b"Max-Forwards: -1\r\n", b"Max-Forwards: 1,1\r\n",
+                     b"Max-Forwards: 1\r\nMax-Forwards: 1\r\n")],
     request("OPTIONS for an absolute target without a path",
             b"OPTIONS http://b HTTP/1.1\r\nHost: b\r\n\r\n",
             b"OPTIONS * HTTP/1.1\r\nHost: b\r\n" + XF + b"\r\n"),

@@ -172,6 +172,38 @@ static void limits_connection_options(void)
 	CU_ASSERT_EQUAL(h1_parse_request(text, n + 4, &head), H1_BAD_FIELD_VALUE);
 }
 
+static void reads_max_forwards(void)
+{
+	static const struct {
+		const char *method, *fields;
+		uint32_t want;
+		enum h1_result result;
+	} cases[] = {
+	    {"OPTIONS", "", H1_FORWARDS_FREE, H1_OK},
+	    {"OPTIONS", "Max-Forwards: 0\r\n", 0, H1_OK},
+	    {"TRACE", "max-forwards:0007\r\n", 7, H1_OK},
+	    {"TRACE", "Max-Forwards: 4294967294\r\n", H1_FORWARDS_MAX, H1_OK},
+	    {"TRACE", "Max-Forwards: 4294967295\r\n", H1_FORWARDS_MAX, H1_OK},
+	    {"TRACE", "Max-Forwards: 18446744073709551616\r\n", H1_FORWARDS_MAX, H1_OK},
+	    {"GET", "Max-Forwards: 0\r\n", H1_FORWARDS_FREE, H1_OK},
+	    {"GET", "Max-Forwards: x\r\nMax-Forwards: y\r\n", H1_FORWARDS_FREE, H1_OK},
+	    {"OPTIONS", "Max-Forwards:\r\n", 0, H1_BAD_MAX_FORWARDS},
+	    {"OPTIONS", "Max-Forwards: +1\r\n", 0, H1_BAD_MAX_FORWARDS},
+	    {"OPTIONS", "Max-Forwards: 1 2\r\n", 0, H1_BAD_MAX_FORWARDS},
+	    {"TRACE", "Max-Forwards: 1\r\nMax-Forwards: 1\r\n", 0, H1_BAD_MAX_FORWARDS},
+	};
+	static struct h1_head head;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		char text[128];
+		int n = snprintf(text, sizeof(text), "%s / HTTP/1.1\r\nHost: a\r\n%s\r\n",
+		    cases[i].method, cases[i].fields);
+		enum h1_result result = h1_parse_request(text, (size_t)n, &head);
+		CU_ASSERT_EQUAL(result, cases[i].result);
+		if (result == H1_OK)
+			CU_ASSERT_EQUAL(head.max_forwards, cases[i].want);
+	}
+}
+
 UNIT_MAIN("http/h1_fields", UNIT(knows_fields), UNIT(slices_fields), UNIT(limits_fields),
     UNIT(answers_refusals), UNIT(finds_the_end), UNIT(looks_once_at_each_byte),
-    UNIT(limits_connection_options))
+    UNIT(limits_connection_options), UNIT(reads_max_forwards))
