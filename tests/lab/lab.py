@@ -35,8 +35,8 @@ def bin_dir():
     return os.environ.get("YOKE_BIN_DIR", os.path.join(ROOT, "build", "release", "bin"))
 
 
-def program(name):
-    return os.path.join(bin_dir(), name)
+def program(name, directory=None):
+    return os.path.join(directory or bin_dir(), name)
 
 
 def other(node):
@@ -339,6 +339,7 @@ class Node:
         self.api = Api(os.path.join(self.run_dir, "admin.sock"))
         self.process = None
         self.wrapper = []  # words before the program that become it
+        self.bin_dir = None  # of another version
 
     # Life
 
@@ -351,9 +352,9 @@ class Node:
     def start(self):
         os.makedirs(self.run_dir, exist_ok=True)
         with open(self.log_path, "a", encoding="utf-8") as log:
-            self.process = self.lab.start_in(self.name, *self.wrapper, program("yoked"), "--config",
-                                             self.config_path, "--run-dir", self.run_dir,
-                                             stdout=log, stderr=log)
+            self.process = self.lab.start_in(
+                self.name, *self.wrapper, program("yoked", self.bin_dir), "--config",
+                self.config_path, "--run-dir", self.run_dir, stdout=log, stderr=log)
 
     def log(self):
         try:
@@ -490,7 +491,7 @@ class Node:
 
     def ctl(self, *words, check=True):
         """yokectl; its output. LabError when it fails."""
-        return run(program("yokectl"), "--run-dir", self.run_dir, *words, check=check)
+        return run(program("yokectl", self.bin_dir), "--run-dir", self.run_dir, *words, check=check)
 
     def complaints(self):
         """Lines that no log may have: reports of sanitizers, failed assertions."""
