@@ -11,6 +11,7 @@
 
 #include "daemon/base/addr.h"
 #include "daemon/base/err.h"
+#include "daemon/base/keys.h"
 #include "daemon/base/log.h"
 
 #define CONF_NAME_MAX      63 /* bytes of a name (node, virtual router, listener, pool) */
@@ -22,9 +23,8 @@
 #define CONF_POOLS_MAX     1024
 #define CONF_TARGETS_MAX   1024 /* per pool */
 #define CONF_WORKERS_MAX   64
-#define CONF_TRACKED_MAX   8  /* of each kind, per virtual router */
-#define CONF_ARGUMENTS_MAX 16 /* of a script, its path among them */
-#define CONF_KEY_LEN       32
+#define CONF_TRACKED_MAX   8          /* of each kind, per virtual router */
+#define CONF_ARGUMENTS_MAX 16         /* of a script, its path among them */
 #define CONF_NONE          UINT32_MAX /* an index that points nowhere */
 
 /* For one virtual router. 255: the owner, which is Active as soon as it can be. */
@@ -244,9 +244,10 @@ uint8_t conf_node_priority(const struct conf_node *node, const char *router);
  * with a text that names the key. */
 int conf_reload_allowed(const struct conf *from, const struct conf *to, struct err *err);
 
-/* Reads sync.key_file: 32 bytes in base64, mode 0600 or stricter, owned by us or root. -errno with
- * a text that says how to make one. */
-int conf_key_load(const char *path, uint8_t key[CONF_KEY_LEN], struct err *err);
+/* Reads sync.key_file: one or two keys of 32 bytes in base64, one a line, besides empty lines and
+ * those that begin with #; mode 0600 or stricter, owned by us or root. -errno with a text that says
+ * what to do, and *out untouched. */
+int conf_keys_load(const char *path, struct keys *out, struct err *err);
 
 /* Prints the JSON Schema (draft 2020-12) made from the schema table. */
 void conf_schema_print(FILE *out);

@@ -371,8 +371,10 @@ static const struct conf_key sync_keys[] = {
     {"port", CONF_INT, FIELD(struct conf_sync, port), .min = 1, .max = 65535, .def = "5405",
 	.restart = true, .help = "TCP port of the sync channel on the nodes' addresses"},
     {"key_file", CONF_STRING, FIELD(struct conf_sync, key_file), .format = &conf_format_file,
-	.restart = true, .def_note = "none; required when there are nodes",
-	.help = "The secret of the pair: 32 bytes in base64, mode 0600, the same on both nodes"},
+	.def_note = "none; required when there are nodes",
+	.help =
+	    "The secret of the pair: 32 bytes in base64, mode 0600, the same on both nodes; with "
+	    "a second line while the key is changed"},
     {"sessions", CONF_ENUM, FIELD(struct conf_sync, sessions), .words = sessions_words,
 	.def = "async",
 	.help = "acked: the response that makes a sticky session leaves only when the peer has it"},

@@ -130,24 +130,23 @@ static int start_parts(struct control *control, const struct conf *conf, struct 
 	int error = drop_privileges(config, err);
 	if (!error)
 		error = random_bytes(hash_key, sizeof(hash_key), err);
-	if (!error && !config->has_key)
-		error = random_bytes(shared.cookie_key, sizeof(shared.cookie_key), err);
+	control->cookie_keys.n = 1;
+	if (!error)
+		error = random_bytes(control->cookie_keys.of[0], KEY_LEN, err);
 	if (error)
 		return error;
-	if (config->has_key) {
-		memcpy(shared.cookie_key, config->key, sizeof(shared.cookie_key));
+	bool pair = config->keys.n > 0;
+	if (pair)
 		control->journal = journal_new(CONTROL_JOURNAL_SIZE);
-	}
 	control->sessions = session_table_new(conf->sync.max_sessions, hash_key);
 	if (control->sessions && control->journal)
 		session_table_on_evicted(control->sessions, on_evicted, control->journal);
 	control->prober = prober_new(control->loop, on_target_changed, control);
-	if (!control->sessions || !control->prober || (config->has_key && !control->journal))
+	if (!control->sessions || !control->prober || (pair && !control->journal))
 		return err_set(err, -ENOMEM, "out of memory");
 	shared.sessions = control->sessions;
 	shared.journal = control->journal;
 	control->proxy = proxy_start(&shared, err);
-	text_wipe(shared.cookie_key, sizeof(shared.cookie_key));
 	if (!control->proxy)
 		return -ENOMEM;
 
@@ -201,7 +200,10 @@ static int put_in_force(struct control *control, struct conf *conf, struct err *
 		conf_free(conf);
 		return err_set(err, -ENOMEM, "out of memory");
 	}
+	next->pub.cookie_keys =
+	    control->incoming.keys.n > 0 ? &control->incoming.keys : &control->cookie_keys;
 	int error = proxy_apply(control->proxy, &next->pub, err);
+	next->pub.cookie_keys = NULL;
 	if (error) {
 		generation_free(next);
 		return error;
@@ -211,6 +213,8 @@ static int put_in_force(struct control *control, struct conf *conf, struct err *
 	replica_publish(control);
 	if (control->sync)
 		sync_set_config_hash(control->sync, conf->hash);
+	if (control->sync && sync_set_keys(control->sync, &control->incoming.keys, err) < 0)
+		log_error("sync: the keys stay as they were: %s", err->text);
 	log_set_level(conf->log_level);
 	serve_admin(control, conf);
 	admin_set_token(
@@ -282,9 +286,8 @@ static void on_config_end(struct control *control, uint64_t number)
 	int error = load_incoming(control, &conf, &err);
 	if (!error)
 		error = put_in_force(control, conf, &err);
-	if (!error && !control->started && control->incoming.has_key && conf->peer != CONF_NONE &&
-	    conf->n_routers > 0)
-		error = replica_start(control, control->incoming.key, &err);
+	if (!error && !control->started && control->incoming.keys.n > 0 && conf->n_routers > 0)
+		error = replica_start(control, &control->incoming.keys, &err);
 	if (error && !control->started)
 		fail_start(control, &err);
 	forget_incoming(control);

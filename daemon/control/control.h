@@ -76,9 +76,10 @@ struct control {
 	ev_io supervisor_io;
 	struct ipc_config incoming; /* the configuration that is being received */
 	int incoming_text_fd;
-	int sync_listen_fd; /* before sync starts */
-	int admin_fds[2];   /* unix, TCP: not served before a configuration is in force */
-	uint64_t applying;  /* generation whose APPLIED is due, or 0 */
+	int sync_listen_fd;      /* before sync starts */
+	int admin_fds[2];        /* unix, TCP: not served before a configuration is in force */
+	struct keys cookie_keys; /* of a single node: random */
+	uint64_t applying;       /* generation whose APPLIED is due, or 0 */
 	char file[sizeof(((struct ipc_config *)0)->file)];
 	char node[IPC_NAME_MAX];
 
@@ -162,7 +163,7 @@ void track_note(struct control *control, const struct ipc_router_state *before,
     const struct ipc_router_state *now);
 
 /* replica.c: between the fleet and the sync thread */
-int replica_start(struct control *control, const uint8_t key[CONF_KEY_LEN], struct err *err);
+int replica_start(struct control *control, const struct keys *keys, struct err *err);
 void replica_stop(struct control *control);
 void replica_publish(struct control *control); /* the fleet is new */
 void replica_set_active(struct control *control, bool active);

@@ -263,7 +263,7 @@ static void on_event_added(void *arg)
 	sync_event_added(arg);
 }
 
-int replica_start(struct control *control, const uint8_t key[CONF_KEY_LEN], struct err *err)
+int replica_start(struct control *control, const struct keys *keys, struct err *err)
 {
 	const struct conf *conf = control->current->conf;
 	struct sync_config config = {
@@ -272,6 +272,7 @@ int replica_start(struct control *control, const uint8_t key[CONF_KEY_LEN], stru
 	    .self_addr = conf->nodes[conf->self].address,
 	    .peer_addr = conf->nodes[conf->peer].address,
 	    .listen_fd = control->sync_listen_fd,
+	    .keys = keys,
 	    .config_hash = conf->hash,
 	    .table = control->sessions,
 	    .journal = control->journal,
@@ -279,13 +280,11 @@ int replica_start(struct control *control, const uint8_t key[CONF_KEY_LEN], stru
 	};
 	addr_set_port(&config.self_addr, conf->sync.port);
 	addr_set_port(&config.peer_addr, conf->sync.port);
-	memcpy(config.key, key, sizeof(config.key));
 
 	ev_async_init(&control->sync_wake, on_sync_wake);
 	control->sync_wake.data = control;
 	ev_async_start(control->loop, &control->sync_wake);
 	control->sync = sync_start(&config, err);
-	text_wipe(config.key, sizeof(config.key));
 	if (!control->sync)
 		return -EINVAL;
 	control->sync_listen_fd = -1;

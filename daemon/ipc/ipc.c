@@ -103,10 +103,9 @@ static bool sanitise_config(struct ipc_config *config)
 	END_TEXT(config->user);
 	END_TEXT(config->file);
 	END_TEXT(config->token);
-	FIX_BOOL(config->has_key);
 	FIX_BOOL(config->has_token);
 	FIX_BOOL(config->unprivileged);
-	return true;
+	return config->keys.n <= KEYS_MAX;
 }
 
 static bool sanitise_router(struct ipc_router *router)
@@ -115,7 +114,8 @@ static bool sanitise_router(struct ipc_router *router)
 	END_TEXT(router->interface);
 	END_TEXT(router->group);
 	FIX_BOOL(router->virtual_mac);
-	if (router->n_addresses > IPC_ADDRESSES_MAX || router->n_tracked > IPC_TRACKED_MAX)
+	if (router->n_addresses > IPC_ADDRESSES_MAX || router->n_tracked > IPC_TRACKED_MAX ||
+	    router->auth_keys.n > KEYS_MAX)
 		return false;
 	for (unsigned i = 0; i < router->n_tracked; i++) {
 		END_TEXT(router->tracked[i].name);

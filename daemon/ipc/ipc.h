@@ -21,6 +21,7 @@
 #include <stdint.h>
 
 #include "daemon/base/addr.h"
+#include "daemon/base/keys.h"
 #include "daemon/base/log.h"
 
 #define IPC_CHILD_FD      3
@@ -30,7 +31,6 @@
 #define IPC_ADDRESSES_MAX 16
 #define IPC_USER_MAX      32
 #define IPC_TOKEN_MAX     128
-#define IPC_KEY_LEN       32
 #define IPC_TRACKED_MAX   32 /* per virtual router */
 
 #define IPC_TYPES(X)                    \
@@ -78,14 +78,13 @@ struct ipc_config {
 	struct ipc_header header;
 	uint64_t generation; /* counts from 1 */
 	uint32_t workers;
-	bool has_key;
 	bool unprivileged; /* yoked is not root: no user to change to */
 	bool has_token;
 	char node[IPC_NAME_MAX];
 	char user[IPC_USER_MAX];   /* whom yoke-proxy becomes; it exists. Empty when unprivileged */
 	char file[256];            /* the configuration's name in messages */
 	char token[IPC_TOKEN_MAX]; /* what admin.token_file holds: the proxy could not read it */
-	uint8_t key[IPC_KEY_LEN];
+	struct keys keys;          /* of the pair; none: a single node */
 };
 
 enum ipc_listener_kind {
@@ -208,9 +207,9 @@ struct ipc_router {
 	uint8_t version;  /* of VRRP: 2 or 3 */
 	uint8_t min_ttl;  /* of what is accepted; 255 but for routed unicast */
 	bool virtual_mac;
-	uint8_t authenticate; /* enum conf_authenticate */
-	uint8_t auth_key[IPC_KEY_LEN];
-	struct ipc_auth_mark auth_mark; /* where an earlier process was; zero: unknown */
+	uint8_t authenticate;                      /* enum conf_authenticate */
+	struct keys auth_keys;                     /* derived: vrrp_auth_derive */
+	struct ipc_auth_mark auth_marks[KEYS_MAX]; /* where an earlier process was, or zero */
 	uint8_t n_addresses;
 	uint8_t n_tracked;
 	uint8_t peer_priority; /* as configured */
@@ -256,7 +255,7 @@ struct ipc_router_state {
 	bool handed_over; /* Active has let go of the addresses, and the peer may take them */
 	uint8_t n_addresses;
 	uint64_t since_us; /* CLOCK_MONOTONIC of the change */
-	struct ipc_auth_mark auth_mark;
+	struct ipc_auth_mark auth_marks[KEYS_MAX];
 	struct ipc_vip addresses[IPC_ADDRESSES_MAX];
 	char reason[IPC_REASON_MAX];
 	/* Adverts are missing, but the peer holds the VIP as it says by replication; else empty,

@@ -33,7 +33,9 @@ static bool read_cookie(struct worker *worker, const struct worker_gen *gen, uin
 			continue;
 		uint8_t plain[SEAL_PLAIN_MAX];
 		struct cookie_payload payload;
-		if (seal_decrypt(worker->seal, value.p, value.len, plain) != COOKIE_PAYLOAD_LEN)
+		bool stale;
+		if (seal_decrypt(gen->seal, value.p, value.len, plain, &stale) !=
+		    COOKIE_PAYLOAD_LEN)
 			return false;
 		cookie_payload_unpack(plain, &payload);
 		if (payload.pool_id != gen->fleet->pools[pool].id)
@@ -42,7 +44,9 @@ static bool read_cookie(struct worker *worker, const struct worker_gen *gen, uin
 		    cookie_age(payload.issued_sec, clock_wall_sec(), sticky->ttl_us / US_PER_SEC);
 		if (age == COOKIE_EXPIRED)
 			return false;
-		choice->renew = age == COOKIE_RENEW;
+		if (stale)
+			COUNT(worker, sticky_stale);
+		choice->renew = stale || age == COOKIE_RENEW;
 		choice->bound_id = payload.target_id;
 		return true;
 	}
@@ -143,8 +147,8 @@ void choose_commit(struct worker *worker, struct worker_gen *gen, uint32_t pool,
 	}
 }
 
-size_t choose_set_cookie(struct worker *worker, struct worker_gen *gen, uint32_t pool,
-    const struct target *target, const struct choice *choice, char *line, size_t size)
+size_t choose_set_cookie(struct worker_gen *gen, uint32_t pool, const struct target *target,
+    const struct choice *choice, char *line, size_t size)
 {
 	const struct conf_sticky *sticky = &pool_conf(gen, pool)->sticky;
 	if (sticky->kind != CONF_STICKY_COOKIE)
@@ -159,7 +163,7 @@ size_t choose_set_cookie(struct worker *worker, struct worker_gen *gen, uint32_t
 	uint8_t plain[COOKIE_PAYLOAD_LEN];
 	char text[SEAL_TEXT_MAX];
 	cookie_payload_pack(&payload, plain);
-	struct slice value = {text, seal_encrypt(worker->seal, plain, sizeof(plain), text)};
+	struct slice value = {text, seal_encrypt(gen->seal, plain, sizeof(plain), text)};
 	if (value.len == 0)
 		return 0;
 	return cookie_format(line, size, sticky->cookie_name, value, false);

@@ -11,7 +11,7 @@
 struct choice {
 	uint64_t bound_id;   /* target of the session that came with it; 0: none */
 	uint64_t expires_us; /* sticky source: of the table's entry */
-	bool renew;          /* sticky cookie: it is getting old */
+	bool renew;          /* sticky cookie: it, or its key, is getting old */
 	bool locked;         /* when_down "fail": no other target will do */
 };
 
@@ -29,5 +29,5 @@ void choose_commit(struct worker *worker, struct worker_gen *gen, uint32_t pool,
     const struct addr *peer, const struct target *target, struct choice *choice,
     struct ack_wait *wait);
 /* Sticky cookie: the Set-Cookie line that the response must carry, or 0. */
-size_t choose_set_cookie(struct worker *worker, struct worker_gen *gen, uint32_t pool,
-    const struct target *target, const struct choice *choice, char *line, size_t size);
+size_t choose_set_cookie(struct worker_gen *gen, uint32_t pool, const struct target *target,
+    const struct choice *choice, char *line, size_t size);

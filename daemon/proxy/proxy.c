@@ -15,6 +15,8 @@
 #include "daemon/base/text.h"
 #include "daemon/proxy/worker.h"
 
+#define SEAL_LABEL "yoke sticky cookie"
+
 struct proxy {
 	struct proxy_shared shared;
 	struct worker **workers;
@@ -222,6 +224,8 @@ static struct worker_gen *build_gen(
 		error = make_pickers(gen, worker);
 	if (error == 0)
 		error = make_slots(gen);
+	if (error == 0 && !(gen->seal = seal_new(generation->user->cookie_keys, SEAL_LABEL)))
+		error = -ENOMEM;
 	if (error == 0)
 		return gen;
 	if (error == -ENOMEM)

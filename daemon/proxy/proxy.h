@@ -9,6 +9,7 @@
 #include "conf/conf.h"
 #include "daemon/balance/fleet.h"
 #include "daemon/base/err.h"
+#include "daemon/base/keys.h"
 #include "daemon/session/table.h"
 #include "proto/journal.h"
 
@@ -19,7 +20,6 @@ struct proxy_shared {
 	uint32_t workers;
 	struct session_table *sessions;
 	struct journal *journal; /* NULL: not a pair */
-	uint8_t cookie_key[32];  /* master key of sticky cookies */
 };
 
 /* One configuration in force: immutable. Workers swap to it at a loop boundary; `free_fn` runs on
@@ -28,6 +28,7 @@ struct proxy_shared {
 struct proxy_generation {
 	const struct conf *conf;
 	struct fleet *fleet;
+	const struct keys *cookie_keys; /* during proxy_apply only */
 	void (*free_fn)(struct proxy_generation *generation);
 	void *owner;
 };
@@ -54,6 +55,7 @@ struct proxy_generation {
 	X(sticky_hits, "Requests or connections that followed their session")         \
 	X(sticky_misses, "Sessions created")                                          \
 	X(sticky_moved, "Sessions whose target was not usable")                       \
+	X(sticky_stale, "Cookies of the second key, replaced by one of the first")    \
 	X(ack_timeouts, "Responses that left before the peer had the session")        \
 	X(bytes_in, "Bytes read from clients")                                        \
 	X(bytes_out, "Bytes sent to clients")                                         \

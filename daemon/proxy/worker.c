@@ -16,7 +16,6 @@
 #define TICK_BUSY    0.016
 #define TICK_IDLE    0.1
 #define LOG_EVERY_US US_PER_SEC
-#define SEAL_LABEL   "yoke sticky cookie"
 
 void worker_bury(struct worker *worker, union node *node, void *base)
 {
@@ -96,6 +95,7 @@ void worker_gen_free(struct worker_gen *gen)
 	free(gen->slots);
 	free(gen->bindings);
 	free(gen->removed);
+	seal_free(gen->seal);
 	free(gen);
 }
 
@@ -250,8 +250,7 @@ struct worker *worker_new(uint32_t index, const struct proxy_shared *shared)
 	list_init(&worker->listeners);
 	list_init(&worker->ack_waits);
 	pipes_init(&worker->pipes, shared->workers);
-	worker->seal = seal_new(shared->cookie_key, SEAL_LABEL);
-	if (!worker->seal || !init_loop(worker)) {
+	if (!init_loop(worker)) {
 		worker_free(worker);
 		return NULL;
 	}
@@ -273,7 +272,6 @@ void worker_free(struct worker *worker)
 	pipes_fini(&worker->pipes);
 	free(worker->slots);
 	buf_free(&worker->scratch);
-	seal_free(worker->seal);
 	if (worker->loop)
 		ev_loop_destroy(worker->loop);
 	pthread_mutex_destroy(&worker->mail_lock);

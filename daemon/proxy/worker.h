@@ -113,6 +113,7 @@ struct worker_gen {
 	uint32_t n_bindings;
 	struct listener **removed;
 	uint32_t n_removed;
+	struct seal *seal; /* of sticky cookies */
 };
 
 enum message_type { MESSAGE_APPLY, MESSAGE_DRAIN, MESSAGE_STOP };
@@ -161,7 +162,6 @@ struct worker {
 	struct upstream_slot *slots; /* by target slot */
 	uint32_t n_slots;
 	struct list listeners;
-	struct seal *seal;
 	struct pipes pipes;
 
 	struct grave *graves;

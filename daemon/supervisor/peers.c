@@ -223,7 +223,7 @@ static void remember_mark(struct supervisor *sup, const struct ipc_router *route
 	if (!at && !(at = room_for_mark(sup)))
 		return;
 	memcpy(at->router, router->name, sizeof(at->router));
-	at->mark = router->auth_mark;
+	memcpy(at->marks, router->auth_marks, sizeof(at->marks));
 }
 
 static void router_message(struct supervisor *sup, union ipc_message *msg)
@@ -232,7 +232,7 @@ static void router_message(struct supervisor *sup, union ipc_message *msg)
 	setup_router_message(out->setup, out->item, msg);
 	const struct auth_memory *known = find_mark(sup, msg->router.name);
 	if (known)
-		msg->router.auth_mark = known->mark;
+		memcpy(msg->router.auth_marks, known->marks, sizeof(known->marks));
 }
 
 static bool vrrp_next(struct child *child, union ipc_message *msg, int *fd)
@@ -404,7 +404,7 @@ static void on_router_state(struct supervisor *sup, const struct ipc_router_stat
 	if (!known)
 		return;
 	known->active = state->role == IPC_ROLE_ACTIVE;
-	known->router.auth_mark = state->auth_mark;
+	memcpy(known->router.auth_marks, state->auth_marks, sizeof(state->auth_marks));
 	remember_mark(sup, &known->router);
 	if (state->removed)
 		*known = sup->routers[--sup->n_routers];

@@ -193,7 +193,7 @@ static int check_capabilities(const struct conf *conf, struct err *err)
 	    "address");
 }
 
-static int load_key(struct setup *setup, struct err *err)
+static int load_keys(struct setup *setup, struct err *err)
 {
 	const struct conf *conf = setup->conf;
 	if (conf->peer == CONF_NONE)
@@ -203,8 +203,7 @@ static int load_key(struct setup *setup, struct err *err)
 		    "sync.key_file: is missing: the two nodes of a pair share a "
 		    "key; " HOW_TO_MAKE_A_KEY);
 	struct err why;
-	int rc = conf_key_load(conf->sync.key_file, setup->key, &why);
-	setup->has_key = rc == 0;
+	int rc = conf_keys_load(conf->sync.key_file, &setup->keys, &why);
 	return rc ? err_set(err, rc, "sync.key_file: %s", why.text) : 0;
 }
 
@@ -220,7 +219,7 @@ static int complete(struct setup *setup, const char *node, const struct reporter
 		text_copy(setup->node, sizeof(setup->node), conf->nodes[conf->self].name);
 	if ((rc = check_capabilities(conf, &err)))
 		failed = report(reporter, rc, &err);
-	if ((rc = load_key(setup, &err)))
+	if ((rc = load_keys(setup, &err)))
 		failed = report(reporter, rc, &err);
 	if ((rc = choose_user(setup, &err)))
 		failed = report(reporter, rc, &err);
@@ -368,9 +367,8 @@ void setup_config_message(
 	config->generation = generation;
 	config->workers = workers;
 	config->unprivileged = setup->unprivileged;
-	config->has_key = setup->has_key;
 	config->has_token = setup->has_token;
-	memcpy(config->key, setup->key, sizeof(config->key));
+	config->keys = setup->keys;
 	text_copy(config->token, sizeof(config->token), setup->token);
 	text_copy(config->user, sizeof(config->user), setup->user);
 	text_copy(config->node, sizeof(config->node), setup->node);
@@ -449,8 +447,11 @@ void setup_router_message(const struct setup *setup, uint32_t index, union ipc_m
 	to->min_ttl = from->min_ttl;
 	to->virtual_mac = from->virtual_mac;
 	to->authenticate = (uint8_t)from->authenticate;
-	if (from->authenticate != CONF_AUTHENTICATE_FALSE)
-		vrrp_auth_derive(setup->key, to->auth_key);
+	if (from->authenticate != CONF_AUTHENTICATE_FALSE) {
+		to->auth_keys.n = setup->keys.n;
+		for (unsigned i = 0; i < setup->keys.n; i++)
+			vrrp_auth_derive(setup->keys.of[i], to->auth_keys.of[i]);
+	}
 	to->advertise_us = from->advertise_us;
 	if (conf->self != CONF_NONE) {
 		to->priority = conf_node_priority(&conf->nodes[conf->self], from->name);

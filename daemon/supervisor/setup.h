@@ -1,5 +1,5 @@
 /* A configuration file with everything around it that yoked reads, checked and ready to be handed
- * to the children: the text in a sealed memfd, the node that we are, the pair's key, the admin
+ * to the children: the text in a sealed memfd, the node that we are, the pair's keys, the admin
  * token, the user that the proxy becomes. Immutable, replaced whole at a reload. */
 #pragma once
 
@@ -15,8 +15,8 @@ struct setup {
 	struct conf *conf;
 	int text_fd; /* sealed; the very text that was checked */
 	bool unprivileged;
-	bool has_key, has_token;
-	uint8_t key[CONF_KEY_LEN];
+	bool has_token;
+	struct keys keys; /* none without a peer */
 	char token[IPC_TOKEN_MAX];
 	char user[IPC_USER_MAX]; /* whom others become; empty when unprivileged */
 	uid_t uid;

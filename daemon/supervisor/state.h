@@ -56,7 +56,7 @@ struct peer {
 /* How far the authenticated adverts of a virtual router have come, by its name. */
 struct auth_memory {
 	char router[IPC_NAME_MAX];
-	struct ipc_auth_mark mark;
+	struct ipc_auth_mark marks[KEYS_MAX];
 };
 
 struct known_router {

@@ -18,7 +18,6 @@
 #include "daemon/base/clock.h"
 #include "daemon/base/log.h"
 #include "daemon/net/net.h"
-#include "daemon/tls/psk.h"
 
 #define STRANGERS_MAX      4
 #define ACCEPTS_PER_EVENT  16
@@ -62,6 +61,7 @@ struct channel {
 	int listen_fd;
 	ev_io listener;
 	struct tls_psk *psk;
+	enum tls_identity identity; /* for the next attempt to connect */
 	uint64_t next_dial_us, dial_delay_us;
 
 	struct link strangers[STRANGERS_MAX];
@@ -124,10 +124,22 @@ static void refuse(struct link *link, const char *reason)
 
 static void connection_begin(struct channel *channel, struct link *link);
 
+/* A peer of an older version wants to be told the names. */
+static void try_another_identity(struct channel *channel)
+{
+	channel->identity = (channel->identity + 1) % TLS_IDENTITY_COUNT;
+}
+
 static void advance_handshake(struct link *link)
 {
+	struct channel *channel = link->channel;
 	switch (tls_handshake(link->tls)) {
-	case TLS_OK: connection_begin(link->channel, link); return;
+	case TLS_OK:
+		if (tls_psk_accepts(channel->psk, link->tls))
+			connection_begin(channel, link);
+		else
+			refuse(link, "its key has been removed meanwhile");
+		return;
 	case TLS_WANT_READ: link_watch(link, EV_READ); return;
 	case TLS_WANT_WRITE: link_watch(link, EV_WRITE); return;
 	case TLS_CLOSED: /* what a wrong key looks like from one of the two sides */
@@ -137,6 +149,7 @@ static void advance_handshake(struct link *link)
 	snprintf(
 	    reason, sizeof(reason), "it did not prove the key: %s", tls_conn_reason(link->tls));
 	refuse(link, reason);
+	try_another_identity(channel);
 }
 
 static void unreachable(struct channel *channel, int error)
@@ -196,7 +209,7 @@ static struct link *stranger_place(struct channel *channel)
 static int stranger_begin(struct channel *channel, int fd, const struct addr *addr, bool connecting)
 {
 	struct link *link = stranger_place(channel);
-	struct tls_conn *tls = tls_conn_new(channel->psk, fd);
+	struct tls_conn *tls = tls_conn_new(channel->psk, fd, channel->identity);
 	if (!tls) {
 		close(fd);
 		return -ENOMEM;
@@ -448,6 +461,7 @@ static void connection_begin(struct channel *channel, struct link *link)
 {
 	if (channel->current.fd >= 0)
 		connection_end(channel, "it has connected anew");
+	channel->identity = TLS_IDENTITY_DERIVED;
 	ev_io_stop(channel->loop, &link->io);
 	channel->current.fd = link->fd;
 	channel->current.tls = link->tls;
@@ -494,15 +508,37 @@ void channel_tick(struct channel *channel)
 
 /* --- begin and end --- */
 
+static bool dials(const char *self, const char *peer)
+{
+	return strcmp(self, peer) < 0;
+}
+
+struct tls_psk *channel_make_psk(
+    const char *self, const char *peer, const struct keys *keys, struct err *err)
+{
+	char pair[2 * CONF_NAME_MAX + 2];
+	bool client = dials(self, peer);
+	snprintf(pair, sizeof(pair), "%s>%s", client ? self : peer, client ? peer : self);
+	return tls_psk_new(client ? TLS_CLIENT : TLS_SERVER, keys, pair, err);
+}
+
+void channel_set_psk(struct channel *channel, struct tls_psk *psk)
+{
+	static const char removed[] = "the key of this connection has been removed";
+	tls_psk_free(channel->psk);
+	channel->psk = psk;
+	if (channel->current.fd < 0 || tls_psk_accepts(psk, channel->current.tls))
+		return;
+	say_bye(channel, removed);
+	connection_end(channel, removed);
+	channel->next_dial_us = clock_us();
+}
+
 static int channel_init(
     struct channel *channel, const struct channel_config *config, struct err *err)
 {
 	const struct sync_config *sync = config->sync;
-	char identity[TLS_IDENTITY_MAX + 1];
-	snprintf(identity, sizeof(identity), "yoke sync 1 %s>%s",
-	    channel->dials ? sync->self : sync->peer, channel->dials ? sync->peer : sync->self);
-	channel->psk =
-	    tls_psk_new(channel->dials ? TLS_CLIENT : TLS_SERVER, sync->key, identity, err);
+	channel->psk = channel_make_psk(sync->self, sync->peer, sync->keys, err);
 	if (!channel->psk)
 		return -EIO;
 	channel->codec = codec_new();
@@ -532,7 +568,7 @@ struct channel *channel_new(const struct channel_config *config, struct err *err
 	channel->stream = config->stream;
 	channel->on_change = config->on_change;
 	channel->arg = config->arg;
-	channel->dials = strcmp(sync->self, sync->peer) < 0;
+	channel->dials = dials(sync->self, sync->peer);
 	channel->peer_addr = sync->peer_addr;
 	channel->listen_fd = sync->listen_fd;
 	channel->dial_delay_us = DIAL_MIN_US;

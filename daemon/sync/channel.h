@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "daemon/sync/stream.h"
+#include "daemon/tls/psk.h"
 
 struct channel;
 
@@ -18,10 +19,17 @@ struct channel_config {
 	void *arg;
 };
 
+/* How this side of the pair proves itself and judges the peer. NULL with a text on failure. */
+struct tls_psk *channel_make_psk(
+    const char *self, const char *peer, const struct keys *keys, struct err *err);
+
 /* NULL with a text on failure. The listening socket stays the caller's. */
 struct channel *channel_new(const struct channel_config *config, struct err *err);
 /* Says goodbye to the peer, closes everything. */
 void channel_free(struct channel *channel, const char *reason);
+/* Takes `psk` in place of the one before. A connection with a key that it does not have ends, and is
+ * made anew at once. */
+void channel_set_psk(struct channel *channel, struct tls_psk *psk);
 /* Sends what there is to send. */
 void channel_pump(struct channel *channel);
 /* Every CHANNEL_TICK_US: time limits, heartbeats, the next attempt to connect. */

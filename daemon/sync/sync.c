@@ -13,6 +13,7 @@
 
 #include "daemon/base/clock.h"
 #include "daemon/base/log.h"
+#include "daemon/base/text.h"
 #include "daemon/sync/channel.h"
 #include "daemon/sync/stream.h"
 
@@ -27,6 +28,7 @@ struct sync {
 	struct urgent *urgent;
 	struct sync_callbacks callbacks;
 	int listen_fd;
+	char self[CONF_NAME_MAX + 1], peer[CONF_NAME_MAX + 1];
 	uint64_t transitions; /* as last logged */
 
 	pthread_mutex_t lock;
@@ -34,6 +36,7 @@ struct sync {
 		bool active, stop;
 		bool lost_active; /* Backup for a moment since the thread looked last */
 		uint64_t config_hash;
+		struct tls_psk *psk; /* new, or NULL */
 	} command;
 	struct sync_status status;
 };
@@ -75,12 +78,17 @@ static void on_command(struct ev_loop *loop, ev_async *async, int events)
 	bool active = sync->command.active, stop = sync->command.stop;
 	bool lost_active = sync->command.lost_active;
 	uint64_t config_hash = sync->command.config_hash;
+	struct tls_psk *psk = sync->command.psk;
+	sync->command.psk = NULL;
 	sync->command.lost_active = false;
 	pthread_mutex_unlock(&sync->lock);
 	if (stop) {
+		tls_psk_free(psk);
 		ev_break(loop, EVBREAK_ALL);
 		return;
 	}
+	if (psk)
+		channel_set_psk(sync->channel, psk);
 	stream_set_config_hash(sync->stream, config_hash);
 	/* What was appended while we were Active leaves before we say that we are not. */
 	if (!active || lost_active) {
@@ -171,6 +179,7 @@ static int start_thread(struct sync *sync, struct err *err)
 static void sync_free(struct sync *sync)
 {
 	channel_free(sync->channel, "not started");
+	tls_psk_free(sync->command.psk);
 	stream_free(sync->stream);
 	urgent_free(sync->urgent);
 	if (sync->loop)
@@ -190,6 +199,8 @@ struct sync *sync_start(const struct sync_config *config, struct err *err)
 	sync->journal = config->journal;
 	sync->listen_fd = config->listen_fd;
 	sync->callbacks = config->callbacks;
+	text_copy(sync->self, sizeof(sync->self), config->self);
+	text_copy(sync->peer, sizeof(sync->peer), config->peer);
 	sync->command.config_hash = config->config_hash;
 	sync->loop = ev_loop_new(EVFLAG_AUTO);
 	sync->urgent = urgent_new();
@@ -246,6 +257,20 @@ void sync_set_config_hash(struct sync *sync, uint64_t hash)
 	sync->command.config_hash = hash;
 	pthread_mutex_unlock(&sync->lock);
 	ev_async_send(sync->loop, &sync->command_wake);
+}
+
+int sync_set_keys(struct sync *sync, const struct keys *keys, struct err *err)
+{
+	struct tls_psk *psk = channel_make_psk(sync->self, sync->peer, keys, err);
+	if (!psk)
+		return -EIO;
+	pthread_mutex_lock(&sync->lock);
+	struct tls_psk *unread = sync->command.psk;
+	sync->command.psk = psk;
+	pthread_mutex_unlock(&sync->lock);
+	tls_psk_free(unread);
+	ev_async_send(sync->loop, &sync->command_wake);
+	return 0;
 }
 
 void sync_say(struct sync *sync, const struct sync_message *message, bool last)

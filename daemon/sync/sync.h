@@ -57,7 +57,7 @@ struct sync_config {
 	const char *self, *peer;          /* node names; copied */
 	struct addr self_addr, peer_addr; /* with sync.port */
 	int listen_fd; /* from yoked; closed by sync_stop. -1: none, for the node that dials */
-	uint8_t key[CONF_KEY_LEN];
+	const struct keys *keys; /* not kept */
 	uint64_t config_hash;
 	struct session_table *table;
 	struct journal *journal;
@@ -71,6 +71,9 @@ void sync_stop(struct sync *sync);
  * snapshot. */
 void sync_set_active(struct sync *sync, bool active);
 void sync_set_config_hash(struct sync *sync, uint64_t hash);
+/* Control thread. Other keys from now on: a connection whose key is among them goes on. 0, or
+ * -errno with a text, and the old ones stay. */
+int sync_set_keys(struct sync *sync, const struct keys *keys, struct err *err);
 /* Any thread. Something about a virtual router, which overtakes what else there is to send: ROUTER,
  * QUESTION, EVIDENCE or CLAIM (urgent.h). */
 void sync_say(struct sync *sync, const struct sync_message *message, bool last);

@@ -10,14 +10,14 @@
 /* No two versions of yoke that derive keys differently may understand each other. */
 static const char salt[] = "yoke key derivation 1";
 
-int derive_key(const uint8_t master[DERIVE_MASTER_LEN], const char *label, uint8_t *out, size_t len)
+int derive_key(const uint8_t master[KEY_LEN], const char *label, uint8_t *out, size_t len)
 {
 	int result = -EIO;
 	EVP_KDF *kdf = EVP_KDF_fetch(NULL, "HKDF", NULL);
 	EVP_KDF_CTX *ctx = kdf ? EVP_KDF_CTX_new(kdf) : NULL;
 	OSSL_PARAM params[] = {
 	    OSSL_PARAM_utf8_string(OSSL_KDF_PARAM_DIGEST, (void *)"SHA256", 6),
-	    OSSL_PARAM_octet_string(OSSL_KDF_PARAM_KEY, (void *)master, DERIVE_MASTER_LEN),
+	    OSSL_PARAM_octet_string(OSSL_KDF_PARAM_KEY, (void *)master, KEY_LEN),
 	    OSSL_PARAM_octet_string(OSSL_KDF_PARAM_SALT, (void *)salt, sizeof(salt) - 1),
 	    OSSL_PARAM_octet_string(OSSL_KDF_PARAM_INFO, (void *)label, strlen(label)),
 	    OSSL_PARAM_END,

@@ -5,8 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define DERIVE_MASTER_LEN 32
+#include "daemon/base/keys.h"
 
 /* Fills `out`. 0, or -EIO when OpenSSL fails. */
-int derive_key(
-    const uint8_t master[DERIVE_MASTER_LEN], const char *label, uint8_t *out, size_t len);
+int derive_key(const uint8_t master[KEY_LEN], const char *label, uint8_t *out, size_t len);

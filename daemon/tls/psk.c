@@ -4,7 +4,6 @@
 #include <limits.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,26 +16,43 @@
 /* IANA value of TLS_AES_128_GCM_SHA256, as SSL_CIPHER_find wants it. */
 static const unsigned char cipher_id[2] = {0x13, 0x01};
 
+#define ID_LEN         16
+#define DERIVED_PREFIX "yoke sync 2 "
+#define NAMED_PREFIX   "yoke sync 1 "
+#define DERIVED_MAX    (sizeof(DERIVED_PREFIX) + 2 * ID_LEN)
+#define NAMED_MAX      (sizeof(NAMED_PREFIX) + TLS_PAIR_MAX)
+
+/* Derived; wiped at the end. */
+struct psk_key {
+	uint8_t key[KEY_LEN];
+	char identity[DERIVED_MAX];
+};
+
 struct tls_psk {
+	unsigned refs; /* its owner's, and one a connection */
 	SSL_CTX *ctx;
 	enum tls_side side;
-	uint8_t key[TLS_KEY_LEN]; /* derived; wiped at the end */
-	char identity[TLS_IDENTITY_MAX + 1];
+	unsigned n_keys;
+	struct psk_key keys[KEYS_MAX];
+	char named[NAMED_MAX];
 };
 
 struct tls_conn {
 	SSL *ssl;
+	struct tls_psk *psk;
+	enum tls_identity identity; /* of a client */
+	const struct psk_key *key;  /* which one was agreed upon, or NULL */
 	bool established;
 	char reason[REASON_MAX];
 };
 
 /* A session in name only: the container in which OpenSSL wants an external PSK. */
-static SSL_SESSION *psk_session(SSL *ssl, const struct tls_psk *psk)
+static SSL_SESSION *psk_session(SSL *ssl, const struct psk_key *key)
 {
 	const SSL_CIPHER *cipher = SSL_CIPHER_find(ssl, cipher_id);
 	SSL_SESSION *session = SSL_SESSION_new();
 	if (session && cipher &&
-	    SSL_SESSION_set1_master_key(session, psk->key, sizeof(psk->key)) == 1 &&
+	    SSL_SESSION_set1_master_key(session, key->key, sizeof(key->key)) == 1 &&
 	    SSL_SESSION_set_cipher(session, cipher) == 1 &&
 	    SSL_SESSION_set_protocol_version(session, TLS1_3_VERSION) == 1)
 		return session;
@@ -47,33 +63,52 @@ static SSL_SESSION *psk_session(SSL *ssl, const struct tls_psk *psk)
 static int on_client_psk(
     SSL *ssl, const EVP_MD *md, const unsigned char **id, size_t *id_len, SSL_SESSION **session)
 {
-	struct tls_psk *psk = SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl));
+	struct tls_conn *conn = SSL_get_app_data(ssl);
+	const struct psk_key *key = &conn->psk->keys[0];
+	bool named = conn->identity == TLS_IDENTITY_NAMED;
 	/* After a HelloRetryRequest OpenSSL asks again, for the digest that the server chose. */
 	if (md && EVP_MD_get_type(md) != NID_sha256)
 		return 0;
-	*session = psk_session(ssl, psk);
+	*session = psk_session(ssl, key);
 	if (!*session)
 		return 0;
-	*id = (const unsigned char *)psk->identity;
-	*id_len = strlen(psk->identity);
+	conn->key = key;
+	const char *identity = named ? conn->psk->named : key->identity;
+	*id = (const unsigned char *)identity;
+	*id_len = strlen(identity);
 	return 1;
+}
+
+static bool same_text(const unsigned char *id, size_t len, const char *text)
+{
+	return len == strlen(text) && memcmp(id, text, len) == 0;
+}
+
+static const struct psk_key *find_key(
+    const struct tls_psk *psk, const unsigned char *id, size_t id_len)
+{
+	for (unsigned i = 0; i < psk->n_keys; i++) {
+		if (same_text(id, id_len, psk->keys[i].identity))
+			return &psk->keys[i];
+	}
+	return same_text(id, id_len, psk->named) ? &psk->keys[0] : NULL;
 }
 
 /* An identity that is not ours: no session, and as there is no certificate either, the handshake
  * fails. */
 static int on_server_psk(SSL *ssl, const unsigned char *id, size_t id_len, SSL_SESSION **session)
 {
-	struct tls_psk *psk = SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl));
+	struct tls_conn *conn = SSL_get_app_data(ssl);
 	*session = NULL;
-	if (id_len != strlen(psk->identity) || memcmp(id, psk->identity, id_len) != 0)
+	conn->key = find_key(conn->psk, id, id_len);
+	if (!conn->key)
 		return 1;
-	*session = psk_session(ssl, psk);
+	*session = psk_session(ssl, conn->key);
 	return *session != NULL;
 }
 
-static bool ctx_configure(SSL_CTX *ctx, struct tls_psk *psk)
+static bool ctx_configure(SSL_CTX *ctx, enum tls_side side)
 {
-	SSL_CTX_set_app_data(ctx, psk);
 	/* No tickets, no cache: each connection proves the key anew. The client verifies
 	 * certificates, with no authority to believe in: one that is offered ends the handshake. */
 	SSL_CTX_set_options(ctx, SSL_OP_NO_TICKET | SSL_OP_NO_COMPRESSION |
@@ -82,7 +117,7 @@ static bool ctx_configure(SSL_CTX *ctx, struct tls_psk *psk)
 	SSL_CTX_set_mode(ctx, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
 				  SSL_MODE_RELEASE_BUFFERS);
 	SSL_CTX_set_read_ahead(ctx, 1);
-	if (psk->side == TLS_CLIENT) {
+	if (side == TLS_CLIENT) {
 		SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER, NULL);
 		SSL_CTX_set_psk_use_session_callback(ctx, on_client_psk);
 	} else {
@@ -94,12 +129,38 @@ static bool ctx_configure(SSL_CTX *ctx, struct tls_psk *psk)
 	       SSL_CTX_set1_groups_list(ctx, "X25519") == 1 && SSL_CTX_set_num_tickets(ctx, 0) == 1;
 }
 
-struct tls_psk *tls_psk_new(
-    enum tls_side side, const uint8_t master[TLS_KEY_LEN], const char *identity, struct err *err)
+/* The identity belongs to key and pair, so that a reflected or misdirected handshake fails. */
+static int derive_one(struct psk_key *key, const uint8_t master[KEY_LEN], const char *pair)
 {
-	if (strlen(identity) == 0 || strlen(identity) > TLS_IDENTITY_MAX) {
-		err_set(
-		    err, -EINVAL, "the identity for TLS must have 1..%d bytes", TLS_IDENTITY_MAX);
+	char label[64 + TLS_PAIR_MAX];
+	uint8_t id[ID_LEN];
+	snprintf(label, sizeof(label), "yoke sync channel identity %s", pair);
+	if (derive_key(master, label, id, sizeof(id)) < 0)
+		return -EIO;
+	int len = snprintf(key->identity, sizeof(key->identity), DERIVED_PREFIX);
+	for (unsigned i = 0; i < ID_LEN; i++)
+		len += snprintf(
+		    key->identity + len, sizeof(key->identity) - (size_t)len, "%02x", id[i]);
+	return derive_key(master, "yoke sync channel psk", key->key, sizeof(key->key));
+}
+
+static int derive_all(struct tls_psk *psk, const struct keys *keys, const char *pair)
+{
+	snprintf(psk->named, sizeof(psk->named), NAMED_PREFIX "%s", pair);
+	for (; psk->n_keys < keys->n; psk->n_keys++) {
+		if (derive_one(&psk->keys[psk->n_keys], keys->of[psk->n_keys], pair) < 0)
+			return -EIO;
+	}
+	return 0;
+}
+
+struct tls_psk *tls_psk_new(
+    enum tls_side side, const struct keys *keys, const char *pair, struct err *err)
+{
+	if (strlen(pair) == 0 || strlen(pair) > TLS_PAIR_MAX || keys->n == 0 ||
+	    keys->n > KEYS_MAX) {
+		err_set(err, -EINVAL, "TLS needs a key, and a name of 1..%d bytes for the pair",
+		    TLS_PAIR_MAX);
 		return NULL;
 	}
 	struct tls_psk *psk = calloc(1, sizeof(*psk));
@@ -107,11 +168,10 @@ struct tls_psk *tls_psk_new(
 		err_set(err, -ENOMEM, "out of memory");
 		return NULL;
 	}
+	psk->refs = 1;
 	psk->side = side;
-	text_copy(psk->identity, sizeof(psk->identity), identity);
 	psk->ctx = SSL_CTX_new(side == TLS_CLIENT ? TLS_client_method() : TLS_server_method());
-	if (!psk->ctx || !ctx_configure(psk->ctx, psk) ||
-	    derive_key(master, "yoke sync channel psk", psk->key, sizeof(psk->key)) < 0) {
+	if (!psk->ctx || !ctx_configure(psk->ctx, side) || derive_all(psk, keys, pair) < 0) {
 		err_set(err, -EIO, "OpenSSL refuses to set up TLS 1.3 with a pre-shared key");
 		ERR_clear_error();
 		tls_psk_free(psk);
@@ -122,24 +182,28 @@ struct tls_psk *tls_psk_new(
 
 void tls_psk_free(struct tls_psk *psk)
 {
-	if (!psk)
+	if (!psk || --psk->refs > 0)
 		return;
 	SSL_CTX_free(psk->ctx);
-	text_wipe(psk->key, sizeof(psk->key));
+	text_wipe(psk->keys, sizeof(psk->keys));
 	free(psk);
 }
 
-struct tls_conn *tls_conn_new(struct tls_psk *psk, int fd)
+struct tls_conn *tls_conn_new(struct tls_psk *psk, int fd, enum tls_identity identity)
 {
 	struct tls_conn *conn = calloc(1, sizeof(*conn));
 	if (!conn)
 		return NULL;
+	psk->refs++;
+	conn->psk = psk;
+	conn->identity = identity;
 	conn->ssl = SSL_new(psk->ctx);
 	if (!conn->ssl || SSL_set_fd(conn->ssl, fd) != 1) {
 		ERR_clear_error();
 		tls_conn_free(conn);
 		return NULL;
 	}
+	SSL_set_app_data(conn->ssl, conn);
 	if (psk->side == TLS_CLIENT)
 		SSL_set_connect_state(conn->ssl);
 	else
@@ -152,7 +216,17 @@ void tls_conn_free(struct tls_conn *conn)
 	if (!conn)
 		return;
 	SSL_free(conn->ssl);
+	tls_psk_free(conn->psk);
 	free(conn);
+}
+
+bool tls_psk_accepts(const struct tls_psk *psk, const struct tls_conn *conn)
+{
+	for (unsigned i = 0; i < psk->n_keys && conn->established; i++) {
+		if (strcmp(psk->keys[i].identity, conn->key->identity) == 0)
+			return true;
+	}
+	return false;
 }
 
 static enum tls_result fail(struct tls_conn *conn, enum tls_result result, const char *reason)
@@ -193,7 +267,8 @@ enum tls_result tls_handshake(struct tls_conn *conn)
 		return judge(conn, status, errno);
 	/* Belt and braces: OpenSSL calls a PSK handshake a resumption. Without it nobody proved
 	 * anything, whatever else was agreed. */
-	if (SSL_session_reused(conn->ssl) != 1 || SSL_version(conn->ssl) != TLS1_3_VERSION)
+	if (!conn->key || SSL_session_reused(conn->ssl) != 1 ||
+	    SSL_version(conn->ssl) != TLS1_3_VERSION)
 		return fail(conn, TLS_ERROR, "the peer did not prove the key");
 	conn->established = true;
 	return TLS_OK;

@@ -4,13 +4,14 @@
  * is no way back to certificates, older versions or plain text. */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "daemon/base/err.h"
+#include "daemon/base/keys.h"
 
-#define TLS_KEY_LEN      32
-#define TLS_IDENTITY_MAX 200
+#define TLS_PAIR_MAX 160
 
 enum tls_side { TLS_CLIENT, TLS_SERVER };
 
@@ -22,20 +23,31 @@ enum tls_result {
 	TLS_ERROR   /* tls_conn_reason() says why; the connection is of no more use */
 };
 
-struct tls_psk;  /* one side's settings and key; for any number of connections, of one thread */
+struct tls_psk;  /* one side's settings and keys; for any number of connections, of one thread */
 struct tls_conn; /* a connection */
 
-/* `identity` names the pair of talkers in the clear (no secret): both sides must give the same. The
- * key is derived from `master` and bound to TLS, `master` itself is not kept. NULL with a text on
- * failure. */
+/* `pair` names the two talkers ("alpha>beta": who connects comes first): both sides must give the
+ * same. The client offers the first key, the server takes any. The keys of TLS, and the identities
+ * that say which one is meant, are derived from `keys` and `pair`; `keys` themselves are not kept.
+ * NULL with a text on failure. */
 struct tls_psk *tls_psk_new(
-    enum tls_side side, const uint8_t master[TLS_KEY_LEN], const char *identity, struct err *err);
+    enum tls_side side, const struct keys *keys, const char *pair, struct err *err);
 void tls_psk_free(struct tls_psk *psk);
 
-/* Over a connected non-blocking socket, which stays the caller's and must outlive the connection.
- * NULL when out of memory. */
-struct tls_conn *tls_conn_new(struct tls_psk *psk, int fd);
+/* How a client says which key it means. */
+enum tls_identity {
+	TLS_IDENTITY_DERIVED, /* tells nobody anything who does not know the key */
+	TLS_IDENTITY_NAMED,   /* the names in the clear, as an older peer wants it */
+	TLS_IDENTITY_COUNT
+};
+
+/* Over a connected non-blocking socket, which stays the caller's and must outlive the connection;
+ * `psk` need not. A server ignores `identity`: it understands both, the named one for its first
+ * key. NULL when out of memory. */
+struct tls_conn *tls_conn_new(struct tls_psk *psk, int fd, enum tls_identity identity);
 void tls_conn_free(struct tls_conn *conn);
+/* Is the key that was proved on the connection one of `psk`'s? */
+bool tls_psk_accepts(const struct tls_psk *psk, const struct tls_conn *conn);
 
 /* Until TLS_OK; only then read and write. */
 enum tls_result tls_handshake(struct tls_conn *conn);

@@ -510,11 +510,16 @@ class Lab(Segment):
         self.webs = {name: Web(self, name) for name in WEBS}
         self.nodes = {name: Node(self, name) for name in NODES}
         self.ip_batch(self.name("client"), [f"addr add {a}/24 dev eth0" for a in SOURCES])
-        key = os.path.join(self.dir, "sync.key")
-        with open(os.open(key, os.O_CREAT | os.O_WRONLY, 0o600), "wb") as file:
-            file.write(base64.b64encode(os.urandom(32)) + b"\n")
+        self.write_keys(os.urandom(32))
         wait_until(lambda: all(web.ready() for web in self.webs.values()), 10 * SLACK,
                    "the web servers listen")
+
+    def write_keys(self, *keys):
+        """sync.key of both nodes, which they read when they start or reload."""
+        path = os.path.join(self.dir, "sync.key")
+        with open(os.open(path + ".new", os.O_CREAT | os.O_WRONLY, 0o600), "wb") as file:
+            file.write(b"".join(base64.b64encode(key) + b"\n" for key in keys))
+        os.replace(path + ".new", path)
 
     def write_config(self, config):
         config["sync"]["key_file"] = os.path.join(self.dir, "sync.key")

@@ -437,8 +437,11 @@ void vrrp_instance_describe(
 	add_problem(state, "NO VIRTUAL MAC", instance->vmac_problem);
 	text_copy(state->alarm, sizeof(state->alarm), instance->lost);
 	text_copy(state->alarm_over, sizeof(state->alarm_over), instance->found);
-	const struct vrrp_auth_mark *mark = &instance->auth.marks.of[0];
-	state->auth_mark = (struct ipc_auth_mark){mark->sent, mark->heard, mark->key_id};
+	for (unsigned i = 0; i < instance->auth.n_keys; i++) {
+		const struct vrrp_auth_mark *mark = &instance->auth.marks.of[i];
+		state->auth_marks[i] =
+		    (struct ipc_auth_mark){mark->sent, mark->heard, mark->key_id};
+	}
 	state->removed = instance->removed;
 	state->handed_over = instance->released && previous != instance->fsm.state;
 	state->vrid = config->vrid;

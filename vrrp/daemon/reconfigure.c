@@ -17,7 +17,7 @@ static bool same_place(const struct ipc_router *a, const struct ipc_router *b)
 static bool same_auth(const struct ipc_router *a, const struct ipc_router *b)
 {
 	return a->authenticate == b->authenticate &&
-	       memcmp(a->auth_key, b->auth_key, sizeof(a->auth_key)) == 0;
+	       memcmp(&a->auth_keys, &b->auth_keys, sizeof(a->auth_keys)) == 0;
 }
 
 static bool same_addresses(const struct ipc_router *a, const struct ipc_router *b)

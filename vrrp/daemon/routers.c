@@ -41,7 +41,8 @@ static int check_one(const struct ipc_router *r, struct err *err)
 	    r->n_addresses == 0 || r->n_addresses > IPC_ADDRESSES_MAX || r->min_ttl == 0 ||
 	    (r->version != VRRP_VERSION && r->version != VRRP_VERSION_2) ||
 	    r->failback > CONF_FAILBACK_WHEN_WARM || r->mode > CONF_VRRP_UNICAST ||
-	    r->checksum > CONF_CHECKSUM_RFC5798 || r->authenticate > CONF_AUTHENTICATE_TRUE)
+	    r->checksum > CONF_CHECKSUM_RFC5798 || r->authenticate > CONF_AUTHENTICATE_TRUE ||
+	    (r->authenticate != CONF_AUTHENTICATE_FALSE && r->auth_keys.n == 0))
 		return err_set(err, -EINVAL, "virtual router \"%s\" is incomplete", r->name);
 	if (r->advertise_us < 10000 || r->advertise_us > VRRP_INTERVAL_CS_MAX * 10000U)
 		return err_set(err, -EINVAL, "%s: interval of %u us is out of range", r->name,

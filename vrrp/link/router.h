@@ -5,6 +5,9 @@
 #include "vrrp/core/auth.h"
 #include "vrrp/core/fence.h"
 
+_Static_assert(
+    KEYS_MAX == VRRP_AUTH_KEYS_MAX && KEY_LEN == VRRP_AUTH_KEY_LEN, "the keys are the pair's");
+
 /* All addresses of a virtual router are of one family: there is one VRRP for each. */
 static inline sa_family_t vrrp_router_family(const struct ipc_router *router)
 {
@@ -29,14 +32,18 @@ static inline bool vrrp_router_has(const struct ipc_router *router, const struct
 static inline void vrrp_router_configure_auth(
     const struct ipc_router *router, struct vrrp_auth *auth)
 {
-	vrrp_auth_configure(auth, (enum vrrp_auth_mode)router->authenticate, &router->auth_key, 1);
+	vrrp_auth_configure(auth, (enum vrrp_auth_mode)router->authenticate, router->auth_keys.of,
+	    router->auth_keys.n);
 }
 
 /* Also goes on where an earlier process was. */
 static inline void vrrp_router_start_auth(const struct ipc_router *router, struct vrrp_auth *auth)
 {
-	const struct ipc_auth_mark *mark = &router->auth_mark;
-	struct vrrp_auth_marks marks = {.of[0] = {mark->sent, mark->heard, mark->key_id}};
+	struct vrrp_auth_marks marks;
+	for (unsigned i = 0; i < KEYS_MAX; i++) {
+		const struct ipc_auth_mark *mark = &router->auth_marks[i];
+		marks.of[i] = (struct vrrp_auth_mark){mark->sent, mark->heard, mark->key_id};
+	}
 	*auth = (struct vrrp_auth){0};
 	vrrp_router_configure_auth(router, auth);
 	vrrp_auth_resume(auth, &marks);

@@ -231,9 +231,11 @@ static void answer(const char *line)
 
 static int start(char **words, struct err *err)
 {
+	static struct keys keys;
 	struct sync_config config = {
 	    .self = words[0],
 	    .peer = words[1],
+	    .keys = &keys,
 	    .listen_fd = -1,
 	    .table = table,
 	    .journal = journal,
@@ -242,7 +244,7 @@ static int start(char **words, struct err *err)
 	struct addr listen;
 	if (!addr_parse_endpoint(words[2], &config.peer_addr))
 		return err_set(err, -EINVAL, "%s is no ADDRESS:PORT", words[2]);
-	int result = conf_key_load(words[3], config.key, err);
+	int result = conf_keys_load(words[3], &keys, err);
 	if (result < 0)
 		return result;
 	if (words[4]) {

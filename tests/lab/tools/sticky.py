@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Many clients with a memory. `learn FILE` gives each its first request and writes which backend it
 got; `check FILE` lets each come again and prints {"cookie": {"clients", "kept", "failed", "moved"}, "source": ...}.
-Cookie clients show their cookie; source clients come from an address of their own."""
+Cookie clients show their cookie, and remember a new one; source clients come from an address of
+their own."""
 import argparse
 import json
 import socket
@@ -77,11 +78,14 @@ def check(args):
                 body, given = patient_request(deadline, (args.host, args.cookie_port),
                                               cookie=row["cookie"])
                 count["new_cookie"] += bool(given)
+                row["cookie"] = given or row["cookie"]
             else:
                 body, _ = patient_request(deadline, (args.host, args.source_port),
                                           source=row["address"])
             count["failed" if not body else "kept" if body == row["backend"] else "moved"] += 1
         out[kind] = count
+    with open(args.file, "w", encoding="ascii") as file:
+        json.dump(clients, file)
     return out
 
 

@@ -401,7 +401,7 @@ static const struct reload {
     {PAIR(NODE_A "," NODE_B, KEY ",\"user\":\"www\""), "user: the change from yoke to www"},
     {PAIR(NODE_A "," NODE_B, ",\"sync\":{\"key_file\":\"/k\",\"port\":9}"),
 	"sync.port: the change from 5405 to 9"},
-    {PAIR(NODE_A "," NODE_B, ",\"sync\":{\"key_file\":\"/other\"}"), "sync.key_file: "},
+    {PAIR(NODE_A "," NODE_B, ",\"sync\":{\"key_file\":\"/other\"}"), NULL},
     {PAIR(NODE_A ",\"c\":{\"address\":\"10.0.0.12\"}", KEY), "nodes.b: "},
     {PAIR(NODE_A ",\"b\":{\"address\":\"10.0.0.13\"}", KEY), "nodes.b.address: "},
     {BASE("", "", ""), "nodes: leaving a pair"},

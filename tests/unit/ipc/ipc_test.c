@@ -198,6 +198,12 @@ static void what_a_message_holds_is_safe_to_read(void)
 	ipc_init(&msg, IPC_ROUTER);
 	msg.router.n_addresses = IPC_ADDRESSES_MAX + 1;
 	refused(&msg, msg.header.size, 0);
+	ipc_init(&msg, IPC_ROUTER);
+	msg.router.auth_keys.n = KEYS_MAX + 1;
+	refused(&msg, msg.header.size, 0);
+	ipc_init(&msg, IPC_CONFIG);
+	msg.config.keys.n = KEYS_MAX + 1;
+	refused(&msg, msg.header.size, 0);
 	ipc_init(&msg, IPC_ROUTER_STATE);
 	msg.router_state.n_addresses = 255;
 	refused(&msg, msg.header.size, 0);

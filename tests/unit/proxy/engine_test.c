@@ -422,6 +422,51 @@ static void follows_the_cookie(void)
 	rig_fini(&rig);
 }
 
+/* The key changes while a client keeps its connection: the cookie of the old one is good, and comes
+ * back as one of the new key. */
+static void a_cookie_outlives_its_key(void)
+{
+	struct rig rig;
+	char cookie[256], request[512];
+	rig_init(&rig);
+	rig.pool.sticky.kind = CONF_STICKY_COOKIE;
+	rig.keys = (struct keys){1, {"old"}};
+	rig_apply(&rig);
+	int client = rig_connect(&rig, RIG_HTTP);
+	get(client, "/");
+	int target = rig_accept(&rig, 0);
+	expect_get(target, "/");
+	peer_send(target, OK);
+	read_cookie(client, cookie);
+	CU_ASSERT(strncmp(cookie, "Y=", 2) == 0);
+	static const struct {
+		struct keys keys;
+		bool anew;
+	} steps[] = {{{2, {"old", "new"}}, false}, {{2, {"new", "old"}}, true},
+	    {{1, {"new"}}, false}, {{1, {"other"}}, true}};
+	for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
+		char again[256];
+		rig.keys = steps[i].keys;
+		rig_apply(&rig);
+		snprintf(request, sizeof(request),
+		    "GET / HTTP/1.1\r\nHost: h\r\nCookie: %s\r\n\r\n", cookie);
+		peer_send(client, request);
+		peer_expect_head(target, "GET / HTTP/1.1\r\n", cookie);
+		peer_send(target, OK);
+		read_cookie(client, again);
+		CU_ASSERT_EQUAL(again[0] != '\0', steps[i].anew);
+		if (steps[i].anew)
+			memcpy(cookie, again, sizeof(cookie));
+	}
+	struct proxy_stats stats;
+	proxy_stats(rig.proxy, &stats);
+	CU_ASSERT_EQUAL(stats.sticky_hits, 3);
+	CU_ASSERT_EQUAL(stats.sticky_stale, 1);
+	CU_ASSERT_EQUAL(stats.sticky_misses, 2); /* the first request, and the last key */
+	close(client), close(target);
+	rig_fini(&rig);
+}
+
 static uint64_t requests(const struct proxy_stats *stats)
 {
 	return stats->requests;
@@ -561,5 +606,5 @@ UNIT_MAIN("proxy/engine", UNIT(keeps_both_sides_alive), UNIT(serves_pipelined_re
     UNIT(retries_what_can_be_repeated), UNIT(goes_to_another_target_when_refused),
     UNIT(answers_when_time_is_up), UNIT(shows_the_client_a_broken_response),
     UNIT(answers_early_and_lingers), UNIT(half_closes), UNIT(follows_the_cookie),
-    UNIT(holds_back_until_acked), UNIT(stops_waiting_for_an_ack), UNIT(reloads_under_a_request),
-    UNIT(drains), UNIT(says_when_nobody_is_accepted))
+    UNIT(a_cookie_outlives_its_key), UNIT(holds_back_until_acked), UNIT(stops_waiting_for_an_ack),
+    UNIT(reloads_under_a_request), UNIT(drains), UNIT(says_when_nobody_is_accepted))

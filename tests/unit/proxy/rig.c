@@ -67,6 +67,7 @@ void rig_init(struct rig *rig)
 	for (unsigned i = 0; i < RIG_TARGETS; i++)
 		rig->listening[i] = listen_somewhere(&rig->targets[i]);
 	rig->n_targets = 1;
+	rig->keys.n = 1;
 	rig->ack_timeout_us = 10 * US_PER_SEC;
 	rig->listener = (struct conf_listener){
 	    .n_binds = 1,
@@ -125,8 +126,11 @@ void rig_apply(struct rig *rig)
 	    .name = "pool", .targets = targets, .n_targets = rig->n_targets};
 	rig->fleet = fleet_new(&pool, 1, rig->fleet);
 	CU_ASSERT_PTR_NOT_NULL_FATAL(rig->fleet);
-	setup->pub = (struct proxy_generation){
-	    .conf = &setup->conf, .fleet = rig->fleet, .free_fn = let_go, .owner = setup};
+	setup->pub = (struct proxy_generation){.conf = &setup->conf,
+	    .fleet = rig->fleet,
+	    .cookie_keys = &rig->keys,
+	    .free_fn = let_go,
+	    .owner = setup};
 	rig->generations++;
 	CU_ASSERT_EQUAL_FATAL(proxy_apply(rig->proxy, &setup->pub, &err), 0);
 	uint64_t end_us = clock_us() + WAIT_MS * US_PER_MS;

@@ -27,6 +27,7 @@ struct rig {
 	uint32_t n_targets;
 	enum conf_sync_sessions sessions_mode;
 	uint64_t ack_timeout_us;
+	struct keys keys; /* of cookies; one of zeros at first */
 };
 
 /* With the first target only and short timeouts; not applied yet. */

@@ -62,7 +62,7 @@ static void a_single_balancer(void)
 	CU_ASSERT_EQUAL_FATAL(load(config, &setup), 0);
 	CU_ASSERT_STRING_EQUAL(report_text, "");
 	CU_ASSERT_STRING_EQUAL(setup->node, "");
-	CU_ASSERT_FALSE(setup->has_key || setup->has_token);
+	CU_ASSERT_FALSE(setup->keys.n > 0 || setup->has_token);
 	CU_ASSERT_STRING_EQUAL(
 	    setup_summary(setup, text, sizeof(text)), "1 listener, 1 pool, 0 virtual routers");
 
@@ -76,7 +76,7 @@ static void a_single_balancer(void)
 	setup_config_message(setup, 7, 3, &msg);
 	CU_ASSERT_EQUAL(msg.config.generation, 7);
 	CU_ASSERT_EQUAL(msg.config.workers, 3);
-	CU_ASSERT_FALSE(msg.config.has_key || msg.config.has_token);
+	CU_ASSERT_FALSE(msg.config.keys.n > 0 || msg.config.has_token);
 	CU_ASSERT_STRING_EQUAL(msg.config.file, config_path);
 	CU_ASSERT_EQUAL(msg.config.unprivileged, geteuid() != 0);
 	CU_ASSERT_EQUAL(msg.config.user[0] != '\0', geteuid() == 0);
@@ -165,19 +165,26 @@ static void a_pair_needs_its_key(void)
 		return;
 	}
 	prepare();
-	write_file(key_path, "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=\n", 0600);
+	write_file(key_path,
+	    "# new\nAAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=\n# old\n"
+	    "ICEiIyQlJicoKSorLC0uLzAxMjM0NTY3ODk6Ozw9Pj8=\n",
+	    0600);
 	CU_ASSERT_EQUAL_FATAL(load(config, &setup), 0);
 	CU_ASSERT_STRING_EQUAL(setup->node, "a");
-	CU_ASSERT_TRUE(setup->has_key);
+	CU_ASSERT_EQUAL(setup->keys.n, 2);
 	setup_config_message(setup, 1, 1, &msg);
-	CU_ASSERT_TRUE(msg.config.has_key);
-	CU_ASSERT_EQUAL(msg.config.key[31], 31);
+	CU_ASSERT_EQUAL(msg.config.keys.n, 2);
+	CU_ASSERT_EQUAL(msg.config.keys.of[0][31], 31);
+	CU_ASSERT_EQUAL(msg.config.keys.of[1][31], 63);
 
 	char text[ADDR_TEXT_MAX];
 	setup_router_message(setup, 0, &msg);
 	const struct ipc_router *router = &msg.router;
 	CU_ASSERT_EQUAL(msg.header.type, IPC_ROUTER);
 	CU_ASSERT_STRING_EQUAL(router->name, "front");
+	CU_ASSERT_EQUAL(router->auth_keys.n, 2);
+	CU_ASSERT_NOT_EQUAL(memcmp(router->auth_keys.of[0], router->auth_keys.of[1], KEY_LEN), 0);
+	CU_ASSERT_NOT_EQUAL(memcmp(router->auth_keys.of[0], setup->keys.of[0], KEY_LEN), 0);
 	CU_ASSERT_STRING_EQUAL(router->interface, "lo");
 	CU_ASSERT_EQUAL(router->vrid, 51);
 	CU_ASSERT_EQUAL(router->priority, 200);

@@ -275,23 +275,32 @@ static void node_fini(struct node *node)
 	journal_free(node->journal);
 }
 
+static struct keys keys_of(const char *first, const char *second)
+{
+	struct keys keys = {.n = second ? 2 : 1};
+	memcpy(keys.of[0], first, strlen(first));
+	if (second)
+		memcpy(keys.of[1], second, strlen(second));
+	return keys;
+}
+
 static void node_start(
     struct node *node, bool is_alpha, uint16_t peer_port, int listen_fd, const char *key)
 {
 	struct err err = {""};
+	struct keys keys = keys_of(key, NULL);
 	struct sync_config config = {
 	    .self = is_alpha ? "alpha" : "beta",
 	    .peer = is_alpha ? "beta" : "alpha",
 	    .self_addr = loopback(1),
 	    .peer_addr = loopback(peer_port),
 	    .listen_fd = listen_fd,
+	    .keys = &keys,
 	    .config_hash = 11,
 	    .table = node->table,
 	    .journal = node->journal,
 	    .callbacks = {on_record, ring, snapshot_targets, .on_said = on_said, .arg = node},
 	};
-	memset(config.key, 0, sizeof(config.key));
-	memcpy(config.key, key, strlen(key));
 	node->sync = sync_start(&config, &err);
 	CU_ASSERT_PTR_NOT_NULL_FATAL(node->sync);
 }
@@ -523,6 +532,50 @@ static void a_wrong_key_gets_nothing(void)
 	node_fini(&pair.beta);
 }
 
+static void set_keys(struct pair *pair, bool alpha, const char *first, const char *second)
+{
+	struct err err;
+	struct keys keys = keys_of(first, second);
+	struct sync *sync = alpha ? pair->alpha.sync : pair->beta.sync;
+	CU_ASSERT_EQUAL(sync_set_keys(sync, &keys, &err), 0);
+}
+
+/* Three steps on each node, in both orders. The connection stays until its key is gone, and is then
+ * made anew and resumed; that key is of no use any more. */
+static void keys_are_changed_under_way(void)
+{
+	for (int first = 0; first < 2; first++) {
+		struct pair pair;
+		struct node *nodes[2] = {&pair.alpha, &pair.beta};
+		pair_start(&pair, 1024);
+		sync_set_active(pair.beta.sync, true);
+		AWAIT(in_sync(&pair.alpha) && in_sync(&pair.beta));
+		for (int i = 0; i < 2; i++)
+			set_keys(&pair, i == first, "secret", "new");
+		for (int i = 0; i < 2; i++)
+			set_keys(&pair, i == first, "new", "secret");
+		put(&pair.beta, 1, 1);
+		AWAIT(get(&pair.alpha, 1) == 1);
+		CU_ASSERT_EQUAL(status_of(&pair.alpha).connects, 1);
+		for (int i = 0; i < 2; i++)
+			set_keys(&pair, i == first, "new", NULL);
+		AWAIT(status_of(&pair.alpha).connects == 2 && in_sync(&pair.alpha) &&
+		      status_of(&pair.beta).connects == 2 && in_sync(&pair.beta));
+		put(&pair.beta, 2, 2);
+		AWAIT(get(&pair.alpha, 2) == 2);
+		for (int i = 0; i < 2; i++) {
+			CU_ASSERT_EQUAL(status_of(nodes[i]).handshake_failures, 0);
+			CU_ASSERT_EQUAL(status_of(nodes[i]).snapshots, 1);
+		}
+		/* A node that comes with the old key. */
+		sync_stop(pair.alpha.sync);
+		node_start(&pair.alpha, true, pair.relay.port, -1, "secret");
+		AWAIT(status_of(&pair.beta).handshake_failures >= 2);
+		CU_ASSERT_EQUAL(status_of(&pair.beta).connects, 2);
+		pair_stop(&pair);
+	}
+}
+
 /* Strangers that send garbage, or nothing at all, keep neither the peer out nor memory. */
 static void strangers_do_no_harm(void)
 {
@@ -676,6 +729,6 @@ static void acknowledged_latency(void)
 
 UNIT_MAIN("sync/pair", UNIT(snapshot_records_and_a_switch), UNIT(questions_overtake_a_snapshot),
     UNIT(a_hand_over_loses_nothing), UNIT(a_cut_is_resumed), UNIT(silence_is_noticed),
-    UNIT(a_wrong_key_gets_nothing), UNIT(strangers_do_no_harm),
+    UNIT(a_wrong_key_gets_nothing), UNIT(keys_are_changed_under_way), UNIT(strangers_do_no_harm),
     UNIT(a_new_connection_replaces_the_old_one), UNIT(goodbye_is_told),
     UNIT(workers_write_at_full_speed), UNIT(resets_under_full_speed), UNIT(acknowledged_latency))

@@ -13,8 +13,8 @@
 
 #include "tests/unit/unit.h"
 
-static const uint8_t key[TLS_KEY_LEN] = "the pair's key, thirty-two bytes";
-static const uint8_t wrong[TLS_KEY_LEN] = "the pair's key, thirty-two byteS";
+static const struct keys key = {1, {"the pair's key, thirty-two bytes"}};
+static const struct keys wrong = {1, {"the pair's key, thirty-two byteS"}};
 
 struct ends {
 	int fd[2]; /* client, server */
@@ -28,16 +28,22 @@ static void open_pair(int fd[2])
 	    socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fd), 0);
 }
 
-static void ends_open(struct ends *ends, const uint8_t *server_key, const char *server_identity)
+static void ends_open_as(struct ends *ends, const struct keys *client, enum tls_identity identity,
+    const struct keys *server, const char *server_pair)
 {
 	struct err err;
 	open_pair(ends->fd);
-	ends->psk[0] = tls_psk_new(TLS_CLIENT, key, "a>b", &err);
-	ends->psk[1] = tls_psk_new(TLS_SERVER, server_key, server_identity, &err);
+	ends->psk[0] = tls_psk_new(TLS_CLIENT, client, "a>b", &err);
+	ends->psk[1] = tls_psk_new(TLS_SERVER, server, server_pair, &err);
 	for (int i = 0; i < 2; i++) {
 		CU_ASSERT_PTR_NOT_NULL_FATAL(ends->psk[i]);
-		ends->conn[i] = tls_conn_new(ends->psk[i], ends->fd[i]);
+		ends->conn[i] = tls_conn_new(ends->psk[i], ends->fd[i], identity);
 	}
+}
+
+static void ends_open(struct ends *ends, const struct keys *server, const char *server_pair)
+{
+	ends_open_as(ends, &key, TLS_IDENTITY_DERIVED, server, server_pair);
 }
 
 static void ends_close(struct ends *ends)
@@ -89,7 +95,7 @@ static void same_key_talks_both_ways(void)
 	enum tls_result result[2];
 	char buf[64];
 	size_t n;
-	ends_open(&ends, key, "a>b");
+	ends_open(&ends, &key, "a>b");
 	CU_ASSERT_EQUAL(tls_read(ends.conn[0], buf, 1, &n), TLS_ERROR); /* not before */
 	shake(&ends, result);
 	CU_ASSERT_EQUAL(result[0], TLS_OK);
@@ -118,7 +124,7 @@ static void large_transfers_wait_and_continue(void)
 	for (size_t i = 0; i < SIZE; i++)
 		data[i] = (uint8_t)(i * 2654435761U >> 13);
 	memcpy(copy, data, SIZE);
-	ends_open(&ends, key, "a>b");
+	ends_open(&ends, &key, "a>b");
 	shake(&ends, result);
 	while (received < SIZE) {
 		enum tls_result r = TLS_OK;
@@ -147,7 +153,7 @@ static void another_key_is_refused(void)
 {
 	struct ends ends;
 	enum tls_result result[2];
-	ends_open(&ends, wrong, "a>b");
+	ends_open(&ends, &wrong, "a>b");
 	shake(&ends, result);
 	CU_ASSERT(refused(result[1]));
 	CU_ASSERT(client_refused(&ends, result[0]));
@@ -155,15 +161,94 @@ static void another_key_is_refused(void)
 	ends_close(&ends);
 }
 
-static void another_identity_is_refused(void)
+static void another_pair_is_refused(void)
 {
 	struct ends ends;
 	enum tls_result result[2];
-	ends_open(&ends, key, "a>c");
+	ends_open(&ends, &key, "a>c");
 	shake(&ends, result);
 	CU_ASSERT(refused(result[1]));
 	CU_ASSERT(client_refused(&ends, result[0]));
 	ends_close(&ends);
+}
+
+/* Each step of a change of keys against each that the peer may be at. The handshake succeeds where
+ * the server has the client's first key, and what it was proved with stays good for as long as that
+ * key is there. */
+static void keys_change_without_a_gap(void)
+{
+	static const struct keys steps[] = {
+	    {1, {"old"}}, {2, {"old", "new"}}, {2, {"new", "old"}}, {1, {"new"}}};
+	enum { STEPS = sizeof(steps) / sizeof(steps[0]) };
+	for (int client = 0; client < STEPS; client++) {
+		for (int server = 0; server < STEPS; server++) {
+			struct ends ends;
+			struct err err;
+			enum tls_result result[2];
+			bool old = client < 2;
+			bool known = old ? server != 3 : server != 0;
+			ends_open_as(
+			    &ends, &steps[client], TLS_IDENTITY_DERIVED, &steps[server], "a>b");
+			shake(&ends, result);
+			CU_ASSERT_EQUAL(result[1] == TLS_OK, known);
+			CU_ASSERT_EQUAL(!client_refused(&ends, result[0]), known);
+			for (int step = 0; step < STEPS; step++) {
+				bool has = old ? step != 3 : step != 0;
+				struct tls_psk *next =
+				    tls_psk_new(TLS_SERVER, &steps[step], "a>b", &err);
+				CU_ASSERT_EQUAL(tls_psk_accepts(next, ends.conn[1]), known && has);
+				tls_psk_free(next);
+			}
+			ends_close(&ends);
+		}
+	}
+}
+
+/* An older peer's way: it works with the first key, in both directions. */
+static void names_in_the_clear_are_understood(void)
+{
+	static const struct keys steps[] = {
+	    {2, {"the pair's key, thirty-two bytes", "another one"}},
+	    {2, {"another one", "the pair's key, thirty-two bytes"}}};
+	for (int i = 0; i < 2; i++) {
+		struct ends ends;
+		enum tls_result result[2];
+		ends_open_as(&ends, &key, TLS_IDENTITY_NAMED, &steps[i], "a>b");
+		shake(&ends, result);
+		CU_ASSERT_EQUAL(result[1] == TLS_OK, i == 0);
+		CU_ASSERT_EQUAL(!client_refused(&ends, result[0]), i == 0);
+		CU_ASSERT_EQUAL(tls_psk_accepts(ends.psk[1], ends.conn[1]), i == 0);
+		ends_close(&ends);
+	}
+}
+
+static bool has_bytes(const uint8_t *data, size_t len, const void *wanted, size_t wanted_len)
+{
+	return memmem(data, len, wanted, wanted_len) != NULL;
+}
+
+/* What the client says to anybody who listens on the peer's address. */
+static void the_hello_names_nobody(void)
+{
+	for (int identity = 0; identity < TLS_IDENTITY_COUNT; identity++) {
+		struct err err;
+		int fd[2];
+		uint8_t hello[2048];
+		open_pair(fd);
+		struct tls_psk *psk = tls_psk_new(TLS_CLIENT, &key, "alpha>beta", &err);
+		struct tls_conn *conn = tls_conn_new(psk, fd[0], (enum tls_identity)identity);
+		tls_psk_free(psk); /* the connection keeps what it needs */
+		CU_ASSERT_EQUAL(tls_handshake(conn), TLS_WANT_READ);
+		ssize_t len = read(fd[1], hello, sizeof(hello));
+		CU_ASSERT_FATAL(len > 0);
+		bool named = identity == TLS_IDENTITY_NAMED;
+		CU_ASSERT_EQUAL(has_bytes(hello, (size_t)len, "alpha", 5), named);
+		CU_ASSERT_EQUAL(has_bytes(hello, (size_t)len, "beta", 4), named);
+		CU_ASSERT_FALSE(has_bytes(hello, (size_t)len, key.of[0], 8));
+		tls_conn_free(conn);
+		close(fd[0]);
+		close(fd[1]);
+	}
 }
 
 static void garbage_is_refused(void)
@@ -173,7 +258,7 @@ static void garbage_is_refused(void)
 	    "\x15\x03\x03\x00\x02\x02\x28"};
 	for (size_t i = 0; i < 3; i++) {
 		struct ends ends;
-		ends_open(&ends, key, "a>b");
+		ends_open(&ends, &key, "a>b");
 		CU_ASSERT(write(ends.fd[0], texts[i], strlen(texts[i]) + 1) > 0);
 		shutdown(ends.fd[0], SHUT_WR);
 		CU_ASSERT(refused(tls_handshake(ends.conn[1])));
@@ -220,8 +305,8 @@ static void a_certificate_is_no_way_in(void)
 	struct err err;
 	int fd[2], theirs;
 	open_pair(fd);
-	struct tls_psk *psk = tls_psk_new(TLS_CLIENT, key, "a>b", &err);
-	struct tls_conn *conn = tls_conn_new(psk, fd[0]);
+	struct tls_psk *psk = tls_psk_new(TLS_CLIENT, &key, "a>b", &err);
+	struct tls_conn *conn = tls_conn_new(psk, fd[0], TLS_IDENTITY_DERIVED);
 	SSL_CTX *ctx = certificate_server();
 	SSL *ssl = SSL_new(ctx);
 	SSL_set_fd(ssl, fd[1]);
@@ -240,8 +325,8 @@ static void foreign_client(int max_version)
 	struct err err;
 	int fd[2], theirs;
 	open_pair(fd);
-	struct tls_psk *psk = tls_psk_new(TLS_SERVER, key, "a>b", &err);
-	struct tls_conn *conn = tls_conn_new(psk, fd[1]);
+	struct tls_psk *psk = tls_psk_new(TLS_SERVER, &key, "a>b", &err);
+	struct tls_conn *conn = tls_conn_new(psk, fd[1], TLS_IDENTITY_DERIVED);
 	SSL_CTX *ctx = SSL_CTX_new(TLS_client_method());
 	SSL_CTX_set_max_proto_version(ctx, max_version);
 	SSL *ssl = SSL_new(ctx);
@@ -266,21 +351,24 @@ static void clients_without_key_or_tls13_are_refused(void)
 static void bad_settings_are_errors(void)
 {
 	struct err err = {""};
-	char long_identity[TLS_IDENTITY_MAX + 2];
-	memset(long_identity, 'x', sizeof(long_identity) - 1);
-	long_identity[sizeof(long_identity) - 1] = '\0';
-	CU_ASSERT_PTR_NULL(tls_psk_new(TLS_CLIENT, key, "", &err));
+	char long_pair[TLS_PAIR_MAX + 2];
+	static const struct keys none = {0};
+	memset(long_pair, 'x', sizeof(long_pair) - 1);
+	long_pair[sizeof(long_pair) - 1] = '\0';
+	CU_ASSERT_PTR_NULL(tls_psk_new(TLS_CLIENT, &key, "", &err));
 	CU_ASSERT(err.text[0] != '\0');
-	CU_ASSERT_PTR_NULL(tls_psk_new(TLS_CLIENT, key, long_identity, &err));
+	CU_ASSERT_PTR_NULL(tls_psk_new(TLS_CLIENT, &none, "a>b", &err));
+	CU_ASSERT_PTR_NULL(tls_psk_new(TLS_CLIENT, &key, long_pair, &err));
 }
 
 static int run(void)
 {
 	static const struct unit_case cases[] = {UNIT(same_key_talks_both_ways),
 	    UNIT(large_transfers_wait_and_continue), UNIT(another_key_is_refused),
-	    UNIT(another_identity_is_refused), UNIT(garbage_is_refused),
-	    UNIT(a_certificate_is_no_way_in), UNIT(clients_without_key_or_tls13_are_refused),
-	    UNIT(bad_settings_are_errors)};
+	    UNIT(another_pair_is_refused), UNIT(keys_change_without_a_gap),
+	    UNIT(names_in_the_clear_are_understood), UNIT(the_hello_names_nobody),
+	    UNIT(garbage_is_refused), UNIT(a_certificate_is_no_way_in),
+	    UNIT(clients_without_key_or_tls13_are_refused), UNIT(bad_settings_are_errors)};
 	return unit_run("tls/psk", cases, sizeof(cases) / sizeof(cases[0]));
 }
 
