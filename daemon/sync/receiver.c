@@ -36,7 +36,6 @@ static bool accepts(struct stream *stream, uint64_t epoch)
 		stream->refused_frames++;
 		return false;
 	}
-	stream_see_epoch(stream, epoch);
 	return true;
 }
 
@@ -302,9 +301,11 @@ static uint64_t epoch_of(const struct sync_message *message)
 int receiver_take(
     struct stream *stream, const struct sync_message *message, uint64_t now_us, struct err *err)
 {
-	int result = 0;
 	if (!accepts(stream, epoch_of(message)))
 		return 0;
+	int result = stream_see_epoch(stream, epoch_of(message), err);
+	if (result < 0)
+		return result;
 	switch (message->kind) {
 	case SYNC_SNAPSHOT_BEGIN: take_begin(stream, message, now_us); break;
 	case SYNC_RESUME: result = take_resume(stream, message, err); break;

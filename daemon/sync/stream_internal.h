@@ -124,7 +124,8 @@ struct stream {
 
 /* Something worth a log line happened. */
 void stream_say(struct stream *stream, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-void stream_see_epoch(struct stream *stream, uint64_t epoch);
+/* 0, or -EPROTO with a text: that is no epoch of this pair. */
+int stream_see_epoch(struct stream *stream, uint64_t epoch, struct err *err);
 /* Opens an epoch of our own, above all that we know of. */
 void stream_new_epoch(struct stream *stream);
 /* The peer compares digests by bucket. */

@@ -675,6 +675,35 @@ static void broken_rules_end_the_connection(void)
 	model_fini(&model);
 }
 
+/* No promotions lead there; and behind the last epoch that the codec takes, nobody could be Active. */
+static void epochs_do_not_jump(void)
+{
+	for (int kind = 0; kind < 3; kind++) {
+		struct model model;
+		struct err err;
+		model_init(&model, 64);
+		struct stream *stream = model.node[0].stream;
+		uint64_t now_us = model_now(&model, 0);
+		struct sync_message greeting = hello(), far = hello();
+		far.hello.epoch = SYNC_EPOCH_MAX;
+		if (kind == 1)
+			far = (struct sync_message){
+			    .kind = SYNC_HEARTBEAT, .heartbeat.epoch = SYNC_EPOCH_MAX};
+		if (kind == 2)
+			far = (struct sync_message){
+			    .kind = SYNC_SNAPSHOT_BEGIN, .mark.epoch = SYNC_EPOCH_MAX};
+		stream_connected(stream, now_us);
+		if (kind > 0)
+			CU_ASSERT_EQUAL(stream_receive(stream, &greeting, now_us, &err), 0);
+		CU_ASSERT_EQUAL(stream_receive(stream, &far, now_us, &err), -EPROTO);
+		CU_ASSERT(strstr(err.text, "no promotions lead there") != NULL);
+		stream_disconnected(stream, err.text, now_us);
+		model_set_active(&model, 0, true);
+		CU_ASSERT_EQUAL(model_status(&model, 0).epoch, 2);
+		model_fini(&model);
+	}
+}
+
 /* A session and its delete in one batch, both ways round. */
 static void a_batch_is_taken_in_order(void)
 {
@@ -758,5 +787,6 @@ UNIT_MAIN("sync/stream", UNIT(snapshot_then_records), UNIT(old_sessions_go_piece
     UNIT(writes_between_the_parts_of_a_repair), UNIT(what_expires_does_not_differ),
     UNIT(a_repair_does_not_starve), UNIT(deletes_on_the_way_are_no_difference),
     UNIT(a_cut_ends_a_repair), UNIT(full_tables_are_equal), UNIT(configurations_are_compared),
-    UNIT(broken_rules_end_the_connection), UNIT(a_batch_is_taken_in_order),
-    UNIT(races_between_workers_do_not_matter), UNIT(records_travel_during_a_snapshot))
+    UNIT(broken_rules_end_the_connection), UNIT(epochs_do_not_jump),
+    UNIT(a_batch_is_taken_in_order), UNIT(races_between_workers_do_not_matter),
+    UNIT(records_travel_during_a_snapshot))
