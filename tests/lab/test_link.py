@@ -4,7 +4,7 @@ import re
 
 import forge
 import testing
-from lab import SLACK, VIP, ArpWatch, Prober, address, pair_config, run
+from lab import SLACK, VIP, ArpWatch, Prober, address, pair_config, run, wait_until
 from test_lease import doubles, has_lease, tables
 from testing import TestLab
 
@@ -171,6 +171,38 @@ def test_unicast_address(checks):
         checks.true(f"why: {reason}", f"the node's address {address('node2')} cannot be" in reason)
         lab.run_in("node2", "ip", "addr", "add", own, "dev", "eth0")
         second.wait_state("backup", 1)
+
+
+def link_index(lab, role, prefix):
+    text = lab.run_in(role, "ip", "-o", "link", "show", "type", "macvlan")
+    return [line.split(":")[0] for line in text.splitlines() if f" {prefix}" in line]
+
+
+def test_socket_refused(checks):
+    """A host that gives no socket: fence and virtual MAC stay as they are while it is tried again."""
+    config = pair_config("node1")
+    config["virtual_routers"]["front"]["virtual_mac"] = True
+    with TestLab() as lab:
+        node = lab.nodes["node1"]
+        lab.write_config(config)
+        lab.sysctl("node1", "net/ipv4/igmp_max_memberships", 0)
+        node.start()
+        node.wait_state("fault", 10)
+        # The kernel says that it is up up to a second later.
+        wait_until(lambda: "state UP" in lab.run_in("node1", "ip", "link", "show", "type", "macvlan"),
+                   5 * SLACK, "the virtual MAC is up")
+        before = link_index(lab, "node1", "yv4-51")
+        checks.equal("interfaces of the virtual MAC", len(before), 1)
+        # Twenty ticks, each of which looks at the interface.
+        said = lab.run_in("node1", "sh", "-c",
+                          "timeout 2 ip monitor link & timeout 2 nft monitor; wait; true")
+        checks.equal("events of links and rules, in lines", len(said.splitlines()), 0)
+        checks.equal("interfaces of the virtual MAC", link_index(lab, "node1", "yv4-51"), before)
+        checks.equal("warnings", len(re.findall("warn .*VRRP socket on eth0", node.log())), 1)
+        checks.equal("state", node.state(), "fault")
+        lab.sysctl("node1", "net/ipv4/igmp_max_memberships", 20)
+        node.wait_state("active", 10)
+        checks.equal("interfaces of the virtual MAC", link_index(lab, "node1", "yv4-51"), before)
 
 
 def test_many_routers(checks):

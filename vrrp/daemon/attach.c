@@ -4,9 +4,14 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "daemon/base/clock.h"
 #include "daemon/base/text.h"
 #include "vrrp/link/router.h"
 #include "vrrp/link/vmac.h"
+
+/* A socket that could not be opened is tried again after so long, then after twice as long, ... */
+#define OPEN_PAUSE_US     100000
+#define OPEN_PAUSE_MAX_US 5000000
 
 static void close_socket(struct vrrp_instance *instance)
 {
@@ -54,26 +59,11 @@ void instance_detach(struct vrrp_instance *instance)
 		vrrp_vmac_remove(instance->station->route, &instance->config, &instance->netif);
 }
 
-static int open_socket(
-    struct vrrp_instance *instance, const struct vrrp_netif *netif, struct err *err)
-{
-	int rc = vrrp_socket_open(&instance->sock, &instance->config, netif, &instance->auth, err);
-	if (rc)
-		return rc;
-	ev_io_set(&instance->readable, instance->sock.fd, EV_READ);
-	ev_io_start(instance->station->loop, &instance->readable);
-	return 0;
-}
-
 /* The interface is (again) fit, or has become another one. */
-static int adopt_interface(
-    struct vrrp_instance *instance, struct vrrp_netif *netif, struct err *err)
+static void adopt_interface(struct vrrp_instance *instance, struct vrrp_netif *netif)
 {
 	struct err warning;
 	close_socket(instance);
-	int rc = vrrp_timer_open(&instance->timer, instance->station->loop, err);
-	if (rc)
-		return rc;
 	if (!vrrp_router_is_ipv6(&instance->config) &&
 	    vrrp_netif_strict_arp(instance->config.interface, &warning))
 		log_warn("vrrp %s: ARP stays lax, a neighbour may be misled after a failover: %s",
@@ -81,16 +71,63 @@ static int adopt_interface(
 	vrrp_guard_raise(
 	    &instance->guard, &instance->config, netif, &instance->fsm, VRRP_FENCE_FRESH);
 	put_on_virtual_mac(instance, netif);
-	rc = open_socket(instance, netif, err);
-	if (rc)
-		return rc;
 	instance->netif = *netif;
+	instance->adopted = true;
+	instance->open_us = 0;
+	instance->open_pause_us = OPEN_PAUSE_US;
 	instance_unwatch(instance);
 	instance_watch(instance);
 	/* What an earlier life left behind; the kernel would remove it too, but later. */
 	if (vrrp_state_outside(instance->fsm.state) != VRRP_ACTIVE)
 		instance_remove_addresses(instance);
+}
+
+/* It is the same; its MAC may be another one. */
+static void keep_interface(struct vrrp_instance *instance, struct vrrp_netif *netif)
+{
+	if (has_virtual_mac(instance, netif))
+		keep_virtual_mac(instance, netif);
+	bool other_mac =
+	    memcmp(netif->vip_mac, instance->netif.vip_mac, sizeof(netif->vip_mac)) != 0;
+	instance->netif = *netif;
+	if (other_mac)
+		instance_watch(instance);
+}
+
+static int open_socket(struct vrrp_instance *instance, struct err *err)
+{
+	int rc = vrrp_timer_open(&instance->timer, instance->station->loop, err);
+	if (rc)
+		return rc;
+	rc = vrrp_socket_open(
+	    &instance->sock, &instance->config, &instance->netif, &instance->auth, err);
+	if (rc)
+		return rc;
+	ev_io_set(&instance->readable, instance->sock.fd, EV_READ);
+	ev_io_start(instance->station->loop, &instance->readable);
 	return 0;
+}
+
+/* What it lacks may take long to come back. */
+static bool try_socket(struct vrrp_instance *instance)
+{
+	struct err err;
+	uint64_t now_us = clock_us();
+	if (instance->sock.fd >= 0)
+		return true;
+	if (now_us < instance->open_us)
+		return false;
+	if (open_socket(instance, &err) == 0)
+		return true;
+	if (strcmp(instance->link_fault, err.text) != 0)
+		log_warn("vrrp %s: %s; tried again, in the end every %d s", instance->config.name,
+		    err.text, OPEN_PAUSE_MAX_US / (int)US_PER_SEC);
+	text_copy(instance->link_fault, sizeof(instance->link_fault), err.text);
+	instance->open_us = now_us + instance->open_pause_us;
+	instance->open_pause_us = 2 * instance->open_pause_us < OPEN_PAUSE_MAX_US
+				      ? 2 * instance->open_pause_us
+				      : OPEN_PAUSE_MAX_US;
+	return false;
 }
 
 /* What we had is gone with the interface: why, or NULL. */
@@ -108,30 +145,26 @@ void instance_look_at_link(struct vrrp_instance *instance)
 {
 	struct err err;
 	struct vrrp_netif netif;
-	bool had = instance->sock.fd >= 0;
-	int rc = vrrp_netif_query(&instance->config, &netif, &err);
-	const char *loss = rc == 0 && had ? find_loss(instance, &netif) : NULL;
+	if (vrrp_netif_query(&instance->config, &netif, &err)) {
+		instance->adopted = false;
+		text_copy(instance->link_fault, sizeof(instance->link_fault), err.text);
+		return;
+	}
+	const char *loss = instance->adopted ? find_loss(instance, &netif) : NULL;
+	bool fresh = instance->sock.fd < 0 || loss;
 	if (loss) {
 		text_copy(instance->link_fault, sizeof(instance->link_fault), loss);
 		instance_settle(instance, "");
 	}
-	bool fresh = !had || loss;
-	if (rc == 0 && (fresh || !addr_equal_ip(&netif.source, &instance->netif.source)))
-		rc = adopt_interface(instance, &netif, &err);
-	else if (rc == 0 && has_virtual_mac(instance, &netif))
-		keep_virtual_mac(instance, &netif);
-	if (rc == 0) {
-		bool other_mac =
-		    memcmp(netif.vip_mac, instance->netif.vip_mac, sizeof(netif.vip_mac)) != 0;
-		instance->netif = netif;
-		if (fresh)
-			instance_begin_deafness(instance);
-		if (other_mac)
-			instance_watch(instance);
-		instance->link_fault[0] = '\0';
+	if (!instance->adopted || loss || !addr_equal_ip(&netif.source, &instance->netif.source))
+		adopt_interface(instance, &netif);
+	else
+		keep_interface(instance, &netif);
+	if (!try_socket(instance))
 		return;
-	}
-	text_copy(instance->link_fault, sizeof(instance->link_fault), err.text);
+	if (fresh)
+		instance_begin_deafness(instance);
+	instance->link_fault[0] = '\0';
 }
 
 void vrrp_instance_check_link(struct vrrp_instance *instance)

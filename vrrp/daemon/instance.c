@@ -353,7 +353,7 @@ void vrrp_instance_set_fitness(struct vrrp_instance *instance, const struct vrrp
 /* The new fence begins empty: an Active claims its lease back. */
 void vrrp_instance_check_guard(struct vrrp_instance *instance)
 {
-	if (instance->sock.fd < 0 || !vrrp_guard_gone(&instance->guard, &instance->config))
+	if (!instance->adopted || !vrrp_guard_gone(&instance->guard, &instance->config))
 		return;
 	log_warn("vrrp %s: somebody removed our nftables rules: put back", instance->config.name);
 	instance_wake(instance);

@@ -79,7 +79,10 @@ struct vrrp_instance {
 	struct ipc_router config;
 	struct vrrp_fsm fsm;
 	struct vrrp_netif netif;
+	bool adopted; /* it is fit, the fence stands on it, the virtual MAC is made */
 	struct vrrp_socket sock;
+	uint64_t open_us;       /* when it is tried again, if it could not be opened */
+	uint32_t open_pause_us; /* and how long after that */
 	struct vrrp_auth auth;
 	struct vrrp_guard guard;
 	enum vrrp_checksum form; /* of what we send */

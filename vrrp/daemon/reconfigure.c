@@ -41,7 +41,7 @@ static bool same_judgment(const struct ipc_router *a, const struct ipc_router *b
 /* The fence stands before new addresses come, and the sets of the old one stay. */
 static void change_guard(struct vrrp_instance *instance)
 {
-	if (instance->sock.fd >= 0)
+	if (instance->adopted)
 		vrrp_guard_raise(&instance->guard, &instance->config, &instance->netif,
 		    &instance->fsm, VRRP_FENCE_CHANGE);
 }
@@ -69,7 +69,7 @@ static void change_addresses(struct vrrp_instance *instance, const struct ipc_ro
 {
 	instance->config = *config;
 	change_guard(instance);
-	if (instance->sock.fd >= 0)
+	if (instance->adopted)
 		instance_watch(instance);
 	if (instance->fsm.state == VRRP_ACTIVE)
 		instance_conclude(instance, VRRP_ACTIVE,
