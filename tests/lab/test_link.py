@@ -173,6 +173,37 @@ def test_unicast_address(checks):
         second.wait_state("backup", 1)
 
 
+def test_unicast_moved(checks):
+    """The node's own address comes to another interface, without a moment in which it is nowhere:
+    there its adverts go by, so there the fence must stand."""
+    config = pair_config("node1")
+    config["virtual_routers"]["front"]["mode"] = "unicast"
+    own = f"{address('node1')}/24"
+    with TestLab() as lab:
+        first, second = lab.start_pair("node1", config)
+        before = [len(node.transitions()) for node in (first, second)]
+        lab.ip_batch(lab.name("switch"), [
+            f"link add twin type veth peer name eth1 netns {lab.name('node1')}",
+            "link set twin master br0 up"])
+        lab.run_in("node1", "ip", "link", "set", "eth1", "up")
+
+        def fence_on():
+            text = lab.run_in("node1", "nft", "list", "table", "netdev", "yoke_vrrp_51_eth0")
+            return sorted(set(re.findall(r"\beth\d\b", text)))
+        checks.equal("the fence is on", fence_on(), ["eth0"])
+        for come, go in (("eth1", "eth0"), ("eth0", "eth1")):
+            checks.section(f"the address moves to {come}")
+            lab.run_in("node1", "ip", "addr", "add", own, "dev", come)
+            wait_until(lambda: fence_on() == ["eth0", "eth1"], 2 * SLACK, "the fence is on both")
+            lab.run_in("node1", "ip", "addr", "del", own, "dev", go)
+            wanted = sorted({"eth0", come})
+            wait_until(lambda wanted=wanted: fence_on() == wanted, 2 * SLACK, f"it is on {wanted}")
+            wait_until(lambda: has_lease(lab, "node1"), 2 * SLACK, "the lease is alive")
+            first.wait_in_sync()
+        checks.equal("transitions", [len(node.transitions()) for node in (first, second)], before)
+        checks.true("it says so", "the node's address has moved" in first.log())
+
+
 def link_index(lab, role, prefix):
     text = lab.run_in(role, "ip", "-o", "link", "show", "type", "macvlan")
     return [line.split(":")[0] for line in text.splitlines() if f" {prefix}" in line]

@@ -330,6 +330,18 @@ static void put_other_interfaces(struct writer *w, const struct vrrp_fence *fenc
 	put(w, " drop\n\t}\n}\n");
 }
 
+/* A chain with a hook cannot get other interfaces: it is made anew. */
+static void put_clearing(struct writer *w, const char *name, enum vrrp_fence_mode mode)
+{
+	if (mode == VRRP_FENCE_FRESH)
+		put(w, "delete table netdev %s\n", name);
+	else
+		put(w,
+		    "flush table netdev %s\ndelete chain netdev %s ingress\n"
+		    "delete chain netdev %s egress\n",
+		    name, name, name);
+}
+
 int vrrp_fence_text(const struct vrrp_fence *fence, enum vrrp_fence_mode mode,
     char text[VRRP_FENCE_TEXT_MAX], struct err *err)
 {
@@ -343,8 +355,9 @@ int vrrp_fence_text(const struct vrrp_fence *fence, enum vrrp_fence_mode mode,
 		    err, -EINVAL, "nftables cannot name the interface \"%s\"", fence->advert_path);
 	struct vrrp_fence_times times =
 	    vrrp_fence_times(fence->interval_us, fence->active_interval_us);
-	put(&w, "add table netdev %s\n%s table netdev %s\ntable netdev %s {\n", name,
-	    mode == VRRP_FENCE_FRESH ? "delete" : "flush", name, name);
+	put(&w, "add table netdev %s\n", name);
+	put_clearing(&w, name, mode);
+	put(&w, "table netdev %s {\n", name);
 	put_sets(&w);
 	put_speaking(&w, fence, &times);
 	put_hearing(&w, fence, &times);

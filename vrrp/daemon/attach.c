@@ -181,3 +181,16 @@ void vrrp_instance_check_link(struct vrrp_instance *instance)
 	}
 	instance_rearm(instance);
 }
+
+void vrrp_instance_check_path(struct vrrp_instance *instance)
+{
+	if (!instance->adopted || !vrrp_guard_strayed(&instance->guard, &instance->config))
+		return;
+	log_notice(
+	    "vrrp %s: the node's address has moved, the fence follows it", instance->config.name);
+	instance_wake(instance);
+	vrrp_guard_raise(&instance->guard, &instance->config, &instance->netif, &instance->fsm,
+	    VRRP_FENCE_CHANGE);
+	instance_settle(instance, "");
+	instance_rearm(instance);
+}

@@ -397,7 +397,10 @@ static void on_monitor(struct ev_loop *loop, ev_io *io, int revents)
 	(void)loop;
 	(void)io;
 	(void)revents;
-	if (vrrp_monitor_read(control.monitor, vrrp_routers_address_changed))
+	unsigned seen = vrrp_monitor_read(control.monitor, vrrp_routers_address_changed);
+	if (seen & VRRP_MONITOR_LOST)
+		vrrp_routers_check_paths();
+	if (seen)
 		vrrp_routers_check_links();
 }
 

@@ -40,6 +40,8 @@ void vrrp_instance_address_changed(
     struct vrrp_instance *instance, int ifindex, const struct addr *addr, bool added)
 {
 	char vip[ADDR_TEXT_MAX];
+	if (addr_equal_ip(addr, &instance->config.local))
+		vrrp_instance_check_path(instance);
 	if (instance->netif.vip_ifindex != ifindex || !vrrp_router_has(&instance->config, addr))
 		return;
 	instance_wake(instance);

@@ -10,18 +10,18 @@
 #include "vrrp/link/vmac.h"
 
 /* Unicast adverts go from address to address, perhaps by another interface than the VIP's: the
- * fence must stand there, too. */
-static bool find_other_path(const struct ipc_router *config, char name[16])
+ * fence must stand there, too. Empty: it is that one. */
+static void find_other_path(const struct ipc_router *config, char name[16])
 {
-	return config->mode == CONF_VRRP_UNICAST && vrrp_netif_holder(&config->local, name) &&
-	       strcmp(name, config->interface) != 0;
+	if (config->mode != CONF_VRRP_UNICAST ||
+	    !vrrp_netif_holder(&config->local, config->interface, name))
+		name[0] = '\0';
 }
 
-static int install(struct vrrp_guard *guard, const struct ipc_router *config,
+static int install(const struct vrrp_guard *guard, const struct ipc_router *config,
     const struct vrrp_netif *netif, const struct vrrp_fsm *fsm, enum vrrp_fence_mode mode,
     struct err *err)
 {
-	char other[16];
 	struct addr addresses[IPC_ADDRESSES_MAX];
 	uint8_t virtual_mac[6];
 	for (unsigned i = 0; i < config->n_addresses; i++)
@@ -29,7 +29,7 @@ static int install(struct vrrp_guard *guard, const struct ipc_router *config,
 	vrrp_vmac_address(config, virtual_mac);
 	struct vrrp_fence fence = {
 	    .id = vrrp_router_fence(config),
-	    .advert_path = find_other_path(config, other) ? other : NULL,
+	    .advert_path = guard->other_path[0] ? guard->other_path : NULL,
 	    .version = config->version,
 	    .ttl_min = config->min_ttl,
 	    .n_addresses = config->n_addresses,
@@ -59,6 +59,7 @@ void vrrp_guard_raise(struct vrrp_guard *guard, const struct ipc_router *config,
 	struct err err;
 	guard->active_interval_us = fsm->active_interval_us;
 	guard->changed_us = clock_us();
+	find_other_path(config, guard->other_path);
 	if (!guard->lease) {
 		note_problem(guard, config, "libnftables cannot be used");
 		return;
@@ -98,6 +99,15 @@ bool vrrp_guard_outdated(
 {
 	return guard->up && fsm->active_interval_us != guard->active_interval_us &&
 	       now_us - guard->changed_us > US_PER_SEC;
+}
+
+bool vrrp_guard_strayed(const struct vrrp_guard *guard, const struct ipc_router *config)
+{
+	char path[16];
+	if (!guard->up)
+		return false;
+	find_other_path(config, path);
+	return strcmp(path, guard->other_path) != 0;
 }
 
 bool vrrp_guard_gone(struct vrrp_guard *guard, const struct ipc_router *config)

@@ -17,6 +17,7 @@ struct vrrp_guard {
 	char problem[IPC_REASON_MAX]; /* why it is not up; empty when it is */
 	uint32_t active_interval_us;  /* what its times are made for */
 	uint64_t changed_us;
+	char other_path[16]; /* the interface of unicast adverts, if it is not that of the VIP */
 };
 
 /* Puts the fence up for `config` on `netif`, or changes it. Says it when that fails, or works again
@@ -33,5 +34,7 @@ bool vrrp_guard_refused(const struct vrrp_guard *guard, const struct ipc_router 
 /* Another Active with other times was heard: not more often than once in a second. */
 bool vrrp_guard_outdated(
     const struct vrrp_guard *guard, const struct vrrp_fsm *fsm, uint64_t now_us);
+/* Unicast adverts take another path than it stands on. Allocates. */
+bool vrrp_guard_strayed(const struct vrrp_guard *guard, const struct ipc_router *config);
 /* Somebody flushed all rules of this host. */
 bool vrrp_guard_gone(struct vrrp_guard *guard, const struct ipc_router *config);

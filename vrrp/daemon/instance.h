@@ -176,6 +176,8 @@ void vrrp_instance_hear_claim(struct vrrp_instance *instance, const struct ipc_c
 void vrrp_instance_testify(struct vrrp_instance *instance, uint64_t stamp);
 /* Something about interfaces has changed: look again. */
 void vrrp_instance_check_link(struct vrrp_instance *instance);
+/* The node's own address may have come to another interface. */
+void vrrp_instance_check_path(struct vrrp_instance *instance);
 /* Somebody else added or removed an address. */
 void vrrp_instance_address_changed(
     struct vrrp_instance *instance, int ifindex, const struct addr *addr, bool added);

@@ -193,6 +193,17 @@ void vrrp_routers_check_links(void)
 	vrrp_routers_each(visit_link, NULL);
 }
 
+static void visit_path(struct vrrp_instance *instance, void *arg)
+{
+	(void)arg;
+	vrrp_instance_check_path(instance);
+}
+
+void vrrp_routers_check_paths(void)
+{
+	vrrp_routers_each(visit_path, NULL);
+}
+
 void vrrp_routers_address_changed(int ifindex, const struct addr *addr, bool added)
 {
 	for (unsigned i = 0; i < VRRP_ROUTERS_MAX; i++) {

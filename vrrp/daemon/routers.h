@@ -21,6 +21,7 @@ struct vrrp_instance *vrrp_routers_mate(
 void vrrp_routers_each(void (*visit)(struct vrrp_instance *instance, void *arg), void *arg);
 void vrrp_routers_set_fitness(const struct vrrp_fitness *fitness);
 void vrrp_routers_check_links(void);
+void vrrp_routers_check_paths(void);
 void vrrp_routers_check_guards(void);
 void vrrp_routers_address_changed(int ifindex, const struct addr *addr, bool added);
 /* Is one of them that one? */

@@ -69,14 +69,14 @@ static unsigned take(
 {
 	switch (event->nlmsg_type) {
 	case RTM_NEWLINK:
-	case RTM_DELLINK: return VRRP_MONITOR_LINKS;
+	case RTM_DELLINK: return VRRP_MONITOR_CHANGED;
 	case RTM_NEWADDR:
 	case RTM_DELADDR:
 		if (event->nlmsg_pid == monitor->own_port)
 			return 0;
 		if (nlmsg_datalen(event) >= (int)sizeof(struct ifaddrmsg))
 			tell_changed(event, changed);
-		return VRRP_MONITOR_ADDRESSES;
+		return VRRP_MONITOR_CHANGED;
 	default: return 0;
 	}
 }
@@ -90,7 +90,7 @@ unsigned vrrp_monitor_read(struct vrrp_monitor *monitor, vrrp_monitor_fn *change
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0 && errno == ENOBUFS)
-			seen |= VRRP_MONITOR_LINKS | VRRP_MONITOR_ADDRESSES;
+			seen |= VRRP_MONITOR_CHANGED | VRRP_MONITOR_LOST;
 		else if (n <= 0)
 			return seen;
 		int left = (int)n;

@@ -11,7 +11,8 @@
 
 struct vrrp_monitor;
 
-enum { VRRP_MONITOR_LINKS = 1, VRRP_MONITOR_ADDRESSES = 2 };
+/* LOST: also what was not told. */
+enum { VRRP_MONITOR_CHANGED = 1, VRRP_MONITOR_LOST = 2 };
 
 /* Somebody added or removed an address. */
 typedef void vrrp_monitor_fn(int ifindex, const struct addr *addr, bool added);
@@ -21,5 +22,5 @@ struct vrrp_monitor *vrrp_monitor_new(uint32_t own_port, struct err *err);
 void vrrp_monitor_free(struct vrrp_monitor *monitor);
 int vrrp_monitor_fd(const struct vrrp_monitor *monitor);
 /* Reads all there is, and calls `changed` for each address that came or went. Returns
- * VRRP_MONITOR_* bits, all of them when events were lost. */
+ * VRRP_MONITOR_* bits. */
 unsigned vrrp_monitor_read(struct vrrp_monitor *monitor, vrrp_monitor_fn *changed);

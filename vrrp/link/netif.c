@@ -148,13 +148,15 @@ static bool has_ip(const struct ifaddrs *at, const struct addr *addr)
 	return addr_equal_ip(&one, addr);
 }
 
-bool vrrp_netif_holder(const struct addr *addr, char name[16])
+bool vrrp_netif_holder(const struct addr *addr, const char *except, char name[16])
 {
 	struct ifaddrs *all, *at;
 	if (getifaddrs(&all) < 0)
 		return false;
-	for (at = all; at && !has_ip(at, addr); at = at->ifa_next)
-		;
+	for (at = all; at; at = at->ifa_next) {
+		if (has_ip(at, addr) && strcmp(at->ifa_name, except) != 0)
+			break;
+	}
 	if (at)
 		text_copy(name, 16, at->ifa_name);
 	freeifaddrs(all);

@@ -30,8 +30,8 @@ int vrrp_netif_query(const struct ipc_router *router, struct vrrp_netif *out, st
 /* 0 if the interface is up and has a carrier; else -errno as above. */
 int vrrp_netif_running(const char *interface, struct err *err);
 
-/* The name of the interface that has this address; false when none has. Allocates. */
-bool vrrp_netif_holder(const struct addr *addr, char name[16]);
+/* The name of an interface, but `except`, that has this address; false when none has. Allocates. */
+bool vrrp_netif_holder(const struct addr *addr, const char *except, char name[16]);
 
 /* /proc/sys/net/FAMILY/conf/INTERFACE/NAME */
 struct vrrp_setting {

@@ -109,7 +109,9 @@ static void a_change_keeps_the_sets(void)
 	char text[VRRP_FENCE_TEXT_MAX];
 	struct vrrp_fence fence = example();
 	CU_ASSERT(vrrp_fence_text(&fence, VRRP_FENCE_CHANGE, text, NULL) > 0);
-	CU_ASSERT_PTR_NOT_NULL(strstr(text, "\nflush table netdev yoke_vrrp_51_eth0\n"));
+	CU_ASSERT_PTR_NOT_NULL(strstr(text, "\nflush table netdev yoke_vrrp_51_eth0\n"
+					    "delete chain netdev yoke_vrrp_51_eth0 ingress\n"
+					    "delete chain netdev yoke_vrrp_51_eth0 egress\n"));
 	CU_ASSERT_PTR_NULL(strstr(text, "delete table netdev"));
 	CU_ASSERT_PTR_NULL(strstr(text, "flush set"));
 }
