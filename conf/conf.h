@@ -190,7 +190,8 @@ struct conf_sync {
 	uint16_t port;
 	const char *key_file; /* NULL: no pair */
 	enum conf_sync_sessions sessions;
-	uint64_t ack_timeout_us;
+	uint64_t ack_timeout_us;              /* acked */
+	uint64_t max_lag_us, max_lag_entries; /* async */
 	uint64_t max_sessions; /* entries of the session table; older ones make room */
 };
 

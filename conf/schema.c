@@ -377,9 +377,22 @@ static const struct conf_key sync_keys[] = {
 	    "a second line while the key is changed"},
     {"sessions", CONF_ENUM, FIELD(struct conf_sync, sessions), .words = sessions_words,
 	.def = "async",
-	.help = "acked: the response that makes a sticky session leaves only when the peer has it"},
+	.help = "acked: the response that makes a sticky session leaves only when the peer has it. "
+		"async: it leaves at once, and what the peer has not acknowledged is lost if this "
+		"node dies. Whether the pair keeps that promise is shown as protected or "
+		"unprotected; traffic goes on in any case"},
     {"ack_timeout", CONF_DURATION, FIELD(struct conf_sync, ack_timeout_us), .min = MS,
-	.max = 10 * S, .def = "50ms", .help = "acked: wait no longer than this for the peer"},
+	.max = 10 * S, .def = "50ms",
+	.help = "acked: a response waits no longer than this for the peer; then the pair is "
+		"unprotected and none waits, until the peer has been quick for a second"},
+    {"max_lag", CONF_DURATION, FIELD(struct conf_sync, max_lag_us), .min = MS, .max = 60 * S,
+	.def = "1s",
+	.help = "async: the pair is unprotected while a record is older than this and not "
+		"acknowledged by the peer"},
+    {"max_lag_entries", CONF_INT, FIELD(struct conf_sync, max_lag_entries), .min = 1, .max = 65536,
+	.def = "50000",
+	.help = "async: the pair is unprotected while more records than this are not acknowledged "
+		"by the peer"},
     {"max_sessions", CONF_INT, FIELD(struct conf_sync, max_sessions), .min = 1, .max = 50000000,
 	.def = "1000000", .help = "Size of the session table; older entries make room"},
 };

@@ -134,6 +134,11 @@ void journal_set_protected(struct journal *journal, bool is_protected)
 		wake_listeners(journal);
 }
 
+void journal_give_up(struct journal *journal)
+{
+	journal_set_protected(journal, false);
+}
+
 bool journal_protected(struct journal *journal)
 {
 	return atomic_load_explicit(&journal->is_protected, memory_order_acquire);

@@ -28,9 +28,12 @@ uint64_t journal_append(struct journal *journal, const struct record *record);
 long journal_read(struct journal *journal, uint64_t after, struct record *out, size_t max);
 uint64_t journal_last(struct journal *journal);
 
-/* For `acked` mode. protected: a peer is connected and in sync, so that waiting makes sense. */
+/* For `acked` mode. protected: a peer is connected, in sync and quick, so that waiting makes sense.
+ * Said by the sync thread. */
 void journal_set_protected(struct journal *journal, bool is_protected);
 bool journal_protected(struct journal *journal);
+/* Any thread: somebody has waited in vain. Nobody is protected until the sync thread says so anew. */
+void journal_give_up(struct journal *journal);
 void journal_set_acked(struct journal *journal, uint64_t sequence);
 uint64_t journal_acked(struct journal *journal); /* one atomic load */
 /* `wake` is called by the sync thread after the acked sequence or protection changed; up to

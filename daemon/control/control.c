@@ -212,7 +212,7 @@ static int put_in_force(struct control *control, struct conf *conf, struct err *
 	prober_set(control->prober, conf, next->fleet);
 	replica_publish(control);
 	if (control->sync)
-		sync_set_config_hash(control->sync, conf->hash);
+		replica_set_config(control);
 	if (control->sync && sync_set_keys(control->sync, &control->incoming.keys, err) < 0)
 		log_error("sync: the keys stay as they were: %s", err->text);
 	log_set_level(conf->log_level);

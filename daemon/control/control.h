@@ -113,7 +113,9 @@ struct control {
 	ev_async sync_wake;
 	struct inbox inbox;
 	struct published published;
-	enum sync_state sync_state; /* as last seen by the control thread */
+	/* As last seen by the control thread. */
+	enum sync_state sync_state;
+	enum sync_protection sync_protection;
 
 	struct admin *admin;
 	struct events events;
@@ -167,6 +169,8 @@ int replica_start(struct control *control, const struct keys *keys, struct err *
 void replica_stop(struct control *control);
 void replica_publish(struct control *control); /* the fleet is new */
 void replica_set_active(struct control *control, bool active);
+/* There is a new configuration. */
+void replica_set_config(struct control *control);
 /* A target's state changed here: publish it, and replicate it if we are the one to tell. */
 void replica_health_changed(struct control *control, const struct target *target);
 void replica_admin_changed(struct control *control, const struct target *target);

@@ -102,6 +102,17 @@ static void put_sync(FILE *out, struct control *control)
 	single(out, "sync_lag_entries", "gauge", "Records the peer has not acknowledged",
 	    s.lag_entries);
 	single(out, "sync_lag_microseconds", "gauge", "Age of the oldest of these", s.lag_us);
+	single(out, "sync_max_lag_microseconds", "gauge",
+	    "What the age may be at most while protected", s.promise.max_lag_us);
+	if (!s.promise.acked)
+		single(out, "sync_max_lag_entries", "gauge",
+		    "How many records these may be at most while protected",
+		    s.promise.max_lag_entries);
+	single(out, "sync_protected", "gauge",
+	    "1 if the sessions of this node, which is Active, would outlive it as configured",
+	    s.protection == SYNC_PROTECTED);
+	single(out, "sync_unprotected_total", "counter", "How often an Active became unprotected",
+	    s.unprotected);
 	single(out, "sync_epoch", "gauge", "Epoch of the replication stream", s.epoch);
 	single(out, "sync_config_equal", "gauge", "1 if both nodes run the same configuration",
 	    s.config_equal);

@@ -255,12 +255,37 @@ static void on_sync_wake(struct ev_loop *loop, ev_async *async, int events)
 		if (status.state == SYNC_DISCONNECTED)
 			peer_lost(control);
 	}
+	if (status.protection != control->sync_protection) {
+		events_add(&control->events, "protection",
+		    sync_protection_name(control->sync_protection),
+		    sync_protection_name(status.protection),
+		    status.protection == SYNC_PROTECTION_NONE ? "not Active"
+							      : status.protection_reason);
+		control->sync_protection = status.protection;
+	}
 	replica_update_probing(control);
 }
 
 static void on_event_added(void *arg)
 {
 	sync_event_added(arg);
+}
+
+static struct sync_promise promise_of(const struct conf_sync *sync)
+{
+	bool acked = sync->sessions == CONF_SYNC_ACKED;
+	return (struct sync_promise){
+	    .acked = acked,
+	    .max_lag_us = acked ? sync->ack_timeout_us : sync->max_lag_us,
+	    .max_lag_entries = sync->max_lag_entries,
+	};
+}
+
+void replica_set_config(struct control *control)
+{
+	const struct conf *conf = control->current->conf;
+	struct sync_promise promise = promise_of(&conf->sync);
+	sync_set_config(control->sync, conf->hash, &promise);
 }
 
 int replica_start(struct control *control, const struct keys *keys, struct err *err)
@@ -274,6 +299,7 @@ int replica_start(struct control *control, const struct keys *keys, struct err *
 	    .listen_fd = control->sync_listen_fd,
 	    .keys = keys,
 	    .config_hash = conf->hash,
+	    .promise = promise_of(&conf->sync),
 	    .table = control->sessions,
 	    .journal = control->journal,
 	    .callbacks = {on_record, on_status, snapshot_targets, on_said, next_event, control},

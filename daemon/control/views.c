@@ -104,6 +104,23 @@ static json *router_json(struct control *control, const struct router_view *view
 	return router;
 }
 
+/* Of a Backup there is nothing to say. */
+static json *protection_json(const struct sync_status *status)
+{
+	const struct sync_promise *promise = &status->promise;
+	if (status->protection == SYNC_PROTECTION_NONE)
+		return NULL;
+	json *protection = json_object_new_object();
+	put_text(protection, "sessions", promise->acked ? "acked" : "async");
+	put_bool(protection, "protected", status->protection == SYNC_PROTECTED);
+	put_text(protection, "reason", status->protection_reason);
+	put_number(protection, "max_lag_ms", promise->max_lag_us / US_PER_MS);
+	json_object_object_add(protection, "max_lag_entries",
+	    promise->acked ? NULL : json_object_new_uint64(promise->max_lag_entries));
+	put_number(protection, "unprotected_total", status->unprotected);
+	return protection;
+}
+
 static json *sync_json(struct control *control)
 {
 	if (!control->sync)
@@ -122,6 +139,7 @@ static json *sync_json(struct control *control)
 	    status.digest_known ? json_object_new_boolean(status.digest_equal) : NULL);
 	put_bool(sync, "config_equal", status.config_equal);
 	put_text(sync, "reason", status.reason);
+	json_object_object_add(sync, "protection", protection_json(&status));
 	return sync;
 }
 

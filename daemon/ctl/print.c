@@ -135,6 +135,12 @@ static void print_sync(struct json_object *sync)
 					      : "DIFFERENT",
 	    json_object_get_boolean(member(sync, "config_equal")) ? "equal" : "not equal",
 	    text(sync, "reason"));
+	struct json_object *protection = member(sync, "protection");
+	if (protection)
+		printf("sessions (%s): %s: %s\n", text(protection, "sessions"),
+		    json_object_get_boolean(member(protection, "protected")) ? "protected"
+									     : "UNPROTECTED",
+		    text(protection, "reason"));
 }
 
 void print_status(struct json_object *status)

@@ -4,10 +4,27 @@
  * looks at the acked sequence. With a full barrier between the two halves on each side one of them
  * sees the other, so no wake-up is lost, and nobody is woken while nobody waits. */
 
+static bool is_acked(struct worker *worker, const struct ack_wait *wait)
+{
+	return journal_acked(worker->shared->journal) >= wait->sequence;
+}
+
+/* True ends the waiting: ask once more only after false. */
 static bool settled(struct worker *worker, const struct ack_wait *wait)
 {
-	struct journal *journal = worker->shared->journal;
-	return journal_acked(journal) >= wait->sequence || !journal_protected(journal);
+	if (is_acked(worker, wait))
+		return true;
+	if (journal_protected(worker->shared->journal))
+		return false;
+	COUNT(worker, unprotected_sessions);
+	return true;
+}
+
+static void waited_in_vain(struct worker *worker)
+{
+	COUNT(worker, ack_timeouts);
+	COUNT(worker, unprotected_sessions);
+	journal_give_up(worker->shared->journal);
 }
 
 static void leave(struct worker *worker, struct ack_wait *wait)
@@ -21,7 +38,9 @@ static void leave(struct worker *worker, struct ack_wait *wait)
 static void on_deadline(struct worker *worker, struct timer *timer)
 {
 	struct ack_wait *wait = list_entry(timer, struct ack_wait, timer);
-	COUNT(worker, ack_timeouts);
+	/* The ack may have come while this worker did not run. */
+	if (!is_acked(worker, wait))
+		waited_in_vain(worker);
 	leave(worker, wait);
 	wait->resume(worker, wait);
 }
@@ -47,7 +66,7 @@ bool ack_hold(struct worker *worker, struct ack_wait *wait)
 	}
 	uint64_t now_us = worker->now_us;
 	if (now_us >= wait->deadline_us) {
-		COUNT(worker, ack_timeouts);
+		waited_in_vain(worker);
 		wait->sequence = 0;
 		return false;
 	}

@@ -16,7 +16,8 @@ struct ack_wait {
 
 void ack_init(struct ack_wait *wait, void (*resume)(struct worker *, struct ack_wait *));
 /* True when the response has to wait; then `resume` will be called once, by an ack, the loss of
- * the peer or the deadline. Afterwards there is nothing to wait for. */
+ * the peer or the deadline. Afterwards there is nothing to wait for. Who reaches the deadline ends
+ * the waiting of all others, too (journal_give_up). */
 bool ack_hold(struct worker *worker, struct ack_wait *wait);
 void ack_cancel(struct worker *worker, struct ack_wait *wait);
 static inline bool ack_is_held(const struct ack_wait *wait)

@@ -114,11 +114,41 @@ struct target *choose_again(struct worker *worker, struct worker_gen *gen, uint3
 	return picker_pick(gen->pickers[pool], source_hash(gen, pool, peer), tried, n_tried);
 }
 
+static bool must_wait(const struct worker *worker, const struct conf_sync *sync)
+{
+	struct journal *journal = worker->shared->journal;
+	return journal && sync->sessions == CONF_SYNC_ACKED && journal_protected(journal);
+}
+
+/* The peer learns the session; the response waits until it has, if it is to. */
+static void tell_peer(struct worker *worker, const struct conf_sync *sync,
+    const struct session *session, bool news, struct ack_wait *wait)
+{
+	struct journal *journal = worker->shared->journal;
+	if (!journal)
+		return;
+	struct record record = {.kind = RECORD_SESSION};
+	record.session.pool_id = session->key.pool_id;
+	memcpy(record.session.key, session->key.bytes, sizeof(record.session.key));
+	record.session.target_id = session->target_id;
+	record.session.expires_us = session->expires_us;
+	uint64_t sequence = journal_append(journal, &record);
+	if (!news)
+		return;
+	if (must_wait(worker, sync)) {
+		wait->sequence = sequence;
+		wait->deadline_us = worker->now_us + sync->ack_timeout_us;
+	} else if (!journal_protected(journal)) {
+		COUNT(worker, unprotected_sessions);
+	}
+}
+
 void choose_commit(struct worker *worker, struct worker_gen *gen, uint32_t pool,
     const struct addr *peer, const struct target *target, struct choice *choice,
     struct ack_wait *wait)
 {
 	const struct conf_sticky *sticky = &pool_conf(gen, pool)->sticky;
+	const struct conf_sync *sync = &gen->conf->sync;
 	if (sticky->kind != CONF_STICKY_SOURCE)
 		return;
 	uint64_t now_us = worker->now_us;
@@ -130,21 +160,7 @@ void choose_commit(struct worker *worker, struct worker_gen *gen, uint32_t pool,
 	bool news = session_table_upsert(worker->shared->sessions, &session, now_us);
 	choice->bound_id = target->id;
 	choice->expires_us = session.expires_us;
-
-	struct journal *journal = worker->shared->journal;
-	if (!journal)
-		return;
-	struct record record = {.kind = RECORD_SESSION};
-	record.session.pool_id = session.key.pool_id;
-	memcpy(record.session.key, session.key.bytes, sizeof(record.session.key));
-	record.session.target_id = session.target_id;
-	record.session.expires_us = session.expires_us;
-	uint64_t sequence = journal_append(journal, &record);
-	const struct conf_sync *sync = &gen->conf->sync;
-	if (news && sync->sessions == CONF_SYNC_ACKED && journal_protected(journal)) {
-		wait->sequence = sequence;
-		wait->deadline_us = now_us + sync->ack_timeout_us;
-	}
+	tell_peer(worker, sync, &session, news, wait);
 }
 
 size_t choose_set_cookie(struct worker_gen *gen, uint32_t pool, const struct target *target,

@@ -56,7 +56,8 @@ struct proxy_generation {
 	X(sticky_misses, "Sessions created")                                          \
 	X(sticky_moved, "Sessions whose target was not usable")                       \
 	X(sticky_stale, "Cookies of the second key, replaced by one of the first")    \
-	X(ack_timeouts, "Responses that left before the peer had the session")        \
+	X(ack_timeouts, "Responses that waited for the peer in vain")                 \
+	X(unprotected_sessions, "Sessions made while the pair was unprotected")       \
 	X(bytes_in, "Bytes read from clients")                                        \
 	X(bytes_out, "Bytes sent to clients")                                         \
 	X(bytes_spliced, "Bytes in both directions that were not copied")

@@ -35,10 +35,10 @@ void sender_reset(struct stream *stream)
 static void snapshot_restart(struct stream *stream, uint64_t now_us)
 {
 	sender_reset(stream);
-	journal_set_protected(stream->journal, false);
 	stream->sender.phase = SEND_BEGIN;
 	stream->sender.by_snapshot = true;
 	stream->sender.started_us = now_us;
+	protection_update(stream, now_us);
 }
 
 static bool can_resume(struct stream *stream)

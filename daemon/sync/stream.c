@@ -31,6 +31,7 @@ struct stream *stream_new(const struct stream_config *config)
 	text_copy(stream->peer_name, sizeof(stream->peer_name), config->peer);
 	stream->instance = config->instance;
 	stream->config_hash = config->config_hash;
+	stream->promise = config->promise;
 	stream->table = config->table;
 	stream->journal = config->journal;
 	stream->urgent = config->urgent;
@@ -89,14 +90,6 @@ void stream_new_epoch(struct stream *stream)
 	stream->sender.n_marks = 0;
 }
 
-static void update_protection(struct stream *stream, uint64_t now_us)
-{
-	const struct sender *sender = &stream->sender;
-	journal_set_protected(stream->journal,
-	    stream->connected && stream->active && sender->phase == SEND_STREAM &&
-		sender->in_sync && sender_lag_us(stream, now_us) < STREAM_PROTECT_US);
-}
-
 static void say_roles(struct stream *stream)
 {
 	if (stream->active && stream->peer.active)
@@ -117,7 +110,7 @@ static void roles_changed(struct stream *stream, uint64_t now_us)
 		say_roles(stream);
 	sender_update(stream, now_us);
 	stream->heartbeat_due = true;
-	update_protection(stream, now_us);
+	protection_update(stream, now_us);
 }
 
 void stream_set_active(struct stream *stream, bool active, uint64_t now_us)
@@ -135,9 +128,10 @@ void stream_set_active(struct stream *stream, bool active, uint64_t now_us)
 	roles_changed(stream, now_us);
 }
 
-void stream_set_config_hash(struct stream *stream, uint64_t hash)
+void stream_set_config(struct stream *stream, uint64_t hash, const struct sync_promise *promise)
 {
 	stream->config_hash = hash;
+	stream->promise = *promise;
 	stream->heartbeat_due = true;
 }
 
@@ -160,7 +154,7 @@ void stream_disconnected(struct stream *stream, const char *reason, uint64_t now
 	memset(&stream->peer, 0, sizeof(stream->peer));
 	sender_reset(stream);
 	receiver_reset(stream);
-	update_protection(stream, now_us);
+	protection_update(stream, now_us);
 	stream_say(stream, "disconnected from %s: %s", stream->peer_name, reason);
 }
 
@@ -269,7 +263,7 @@ int stream_receive(
 	case SYNC_UNKNOWN:
 	case SYNC_KIND_COUNT: break; /* of a newer version */
 	}
-	update_protection(stream, now_us);
+	protection_update(stream, now_us);
 	return result;
 }
 
@@ -393,7 +387,7 @@ int stream_tick(struct stream *stream, uint64_t now_us, struct err *err)
 		    (double)STREAM_SILENCE_US / US_PER_SEC);
 	if (now_us >= stream->next_heartbeat_us)
 		stream->heartbeat_due = true;
-	update_protection(stream, now_us);
+	protection_update(stream, now_us);
 	return 0;
 }
 
@@ -429,6 +423,7 @@ void stream_status(const struct stream *stream, uint64_t now_us, struct sync_sta
 		out->lag_entries = receiver->peer_last - receiver->have.sequence;
 		out->lag_us = now_us - receiver->behind_since_us;
 	}
+	protection_status(stream, out);
 	enum sync_verdict verdict = stream->active ? stream->peer.verdict : receiver->verdict;
 	out->digest_known = out->state == SYNC_IN_SYNC && verdict != SYNC_VERDICT_UNKNOWN;
 	out->digest_equal = out->digest_known && verdict == SYNC_VERDICT_EQUAL;

@@ -25,9 +25,9 @@
 
 #define STREAM_HEARTBEAT_US (200 * 1000ULL)
 #define STREAM_SILENCE_US   (1500 * 1000ULL)
-/* A peer that acknowledges later than this does not protect anybody: nobody waits for it. */
-#define STREAM_PROTECT_US (500 * 1000ULL)
-#define STREAM_DIGEST_US  (1000 * 1000ULL)
+#define STREAM_DIGEST_US    (1000 * 1000ULL)
+/* A peer that was late protects again when it has not been for so long. */
+#define STREAM_RECOVER_US (1000 * 1000ULL)
 
 struct stream;
 
@@ -35,6 +35,7 @@ struct stream_config {
 	const char *self, *peer; /* copied */
 	uint64_t instance;       /* random, not 0 */
 	uint64_t config_hash;
+	struct sync_promise promise;
 	struct session_table *table;
 	struct journal *journal;
 	struct urgent *urgent;
@@ -46,7 +47,7 @@ void stream_free(struct stream *stream);
 
 /* Our role. Becoming Active begins a new epoch. */
 void stream_set_active(struct stream *stream, bool active, uint64_t now_us);
-void stream_set_config_hash(struct stream *stream, uint64_t hash);
+void stream_set_config(struct stream *stream, uint64_t hash, const struct sync_promise *promise);
 
 /* An authenticated connection to the peer is there, or gone. */
 void stream_connected(struct stream *stream, uint64_t now_us);

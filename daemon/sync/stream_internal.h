@@ -89,6 +89,7 @@ struct receiver {
 struct stream {
 	char self[SYNC_NODE_MAX + 1], peer_name[SYNC_NODE_MAX + 1];
 	uint64_t instance, config_hash;
+	struct sync_promise promise;
 	struct session_table *table;
 	struct journal *journal;
 	struct urgent *urgent;
@@ -117,6 +118,10 @@ struct stream {
 	struct sender sender;
 	struct receiver receiver;
 
+	enum sync_protection protection;
+	uint64_t late_us; /* when the peer was late last; 0: never */
+	uint64_t unprotected;
+
 	uint64_t sent_records, received_records, snapshots, refused_frames, connects;
 	uint64_t transitions;
 	char reason[SYNC_REASON_MAX];
@@ -130,6 +135,11 @@ int stream_see_epoch(struct stream *stream, uint64_t epoch, struct err *err);
 void stream_new_epoch(struct stream *stream);
 /* The peer compares digests by bucket. */
 bool stream_peer_has_buckets(const struct stream *stream);
+
+/* After whatever may change who is protected. */
+void protection_update(struct stream *stream, uint64_t now_us);
+/* The part of stream_status. */
+void protection_status(const struct stream *stream, struct sync_status *out);
 
 /* Starts or stops sending, as the roles want it. After each change of one. */
 void sender_update(struct stream *stream, uint64_t now_us);

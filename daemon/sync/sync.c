@@ -37,6 +37,7 @@ struct sync {
 		bool lost_active; /* Backup for a moment since the thread looked last */
 		uint64_t config_hash;
 		struct tls_psk *psk; /* new, or NULL */
+		struct sync_promise promise;
 	} command;
 	struct sync_status status;
 };
@@ -47,6 +48,20 @@ const char *sync_state_name(enum sync_state state)
 	return (size_t)state < sizeof(names) / sizeof(names[0]) ? names[state] : "?";
 }
 
+const char *sync_protection_name(enum sync_protection protection)
+{
+	static const char *const names[] = {"none", "unprotected", "protected"};
+	return (size_t)protection < sizeof(names) / sizeof(names[0]) ? names[protection] : "?";
+}
+
+static void log_protection(const struct sync_status *status)
+{
+	if (status->protection == SYNC_UNPROTECTED)
+		log_warn("sync: unprotected: %s", status->protection_reason);
+	else if (status->protection == SYNC_PROTECTED)
+		log_notice("sync: protected: %s", status->protection_reason);
+}
+
 static void on_change(void *arg)
 {
 	struct sync *sync = arg;
@@ -55,7 +70,8 @@ static void on_change(void *arg)
 	if (sync->channel)
 		status.handshake_failures = channel_handshake_failures(sync->channel);
 	pthread_mutex_lock(&sync->lock);
-	bool changed = status.state != sync->status.state ||
+	bool protection_changed = status.protection != sync->status.protection;
+	bool changed = protection_changed || status.state != sync->status.state ||
 		       status.peer_active != sync->status.peer_active ||
 		       status.sending != sync->status.sending;
 	sync->status = status;
@@ -66,6 +82,8 @@ static void on_change(void *arg)
 		sync->transitions = transitions;
 		log_notice("sync: %s", status.reason);
 	}
+	if (protection_changed)
+		log_protection(&status);
 	if (changed && sync->callbacks.on_status)
 		sync->callbacks.on_status(sync->callbacks.arg);
 }
@@ -80,6 +98,7 @@ static void on_command(struct ev_loop *loop, ev_async *async, int events)
 	uint64_t config_hash = sync->command.config_hash;
 	struct tls_psk *psk = sync->command.psk;
 	sync->command.psk = NULL;
+	struct sync_promise promise = sync->command.promise;
 	sync->command.lost_active = false;
 	pthread_mutex_unlock(&sync->lock);
 	if (stop) {
@@ -89,7 +108,7 @@ static void on_command(struct ev_loop *loop, ev_async *async, int events)
 	}
 	if (psk)
 		channel_set_psk(sync->channel, psk);
-	stream_set_config_hash(sync->stream, config_hash);
+	stream_set_config(sync->stream, config_hash, &promise);
 	/* What was appended while we were Active leaves before we say that we are not. */
 	if (!active || lost_active) {
 		channel_pump(sync->channel);
@@ -139,6 +158,7 @@ static int make_stream(struct sync *sync, const struct sync_config *config, stru
 	    .self = config->self,
 	    .peer = config->peer,
 	    .config_hash = config->config_hash,
+	    .promise = config->promise,
 	    .table = config->table,
 	    .journal = config->journal,
 	    .urgent = sync->urgent,
@@ -202,6 +222,7 @@ struct sync *sync_start(const struct sync_config *config, struct err *err)
 	text_copy(sync->self, sizeof(sync->self), config->self);
 	text_copy(sync->peer, sizeof(sync->peer), config->peer);
 	sync->command.config_hash = config->config_hash;
+	sync->command.promise = config->promise;
 	sync->loop = ev_loop_new(EVFLAG_AUTO);
 	sync->urgent = urgent_new();
 	if (!sync->loop || !sync->urgent || make_stream(sync, config, err) < 0) {
@@ -251,10 +272,11 @@ void sync_set_active(struct sync *sync, bool active)
 	ev_async_send(sync->loop, &sync->command_wake);
 }
 
-void sync_set_config_hash(struct sync *sync, uint64_t hash)
+void sync_set_config(struct sync *sync, uint64_t hash, const struct sync_promise *promise)
 {
 	pthread_mutex_lock(&sync->lock);
 	sync->command.config_hash = hash;
+	sync->command.promise = *promise;
 	pthread_mutex_unlock(&sync->lock);
 	ev_async_send(sync->loop, &sync->command_wake);
 }

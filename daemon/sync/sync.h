@@ -19,6 +19,17 @@ struct sync;
 
 enum sync_state { SYNC_DISCONNECTED, SYNC_SNAPSHOT, SYNC_IN_SYNC };
 
+/* What is promised of the sessions that an Active made, if it dies. acked: none is missing whose
+ * response has left, because that waits for the peer, but not longer than max_lag_us. Otherwise:
+ * those are missing at most that the peer has not acknowledged yet, which is no more than this. */
+struct sync_promise {
+	bool acked;
+	uint64_t max_lag_us;
+	uint64_t max_lag_entries; /* not if acked */
+};
+/* NONE: not Active. UNPROTECTED: the promise would not be kept now; traffic goes on all the same. */
+enum sync_protection { SYNC_PROTECTION_NONE, SYNC_UNPROTECTED, SYNC_PROTECTED };
+
 struct sync_status {
 	char peer[CONF_NAME_MAX + 1];
 	enum sync_state state;
@@ -33,13 +44,17 @@ struct sync_status {
 	uint64_t sent_records, received_records, snapshots, refused_frames, handshake_failures,
 	    connects;
 	char reason[128]; /* why the state is what it is */
+	struct sync_promise promise;
+	enum sync_protection protection;
+	uint64_t unprotected; /* how often it became so */
+	char protection_reason[128];
 };
 
 struct sync_callbacks {
 	/* On the sync thread: must post to the control thread and return. */
 	void (*on_record)(void *arg, const struct record *record); /* health and admin */
 	void (*on_status)(
-	    void *arg); /* sync_status() differs in state, peer_active or in-sync-ness */
+	    void *arg); /* sync_status() differs in state, peer_active, direction or protection */
 	/* On the sync thread, while a snapshot is made: emit the health and admin records of every
 	 * target (called once per snapshot; `emit` copies). Reads atomics and what the control
 	 * thread published; no locks held by the caller. */
@@ -59,6 +74,7 @@ struct sync_config {
 	int listen_fd; /* from yoked; closed by sync_stop. -1: none, for the node that dials */
 	const struct keys *keys; /* not kept */
 	uint64_t config_hash;
+	struct sync_promise promise;
 	struct session_table *table;
 	struct journal *journal;
 	struct sync_callbacks callbacks;
@@ -70,7 +86,7 @@ void sync_stop(struct sync *sync);
 /* Control thread: our VRRP role changed. Active: a new epoch begins and a connected peer gets a
  * snapshot. */
 void sync_set_active(struct sync *sync, bool active);
-void sync_set_config_hash(struct sync *sync, uint64_t hash);
+void sync_set_config(struct sync *sync, uint64_t hash, const struct sync_promise *promise);
 /* Control thread. Other keys from now on: a connection whose key is among them goes on. 0, or
  * -errno with a text, and the old ones stay. */
 int sync_set_keys(struct sync *sync, const struct keys *keys, struct err *err);
@@ -82,3 +98,4 @@ void sync_event_added(struct sync *sync);
 /* Any thread. */
 void sync_status(struct sync *sync, struct sync_status *out);
 const char *sync_state_name(enum sync_state state);
+const char *sync_protection_name(enum sync_protection protection);

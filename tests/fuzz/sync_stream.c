@@ -183,6 +183,13 @@ static void pass_time(struct node *node, unsigned how)
 		connection_ends(node, err.text);
 }
 
+static void set_config(struct node *node, unsigned how)
+{
+	struct sync_promise promise = {
+	    .acked = how & 1, .max_lag_us = 100000ULL << (how / 8), .max_lag_entries = how};
+	stream_set_config(node->stream, how, &promise);
+}
+
 static void act(struct node *node, uint8_t byte)
 {
 	unsigned how = byte >> 3;
@@ -205,7 +212,7 @@ static void act(struct node *node, uint8_t byte)
 	case DO_DELETE: write_session(node, how, true); break;
 	case DO_TARGET: journal_append(node->journal, &target); break;
 	case DO_SAY: say(node, how); break;
-	default: stream_set_config_hash(node->stream, how); break;
+	default: set_config(node, how); break;
 	}
 }
 

@@ -237,6 +237,7 @@ static int start(char **words, struct err *err)
 	    .peer = words[1],
 	    .keys = &keys,
 	    .listen_fd = -1,
+	    .promise = {.max_lag_us = US_PER_SEC, .max_lag_entries = JOURNAL_SIZE},
 	    .table = table,
 	    .journal = journal,
 	    .callbacks = {.on_status = on_status},

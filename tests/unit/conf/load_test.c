@@ -87,6 +87,8 @@ static void top_level_defaults(void)
 	CU_ASSERT_PTR_NULL(conf->sync.key_file);
 	CU_ASSERT_EQUAL(conf->sync.sessions, CONF_SYNC_ASYNC);
 	CU_ASSERT_EQUAL(conf->sync.ack_timeout_us, 50 * MS);
+	CU_ASSERT_EQUAL(conf->sync.max_lag_us, 1000 * MS);
+	CU_ASSERT_EQUAL(conf->sync.max_lag_entries, 50000);
 	CU_ASSERT_EQUAL(conf->sync.max_sessions, 1000000);
 	CU_ASSERT_FALSE(conf->admin_tcp);
 	CU_ASSERT_PTR_NULL(conf->admin_token_file);
@@ -174,7 +176,8 @@ static void keys_beyond_the_examples(void)
 	    "/* all */ {\"workers\": 3, \"user\": \"yoke\", \"shutdown_timeout\": \"1.5s\",\n"
 	    "\"log_level\": \"debug\", \"admin\": {\"listen\": \"[::]:1\", \"token_file\": "
 	    "\"/t\"},\n"
-	    "\"sync\": {\"ack_timeout\": \"20ms\", \"max_sessions\": 5},\n"
+	    "\"sync\": {\"ack_timeout\": \"20ms\", \"max_sessions\": 5, \"max_lag\": \"2s\",\n"
+	    "\"max_lag_entries\": 7},\n"
 	    "\"listeners\": {\"w\": {\"bind\": [\"0.0.0.0:80\", \"[::]:80\"], \"pool\": \"p\",\n"
 	    "\"header_timeout\": \"5s\", \"idle_timeout\": \"2m\", \"max_header_size\": \"8KiB\",\n"
 	    "\"max_connections\": 77}},\n"
@@ -192,6 +195,8 @@ static void keys_beyond_the_examples(void)
 	CU_ASSERT_STRING_EQUAL(conf->admin_token_file, "/t");
 	CU_ASSERT_EQUAL(conf->sync.ack_timeout_us, 20 * MS);
 	CU_ASSERT_EQUAL(conf->sync.max_sessions, 5);
+	CU_ASSERT_EQUAL(conf->sync.max_lag_us, 2000 * MS);
+	CU_ASSERT_EQUAL(conf->sync.max_lag_entries, 7);
 	const struct conf_listener *listener = &conf->listeners[0];
 	CU_ASSERT_EQUAL_FATAL(listener->n_binds, 2);
 	assert_endpoint(&listener->binds[1], "[::]:80");

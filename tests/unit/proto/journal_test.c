@@ -82,6 +82,12 @@ static void tells_listeners_of_changes_only(void)
 	CU_ASSERT_EQUAL(journal_acked(journal), 5);
 	journal_set_protected(journal, false);
 	CU_ASSERT_EQUAL(wakes, 3);
+	journal_give_up(journal); /* after the news */
+	CU_ASSERT_EQUAL(wakes, 3);
+	journal_set_protected(journal, true);
+	journal_give_up(journal);
+	CU_ASSERT_EQUAL(wakes, 5);
+	CU_ASSERT_FALSE(journal_protected(journal));
 	journal_free(journal);
 }
 

@@ -498,7 +498,29 @@ static void holds_back_until_acked(void)
 	exchange(&rig, client, target);
 	CU_ASSERT_EQUAL(journal_last(rig.journal), 1);
 	proxy_stats(rig.proxy, &stats);
-	CU_ASSERT_EQUAL(stats.ack_timeouts, 0);
+	CU_ASSERT_EQUAL(stats.ack_timeouts + stats.unprotected_sessions, 0);
+	close(client), close(target);
+	rig_fini(&rig);
+}
+
+static uint64_t unprotected_sessions(const struct proxy_stats *stats)
+{
+	return stats->unprotected_sessions;
+}
+
+static void counts_who_is_unprotected(void)
+{
+	struct rig rig;
+	rig_init(&rig);
+	rig.pool.sticky.kind = CONF_STICKY_SOURCE;
+	rig_apply(&rig); /* async */
+	int client = rig_connect(&rig, RIG_HTTP);
+	int target = exchange(&rig, client, -1);
+	CU_ASSERT(rig_wait(&rig, unprotected_sessions, 1));
+	exchange(&rig, client, target); /* no new session */
+	struct proxy_stats stats;
+	proxy_stats(rig.proxy, &stats);
+	CU_ASSERT_EQUAL(stats.unprotected_sessions, 1);
 	close(client), close(target);
 	rig_fini(&rig);
 }
@@ -520,6 +542,8 @@ static void stops_waiting_for_an_ack(void)
 	CU_ASSERT(clock_us() - start_us >= 100 * US_PER_MS);
 	proxy_stats(rig.proxy, &stats);
 	CU_ASSERT_EQUAL(stats.ack_timeouts, 1);
+	CU_ASSERT_EQUAL(stats.unprotected_sessions, 1);
+	CU_ASSERT_FALSE(journal_protected(rig.journal));
 	close(client), close(target);
 	rig_fini(&rig);
 }
@@ -607,4 +631,5 @@ UNIT_MAIN("proxy/engine", UNIT(keeps_both_sides_alive), UNIT(serves_pipelined_re
     UNIT(answers_when_time_is_up), UNIT(shows_the_client_a_broken_response),
     UNIT(answers_early_and_lingers), UNIT(half_closes), UNIT(follows_the_cookie),
     UNIT(a_cookie_outlives_its_key), UNIT(holds_back_until_acked), UNIT(stops_waiting_for_an_ack),
-    UNIT(reloads_under_a_request), UNIT(drains), UNIT(says_when_nobody_is_accepted))
+    UNIT(counts_who_is_unprotected), UNIT(reloads_under_a_request), UNIT(drains),
+    UNIT(says_when_nobody_is_accepted))

@@ -91,6 +91,7 @@ static void node_start(struct model *model, int i)
 	    .peer = model->node[1 - i].name,
 	    .instance = salt + 1,
 	    .config_hash = 42,
+	    .promise = {.acked = true, .max_lag_us = MODEL_LAG_US},
 	    .table = node->table,
 	    .journal = node->journal,
 	    .urgent = node->urgent,

@@ -9,6 +9,7 @@
 #define MODEL_SAID_MAX  64
 #define MODEL_WIRE_SIZE (1024U * 1024)
 #define MODEL_HOUR_US   (3600 * 1000000ULL)
+#define MODEL_LAG_US    (500 * 1000ULL) /* the promise: acked, at most so late */
 
 struct model_node {
 	const char *name;

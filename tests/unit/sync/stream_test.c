@@ -328,23 +328,108 @@ static void a_sleeper_does_not_blame_the_peer(void)
 	model_fini(&model);
 }
 
-static void a_slow_peer_protects_nobody(void)
+static bool is_protected(const struct model *model, bool yes, const char *why)
+{
+	struct sync_status status = model_status(model, 0);
+	bool right = (status.protection == SYNC_PROTECTED) == yes &&
+		     journal_protected(model->node[0].journal) == yes &&
+		     strstr(status.protection_reason, why);
+	if (!right)
+		printf("[%s] %s; wanted [%s] %d\n", status.protection_reason,
+		    sync_protection_name(status.protection), why, yes);
+	return right;
+}
+
+static void a_late_peer_protects_nobody(void)
 {
 	struct model model;
 	start_in_sync(&model, 64);
+	CU_ASSERT(is_protected(&model, true, "wait until beta has them"));
 	model_session(&model, 0, 1, 5, LONG);
 	model_advance(&model, 400000, false);
-	CU_ASSERT(journal_protected(model.node[0].journal));
+	CU_ASSERT(is_protected(&model, true, ""));
 	model_advance(&model, 300000, false);
-	CU_ASSERT_FALSE(journal_protected(model.node[0].journal));
+	CU_ASSERT(
+	    is_protected(&model, false, "beta has been late: no acknowledgement within 500 ms"));
 	CU_ASSERT(model_status(&model, 0).lag_us >= 600000);
 	model_settle(&model);
-	CU_ASSERT(journal_protected(model.node[0].journal));
 	CU_ASSERT_EQUAL(model_status(&model, 0).lag_us, 0);
+	/* it must be quick for a second first, so who is late always costs little */
+	CU_ASSERT(is_protected(&model, false, ""));
+	model_advance(&model, 900000, true);
+	CU_ASSERT(is_protected(&model, false, ""));
+	model_advance(&model, 200000, true);
+	CU_ASSERT(is_protected(&model, true, ""));
+	CU_ASSERT_EQUAL(model_status(&model, 0).unprotected, 2); /* the first: not in sync yet */
 	model_fini(&model);
 }
 
-/* Something else has changed a table: the key gets that target, or goes (0). */
+/* A worker's deadline comes before the thread looks. */
+static void who_gives_up_is_believed(void)
+{
+	struct model model;
+	start_in_sync(&model, 64);
+	journal_give_up(model.node[0].journal);
+	model_settle(&model);
+	model_advance(&model, 50000, true);
+	CU_ASSERT(is_protected(&model, false, "beta has been late"));
+	model_advance(&model, 1100000, true);
+	CU_ASSERT(is_protected(&model, true, ""));
+	model_fini(&model);
+}
+
+static void async_promises_a_window(void)
+{
+	const struct sync_promise promise = {.max_lag_us = 300000, .max_lag_entries = 10};
+	struct model model;
+	start_in_sync(&model, 64);
+	stream_set_config(model.node[0].stream, 42, &promise);
+	model_advance(&model, 50000, true);
+	CU_ASSERT(is_protected(&model, true, "beta lacks at most 10 records, 300 ms"));
+	for (unsigned key = 0; key < 10; key++)
+		model_session(&model, 0, key, 5, LONG);
+	model_advance(&model, 50000, false);
+	CU_ASSERT(is_protected(&model, true, ""));
+	model_session(&model, 0, 10, 5, LONG); /* one too many */
+	model_advance(&model, 50000, false);
+	CU_ASSERT(is_protected(&model, false, "beta has been late: by 10 records or 300 ms"));
+	model_advance(&model, 1100000, true);
+	CU_ASSERT(is_protected(&model, true, ""));
+	model_session(&model, 0, 11, 5, LONG);
+	model_advance(&model, 250000, false);
+	CU_ASSERT(is_protected(&model, true, ""));
+	model_advance(&model, 100000, false); /* too old */
+	CU_ASSERT(is_protected(&model, false, ""));
+	model_advance(&model, 1100000, true);
+	CU_ASSERT(is_protected(&model, true, ""));
+	model_fini(&model);
+}
+
+static void unprotected_for_want_of_a_peer(void)
+{
+	struct model model;
+	model_init(&model, 64);
+	CU_ASSERT_EQUAL(model_status(&model, 0).protection, SYNC_PROTECTION_NONE);
+	model_set_active(&model, 0, true);
+	CU_ASSERT(is_protected(&model, false, "beta is not connected"));
+	model_session(&model, 0, 1, 5, LONG);
+	model_connect(&model);
+	model_send(&model, 1), model_deliver(&model, 0); /* its hello */
+	CU_ASSERT(is_protected(&model, false, "beta is not in sync yet"));
+	model_settle(&model);
+	CU_ASSERT(is_protected(&model, true, ""));
+	CU_ASSERT_EQUAL(model_status(&model, 1).protection, SYNC_PROTECTION_NONE);
+	model_cut(&model, "cut");
+	CU_ASSERT(is_protected(&model, false, "beta is not connected"));
+	model_connect(&model);
+	model_settle(&model);
+	CU_ASSERT(is_protected(&model, true, "")); /* a cut is no lateness */
+	model_set_active(&model, 0, false);
+	CU_ASSERT_EQUAL(model_status(&model, 0).protection, SYNC_PROTECTION_NONE);
+	CU_ASSERT_FALSE(journal_protected(model.node[0].journal));
+	model_fini(&model);
+}
+
 static void corrupt(struct model *model, int i, unsigned key, uint64_t target_id)
 {
 	model_corrupt(model, i, key, target_id, LONG);
@@ -595,10 +680,11 @@ static void configurations_are_compared(void)
 	struct model model;
 	start_in_sync(&model, 64);
 	CU_ASSERT(model_status(&model, 0).config_equal && model_status(&model, 1).config_equal);
-	stream_set_config_hash(model.node[0].stream, 43);
+	struct sync_promise promise = model_status(&model, 0).promise;
+	stream_set_config(model.node[0].stream, 43, &promise);
 	model_settle(&model);
 	CU_ASSERT(!model_status(&model, 0).config_equal && !model_status(&model, 1).config_equal);
-	stream_set_config_hash(model.node[1].stream, 43);
+	stream_set_config(model.node[1].stream, 43, &promise);
 	model_settle(&model);
 	CU_ASSERT(model_status(&model, 0).config_equal && model_status(&model, 1).config_equal);
 	model_fini(&model);
@@ -782,11 +868,13 @@ UNIT_MAIN("sync/stream", UNIT(snapshot_then_records), UNIT(old_sessions_go_piece
     UNIT(the_ring_overtakes_a_slow_peer), UNIT(a_restarted_backup_gets_a_snapshot),
     UNIT(roles_change_hands), UNIT(half_a_snapshot_takes_nothing_away),
     UNIT(a_lower_epoch_is_refused), UNIT(two_actives_do_not_mix), UNIT(silence_ends_a_connection),
-    UNIT(a_sleeper_does_not_blame_the_peer), UNIT(a_slow_peer_protects_nobody),
-    UNIT(digests_of_an_older_peer), UNIT(what_differs_is_repaired),
-    UNIT(writes_between_the_parts_of_a_repair), UNIT(what_expires_does_not_differ),
-    UNIT(a_repair_does_not_starve), UNIT(deletes_on_the_way_are_no_difference),
-    UNIT(a_cut_ends_a_repair), UNIT(full_tables_are_equal), UNIT(configurations_are_compared),
+    UNIT(a_sleeper_does_not_blame_the_peer), UNIT(a_late_peer_protects_nobody),
+    UNIT(who_gives_up_is_believed), UNIT(async_promises_a_window),
+    UNIT(unprotected_for_want_of_a_peer), UNIT(digests_of_an_older_peer),
+    UNIT(what_differs_is_repaired), UNIT(writes_between_the_parts_of_a_repair),
+    UNIT(what_expires_does_not_differ), UNIT(a_repair_does_not_starve),
+    UNIT(deletes_on_the_way_are_no_difference), UNIT(a_cut_ends_a_repair),
+    UNIT(full_tables_are_equal), UNIT(configurations_are_compared),
     UNIT(broken_rules_end_the_connection), UNIT(epochs_do_not_jump),
     UNIT(a_batch_is_taken_in_order), UNIT(races_between_workers_do_not_matter),
     UNIT(records_travel_during_a_snapshot))

@@ -1,0 +1,86 @@
+/* Who is protected: whether what is promised about the death of this node, the Active, would be kept
+ * if it died now. Three answers, and the reason in words. The journal is told, because a response
+ * that makes a session waits only while that makes sense.
+ *
+ *	NONE (not Active) ──> UNPROTECTED <──> PROTECTED
+ *
+ * A peer that is late once is not trusted for a second: who is late all the time costs one wait a
+ * second, not one for each session. */
+#include <stdio.h>
+
+#include "daemon/base/clock.h"
+#include "daemon/sync/stream_internal.h"
+
+static bool peer_follows(const struct stream *stream)
+{
+	const struct sender *sender = &stream->sender;
+	return stream->connected && sender->phase == SEND_STREAM && sender->in_sync;
+}
+
+static uint64_t lag_entries(const struct stream *stream)
+{
+	uint64_t last = journal_last(stream->journal);
+	return last > stream->sender.acked ? last - stream->sender.acked : 0;
+}
+
+static bool lags(const struct stream *stream, uint64_t now_us)
+{
+	const struct sync_promise *promise = &stream->promise;
+	return sender_lag_us(stream, now_us) >= promise->max_lag_us ||
+	       (!promise->acked && lag_entries(stream) > promise->max_lag_entries);
+}
+
+static enum sync_protection judge(struct stream *stream, uint64_t now_us)
+{
+	/* A worker may have noticed first. */
+	bool given_up = stream->protection == SYNC_PROTECTED && !journal_protected(stream->journal);
+	if (!stream->active)
+		return SYNC_PROTECTION_NONE;
+	if (!peer_follows(stream))
+		return SYNC_UNPROTECTED;
+	if (given_up || lags(stream, now_us))
+		stream->late_us = now_us;
+	return stream->late_us != 0 && now_us - stream->late_us < STREAM_RECOVER_US
+		   ? SYNC_UNPROTECTED
+		   : SYNC_PROTECTED;
+}
+
+void protection_update(struct stream *stream, uint64_t now_us)
+{
+	enum sync_protection before = stream->protection;
+	stream->protection = judge(stream, now_us);
+	if (stream->protection == before)
+		return;
+	stream->unprotected += stream->protection == SYNC_UNPROTECTED;
+	journal_set_protected(stream->journal, stream->protection == SYNC_PROTECTED);
+}
+
+static void describe(const struct stream *stream, char *text, size_t size)
+{
+	const char *peer = stream->peer_name;
+	const struct sync_promise *promise = &stream->promise;
+	bool kept = stream->protection == SYNC_PROTECTED;
+	unsigned long long ms = promise->max_lag_us / US_PER_MS, n = promise->max_lag_entries;
+	if (!stream->connected)
+		snprintf(text, size, "%s is not connected", peer);
+	else if (!peer_follows(stream))
+		snprintf(text, size, "%s is not in sync yet", peer);
+	else if (promise->acked && kept)
+		snprintf(text, size, "new sessions wait until %s has them", peer);
+	else if (promise->acked)
+		snprintf(
+		    text, size, "%s has been late: no acknowledgement within %llu ms", peer, ms);
+	else if (kept)
+		snprintf(text, size, "%s lacks at most %llu records, %llu ms", peer, n, ms);
+	else
+		snprintf(text, size, "%s has been late: by %llu records or %llu ms", peer, n, ms);
+}
+
+void protection_status(const struct stream *stream, struct sync_status *out)
+{
+	out->promise = stream->promise;
+	out->protection = stream->protection;
+	out->unprotected = stream->unprotected;
+	if (stream->protection != SYNC_PROTECTION_NONE)
+		describe(stream, out->protection_reason, sizeof(out->protection_reason));
+}
