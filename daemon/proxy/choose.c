@@ -143,6 +143,15 @@ static void tell_peer(struct worker *worker, const struct conf_sync *sync,
 	}
 }
 
+/* Another request has just made this session and may still wait for the peer. So does who follows
+ * it, by a record of its own, as it cannot know the number of the other. */
+static bool must_follow(const struct worker *worker, const struct conf_sync *sync,
+    const struct conf_sticky *sticky, const struct choice *choice)
+{
+	return choice->expires_us + sync->ack_timeout_us > worker->now_us + sticky->ttl_us &&
+	       must_wait(worker, sync);
+}
+
 void choose_commit(struct worker *worker, struct worker_gen *gen, uint32_t pool,
     const struct addr *peer, const struct target *target, struct choice *choice,
     struct ack_wait *wait)
@@ -153,11 +162,14 @@ void choose_commit(struct worker *worker, struct worker_gen *gen, uint32_t pool,
 		return;
 	uint64_t now_us = worker->now_us;
 	/* A session that goes on is written again only when half of its life is over. */
-	if (choice->bound_id == target->id && choice->expires_us > now_us + sticky->ttl_us / 2)
+	bool goes_on =
+	    choice->bound_id == target->id && choice->expires_us > now_us + sticky->ttl_us / 2;
+	if (goes_on && !must_follow(worker, sync, sticky, choice))
 		return;
-	struct session session = {.target_id = target->id, .expires_us = now_us + sticky->ttl_us};
+	struct session session = {.target_id = target->id,
+	    .expires_us = goes_on ? choice->expires_us : now_us + sticky->ttl_us};
 	session_key(gen, pool, peer, &session.key);
-	bool news = session_table_upsert(worker->shared->sessions, &session, now_us);
+	bool news = goes_on || session_table_upsert(worker->shared->sessions, &session, now_us);
 	choice->bound_id = target->id;
 	choice->expires_us = session.expires_us;
 	tell_peer(worker, sync, &session, news, wait);

@@ -494,18 +494,78 @@ static void holds_back_until_acked(void)
 	CU_ASSERT_EQUAL(record.session.target_id, rig.fleet->pools[0].targets[0].target->id);
 	journal_set_acked(rig.journal, record.sequence);
 	peer_expect(client, OK);
-	/* the session is known now: nothing is written, nothing is held */
-	exchange(&rig, client, target);
-	CU_ASSERT_EQUAL(journal_last(rig.journal), 1);
 	proxy_stats(rig.proxy, &stats);
 	CU_ASSERT_EQUAL(stats.ack_timeouts + stats.unprotected_sessions, 0);
 	close(client), close(target);
 	rig_fini(&rig);
 }
 
+/* A browser asks on several connections at once. What it gets on any of them, it has seen: none of
+ * the responses may leave before the peer has the session, whichever of them made it. */
+static void holds_back_who_follows_a_new_session(void)
+{
+	struct rig rig;
+	rig_init(&rig);
+	rig.pool.sticky.kind = CONF_STICKY_SOURCE;
+	rig.sessions_mode = CONF_SYNC_ACKED;
+	rig.ack_timeout_us = 2 * US_PER_SEC;
+	rig_apply(&rig);
+	journal_set_protected(rig.journal, true);
+	int first = rig_connect(&rig, RIG_HTTP), second = rig_connect(&rig, RIG_HTTP);
+	get(first, "/1");
+	int target1 = rig_accept(&rig, 0);
+	expect_get(target1, "/1");
+	get(second, "/2"); /* follows */
+	int target2 = rig_accept(&rig, 0);
+	expect_get(target2, "/2");
+	peer_send(target2, OK);
+	peer_expect_silence(second, 100);
+	uint64_t last = journal_last(rig.journal);
+	CU_ASSERT_EQUAL(last, 2);
+	journal_set_acked(rig.journal, last);
+	peer_expect(second, OK);
+	peer_send(target1, OK);
+	peer_expect(first, OK);
+	/* Older than a response may wait: nothing is written, nothing is held. */
+	uint64_t end_us = clock_us() + 2 * US_PER_SEC;
+	while (clock_us() < end_us)
+		poll(NULL, 0, 10);
+	exchange(&rig, first, target1);
+	CU_ASSERT_EQUAL(journal_last(rig.journal), 2);
+	close(first), close(second), close(target1), close(target2);
+	rig_fini(&rig);
+}
+
 static uint64_t unprotected_sessions(const struct proxy_stats *stats)
 {
 	return stats->unprotected_sessions;
+}
+
+/* Who has waited in vain frees all others, and nobody waits any more. */
+static void one_wait_in_vain_is_enough(void)
+{
+	struct rig rig;
+	struct proxy_stats stats;
+	rig_init(&rig);
+	rig.pool.sticky.kind = CONF_STICKY_SOURCE;
+	rig.sessions_mode = CONF_SYNC_ACKED;
+	rig.ack_timeout_us = 300 * US_PER_MS;
+	rig_apply(&rig);
+	journal_set_protected(rig.journal, true);
+	int first = rig_connect(&rig, RIG_TCP), target1 = rig_accept(&rig, 0);
+	peer_send(target1, "hello");
+	peer_expect_silence(first, 100);
+	int second = rig_connect(&rig, RIG_TCP), target2 = rig_accept(&rig, 0);
+	peer_send(target2, "hello");
+	peer_expect(second, "hello");
+	peer_expect(first, "hello");
+	CU_ASSERT_FALSE(journal_protected(rig.journal));
+	CU_ASSERT_FATAL(rig_wait(&rig, unprotected_sessions, 2));
+	proxy_stats(rig.proxy, &stats);
+	CU_ASSERT_EQUAL(stats.ack_timeouts, 1);
+	CU_ASSERT_EQUAL(stats.unprotected_sessions, 2);
+	close(first), close(second), close(target1), close(target2);
+	rig_fini(&rig);
 }
 
 static void counts_who_is_unprotected(void)
@@ -631,5 +691,6 @@ UNIT_MAIN("proxy/engine", UNIT(keeps_both_sides_alive), UNIT(serves_pipelined_re
     UNIT(answers_when_time_is_up), UNIT(shows_the_client_a_broken_response),
     UNIT(answers_early_and_lingers), UNIT(half_closes), UNIT(follows_the_cookie),
     UNIT(a_cookie_outlives_its_key), UNIT(holds_back_until_acked), UNIT(stops_waiting_for_an_ack),
+    UNIT(holds_back_who_follows_a_new_session), UNIT(one_wait_in_vain_is_enough),
     UNIT(counts_who_is_unprotected), UNIT(reloads_under_a_request), UNIT(drains),
     UNIT(says_when_nobody_is_accepted))
