@@ -29,6 +29,7 @@ SOURCES = [f"{NETWORK}.{n}" for n in range(101, 101 + SOURCE_CLIENTS)]
 SLACK = float(os.environ.get("YOKE_LAB_SLACK", "1"))
 SANITIZER = re.compile(r"ERROR: \w+Sanitizer|WARNING: ThreadSanitizer|runtime error:"
                        r"|[Aa]ssertion .* failed|Bad system call")
+UNEXPLAINED = re.compile(r"vrrp \w+: \w+ -> \w+: *(\[|$)")
 
 
 def bin_dir():
@@ -494,8 +495,10 @@ class Node:
         return run(program("yokectl", self.bin_dir), "--run-dir", self.run_dir, *words, check=check)
 
     def complaints(self):
-        """Lines that no log may have: reports of sanitizers, failed assertions."""
-        return [line for line in self.log().splitlines() if SANITIZER.search(line)]
+        """Lines that no log may have: reports of sanitizers, failed assertions, a change without a
+        reason."""
+        return [line for line in self.log().splitlines()
+                if SANITIZER.search(line) or UNEXPLAINED.search(line)]
 
 
 class Lab(Segment):

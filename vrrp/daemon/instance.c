@@ -178,7 +178,8 @@ void instance_wake(struct vrrp_instance *instance)
 	now_us = clock_us();
 	enum vrrp_state previous = instance->fsm.state;
 	unsigned actions = vrrp_fsm_recheck(&instance->fsm, now_us);
-	instance_conclude(instance, previous, actions, "", now_us);
+	instance_conclude(instance, previous, actions,
+	    "stalled for so long that the peer may have taken over", now_us);
 }
 
 /* ---- what time says ---- */
