@@ -1,8 +1,11 @@
 /* See channel.h.
  *
  *	dialing ──> connecting ──> TLS ──┐
- *	                                 ├──> the connection (one) <──> stream
+ *	   ^ knock                       ├──> the connection (one) <──> stream
  *	listening ──> accepted ──> TLS ──┘
+ *
+ * Who listens and has no connection knocks: it connects to the socket that the other one has as
+ * well, and hangs up. So it learns whether anybody is there, and the other one dials at once.
  *
  * Before TLS has succeeded the other side is a stranger: a few of them at a time, for two seconds
  * each, without buffers of ours, and their failures are logged once in a while. */
@@ -22,6 +25,7 @@
 #define STRANGERS_MAX      4
 #define ACCEPTS_PER_EVENT  16
 #define HANDSHAKE_US       (2 * US_PER_SEC)
+#define CONNECT_US         (250 * US_PER_MS) /* then with a new SYN: TCP would wait for a second */
 #define DIAL_MIN_US        (100 * US_PER_MS)
 #define DIAL_MAX_US        (1 * US_PER_SEC)
 #define STALL_US           (5 * US_PER_SEC)
@@ -55,14 +59,15 @@ struct channel {
 	void (*on_change)(void *arg);
 	void *arg;
 
-	bool dials;
+	bool dials; /* else it knocks */
+	enum sync_reach reach;
 	char peer[CONF_NAME_MAX + 1];
 	struct addr peer_addr;
 	int listen_fd;
 	ev_io listener;
 	struct tls_psk *psk;
 	enum tls_identity identity; /* for the next attempt to connect */
-	uint64_t next_dial_us, dial_delay_us;
+	uint64_t dialed_us, next_dial_us, dial_delay_us;
 
 	struct link strangers[STRANGERS_MAX];
 	struct link current;
@@ -79,6 +84,11 @@ struct channel {
 uint64_t channel_handshake_failures(const struct channel *channel)
 {
 	return channel->handshake_failures;
+}
+
+enum sync_reach channel_reach(const struct channel *channel)
+{
+	return channel->reach;
 }
 
 static void link_close(struct link *link)
@@ -159,9 +169,24 @@ static void unreachable(struct channel *channel, int error)
 	snprintf(
 	    reason, sizeof(reason), "cannot connect to %s: %s", channel->peer, strerror(error));
 	stream_unreachable(channel->stream, reason);
+	channel->reach = error == ECONNREFUSED ? SYNC_REFUSES : SYNC_MUTE;
 	if (log_allowed(&channel->unreachable_log, clock_us(), UNREACHABLE_LOG_US, &suppressed))
 		log_notice("sync: cannot connect to %s at %s: %s; trying again all the time",
 		    channel->peer, addr_format(&channel->peer_addr, text), strerror(error));
+	channel->on_change(channel->arg);
+}
+
+/* TCP has reached the peer. False: that was all there was to do. */
+static bool reached(struct channel *channel)
+{
+	char reason[SYNC_REASON_MAX];
+	channel->reach = SYNC_ANSWERS;
+	if (channel->dials)
+		return true;
+	snprintf(reason, sizeof(reason), "waiting for %s to connect", channel->peer);
+	stream_unreachable(channel->stream, reason);
+	channel->on_change(channel->arg);
+	return false;
 }
 
 static void on_stranger(struct ev_loop *loop, ev_io *io, int events)
@@ -176,7 +201,12 @@ static void on_stranger(struct ev_loop *loop, ev_io *io, int events)
 			link_close(link);
 			return;
 		}
+		if (!reached(link->channel)) {
+			link_close(link);
+			return;
+		}
 		link->connecting = false;
+		link->deadline_us = clock_us() + HANDSHAKE_US;
 	}
 	advance_handshake(link);
 }
@@ -222,13 +252,50 @@ static int stranger_begin(struct channel *channel, int fd, const struct addr *ad
 	link->addr = *addr;
 	link->connecting = connecting;
 	link->accepted_us = now_us;
-	link->deadline_us = now_us + HANDSHAKE_US;
+	link->deadline_us = now_us + (connecting ? CONNECT_US : HANDSHAKE_US);
 	ev_io_init(&link->io, on_stranger, fd, 0);
 	link->io.data = link;
 	link_watch(link, connecting ? EV_WRITE : EV_READ);
 	if (!connecting)
 		advance_handshake(link);
 	return 0;
+}
+
+/* Or knocks. */
+static void dial(struct channel *channel, uint64_t now_us)
+{
+	bool in_progress = false;
+	channel->dialed_us = now_us;
+	channel->next_dial_us = now_us + channel->dial_delay_us;
+	channel->dial_delay_us *= 2;
+	if (channel->dial_delay_us > DIAL_MAX_US)
+		channel->dial_delay_us = DIAL_MAX_US;
+	int fd = net_connect_tcp(&channel->peer_addr, &in_progress);
+	if (fd < 0)
+		unreachable(channel, -fd);
+	else if (!in_progress && !reached(channel))
+		close(fd);
+	else if (stranger_begin(channel, fd, &channel->peer_addr, in_progress) < 0)
+		unreachable(channel, ENOMEM);
+}
+
+/* The peer has no connection: it has just started, or lost it. It need not be the peer who says so,
+ * so what is alive is left alone, and we do not dial more often than we would. */
+static void on_knock(struct channel *channel)
+{
+	uint64_t now_us = clock_us();
+	if (channel->current.fd >= 0 && !stream_is_silent(channel->stream, now_us))
+		return;
+	for (int i = 0; i < STRANGERS_MAX; i++) {
+		struct link *link = &channel->strangers[i];
+		if (link->fd >= 0 && !link->connecting)
+			return; /* the peer will find it, where it listens */
+		link_close(link);
+	}
+	channel->dial_delay_us = DIAL_MIN_US;
+	channel->next_dial_us = channel->dialed_us + DIAL_MIN_US;
+	if (now_us >= channel->next_dial_us)
+		dial(channel, now_us);
 }
 
 static void on_accept(struct ev_loop *loop, ev_io *io, int events)
@@ -241,25 +308,14 @@ static void on_accept(struct ev_loop *loop, ev_io *io, int events)
 		int fd = net_accept(channel->listen_fd, &addr);
 		if (fd < 0)
 			return;
-		if (channel->dials)
-			close(fd); /* nobody has to call us */
-		else if (stranger_begin(channel, fd, &addr, false) < 0)
+		if (channel->dials) {
+			close(fd);
+			if (is_peer_addr(channel, &addr))
+				on_knock(channel);
+		} else if (stranger_begin(channel, fd, &addr, false) < 0) {
 			log_error("sync: out of memory for a connection");
+		}
 	}
-}
-
-static void dial(struct channel *channel, uint64_t now_us)
-{
-	bool in_progress = false;
-	channel->next_dial_us = now_us + channel->dial_delay_us;
-	channel->dial_delay_us *= 2;
-	if (channel->dial_delay_us > DIAL_MAX_US)
-		channel->dial_delay_us = DIAL_MAX_US;
-	int fd = net_connect_tcp(&channel->peer_addr, &in_progress);
-	if (fd < 0)
-		unreachable(channel, -fd);
-	else if (stranger_begin(channel, fd, &channel->peer_addr, in_progress) < 0)
-		unreachable(channel, ENOMEM);
 }
 
 /* --- the connection --- */
@@ -271,6 +327,7 @@ static void connection_end(struct channel *channel, const char *reason)
 	link_close(&channel->current);
 	channel->in_len = channel->out_at = channel->out_len = 0;
 	channel->next_dial_us = clock_us() + channel->dial_delay_us;
+	channel->reach = SYNC_MUTE;
 	channel->on_change(channel->arg);
 }
 
@@ -472,6 +529,7 @@ static void connection_begin(struct channel *channel, struct link *link)
 	channel->current.io.data = channel;
 	ev_io_start(channel->loop, &channel->current.io);
 	channel->last_write_us = clock_us();
+	channel->reach = SYNC_ANSWERS;
 	stream_connected(channel->stream, clock_us());
 	serve(channel, true);
 }
@@ -494,7 +552,7 @@ void channel_tick(struct channel *channel)
 			refuse(link, "the handshake took too long");
 		}
 	}
-	if (channel->dials && !busy && now_us >= channel->next_dial_us)
+	if (!busy && now_us >= channel->next_dial_us)
 		dial(channel, now_us);
 	if (stream_tick(channel->stream, now_us, &err) < 0)
 		connection_end(channel, err.text);

@@ -35,5 +35,6 @@ void channel_pump(struct channel *channel);
 /* Every CHANNEL_TICK_US: time limits, heartbeats, the next attempt to connect. */
 void channel_tick(struct channel *channel);
 uint64_t channel_handshake_failures(const struct channel *channel);
+enum sync_reach channel_reach(const struct channel *channel);
 
 #define CHANNEL_TICK_US (50 * 1000ULL)

@@ -67,6 +67,11 @@ bool stream_greeted(const struct stream *stream)
 	return stream->greeted;
 }
 
+bool stream_is_silent(const struct stream *stream, uint64_t now_us)
+{
+	return now_us - stream->last_heard_us > 2 * STREAM_HEARTBEAT_US;
+}
+
 int stream_see_epoch(struct stream *stream, uint64_t epoch, struct err *err)
 {
 	if (epoch > stream->epoch_seen + EPOCH_JUMP_MAX)

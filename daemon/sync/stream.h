@@ -66,9 +66,11 @@ bool stream_busy(const struct stream *stream);
 /* Every 50 ms or so. 0, or -ETIMEDOUT with a text: the peer is silent, disconnect. */
 int stream_tick(struct stream *stream, uint64_t now_us, struct err *err);
 
-/* Does not know of handshake_failures. */
+/* Does not know of handshake_failures and reach. */
 void stream_status(const struct stream *stream, uint64_t now_us, struct sync_status *out);
 /* Grows when something happened that people want to read: status.reason says what. */
 uint64_t stream_transitions(const struct stream *stream);
 /* The peer's Hello was accepted on this connection. */
 bool stream_greeted(const struct stream *stream);
+/* The connection has been silent for longer than it is when all is well. */
+bool stream_is_silent(const struct stream *stream, uint64_t now_us);

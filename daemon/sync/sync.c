@@ -67,11 +67,14 @@ static void on_change(void *arg)
 	struct sync *sync = arg;
 	struct sync_status status;
 	stream_status(sync->stream, clock_us(), &status);
-	if (sync->channel)
+	if (sync->channel) {
 		status.handshake_failures = channel_handshake_failures(sync->channel);
+		status.reach = channel_reach(sync->channel);
+	}
 	pthread_mutex_lock(&sync->lock);
 	bool protection_changed = status.protection != sync->status.protection;
 	bool changed = protection_changed || status.state != sync->status.state ||
+		       status.reach != sync->status.reach ||
 		       status.peer_active != sync->status.peer_active ||
 		       status.sending != sync->status.sending;
 	sync->status = status;

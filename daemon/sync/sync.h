@@ -1,6 +1,6 @@
 /* The replication channel to the peer: one thread, one TLS 1.3 connection (pre-shared key),
- * protobuf frames. The node whose name sorts first connects, the other accepts; who is Active
- * sends. A slow, dead or hostile peer costs bounded memory and no traffic.
+ * protobuf frames. The node whose name sorts first connects, the other accepts (and knocks, so that
+ * it does); who is Active sends. A slow, dead or hostile peer costs bounded memory and no traffic.
  *
  * Outgoing: what is in the journal. Incoming sessions go straight into the session table; health
  * and admin state go to the control thread by `on_record`. */
@@ -19,6 +19,13 @@ struct sync;
 
 enum sync_state { SYNC_DISCONNECTED, SYNC_SNAPSHOT, SYNC_IN_SYNC };
 
+/* What came of the last attempt to connect. */
+enum sync_reach {
+	SYNC_MUTE,    /* no answer, or none yet */
+	SYNC_REFUSES, /* nobody listens there */
+	SYNC_ANSWERS  /* TCP is there, if no more; also all the time while connected */
+};
+
 /* What is promised of the sessions that an Active made, if it dies. acked: none is missing whose
  * response has left, because that waits for the peer, but not longer than max_lag_us. Otherwise:
  * those are missing at most that the peer has not acknowledged yet, which is no more than this. */
@@ -33,6 +40,7 @@ enum sync_protection { SYNC_PROTECTION_NONE, SYNC_UNPROTECTED, SYNC_PROTECTED };
 struct sync_status {
 	char peer[CONF_NAME_MAX + 1];
 	enum sync_state state;
+	enum sync_reach reach;
 	bool sending;         /* we are Active: the direction */
 	bool peer_active;     /* what the peer says of itself */
 	uint64_t lag_entries; /* not yet acknowledged by the peer (sending) or told by its last
@@ -53,8 +61,8 @@ struct sync_status {
 struct sync_callbacks {
 	/* On the sync thread: must post to the control thread and return. */
 	void (*on_record)(void *arg, const struct record *record); /* health and admin */
-	void (*on_status)(
-	    void *arg); /* sync_status() differs in state, peer_active, direction or protection */
+	/* sync_status() differs in state, reach, peer_active, direction or protection */
+	void (*on_status)(void *arg);
 	/* On the sync thread, while a snapshot is made: emit the health and admin records of every
 	 * target (called once per snapshot; `emit` copies). Reads atomics and what the control
 	 * thread published; no locks held by the caller. */

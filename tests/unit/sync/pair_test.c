@@ -506,7 +506,8 @@ static void silence_is_noticed(void)
 	relay_say(&pair.relay, 's');
 	put(&pair.alpha, 1, 1);
 	AWAIT(!journal_protected(pair.alpha.journal));
-	AWAIT(reason_has(&pair.beta, "no heartbeat for 1.5 s"));
+	AWAIT(reason_has(&pair.beta, "no heartbeat for 1.5 s") ||
+	      reason_has(&pair.beta, "cannot connect to alpha")); /* when it has knocked since */
 	relay_say(&pair.relay, 'c');
 	AWAIT(in_sync(&pair.alpha) && get(&pair.beta, 1) == 1);
 	pair_stop(&pair);
@@ -633,6 +634,72 @@ static void a_new_connection_replaces_the_old_one(void)
 	pair_stop(&pair);
 }
 
+static void knock(uint16_t port)
+{
+	close(connect_to(port));
+}
+
+/* Who has failed to connect, and dials ever more rarely, dials anew when it knocks; but not as
+ * often as somebody likes. Here every connection fails. */
+static void a_knock_makes_it_dial(void)
+{
+	struct node alpha = {0};
+	uint16_t port, knock_port;
+	int peer = listen_somewhere(&port);
+	int listen_fd = listen_somewhere(&knock_port);
+	unsigned dials = 0;
+	node_init(&alpha, 64);
+	uint64_t since_us = clock_us();
+	node_start(&alpha, true, port, listen_fd, "secret");
+	while (dials < 8 && clock_us() < since_us + DEADLINE_US) {
+		knock(knock_port);
+		await_news();
+		int fd = net_accept(peer, NULL);
+		if (fd < 0)
+			continue;
+		dials++;
+		close(fd);
+	}
+	uint64_t took_us = clock_us() - since_us;
+	CU_ASSERT_EQUAL(dials, 8);
+	CU_ASSERT(took_us >= 600000);  /* once in 100 ms */
+	CU_ASSERT(took_us <= 3500000); /* without knocks it would be 4.5 s */
+	CU_ASSERT_EQUAL(status_of(&alpha).reach, SYNC_ANSWERS);
+	close(peer);
+	AWAIT(status_of(&alpha).reach == SYNC_REFUSES);
+	node_fini(&alpha);
+}
+
+/* It could be anybody: a connection that is alive stays. */
+static void a_knock_disturbs_nothing(void)
+{
+	struct pair pair = {0};
+	uint16_t knock_port;
+	node_init(&pair.alpha, 1024);
+	node_init(&pair.beta, 1024);
+	int alpha_fd = listen_somewhere(&knock_port), beta_fd = listen_somewhere(&pair.port);
+	node_start(&pair.alpha, true, pair.port, alpha_fd, "secret");
+	node_start(&pair.beta, false, knock_port, beta_fd, "secret");
+	sync_set_active(pair.alpha.sync, true);
+	AWAIT(in_sync(&pair.alpha) && in_sync(&pair.beta));
+	CU_ASSERT_EQUAL(status_of(&pair.alpha).reach, SYNC_ANSWERS);
+	CU_ASSERT_EQUAL(status_of(&pair.beta).reach, SYNC_ANSWERS);
+	uint64_t end_us = clock_us() + 400000; /* it would dial four times */
+	for (unsigned i = 0; clock_us() < end_us; i++) {
+		knock(knock_port);
+		uint64_t sequence = put(&pair.alpha, i, 1);
+		AWAIT(journal_acked(pair.alpha.journal) >= sequence);
+	}
+	CU_ASSERT_EQUAL(status_of(&pair.alpha).connects, 1);
+	CU_ASSERT_EQUAL(status_of(&pair.beta).connects, 1);
+	/* Nobody listens any more. */
+	sync_stop(pair.beta.sync);
+	pair.beta.sync = NULL;
+	AWAIT(status_of(&pair.alpha).reach == SYNC_REFUSES);
+	node_fini(&pair.alpha);
+	node_fini(&pair.beta);
+}
+
 static void goodbye_is_told(void)
 {
 	struct pair pair;
@@ -734,5 +801,6 @@ static void acknowledged_latency(void)
 UNIT_MAIN("sync/pair", UNIT(snapshot_records_and_a_switch), UNIT(questions_overtake_a_snapshot),
     UNIT(a_hand_over_loses_nothing), UNIT(a_cut_is_resumed), UNIT(silence_is_noticed),
     UNIT(a_wrong_key_gets_nothing), UNIT(keys_are_changed_under_way), UNIT(strangers_do_no_harm),
-    UNIT(a_new_connection_replaces_the_old_one), UNIT(goodbye_is_told),
-    UNIT(workers_write_at_full_speed), UNIT(resets_under_full_speed), UNIT(acknowledged_latency))
+    UNIT(a_new_connection_replaces_the_old_one), UNIT(a_knock_makes_it_dial),
+    UNIT(a_knock_disturbs_nothing), UNIT(goodbye_is_told), UNIT(workers_write_at_full_speed),
+    UNIT(resets_under_full_speed), UNIT(acknowledged_latency))
