@@ -192,6 +192,7 @@ struct conf_sync {
 	enum conf_sync_sessions sessions;
 	uint64_t ack_timeout_us;              /* acked */
 	uint64_t max_lag_us, max_lag_entries; /* async */
+	uint64_t start_timeout_us;            /* 0: a start does not wait for the peer's sessions */
 	uint64_t max_sessions; /* entries of the session table; older ones make room */
 };
 

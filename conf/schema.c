@@ -393,6 +393,12 @@ static const struct conf_key sync_keys[] = {
 	.def = "50000",
 	.help = "async: the pair is unprotected while more records than this are not acknowledged "
 		"by the peer"},
+    {"start_timeout", CONF_DURATION, FIELD(struct conf_sync, start_timeout_us), .max = 60 * S,
+	.def = "5s",
+	.help =
+	    "A node that starts waits so long at most for the sessions of a peer that is Active "
+	    "before it may take the virtual addresses; 0s: not at all. It does not wait for one "
+	    "that refuses, does not answer, or is not Active either"},
     {"max_sessions", CONF_INT, FIELD(struct conf_sync, max_sessions), .min = 1, .max = 50000000,
 	.def = "1000000", .help = "Size of the session table; older entries make room"},
 };

@@ -453,6 +453,7 @@ static void on_tick(struct ev_loop *loop, ev_timer *timer, int events)
 	poll_applied(control);
 	handover_poll(control);
 	poll_shutdown(control);
+	replica_poll_warmth(control);
 	send_heartbeats(control);
 	if (control->started) {
 		track_report(control);

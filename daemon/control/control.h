@@ -12,6 +12,7 @@
 #include "daemon/admin/admin.h"
 #include "daemon/balance/fleet.h"
 #include "daemon/control/events.h"
+#include "daemon/control/warmth.h"
 #include "daemon/health/prober.h"
 #include "daemon/ipc/ipc.h"
 #include "daemon/proxy/proxy.h"
@@ -116,6 +117,7 @@ struct control {
 	/* As last seen by the control thread. */
 	enum sync_state sync_state;
 	enum sync_protection sync_protection;
+	struct warmth warmth;
 
 	struct admin *admin;
 	struct events events;
@@ -176,6 +178,9 @@ void replica_health_changed(struct control *control, const struct target *target
 void replica_admin_changed(struct control *control, const struct target *target);
 /* Probe, or be told? */
 void replica_update_probing(struct control *control);
+/* After a start: does it still wait for the peer's sessions? Tells who wants to know when it is
+ * over. */
+void replica_poll_warmth(struct control *control);
 
 /* peer.c: between yoke-vrrp and the peer's, by way of the sync channel */
 void peer_tell_state(struct control *control, const struct ipc_router_state *state);

@@ -238,16 +238,30 @@ static void drain_inbox(struct control *control)
 	}
 }
 
+static void step_warmth(struct control *control, const struct sync_status *status)
+{
+	uint64_t now_us = clock_us();
+	struct err why;
+	if (!warmth_step(&control->warmth, status, now_us, &why))
+		return;
+	unsigned long long waited_ms = (now_us - control->warmth.since_us) / US_PER_MS;
+	log_notice("sync: ready after %llu ms: %s", waited_ms, why.text);
+	events_add(&control->events, "start", "waiting", "ready", why.text);
+	routers_heartbeat(control, control->ready);
+}
+
 static void on_sync_wake(struct ev_loop *loop, ev_async *async, int events)
 {
 	(void)loop;
 	(void)events;
 	struct control *control = async->data;
+	struct sync_status status = {0};
+	/* In this order: what was told before that status is in force. */
+	if (control->sync)
+		sync_status(control->sync, &status);
 	drain_inbox(control);
 	if (!control->sync)
 		return;
-	struct sync_status status;
-	sync_status(control->sync, &status);
 	if (status.state != control->sync_state) {
 		events_add(&control->events, "sync", sync_state_name(control->sync_state),
 		    sync_state_name(status.state), status.reason);
@@ -264,6 +278,17 @@ static void on_sync_wake(struct ev_loop *loop, ev_async *async, int events)
 		control->sync_protection = status.protection;
 	}
 	replica_update_probing(control);
+	step_warmth(control, &status);
+}
+
+void replica_poll_warmth(struct control *control)
+{
+	struct sync_status status;
+	if (!control->warmth.waiting)
+		return;
+	sync_status(control->sync, &status);
+	if (status.state == control->sync_state) /* else what came before is still in the inbox */
+		step_warmth(control, &status);
 }
 
 static void on_event_added(void *arg)
@@ -314,6 +339,7 @@ int replica_start(struct control *control, const struct keys *keys, struct err *
 	if (!control->sync)
 		return -EINVAL;
 	control->sync_listen_fd = -1;
+	warmth_begin(&control->warmth, conf->sync.start_timeout_us, clock_us());
 	control->events.added = on_event_added;
 	control->events.arg = control->sync;
 	for (uint32_t i = 0; i < control->n_routers; i++)
@@ -334,6 +360,7 @@ void replica_stop(struct control *control)
 	control->events.added = NULL;
 	sync_stop(control->sync);
 	control->sync = NULL;
+	control->warmth.waiting = false;
 	ev_async_stop(control->loop, &control->sync_wake);
 	free(control->published.records);
 	control->published.records = NULL;

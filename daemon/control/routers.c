@@ -216,6 +216,7 @@ void routers_heartbeat(struct control *control, bool ready)
 	ipc_init(&msg, IPC_HEARTBEAT);
 	msg.heartbeat.ready = ready;
 	text_copy(msg.heartbeat.reason, sizeof(msg.heartbeat.reason), control->stuck.text);
+	msg.heartbeat.waiting = control->warmth.waiting;
 	msg.heartbeat.warm = !control->sync || control->sync_state == SYNC_IN_SYNC;
 	routers_send(control, &msg);
 }

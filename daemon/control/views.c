@@ -140,6 +140,9 @@ static json *sync_json(struct control *control)
 	put_bool(sync, "config_equal", status.config_equal);
 	put_text(sync, "reason", status.reason);
 	json_object_object_add(sync, "protection", protection_json(&status));
+	char waiting[WARMTH_TEXT_MAX];
+	warmth_text(&control->warmth, status.peer, clock_us(), waiting);
+	put_text(sync, "waiting", waiting[0] ? waiting : NULL);
 	return sync;
 }
 
@@ -421,6 +424,13 @@ static bool view_healthy(void *arg, struct err *why)
 	}
 	if (!control->started || control->stuck.text[0]) {
 		err_set(why, 0, "%s", control->started ? control->stuck.text : "starting");
+		return false;
+	}
+	if (control->warmth.waiting) {
+		const struct conf *conf = control->current->conf;
+		char waiting[WARMTH_TEXT_MAX];
+		warmth_text(&control->warmth, conf->nodes[conf->peer].name, clock_us(), waiting);
+		err_set(why, 0, "%s", waiting);
 		return false;
 	}
 	err_set(why, 0, "ready");

@@ -135,6 +135,8 @@ static void print_sync(struct json_object *sync)
 					      : "DIFFERENT",
 	    json_object_get_boolean(member(sync, "config_equal")) ? "equal" : "not equal",
 	    text(sync, "reason"));
+	if (member(sync, "waiting"))
+		printf("  NOT READY: %s\n", text(sync, "waiting"));
 	struct json_object *protection = member(sync, "protection");
 	if (protection)
 		printf("sessions (%s): %s: %s\n", text(protection, "sessions"),

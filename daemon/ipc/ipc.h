@@ -145,8 +145,9 @@ struct ipc_applied {
 #define IPC_HEARTBEAT_TIMEOUT_US 1000000
 struct ipc_heartbeat {
 	struct ipc_header header;
-	bool ready; /* proxy: the configuration is in force and every worker accepts */
-	bool warm;  /* proxy: in sync with the peer, so it may take the VIP back */
+	bool ready;   /* proxy: the configuration is in force and every worker accepts */
+	bool waiting; /* proxy: what the Active peer knows is on its way: not to take over yet */
+	bool warm;    /* proxy: in sync with the peer, so it may take the VIP back */
 	char reason[IPC_REASON_MAX]; /* proxy: why it is not ready, if it knows; else empty */
 };
 

@@ -138,12 +138,17 @@ static void replay_untold(struct vrrp_instance *instance, void *arg)
 
 /* ---- the proxy ---- */
 
-static void set_fitness(bool ready, bool warm, const char *reason)
+static void set_fitness(struct vrrp_fitness fitness)
 {
-	snprintf(control.fitness_text, sizeof(control.fitness_text), "%s", reason);
-	control.fitness =
-	    (struct vrrp_fitness){.ready = ready, .warm = warm, .reason = control.fitness_text};
+	snprintf(control.fitness_text, sizeof(control.fitness_text), "%s", fitness.reason);
+	control.fitness = fitness;
+	control.fitness.reason = control.fitness_text;
 	vrrp_routers_set_fitness(&control.fitness);
+}
+
+static void set_unfit(const char *reason)
+{
+	set_fitness((struct vrrp_fitness){.reason = reason});
 }
 
 static void drop_proxy(const char *reason)
@@ -151,7 +156,7 @@ static void drop_proxy(const char *reason)
 	ev_io_stop(control.station.loop, &control.proxy_io);
 	close(control.proxy_fd);
 	control.proxy_fd = -1;
-	set_fitness(false, false, reason);
+	set_unfit(reason);
 }
 
 static void on_resign(const struct ipc_resign *resign)
@@ -200,8 +205,11 @@ static void on_proxy_message(const union ipc_message *msg)
 	switch (msg->header.type) {
 	case IPC_HEARTBEAT:
 		control.heartbeat_us = clock_us();
-		set_fitness(msg->heartbeat.ready, msg->heartbeat.warm,
-		    msg->heartbeat.reason[0] ? msg->heartbeat.reason : "proxy not ready");
+		set_fitness((struct vrrp_fitness){.ready = msg->heartbeat.ready,
+		    .waiting = msg->heartbeat.waiting,
+		    .warm = msg->heartbeat.warm,
+		    .reason =
+			msg->heartbeat.reason[0] ? msg->heartbeat.reason : "proxy not ready"});
 		break;
 	case IPC_POOL: vrrp_track_pool(&msg->pool); break;
 	case IPC_RESIGN: on_resign(&msg->resign); break;
@@ -262,7 +270,7 @@ static void watch_proxy(void)
 	char text[IPC_REASON_MAX];
 	snprintf(text, sizeof(text), "proxy hangs: no heartbeat for %llu ms",
 	    (unsigned long long)(silence_us / US_PER_MS));
-	set_fitness(false, false, text);
+	set_unfit(text);
 }
 
 static void adopt_proxy(int fd)
@@ -416,7 +424,7 @@ int vrrp_control_start(struct ev_loop *loop, int fd, struct err *err)
 	control.station.listen = on_listen;
 	control.station.waiting_fd = vrrp_waiting_open();
 	control.yoked_fd = fd;
-	set_fitness(false, false, "proxy not ready");
+	set_unfit("proxy not ready");
 	control.station.arp_fd = vrrp_arp_open(err);
 	if (control.station.arp_fd < 0)
 		return control.station.arp_fd;

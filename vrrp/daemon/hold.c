@@ -1,6 +1,6 @@
-/* Why a Backup whose time has come does not become Active all the same: a link on which nothing has
- * arrived yet, a peer that has it by another VRID, a witness that does not answer, a group whose
- * Active the peer still is. */
+/* Why a Backup whose time has come does not become Active all the same: a proxy that waits for the
+ * peer's sessions, a link on which nothing has arrived yet, a peer that has it by another VRID, a
+ * witness that does not answer, a group whose Active the peer still is. */
 #include "vrrp/daemon/internal.h"
 
 #include <stdio.h>
@@ -10,6 +10,15 @@
 #include "daemon/base/clock.h"
 #include "daemon/base/text.h"
 #include "vrrp/link/ear.h"
+
+/* ---- a proxy that has just started ---- */
+
+static bool waits_for_sessions(const struct vrrp_instance *instance, char *why, size_t size)
+{
+	if (instance->waiting)
+		snprintf(why, size, "the proxy waits for the sessions of the peer");
+	return instance->waiting;
+}
 
 /* ---- a link that has just come up ---- */
 
@@ -101,7 +110,8 @@ static bool differs_from_peer(const struct vrrp_instance *instance, char *why, s
 
 static bool finds_objection(struct vrrp_instance *instance, uint64_t now_us, char *why, size_t size)
 {
-	return is_deaf(instance, now_us, why, size) || differs_from_peer(instance, why, size) ||
+	return waits_for_sessions(instance, why, size) || is_deaf(instance, now_us, why, size) ||
+	       differs_from_peer(instance, why, size) ||
 	       lacks_witness(instance, now_us, why, size) ||
 	       instance_group_objects(instance, now_us, why, size);
 }

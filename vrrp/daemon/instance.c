@@ -263,6 +263,7 @@ void instance_adopt_fitness(struct vrrp_instance *instance, const struct vrrp_fi
 {
 	text_copy(instance->proxy_fault, sizeof(instance->proxy_fault),
 	    fitness->ready ? "" : fitness->reason);
+	instance->waiting = fitness->waiting;
 	instance->warm = fitness->warm;
 	instance_adopt_preemption(instance);
 }

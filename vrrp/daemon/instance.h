@@ -48,9 +48,10 @@ struct vrrp_station {
 /* Who is told of changes. */
 enum vrrp_listener { VRRP_TELL_YOKED = 1, VRRP_TELL_PROXY = 2 };
 
-/* Is the proxy fit to serve? `reason` tells why not. */
+/* Is the proxy fit to serve? `reason` tells why not. `waiting`: it is, but does not know yet what
+ * the Active peer knows. */
 struct vrrp_fitness {
-	bool ready, warm;
+	bool ready, waiting, warm;
 	const char *reason;
 };
 
@@ -99,7 +100,7 @@ struct vrrp_instance {
 	char proxy_fault[IPC_REASON_MAX];
 	char link_fault[IPC_REASON_MAX];
 	char vmac_problem[IPC_REASON_MAX]; /* why there is no virtual MAC, if there should be */
-	bool warm;
+	bool waiting, warm;
 	bool handed_over; /* by the operator: no preemption before we have been Active again */
 	char trouble[IPC_REASON_MAX]; /* something failed; tried again at retry_us */
 	uint64_t retry_us;

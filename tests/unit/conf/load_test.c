@@ -89,6 +89,7 @@ static void top_level_defaults(void)
 	CU_ASSERT_EQUAL(conf->sync.ack_timeout_us, 50 * MS);
 	CU_ASSERT_EQUAL(conf->sync.max_lag_us, 1000 * MS);
 	CU_ASSERT_EQUAL(conf->sync.max_lag_entries, 50000);
+	CU_ASSERT_EQUAL(conf->sync.start_timeout_us, 5000 * MS);
 	CU_ASSERT_EQUAL(conf->sync.max_sessions, 1000000);
 	CU_ASSERT_FALSE(conf->admin_tcp);
 	CU_ASSERT_PTR_NULL(conf->admin_token_file);
