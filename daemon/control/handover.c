@@ -39,6 +39,16 @@ void handover_for_supervisor(struct control *control)
 		begin(control);
 }
 
+/* The peer gets our sessions just now: with the VIP it would get no more of them. */
+static bool peer_is_cold(struct control *control)
+{
+	struct sync_status status;
+	if (!control->sync)
+		return false;
+	sync_status(control->sync, &status);
+	return status.sending && status.state == SYNC_SNAPSHOT && !status.peer_active;
+}
+
 struct admin_reply handover_by_operator(
     struct control *control, admin_ticket ticket, const char *router)
 {
@@ -47,6 +57,10 @@ struct admin_reply handover_by_operator(
 		    409, control_error_body("no virtual routers here: nothing to hand over")};
 	if (control->handover.waiting)
 		return (struct admin_reply){409, control_error_body("a hand-over is under way")};
+	if (peer_is_cold(control))
+		return (struct admin_reply){409,
+		    control_error_body("the peer has not got every session yet: try again when it "
+				       "is in sync (yokectl status)")};
 	control->handover.ticket = ticket;
 	text_copy(control->handover.router, sizeof(control->handover.router), router ? router : "");
 	begin(control);

@@ -142,8 +142,8 @@ def test_warm_active(checks):
 
 
 def test_warm_meanwhile(checks):
-    """The Active dies while a node gets its sessions: it takes the VIP with what it has, and waits for
-    no more."""
+    """While a node gets its sessions, the operator cannot give it the VIP. If the Active dies then, it
+    takes the VIP with what it has, and waits for no more."""
     with TestLab() as lab:
         first, second = start_crowded(checks, lab)
         pid = second.pid_of("yoke-proxy")
@@ -151,6 +151,9 @@ def test_warm_meanwhile(checks):
         wait_until(lambda: WAITING.fullmatch(ready(second)[1]) and table(second)[0] > 1000,
                    10 * SLACK, "it gets its sessions", pause=0.001)
         second.signal_all(signal.SIGSTOP)  # time stands still there, with a part of them
+        refused = first.ctl("failover", check=False)
+        checks.true("yokectl failover says why not: " + refused.strip(), "every session" in refused)
+        checks.equal("state of the Active", first.state(), "active")
         first.kill_all()
         second.signal_all(signal.SIGCONT)
         thawed = time.monotonic()
