@@ -32,7 +32,11 @@ class SyncNode:
             raise LabError(f"sync_node: {words}: {answer['error']}")
         return answer
 
+    def signal(self, number):
+        self.process.send_signal(number)
+
     def stop(self):
+        self.signal(signal.SIGCONT)
         self.process.stdin.close()
         self.process.wait(10)
 
@@ -43,14 +47,30 @@ def table(node):
     return found and (found["count"], found["digest"])
 
 
+def start_feeder(lab):
+    """node2 is Active, as it says by replication, and has a crowd of sessions; then it stands still."""
+    feeder = SyncNode(lab, "node2", "node1")
+    feeder.ask("fill", CROWD, 0)
+    feeder.ask("active")
+    feeder.signal(signal.SIGSTOP)
+    return feeder
+
+
+def held(node):
+    status = node.status()
+    return status and status["virtual_routers"].get("front", {}).get("held")
+
+
 def start_crowded(checks, lab):
     """A pair whose Active, node1, has a crowd of sessions: (node1, node2)."""
     lab.write_config(pair_config())
     first, second = lab.nodes["node1"], lab.nodes["node2"]
-    feeder = SyncNode(lab, "node2", "node1")
-    feeder.ask("fill", CROWD, 0)
-    feeder.ask("active")
+    feeder = start_feeder(lab)
     first.start()
+    why = first.wait(lambda: held(first), 4, "held back, since the peer is silent")
+    checks.equal("node1 alone, but without its sessions, is", first.state(), "backup")
+    checks.true(f"why it is held: {why}", "waits for the sessions" in why)
+    feeder.signal(signal.SIGCONT)
     first.wait_state("active", 20)
     checks.equal("node1 became Active with every session", table(first),
                  (CROWD, f"{feeder.ask('digest')['digest']:016x}"))
@@ -186,6 +206,23 @@ def test_warm_alone(checks):
             node.wait_in_sync()
             checks.note(f"{node.name} waits no more", starts(node))
             checks.at_most(f"{node.name} has waited, ms", waited_ms(node), 300, 3 * SLACK)
+
+
+def test_warm_limit(checks):
+    """A peer that is there and says nothing is not waited for longer than start_timeout."""
+    with TestLab() as lab:
+        config = pair_config()
+        config["sync"]["start_timeout"] = "1s"
+        lab.write_config(config)
+        node = lab.nodes["node1"]
+        feeder = start_feeder(lab)
+        node.start()
+        node.wait(lambda: held(node), 4, "held back, since the peer is silent")
+        node.wait_state("active", 10)
+        checks.true(f"why it waited no more: {starts(node)}", "time is up" in starts(node)[0])
+        checks.true(f"it has waited for {waited_ms(node)} ms", waited_ms(node) >= 1000)
+        checks.at_most("it has waited, ms", waited_ms(node), 1200, 3 * SLACK)
+        feeder.stop()
 
 
 def waited_ms(node):
