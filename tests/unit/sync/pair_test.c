@@ -14,11 +14,11 @@
 #include "daemon/sync/sync.h"
 #include "tests/unit/unit.h"
 
-#define DEADLINE_US (20 * US_PER_SEC)
+#define DEADLINE_US (60 * US_PER_SEC) /* a busy machine sends the crowd for twenty */
 #define HOUR_US     (3600 * US_PER_SEC)
-/* How many sessions a snapshot has, how many questions are answered meanwhile at least, and how
- * long one may take. On a quiet machine it is more than a hundred, of a few milliseconds each, and
- * ten where they must wait behind the bulk. */
+/* How many sessions a snapshot has, and how many questions are answered meanwhile at least. On a
+ * quiet machine it is more than a hundred, of a few milliseconds each, and ten where they must wait
+ * behind the bulk. */
 #if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
 #define CROWD       50000
 #define ANSWERS_MIN 2
@@ -26,7 +26,6 @@
 #define CROWD       1000000
 #define ANSWERS_MIN 25
 #endif
-#define ANSWER_MAX_US US_PER_SEC
 
 /* Something happened: conditions are looked at again. */
 static pthread_mutex_t news_lock = PTHREAD_MUTEX_INITIALIZER;
@@ -441,14 +440,16 @@ static void questions_overtake_a_snapshot(void)
 	AWAIT(reason_has(&pair.alpha, "neither node is Active"));
 	sync_set_active(pair.alpha.sync, true);
 	AWAIT(status_of(&pair.beta).state == SYNC_SNAPSHOT && status_of(&pair.beta).peer_active);
+	uint64_t begin_us = clock_us();
 	ask(&pair.beta);
 	AWAIT(in_sync(&pair.alpha));
 	uint64_t answers = pair.beta.answers, slowest_us = pair.beta.slowest_us;
+	uint64_t snapshot_us = clock_us() - begin_us;
 	printf("  %llu answers during the snapshot, the slowest after %llu us; %s\n",
 	    (unsigned long long)answers, (unsigned long long)slowest_us,
 	    status_of(&pair.alpha).reason);
 	CU_ASSERT(answers > ANSWERS_MIN);
-	CU_ASSERT(slowest_us < ANSWER_MAX_US);
+	CU_ASSERT(slowest_us < snapshot_us / 4 * 3); /* it has not waited for the end */
 	node_fini(&pair.alpha);
 	node_fini(&pair.beta);
 }
