@@ -30,11 +30,29 @@ static struct vrrp_fsm fsm_in(enum vrrp_state state)
 	return fsm;
 }
 
+/* A Backup that has just begun to listen. */
+static struct vrrp_fsm started(uint8_t priority, uint32_t interval_us)
+{
+	struct vrrp_fsm fsm;
+	vrrp_fsm_init(&fsm, priority, interval_us, now);
+	CU_ASSERT_EQUAL(vrrp_fsm_step(&fsm, VRRP_EV_STARTUP, now), 0);
+	return fsm;
+}
+
 /* In a loop that was never late. */
 static unsigned timer(struct vrrp_fsm *fsm, uint64_t now_us)
 {
 	fsm->awake_us = now_us;
 	return vrrp_fsm_step(fsm, VRRP_EV_TIMER, now_us);
+}
+
+/* Active since now, with a lease. */
+static struct vrrp_fsm acquired(void)
+{
+	struct vrrp_fsm fsm = fsm_in(VRRP_CLAIMANT);
+	CU_ASSERT_EQUAL(timer(&fsm, now), VRRP_DO_ACQUIRE);
+	CU_ASSERT_EQUAL(vrrp_fsm_step(&fsm, VRRP_EV_ACQUIRED, now), SETTLE);
+	return fsm;
 }
 
 /* From the end of its patience to being Active, the kernel permitting. */
@@ -200,11 +218,9 @@ static void timers_follow_the_rfc(void)
 	    {4095, 1, 40790039, 163640039},
 	};
 	for (size_t i = 0; i < COUNT(table); i++) {
-		struct vrrp_fsm fsm;
-		vrrp_fsm_init(&fsm, table[i].priority, table[i].interval_cs * 10000, now);
+		struct vrrp_fsm fsm = started(table[i].priority, table[i].interval_cs * 10000);
 		CU_ASSERT_EQUAL(vrrp_fsm_skew_us(&fsm), table[i].skew_us);
 		CU_ASSERT_EQUAL(vrrp_fsm_active_down_us(&fsm), table[i].down_us);
-		CU_ASSERT_EQUAL(vrrp_fsm_step(&fsm, VRRP_EV_STARTUP, now), 0);
 		uint64_t due = now + table[i].down_us;
 		CU_ASSERT_EQUAL(fsm.timer_us, due);
 		uint64_t claim = due - vrrp_claim_us(table[i].interval_cs * 10000);
@@ -224,9 +240,7 @@ static void timers_follow_the_rfc(void)
 /* But for its claim. */
 static void owner_does_not_wait(void)
 {
-	struct vrrp_fsm fsm;
-	vrrp_fsm_init(&fsm, 255, 1000000, now);
-	vrrp_fsm_step(&fsm, VRRP_EV_STARTUP, now);
+	struct vrrp_fsm fsm = started(255, 1000000);
 	CU_ASSERT_EQUAL(timer(&fsm, now), VRRP_DO_SEND_CLAIM);
 	CU_ASSERT_EQUAL(fsm.timer_us, now + MS(10));
 }
@@ -302,9 +316,7 @@ static void a_claim_says_what_we_are(void)
 static void only_who_was_silent_for_a_short_time_claims_back(void)
 {
 	for (int late_ms = 200; late_ms <= 201; late_ms++) {
-		struct vrrp_fsm fsm = fsm_in(VRRP_CLAIMANT);
-		timer(&fsm, now);
-		vrrp_fsm_step(&fsm, VRRP_EV_ACQUIRED, now);
+		struct vrrp_fsm fsm = acquired();
 		uint64_t then = fsm.timer_us + MS(late_ms);
 		CU_ASSERT_EQUAL(timer(&fsm, then), VRRP_DO_SEND_ADVERT);
 		unsigned actions = vrrp_fsm_step(&fsm, VRRP_EV_REFUSED, then);
@@ -358,9 +370,7 @@ static void evidence_is_classified(void)
 /* As if an advert had come when it was said, which only ever makes the wait longer. */
 static void evidence_restarts_the_patience(void)
 {
-	struct vrrp_fsm fsm;
-	vrrp_fsm_init(&fsm, 200, 100000, now);
-	vrrp_fsm_step(&fsm, VRRP_EV_STARTUP, now);
+	struct vrrp_fsm fsm = started(200, 100000);
 	vrrp_fsm_advert(&fsm, 150, 1, 100000, now);
 	CU_ASSERT_EQUAL(vrrp_fsm_evidence(&fsm, 150, 1, 0, now + MS(100)), 0);
 	CU_ASSERT_EQUAL(fsm.timer_us, now + 321875);
@@ -377,9 +387,7 @@ static void evidence_restarts_the_patience(void)
 /* At 10 ms a busy peer may need longer for its answer than for many adverts. */
 static void evidence_is_good_for_a_slow_answer(void)
 {
-	struct vrrp_fsm fsm;
-	vrrp_fsm_init(&fsm, 150, 10000, now);
-	vrrp_fsm_step(&fsm, VRRP_EV_STARTUP, now);
+	struct vrrp_fsm fsm = started(150, 10000);
 	vrrp_fsm_advert(&fsm, 200, 1, 10000, now);
 	vrrp_fsm_awake(&fsm, now + MS(16));
 	vrrp_fsm_evidence(&fsm, 200, 1, 0, now + MS(16));
@@ -400,10 +408,8 @@ static void evidence_is_good_for_a_slow_answer(void)
 
 static void who_is_preempted_must_answer_soon(void)
 {
-	struct vrrp_fsm fsm;
-	vrrp_fsm_init(&fsm, 200, 10000, now);
+	struct vrrp_fsm fsm = started(200, 10000);
 	fsm.preempt = true;
-	vrrp_fsm_step(&fsm, VRRP_EV_STARTUP, now);
 	vrrp_fsm_evidence(&fsm, 150, -1, 0, now + MS(16));
 	CU_ASSERT_EQUAL(fsm.timer_us, now + MS(16) + 32187);
 	vrrp_fsm_evidence(&fsm, 200, -1, 0, now + MS(17));
@@ -428,9 +434,7 @@ static void late_evidence_does_not_stop_a_handover(void)
 
 static void an_active_does_not_believe_what_is_older_than_its_lease(void)
 {
-	struct vrrp_fsm fsm = fsm_in(VRRP_CLAIMANT);
-	timer(&fsm, now);
-	vrrp_fsm_step(&fsm, VRRP_EV_ACQUIRED, now);
+	struct vrrp_fsm fsm = acquired();
 	CU_ASSERT_EQUAL(vrrp_fsm_evidence(&fsm, 250, 1, MS(51), now + MS(500)), 0);
 	CU_ASSERT_EQUAL(vrrp_fsm_evidence(&fsm, 150, 1, MS(49), now + MS(500)), ASSERT);
 	CU_ASSERT_EQUAL(fsm.state, VRRP_ACTIVE);
@@ -483,9 +487,7 @@ static void a_yoke_is_not_overridden(void)
 static void a_claim_that_was_interrupted_begins_anew(void)
 {
 	for (int late_ms = 10; late_ms <= 11; late_ms++) {
-		struct vrrp_fsm fsm;
-		vrrp_fsm_init(&fsm, 200, 100000, now);
-		vrrp_fsm_step(&fsm, VRRP_EV_STARTUP, now);
+		struct vrrp_fsm fsm = started(200, 100000);
 		vrrp_fsm_step(&fsm, VRRP_EV_HANDOVER, now);
 		uint64_t then = now + MS(late_ms);
 		CU_ASSERT_FALSE(vrrp_fsm_awake(&fsm, then));
@@ -564,9 +566,7 @@ static void adverts_are_classified(void)
 
 static void backup_learns_the_interval(void)
 {
-	struct vrrp_fsm fsm;
-	vrrp_fsm_init(&fsm, 200, 1000000, now);
-	vrrp_fsm_step(&fsm, VRRP_EV_STARTUP, now);
+	struct vrrp_fsm fsm = started(200, 1000000);
 	vrrp_fsm_advert(&fsm, 250, 1, 3000000, now);
 	CU_ASSERT_EQUAL(vrrp_fsm_skew_us(&fsm), 656250);
 	CU_ASSERT_EQUAL(fsm.timer_us, now + 9656250);
@@ -592,9 +592,7 @@ static void yielding_active_adopts_the_winners_interval(void)
 
 static void preemption_can_be_switched_while_running(void)
 {
-	struct vrrp_fsm fsm;
-	vrrp_fsm_init(&fsm, 200, 100000, now);
-	vrrp_fsm_step(&fsm, VRRP_EV_STARTUP, now);
+	struct vrrp_fsm fsm = started(200, 100000);
 	uint64_t t = now;
 	for (int i = 0; i < 50; i++) {
 		t += 100000;
@@ -614,10 +612,8 @@ static void preemption_can_be_switched_while_running(void)
 /* The longest that a peer of priority 1 waits, if our priority 0 was lost, is shorter. */
 static void after_resigning_any_peer_comes_first(void)
 {
-	struct vrrp_fsm us = fsm_in(VRRP_ACTIVE), peer;
+	struct vrrp_fsm us = fsm_in(VRRP_ACTIVE), peer = started(1, 100000);
 	us.preempt = true;
-	vrrp_fsm_init(&peer, 1, 100000, now);
-	vrrp_fsm_step(&peer, VRRP_EV_STARTUP, now);
 	vrrp_fsm_advert(&peer, 200, 1, 100000, now);
 	CU_ASSERT_EQUAL(vrrp_fsm_step(&us, VRRP_EV_RESIGN, now), LEAVE);
 	CU_ASSERT(us.timer_us > peer.timer_us + 50000);
@@ -638,9 +634,7 @@ static void rhythm_is_kept_when_a_beat_is_late(void)
 
 static void stalled_backup_listens_anew(void)
 {
-	struct vrrp_fsm fsm;
-	vrrp_fsm_init(&fsm, 200, 100000, now);
-	vrrp_fsm_step(&fsm, VRRP_EV_STARTUP, now);
+	struct vrrp_fsm fsm = started(200, 100000);
 	CU_ASSERT_FALSE(vrrp_fsm_awake(&fsm, now + 100000));
 	CU_ASSERT_EQUAL(fsm.timer_us, now + 321875);
 	uint64_t later = now + 100000 + 230000; /* past the timer, deaf for 230 ms */
@@ -774,8 +768,7 @@ static void configure_changes_no_state(void)
 	CU_ASSERT_EQUAL(fsm.timer_us, now + MS(10));
 	CU_ASSERT_EQUAL(fsm.priority, 100);
 
-	vrrp_fsm_init(&fsm, 200, 1000000, now);
-	vrrp_fsm_step(&fsm, VRRP_EV_STARTUP, now);
+	fsm = started(200, 1000000);
 	vrrp_fsm_configure(&fsm, 254, 10000, now);
 	CU_ASSERT_EQUAL(fsm.active_interval_us, 10000);
 	CU_ASSERT(fsm.timer_us <= now + MS(50));
