@@ -43,79 +43,68 @@ const char *sync_message_name(enum sync_message_kind kind)
 	return kind < SYNC_KIND_COUNT ? names[kind] : "?";
 }
 
-static int pack_session(
-    struct frame_arena *arena, const struct record *record, Yoke__Sync__Record *out)
+/* Every kind of record. */
+union record_parts {
+	Yoke__Sync__Session session;
+	Yoke__Sync__SessionDelete session_delete;
+	Yoke__Sync__Health health;
+	Yoke__Sync__Admin admin;
+};
+
+static void pack_session(const struct record *record, Yoke__Sync__Session *session)
 {
-	Yoke__Sync__Session *session = frame_arena_alloc(arena, sizeof(*session));
-	if (!session)
-		return -EINVAL;
-	yoke__sync__session__init(session);
 	session->pool_id = record->session.pool_id;
 	session->key.data = (uint8_t *)record->session.key;
 	session->key.len = sizeof(record->session.key);
 	session->target_id = record->session.target_id;
 	session->left_us = record->session.expires_us;
-	out->kind_case = YOKE__SYNC__RECORD__KIND_SESSION;
-	out->session = session;
-	return 0;
 }
 
-static int pack_delete(
-    struct frame_arena *arena, const struct record *record, Yoke__Sync__Record *out)
+static void pack_delete(const struct record *record, Yoke__Sync__SessionDelete *session)
 {
-	Yoke__Sync__SessionDelete *session = frame_arena_alloc(arena, sizeof(*session));
-	if (!session)
-		return -EINVAL;
-	yoke__sync__session_delete__init(session);
 	session->pool_id = record->session.pool_id;
 	session->key.data = (uint8_t *)record->session.key;
 	session->key.len = sizeof(record->session.key);
-	out->kind_case = YOKE__SYNC__RECORD__KIND_SESSION_DELETE;
-	out->session_delete = session;
-	return 0;
 }
 
-static int pack_health(
-    struct frame_arena *arena, const struct record *record, Yoke__Sync__Record *out)
+static int pack_health(const struct record *record, Yoke__Sync__Health *health)
 {
-	Yoke__Sync__Health *health = frame_arena_alloc(arena, sizeof(*health));
-	if (!health || !memchr(record->health.reason, 0, sizeof(record->health.reason)))
+	if (!memchr(record->health.reason, 0, sizeof(record->health.reason)))
 		return -EINVAL;
-	yoke__sync__health__init(health);
 	health->target_id = record->health.target_id;
 	health->state = (Yoke__Sync__HealthState)record->health.health;
 	health->rise_count = record->health.rise_count;
 	health->fall_count = record->health.fall_count;
 	health->age_us = record->health.since_us;
 	health->reason = (char *)record->health.reason;
-	out->kind_case = YOKE__SYNC__RECORD__KIND_HEALTH;
-	out->health = health;
-	return 0;
-}
-
-static int pack_admin(
-    struct frame_arena *arena, const struct record *record, Yoke__Sync__Record *out)
-{
-	Yoke__Sync__Admin *admin = frame_arena_alloc(arena, sizeof(*admin));
-	if (!admin)
-		return -EINVAL;
-	yoke__sync__admin__init(admin);
-	admin->target_id = record->admin.target_id;
-	admin->state = (Yoke__Sync__AdminState)record->admin.admin;
-	out->kind_case = YOKE__SYNC__RECORD__KIND_ADMIN;
-	out->admin = admin;
 	return 0;
 }
 
 static int pack_record(
-    struct frame_arena *arena, const struct record *record, Yoke__Sync__Record *out)
+    const struct record *record, union record_parts *parts, Yoke__Sync__Record *out)
 {
 	yoke__sync__record__init(out);
 	switch (record->kind) {
-	case RECORD_SESSION: return pack_session(arena, record, out);
-	case RECORD_SESSION_DELETE: return pack_delete(arena, record, out);
-	case RECORD_HEALTH: return pack_health(arena, record, out);
-	case RECORD_ADMIN: return pack_admin(arena, record, out);
+	case RECORD_SESSION:
+		yoke__sync__session__init(out->session = &parts->session);
+		out->kind_case = YOKE__SYNC__RECORD__KIND_SESSION;
+		pack_session(record, &parts->session);
+		return 0;
+	case RECORD_SESSION_DELETE:
+		yoke__sync__session_delete__init(out->session_delete = &parts->session_delete);
+		out->kind_case = YOKE__SYNC__RECORD__KIND_SESSION_DELETE;
+		pack_delete(record, &parts->session_delete);
+		return 0;
+	case RECORD_HEALTH:
+		yoke__sync__health__init(out->health = &parts->health);
+		out->kind_case = YOKE__SYNC__RECORD__KIND_HEALTH;
+		return pack_health(record, &parts->health);
+	case RECORD_ADMIN:
+		yoke__sync__admin__init(out->admin = &parts->admin);
+		out->kind_case = YOKE__SYNC__RECORD__KIND_ADMIN;
+		parts->admin.target_id = record->admin.target_id;
+		parts->admin.state = (Yoke__Sync__AdminState)record->admin.admin;
+		return 0;
 	case RECORD_KIND_COUNT: break;
 	}
 	return -EINVAL;
@@ -129,11 +118,12 @@ static int pack_batch(
 		return -EINVAL;
 	Yoke__Sync__Record **list = frame_arena_alloc(arena, n * sizeof(Yoke__Sync__Record *));
 	Yoke__Sync__Record *records = frame_arena_alloc(arena, n * sizeof(Yoke__Sync__Record));
-	if (!list || !records)
+	union record_parts *parts = frame_arena_alloc(arena, n * sizeof(union record_parts));
+	if (!list || !records || !parts)
 		return -EINVAL;
 	for (size_t i = 0; i < n; i++) {
 		list[i] = &records[i];
-		if (pack_record(arena, &message->batch.records[i], list[i]) < 0)
+		if (pack_record(&message->batch.records[i], &parts[i], list[i]) < 0)
 			return -EINVAL;
 	}
 	batch->epoch = message->batch.epoch;
