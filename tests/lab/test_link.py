@@ -308,6 +308,60 @@ def refuses(lab, node, why, frame, router="front", sender="observer"):
     node.wait(counted, 5, f"a refusal: {why}")
 
 
+def test_authenticate_rollout(checks):
+    """69: authenticate, from false to true and back, by reloads of one node after the other: no advert
+    is refused, nothing moves."""
+    config = pair_config("node1")
+    front = config["virtual_routers"]["front"]
+    front["authenticate"] = False
+    with TestLab() as lab:
+        capture = lab.capture()
+        first, second = nodes = lab.start_pair("node1", config)
+
+        def heard(node):
+            return node.status()["virtual_routers"]["front"]["adverts"]["received"]
+
+        def roll(mode, order, active, backup):
+            front["authenticate"] = mode
+            lab.write_config(config)
+            for node in order:
+                node.ctl("reload")
+                wanted = heard(backup) + 10
+                backup.wait(lambda wanted=wanted: heard(backup) >= wanted, 5, "adverts are heard")
+            checks.equal("adverts refused", [node.status()["virtual_routers"]["front"]["adverts"]
+                                             ["refused"] for node in (active, backup)], [{}, {}])
+            checks.true("no alarm", not backup.status()["virtual_routers"]["front"]["alarm"])
+
+        prober = Prober(lab)
+        prober.wait_ok(50)
+        # Whoever is permissive hears adverts of both kinds: the Backup is the first, and the last.
+        for mode, order in (("permissive", nodes[::-1]), (True, nodes), ("permissive", nodes[::-1]),
+                            (False, nodes)):
+            checks.section(f"{mode}, {order[0].name} first")
+            before = [len(node.transitions()) for node in nodes]
+            roll(mode, order, first, second)
+            checks.equal("transitions", [len(node.transitions()) for node in nodes], before)
+        prober.wait_ok(50)
+        checks.equal("failed requests", prober.stop().failures_text(), "none")
+        capture.stop()
+        rows = capture.fields(f"vrrp.type == 1 && ip.src == {address('node1')}", "ip.len")
+        lengths = [int(row[0]) for row in rows]
+        checks.equal("lengths of adverts, as they changed", [
+            length for i, length in enumerate(lengths) if lengths[i - 1:i] != [length]],
+            [20 + 12, 20 + 12 + 28, 20 + 12])
+
+        checks.section("enforced on one node, permissive on the other: it works in both directions")
+        roll("permissive", nodes, first, second)
+        roll(True, nodes[:1], first, second)
+        for giver, taker in (nodes, nodes[::-1]):
+            giver.ctl("failover")
+            taker.wait_state("active")
+            giver.wait_state("backup")
+        refuses(lab, first, "tag_missing", forge.advert("192.0.2.99", 100, [VIP], interval_cs=10))
+        checks.equal("what the other one refused", second.status()["virtual_routers"]["front"]
+                     ["adverts"]["refused"], {})
+
+
 def captured(capture, what):
     """The first such frame, as bytes."""
     row = capture.fields(what, "frame.number")[0][0]

@@ -141,6 +141,40 @@ def test_virtual_mac_left(checks):
         checks.equal("the neighbour's is gone", macvlans(lab, "node1").count("yv4-53"), 0)
 
 
+def test_virtual_mac_reload(checks):
+    """On and off by reload, on one node after the other, in both orders: whoever is Active hands the
+    VIP over, and it is answered all the time, by one."""
+    config = pair_config("node1")
+    with TestLab() as lab:
+        nodes = lab.start_pair("node1", config)
+        watch, prober = ArpWatch(lab), Prober(lab, deadline_ms=3000)
+        prober.wait_ok(50)
+        for wanted, backup_first in ((True, True), (False, False)):
+            checks.section(f"virtual_mac {wanted}, {'Backup' if backup_first else 'Active'} first")
+            config["virtual_routers"]["front"]["virtual_mac"] = wanted
+            lab.write_config(config)
+            order = sorted(nodes, key=lambda node: (node.state() == "active") == backup_first)
+            for node, peer in (order, order[::-1]):
+                moves = node.state() == "active"
+                node.ctl("reload")
+                node.wait_state("backup", 10)
+                peer.wait_state("active")
+                checks.equal(f"interfaces of {node.name}, which was "
+                             f"{'Active' if moves else 'Backup'}", macvlans(lab, node.name),
+                             ["yv4-51"] if wanted else [])
+                node.wait_in_sync()
+                prober.wait_ok(100)
+                watch.wait_asked(20)
+        watch.stop()
+        checks.equal("questions answered twice", answered_twice(watch), [])
+        checks.equal("who answered", {mac for _, macs in watch.asked for mac in macs},
+                     {MAC4, *(lab.owner_mac(node) for node in nodes)})
+        traffic = prober.stop()
+        # What is under way when the VIP moves may be lost.
+        checks.at_most("failed requests", len(traffic.failed()), 8)
+        checks.at_most("outage, ms", 1000 * traffic.outage()[0], 100, 10 * SLACK)
+
+
 def test_virtual_mac(checks):
     """5, 35-39, 48, 49, 52, 53, 55, and the lease: there is one place where the MAC answers."""
     config = add_ipv6(pair_config("node1"))
