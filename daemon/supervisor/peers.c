@@ -186,55 +186,6 @@ static void on_script_result(void *arg)
 	child_kick(&sup->vrrp.child);
 }
 
-/* The marks outlive the yoke-vrrp that told them, for the next one. */
-static struct auth_memory *find_mark(struct supervisor *sup, const char *router)
-{
-	for (uint32_t i = 0; i < KNOWN_ROUTERS_MAX; i++) {
-		if (strcmp(sup->marks[i].router, router) == 0)
-			return &sup->marks[i];
-	}
-	return NULL;
-}
-
-static bool runs_router(const struct supervisor *sup, const char *name)
-{
-	for (uint32_t i = 0; i < sup->n_routers; i++) {
-		if (strcmp(sup->routers[i].router.name, name) == 0)
-			return true;
-	}
-	return false;
-}
-
-/* A place that is free, or of a router that is gone: one that comes back is to find its own, as
- * long as there is room. */
-static struct auth_memory *room_for_mark(struct supervisor *sup)
-{
-	struct auth_memory *at = find_mark(sup, "");
-	for (uint32_t i = 0; !at && i < KNOWN_ROUTERS_MAX; i++) {
-		if (!runs_router(sup, sup->marks[i].router))
-			at = &sup->marks[i];
-	}
-	return at;
-}
-
-static void remember_mark(struct supervisor *sup, const struct ipc_router *router)
-{
-	struct auth_memory *at = find_mark(sup, router->name);
-	if (!at && !(at = room_for_mark(sup)))
-		return;
-	memcpy(at->router, router->name, sizeof(at->router));
-	memcpy(at->marks, router->auth_marks, sizeof(at->marks));
-}
-
-static void router_message(struct supervisor *sup, union ipc_message *msg)
-{
-	const struct outbox *out = &sup->vrrp.out;
-	setup_router_message(out->setup, out->item, msg);
-	const struct auth_memory *known = find_mark(sup, msg->router.name);
-	if (known)
-		memcpy(msg->router.auth_marks, known->marks, sizeof(known->marks));
-}
-
 static bool vrrp_next(struct child *child, union ipc_message *msg, int *fd)
 {
 	struct supervisor *sup = owner(child);
@@ -245,7 +196,7 @@ static bool vrrp_next(struct child *child, union ipc_message *msg, int *fd)
 	out->in_flight = SENT_SET;
 	if (out->item < out->setup->conf->n_routers) {
 		out->stage = OUTBOX_ITEMS;
-		router_message(sup, msg);
+		known_router_message(sup, out->setup, out->item, msg);
 		return true;
 	}
 	out->stage = OUTBOX_END;
@@ -253,57 +204,6 @@ static bool vrrp_next(struct child *child, union ipc_message *msg, int *fd)
 	msg->routers_end.generation = out->generation;
 	msg->routers_end.log_level = (uint32_t)out->setup->conf->log_level;
 	return true;
-}
-
-/* --- the virtual routers of the yoke-vrrp that runs --- */
-
-static struct known_router *find_router(
-    struct supervisor *sup, const char *name, const char *interface, uint8_t vrid)
-{
-	for (uint32_t i = 0; i < sup->n_routers; i++) {
-		const struct ipc_router *router = &sup->routers[i].router;
-		if (router->vrid == vrid && strcmp(router->name, name) == 0 &&
-		    strcmp(router->interface, interface) == 0)
-			return &sup->routers[i];
-	}
-	return NULL;
-}
-
-/* It is known before it can be Active. A router whose addresses change is still the same one; the
- * old addresses are yoke-vrrp's to remove. */
-static void know_router(struct supervisor *sup, const struct ipc_router *router)
-{
-	struct known_router *known =
-	    find_router(sup, router->name, router->interface, router->vrid);
-	if (!known) {
-		if (sup->n_routers == KNOWN_ROUTERS_MAX)
-			return;
-		known = &sup->routers[sup->n_routers++];
-		known->active = false;
-	}
-	known->router = *router;
-}
-
-static bool has_router(const struct conf *conf, const struct ipc_router *router)
-{
-	for (uint32_t i = 0; i < conf->n_routers; i++) {
-		const struct conf_router *r = &conf->routers[i];
-		if (r->vrid == router->vrid && strcmp(r->name, router->name) == 0 &&
-		    strcmp(r->interface, router->interface) == 0)
-			return true;
-	}
-	return false;
-}
-
-/* yoke-vrrp runs this set: it has resigned the others. */
-static void forget_routers(struct supervisor *sup, const struct conf *conf)
-{
-	uint32_t kept = 0;
-	for (uint32_t i = 0; i < sup->n_routers; i++) {
-		if (has_router(conf, &sup->routers[i].router))
-			sup->routers[kept++] = sup->routers[i];
-	}
-	sup->n_routers = kept;
 }
 
 /* yoke-vrrp is dead and could not do it: the peer is told at once, the addresses go. */
@@ -339,8 +239,8 @@ static void vrrp_sent(struct child *child)
 	} else if (out->stage == OUTBOX_END) {
 		out->stage = OUTBOX_IDLE;
 	} else {
-		router_message(sup, &msg);
-		know_router(sup, &msg.router);
+		known_router_message(sup, out->setup, out->item, &msg);
+		known_add(sup, &msg.router);
 		out->item++;
 	}
 }
@@ -360,9 +260,9 @@ static void on_applied(struct supervisor *sup, struct peer *peer, const struct i
 		if (proxy)
 			listeners_applied(&sup->listeners, peer->out.next_set);
 		else
-			forget_routers(sup, peer->out.setup->conf);
+			known_keep(sup, peer->out.setup->conf);
 	} else if (!proxy) {
-		forget_routers(sup, sup->setup->conf); /* it stays with the old set */
+		known_keep(sup, sup->setup->conf); /* it stays with the old set */
 	}
 	if (proxy ? reload_on_proxy_applied(sup, applied->error, applied->text)
 		  : reload_on_vrrp_applied(sup, applied->error, applied->text))
@@ -400,12 +300,12 @@ static void proxy_message(struct child *child, const union ipc_message *msg)
 
 static void on_router_state(struct supervisor *sup, const struct ipc_router_state *state)
 {
-	struct known_router *known = find_router(sup, state->name, state->interface, state->vrid);
+	struct known_router *known = known_find(sup, state->name, state->interface, state->vrid);
 	if (!known)
 		return;
 	known->active = state->role == IPC_ROLE_ACTIVE;
 	memcpy(known->router.auth_marks, state->auth_marks, sizeof(state->auth_marks));
-	remember_mark(sup, &known->router);
+	known_remember_marks(sup, &known->router);
 	if (state->removed)
 		*known = sup->routers[--sup->n_routers];
 	supervisor_update_status(sup);

@@ -119,6 +119,20 @@ void peers_check(struct supervisor *sup, uint64_t now_us);
 void peers_forgive(struct supervisor *sup, uint64_t now_us);
 bool peer_running(const struct peer *peer);
 
+/* known.c: the virtual routers of the yoke-vrrp that runs */
+struct known_router *known_find(
+    struct supervisor *sup, const char *name, const char *interface, uint8_t vrid);
+/* It is known before it can be Active. A router whose addresses change is still the same one; the
+ * old addresses are yoke-vrrp's to remove. */
+void known_add(struct supervisor *sup, const struct ipc_router *router);
+/* yoke-vrrp runs this set: it has resigned the others. */
+void known_keep(struct supervisor *sup, const struct conf *conf);
+/* The marks outlive the yoke-vrrp that told them, for the next one. */
+void known_remember_marks(struct supervisor *sup, const struct ipc_router *router);
+/* As setup_router_message, with the marks. */
+void known_router_message(
+    struct supervisor *sup, const struct setup *setup, uint32_t index, union ipc_message *msg);
+
 /* reload.c */
 void reload_request(struct supervisor *sup, uint64_t id);
 void reload_start_waiting(struct supervisor *sup);
