@@ -28,23 +28,32 @@ void known_add(struct supervisor *sup, const struct ipc_router *router)
 	known->router = *router;
 }
 
-static bool has_router(const struct conf *conf, const struct ipc_router *router)
+/* Its place in the configuration, or -1. */
+static int place_of(const struct conf *conf, const struct ipc_router *router)
 {
 	for (uint32_t i = 0; i < conf->n_routers; i++) {
 		const struct conf_router *r = &conf->routers[i];
 		if (r->vrid == router->vrid && strcmp(r->name, router->name) == 0 &&
 		    strcmp(r->interface, router->interface) == 0)
-			return true;
+			return (int)i;
 	}
-	return false;
+	return -1;
 }
 
-void known_keep(struct supervisor *sup, const struct conf *conf)
+void known_settle(struct supervisor *sup, const struct setup *setup)
 {
 	uint32_t kept = 0;
 	for (uint32_t i = 0; i < sup->n_routers; i++) {
-		if (has_router(conf, &sup->routers[i].router))
-			sup->routers[kept++] = sup->routers[i];
+		struct known_router known = sup->routers[i];
+		union ipc_message msg;
+		int place = place_of(setup->conf, &known.router);
+		if (place < 0)
+			continue;
+		setup_router_message(setup, (uint32_t)place, &msg);
+		memcpy(
+		    msg.router.auth_marks, known.router.auth_marks, sizeof(msg.router.auth_marks));
+		known.router = msg.router;
+		sup->routers[kept++] = known;
 	}
 	sup->n_routers = kept;
 }

@@ -260,9 +260,9 @@ static void on_applied(struct supervisor *sup, struct peer *peer, const struct i
 		if (proxy)
 			listeners_applied(&sup->listeners, peer->out.next_set);
 		else
-			known_keep(sup, peer->out.setup->conf);
+			known_settle(sup, peer->out.setup);
 	} else if (!proxy) {
-		known_keep(sup, sup->setup->conf); /* it stays with the old set */
+		known_settle(sup, sup->setup); /* it stays with the old set */
 	}
 	if (proxy ? reload_on_proxy_applied(sup, applied->error, applied->text)
 		  : reload_on_vrrp_applied(sup, applied->error, applied->text))

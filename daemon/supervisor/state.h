@@ -123,10 +123,10 @@ bool peer_running(const struct peer *peer);
 struct known_router *known_find(
     struct supervisor *sup, const char *name, const char *interface, uint8_t vrid);
 /* It is known before it can be Active. A router whose addresses change is still the same one; the
- * old addresses are yoke-vrrp's to remove. */
+ * old addresses are yoke-vrrp's to remove, or, if it dies over that, the kernel's: by their lifetime. */
 void known_add(struct supervisor *sup, const struct ipc_router *router);
-/* yoke-vrrp runs this set: it has resigned the others. */
-void known_keep(struct supervisor *sup, const struct conf *conf);
+/* yoke-vrrp runs this set, whatever it was sent: it has resigned the others. */
+void known_settle(struct supervisor *sup, const struct setup *setup);
 /* The marks outlive the yoke-vrrp that told them, for the next one. */
 void known_remember_marks(struct supervisor *sup, const struct ipc_router *router);
 /* As setup_router_message, with the marks. */
