@@ -108,8 +108,9 @@ static void on_target_changed(
 	char object[sizeof(((struct event *)0)->object)];
 	control_object_target(object, sizeof(object), pool, target);
 	enum target_health now = atomic_load_explicit(&target->health, memory_order_relaxed);
-	events_add(&control->events, object, target_health_name(before), target_health_name(now),
-	    target->reason);
+	if (now != before)
+		events_add(&control->events, object, target_health_name(before),
+		    target_health_name(now), target->reason);
 	replica_health_changed(control, target);
 }
 

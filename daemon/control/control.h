@@ -173,7 +173,8 @@ void replica_publish(struct control *control); /* the fleet is new */
 void replica_set_active(struct control *control, bool active);
 /* There is a new configuration. */
 void replica_set_config(struct control *control);
-/* A target's state changed here: publish it, and replicate it if we are the one to tell. */
+/* A target's state changed here, or how far it is from another one: publish it, and replicate it if
+ * we are the one to tell. */
 void replica_health_changed(struct control *control, const struct target *target);
 void replica_admin_changed(struct control *control, const struct target *target);
 /* Probe, or be told? */

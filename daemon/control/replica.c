@@ -183,8 +183,8 @@ static void apply_health(struct control *control, const struct record *record)
 	bool changed = target_set_health(pool, target, now, record->health.reason, clock_us());
 	target->rise_count = record->health.rise_count;
 	target->fall_count = record->health.fall_count;
+	target->since_us = record->health.since_us;
 	if (changed) {
-		target->since_us = record->health.since_us;
 		char object[sizeof(((struct event *)0)->object)];
 		control_object_target(object, sizeof(object), pool, target);
 		log_info("%s: %s -> %s: told by the Active peer: %s", object,

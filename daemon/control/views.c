@@ -211,6 +211,7 @@ static json *target_json(
 	json_object_object_add(object, "last_check_ms",
 	    target->last_check_us ? json_object_new_uint64(age_ms(target->last_check_us)) : NULL);
 	put_text(object, "reason", target->reason);
+	put_number(object, "since_ms", age_ms(target->since_us));
 	if (tracked)
 		json_object_object_add(object, "seen_from_here", sight_json(control, target));
 	return object;

@@ -33,6 +33,15 @@ enum target_health health_step(struct target *target, bool success, uint16_t ris
 	return health_judge(health, &target->rise_count, &target->fall_count, success, rise, fall);
 }
 
+uint16_t health_doubts(const struct target *target)
+{
+	switch (atomic_load_explicit(&target->health, memory_order_relaxed)) {
+	case TARGET_UP: return target->fall_count;
+	case TARGET_DOWN: return target->rise_count;
+	default: return 0;
+	}
+}
+
 uint64_t health_next_us(uint64_t target_id, uint64_t round, uint64_t interval_us, uint64_t now_us)
 {
 	uint64_t span_us = interval_us / 10;

@@ -21,6 +21,9 @@ enum target_health health_judge(enum target_health before, uint16_t *rise_count,
  * caller stores it with target_set_health, with the reason). */
 enum target_health health_step(struct target *target, bool success, uint16_t rise, uint16_t fall);
 
+/* How many results in a row speak against the health that it has. */
+uint16_t health_doubts(const struct target *target);
+
 /* When the next check of this target is due after `now_us`: interval with ±5 % jitter from a hash
  * of id and count. */
 uint64_t health_next_us(uint64_t target_id, uint64_t count, uint64_t interval_us, uint64_t now_us);

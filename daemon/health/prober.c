@@ -166,18 +166,20 @@ static void apply(struct probe *probe, const struct verdict *verdict, uint64_t n
 	struct prober *prober = probe->prober;
 	enum target_health before =
 	    (enum target_health)atomic_load_explicit(&target->health, memory_order_relaxed);
+	uint16_t doubts = health_doubts(target);
+	bool news = false;
 	target->last_check_us = now_us;
 	enum target_health after =
 	    health_step(target, verdict->ok, probe->health->rise, probe->health->fall);
-	if (before == after) {
-		/* A single failure does not explain why a target is up. */
-		if (verdict->ok == (after == TARGET_UP))
-			target_set_health(probe->pool, target, after, verdict->reason, now_us);
-		return;
+	/* A single failure does not explain why a target is up. */
+	if (verdict->ok == (after == TARGET_UP)) {
+		news = strcmp(target->reason, verdict->reason) != 0;
+		target_set_health(probe->pool, target, after, verdict->reason, now_us);
 	}
-	target_set_health(probe->pool, target, after, verdict->reason, now_us);
-	log_change(probe, before, after, verdict->reason);
-	if (prober->on_change)
+	if (before != after)
+		log_change(probe, before, after, verdict->reason);
+	news = news || before != after || health_doubts(target) != doubts;
+	if (news && prober->on_change)
 		prober->on_change(prober->arg, probe->pool, target, before);
 }
 

@@ -10,8 +10,9 @@
 
 struct prober;
 
-/* A target's health changed by our own check. Control thread; it may call prober_set and
- * prober_enable, not prober_free. `target->reason` says why. */
+/* Our own check changed a target's health, or something that whoever takes over should know: how
+ * many results in a row speak against it, or its reason; then `before` is what it still is. Control
+ * thread; it may call prober_set and prober_enable, not prober_free. `target->reason` says why. */
 typedef void prober_change_fn(
     void *arg, struct pool *pool, struct target *target, enum target_health before);
 

@@ -3,7 +3,7 @@ import time
 
 import testing
 from failover import check_story, failover
-from lab import NODES, VIP, WEB_PORT, address, COOKIE_PORT, SLACK, wait_until
+from lab import (COOKIE_PORT, NODES, SLACK, VIP, WEB_PORT, address, pair_config, wait_until)
 from testing import TestLab
 
 
@@ -43,6 +43,100 @@ def test_health_known(checks):
             second.wait(lambda n=second: n.pools()["web"][down] == "up", 5, "the target up again")
             checks.true("its own checks", lab.webs["web3"].requests(
                 wall, address(second.name), checks=True))
+
+
+def test_health_counted(checks):
+    """Results in a row are counted on by the new Active: a target that has failed most of its checks
+    there needs only the rest here."""
+    fall = 8
+    for primary in NODES:
+        checks.section(f"primary {primary}")
+        with TestLab() as lab:
+            config = pair_config(primary)
+            for name in ("web", "sql"):
+                config["pools"][name]["health"] = {"tcp": {}}
+            config["pools"]["known"]["health"] |= {"interval": "300ms", "fall": fall}
+            first, second = lab.start_pair(primary, config)
+            wall = time.time()
+
+            def failed(node):
+                return len(lab.webs["web3"].requests(wall, address(node.name), checks=True))
+            lab.webs["web3"].set_healthy(False)
+            wait_until(lambda: failed(first) >= fall - 3, 10 * SLACK, "most checks have failed")
+            first.kill_all()
+            before = failed(first)
+            second.wait_state("active")
+            second.wait(lambda: second.pools()["known"][address("web3", WEB_PORT)] == "down", 10,
+                        "the target down")
+            checks.note("checks that failed before", before)
+            checks.true("it was not down before", before < fall)
+            checks.at_most("and after", failed(second), fall - before + 1)
+
+
+POOLS, INTERVAL = 40, 4  # of three targets each; seconds
+
+
+def most_in(seconds, times):
+    """The most moments in so many seconds."""
+    times = sorted(times)
+    return max((sum(begin <= t < begin + seconds for t in times[i:])
+                for i, begin in enumerate(times)), default=0)
+
+
+def test_health_pace(checks):
+    """The new Active knows every target's state from the first moment on, and checks begin at the rate
+    that the old one had: no storm."""
+    with TestLab() as lab:
+        config = pair_config()
+        web = config["pools"]["web"]
+        web["health"]["interval"] = f"{INTERVAL}s"
+        config["pools"] |= {f"web{n}": dict(web) for n in range(POOLS)}
+        for n in range(POOLS):
+            del config["pools"][f"web{n}"]["sticky"]
+        for name in ("known", "sql"):
+            config["pools"][name]["health"] = {"tcp": {}, "interval": "1s"}
+        lab.webs["web3"].set_healthy(False)
+        lab.write_config(config)
+        first, second = lab.nodes["node1"], lab.nodes["node2"]
+
+        def all_known(node):
+            states = [s for pool in (node.pools() or {"": {"": "unknown"}}).values()
+                      for s in pool.values()]
+            return "unknown" not in states and states.count("down") == POOLS + 1
+
+        def checks_of(node, after):
+            return [t for w in lab.webs.values()
+                    for t, _ in w.requests(after, address(node.name), checks=True)]
+        first.start()
+        first.wait_state("active", 10)
+        first.wait(lambda: all_known(first), 10, "every target was checked")
+        second.start()
+        second.wait_in_sync()
+        second.wait(lambda: second.pools() == first.pools(), 5, "the same health on both")
+        begun = time.time()
+        checks.equal("own checks of the Backup", sum(
+            pool["checked_by"] != "peer" for pool in second.api.get("/v1/pools").values()), 0)
+        wait_until(lambda: time.time() > begun + INTERVAL, INTERVAL + 5, "a round", pause=0.05)
+        steady = checks_of(first, begun)
+        known = second.pools()
+        first.kill_all()
+        struck = time.time()
+        seen = []
+
+        def look():
+            seen.append((second.state(), second.pools()))
+            return seen[-1][0] == "active"
+        wait_until(look, 5 * SLACK, "the other one is Active", pause=0.001)
+        wait_until(lambda: look() and time.time() > struck + INTERVAL + 1, INTERVAL + 6, "a round",
+                   pause=0.02)
+        checks.true(f"looked {len(seen)} times", len(seen) > 50)
+        checks.equal("moments with another health than before", sum(p != known for _, p in seen), 0)
+        after = checks_of(second, struck)
+        pace = 3 * (POOLS + 1) / INTERVAL
+        checks.note("checks a second that are due", pace)
+        checks.note("most in a second, before", most_in(1, steady))
+        checks.true("every target was checked", len(after) >= 3 * (POOLS + 1))
+        checks.at_most("most in a second, after", most_in(1, after), 1.5 * pace, 1.5)
 
 
 def fetch_status(lab):
