@@ -54,3 +54,8 @@ uint64_t health_phase_us(uint64_t target_id, uint64_t interval_us, bool known)
 	uint64_t span_us = known || interval_us < US_PER_SEC ? interval_us : US_PER_SEC;
 	return span_us ? hash_mix(target_id) % span_us : 0;
 }
+
+uint64_t health_spread_us(uint64_t target_id, uint64_t interval_us, uint64_t now_us)
+{
+	return now_us + interval_us / 2 + health_phase_us(hash_mix(target_id), interval_us, true);
+}

@@ -30,3 +30,6 @@ uint64_t health_next_us(uint64_t target_id, uint64_t count, uint64_t interval_us
 /* The offset of the first check: targets of all pools are spread by their id, over the interval if
  * their health is known already, so that a takeover is no storm; else over 1 s, if that is less. */
 uint64_t health_phase_us(uint64_t target_id, uint64_t interval_us, bool known);
+/* When the check after that second is due, instead of health_next_us: half an interval to one and a
+ * half later, so that those that began together do not go on so. */
+uint64_t health_spread_us(uint64_t target_id, uint64_t interval_us, uint64_t now_us);

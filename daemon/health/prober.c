@@ -35,6 +35,7 @@ struct probe {
 	uint64_t due_us; /* when the present round was to start: the next one counts from there */
 	enum stage stage;
 	bool tracked; /* goes on when the prober is off */
+	bool hurried; /* the present round is early, with all others whose health is unknown */
 	struct prober_sight sight;
 	bool kept; /* during prober_set: the new configuration has it too */
 	int fd;
@@ -122,12 +123,15 @@ static void plan_at(struct probe *probe, uint64_t due_us, uint64_t now_us)
 		start_timer(probe, probe->due_us - now_us);
 }
 
-/* The interval is kept from start to start; a check that took longer than it is followed at once.
- */
+/* The interval is kept from start to start, but after a hurried one; a check that took longer than
+ * it is followed at once. */
 static void plan_next(struct probe *probe, uint64_t now_us)
 {
+	uint64_t interval_us = probe->health->interval_us;
 	uint64_t next_us =
-	    health_next_us(probe->id, ++probe->round, probe->health->interval_us, probe->due_us);
+	    probe->hurried ? health_spread_us(probe->id, interval_us, probe->due_us)
+			   : health_next_us(probe->id, ++probe->round, interval_us, probe->due_us);
+	probe->hurried = false;
 	plan_at(probe, next_us, now_us);
 }
 
@@ -485,6 +489,7 @@ static void plan_first(struct probe *probe, uint64_t now_us)
 	    atomic_load_explicit(&probe->target->health, memory_order_relaxed) != TARGET_UNKNOWN &&
 	    (!probe->tracked || probe->sight.health != TARGET_UNKNOWN);
 	uint64_t phase_us = health_phase_us(probe->id, probe->health->interval_us, known);
+	probe->hurried = !known;
 	plan_at(probe, now_us + phase_us, now_us);
 }
 

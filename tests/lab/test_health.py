@@ -134,9 +134,9 @@ def test_health_pace(checks):
         after = checks_of(second, struck)
         pace = 3 * (POOLS + 1) / INTERVAL
         checks.note("checks a second that are due", pace)
-        checks.note("most in a second, before", most_in(1, steady))
         checks.true("every target was checked", len(after) >= 3 * (POOLS + 1))
-        checks.at_most("most in a second, after", most_in(1, after), 1.5 * pace, 1.5)
+        for what, times in (("before", steady), ("after", after)):
+            checks.at_most(f"most in a second, {what}", most_in(1, times), 1.5 * pace, 1.5)
 
 
 def fetch_status(lab):

@@ -85,28 +85,54 @@ static void phases_are_spread(void)
 	CU_ASSERT_EQUAL(health_phase_us(1, 0, true), 0);
 }
 
-/* 1,000 targets whose health the peer told us, and a takeover at 0: from the first moment on checks
- * start as often as ever after. The pace is 25 in 50 ms, 500 in a second; by chance a little more. */
-static void a_takeover_is_no_storm(void)
+/* 1,000 targets with a check each two seconds, so that the pace is 25 in 50 ms and 500 in a second.
+ * How many begin at most in a second, and in 50 ms, of 20 seconds after `from_us`. */
+static void measure_pace(bool known, uint64_t from_us, unsigned *in_a_second, unsigned *in_50_ms)
 {
-	const uint64_t interval_us = 2 * US_PER_SEC, bucket_us = 50000;
-	unsigned buckets[400] = {0}, most = 0, most_in_a_second = 0;
+	const uint64_t interval_us = 2 * US_PER_SEC;
+	unsigned buckets[400] = {0};
 	for (uint64_t n = 1; n <= 1000; n++) {
 		uint64_t id = hash_mix(n), round = 0;
-		uint64_t at_us = health_phase_us(id, interval_us, true);
-		for (; at_us < 20 * US_PER_SEC;
-		     at_us = health_next_us(id, ++round, interval_us, at_us))
-			buckets[at_us / bucket_us]++;
+		uint64_t at_us = health_phase_us(id, interval_us, known);
+		while (at_us < from_us + 20 * US_PER_SEC) {
+			if (at_us >= from_us)
+				buckets[(at_us - from_us) / 50000]++;
+			bool hurried = !known && round == 0;
+			round++;
+			at_us = hurried ? health_spread_us(id, interval_us, at_us)
+					: health_next_us(id, round, interval_us, at_us);
+		}
 		CU_ASSERT_TRUE_FATAL(round >= 8);
 	}
-	for (size_t i = 0, second = 0; i < 400; i++) {
-		most = buckets[i] > most ? buckets[i] : most;
-		second += buckets[i] - (i >= 20 ? buckets[i - 20] : 0);
-		most_in_a_second = second > most_in_a_second ? (unsigned)second : most_in_a_second;
+	*in_a_second = *in_50_ms = 0;
+	unsigned second = 0;
+	for (size_t i = 0; i < 400; i++) {
+		second = second + buckets[i] - (i >= 20 ? buckets[i - 20] : 0);
+		*in_50_ms = buckets[i] > *in_50_ms ? buckets[i] : *in_50_ms;
+		*in_a_second = second > *in_a_second ? second : *in_a_second;
 	}
-	printf("at most %u in 50 ms, %u in a second ", most, most_in_a_second);
-	CU_ASSERT_TRUE(most >= 25 && most <= 50);
-	CU_ASSERT_TRUE(most_in_a_second >= 500 && most_in_a_second <= 600);
+}
+
+/* From the first moment on checks start as often as ever after; by chance a little more often. */
+static void a_takeover_is_no_storm(void)
+{
+	unsigned in_a_second, in_50_ms;
+	measure_pace(true, 0, &in_a_second, &in_50_ms);
+	printf("at most %u in 50 ms, %u in a second ", in_50_ms, in_a_second);
+	CU_ASSERT_TRUE(in_50_ms >= 25 && in_50_ms <= 50);
+	CU_ASSERT_TRUE(in_a_second >= 500 && in_a_second <= 600);
+}
+
+/* All of them at once, to know soon; but that does not come again with each interval. */
+static void a_start_is_one_storm(void)
+{
+	unsigned in_a_second, in_50_ms;
+	measure_pace(false, 0, &in_a_second, &in_50_ms);
+	CU_ASSERT_EQUAL(in_a_second, 1000);
+	measure_pace(false, US_PER_SEC, &in_a_second, &in_50_ms);
+	printf("then at most %u in 50 ms, %u in a second ", in_50_ms, in_a_second);
+	CU_ASSERT_TRUE(in_50_ms >= 25 && in_50_ms <= 50);
+	CU_ASSERT_TRUE(in_a_second >= 500 && in_a_second <= 600);
 }
 
 static void reads_the_status_line(void)
@@ -165,4 +191,4 @@ static void writes_the_request(void)
 
 UNIT_MAIN("health/check", UNIT(rise_and_fall), UNIT(counters_do_not_wrap),
     UNIT(jitter_stays_within_five_per_cent), UNIT(phases_are_spread), UNIT(a_takeover_is_no_storm),
-    UNIT(reads_the_status_line), UNIT(writes_the_request))
+    UNIT(a_start_is_one_storm), UNIT(reads_the_status_line), UNIT(writes_the_request))
