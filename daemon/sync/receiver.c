@@ -1,5 +1,5 @@
 /* The Backup's side: from messages to the table and the control thread. An Active node takes
- * nothing, and nobody takes records of an epoch below the highest one known.
+ * nothing, and nobody takes records of an epoch before the latest one known.
  *
  * A snapshot replaces the table, but what it has not mentioned goes only at its end: if the Active
  * dies in the middle, old and new entries together are the best that is left. */
@@ -32,10 +32,11 @@ void receiver_reset(struct stream *stream)
 /* Others may have been sent before the peer heard of our role or epoch: no reason to disconnect. */
 static bool accepts(struct stream *stream, uint64_t epoch)
 {
-	if (stream->active || epoch < stream->epoch_seen) {
+	if (stream->active || epoch == 0 || stream_epoch_later(stream->epoch_seen, epoch)) {
 		stream->refused_frames++;
 		return false;
 	}
+	stream_see_epoch(stream, epoch);
 	return true;
 }
 
@@ -301,11 +302,9 @@ static uint64_t epoch_of(const struct sync_message *message)
 int receiver_take(
     struct stream *stream, const struct sync_message *message, uint64_t now_us, struct err *err)
 {
+	int result = 0;
 	if (!accepts(stream, epoch_of(message)))
 		return 0;
-	int result = stream_see_epoch(stream, epoch_of(message), err);
-	if (result < 0)
-		return result;
 	switch (message->kind) {
 	case SYNC_SNAPSHOT_BEGIN: take_begin(stream, message, now_us); break;
 	case SYNC_RESUME: result = take_resume(stream, message, err); break;

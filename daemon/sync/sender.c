@@ -79,7 +79,7 @@ void sender_update(struct stream *stream, uint64_t now_us)
 	}
 	/* The peer was Active after us (we were cut off, or restarted) and is not any more: what we
 	 * have is what counts, but it would refuse our epoch. */
-	if (stream->epoch < stream->epoch_seen) {
+	if (stream_epoch_later(stream->epoch_seen, stream->epoch)) {
 		stream_new_epoch(stream);
 		sender->phase = SEND_IDLE;
 	}

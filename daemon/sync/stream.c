@@ -2,7 +2,10 @@
  *
  * Epochs never tie: the node whose name sorts first opens even ones, the other odd ones. So two
  * nodes that are promoted at the same moment, unseen by each other, still agree which one is
- * later. */
+ * later.
+ *
+ * Epochs are a ring (0 is none): of two the one that is less than half of it ahead is later, and
+ * both nodes see it so. No claim of a peer, however high, is the end of them. */
 #include "daemon/sync/stream.h"
 
 #include <assert.h>
@@ -18,8 +21,6 @@
 
 /* A process that did not run for so long cannot blame the peer for silence. */
 #define ASLEEP_US (1 * US_PER_SEC)
-/* A promotion adds one or two. Who jumps further would leave us no epochs that the codec takes. */
-#define EPOCH_JUMP_MAX (1ULL << 32)
 
 struct stream *stream_new(const struct stream_config *config)
 {
@@ -72,23 +73,27 @@ bool stream_is_silent(const struct stream *stream, uint64_t now_us)
 	return now_us - stream->last_heard_us > 2 * STREAM_HEARTBEAT_US;
 }
 
-int stream_see_epoch(struct stream *stream, uint64_t epoch, struct err *err)
+bool stream_epoch_later(uint64_t epoch, uint64_t than)
 {
-	if (epoch > stream->epoch_seen + EPOCH_JUMP_MAX)
-		return err_set(err, -EPROTO,
-		    "epoch %llu after %llu: no promotions lead there; restart yoke on %s",
-		    (unsigned long long)epoch, (unsigned long long)stream->epoch_seen,
-		    stream->peer_name);
-	if (epoch > stream->epoch_seen)
+	const uint64_t half = (SYNC_EPOCH_MAX >> 1) + 1;
+	uint64_t ahead = (epoch - than) & SYNC_EPOCH_MAX;
+	if (epoch == 0 || than == 0)
+		return epoch != 0 && than == 0;
+	return ahead == half ? epoch > than : ahead != 0 && ahead < half;
+}
+
+void stream_see_epoch(struct stream *stream, uint64_t epoch)
+{
+	if (stream_epoch_later(epoch, stream->epoch_seen))
 		stream->epoch_seen = epoch;
-	return 0;
 }
 
 void stream_new_epoch(struct stream *stream)
 {
 	uint64_t odd = strcmp(stream->self, stream->peer_name) < 0 ? 0 : 1;
 	uint64_t epoch = stream->epoch_seen + 1;
-	stream->epoch = epoch + ((epoch & 1) != odd);
+	epoch = (epoch + ((epoch & 1) != odd)) & SYNC_EPOCH_MAX;
+	stream->epoch = epoch != 0 ? epoch : 2;
 	stream->epoch_seen = stream->epoch;
 	/* Earlier records are part of what a snapshot finds in the table. */
 	stream->sender.acked = journal_last(stream->journal);
@@ -184,14 +189,13 @@ static int receive_hello(
 		return err_set(err, -EPROTO, "it calls itself %s", message->hello.node);
 	if (message->hello.instance == stream->instance)
 		return err_set(err, -EPROTO, "it is this very process");
-	if (stream_see_epoch(stream, message->hello.epoch, err) < 0)
-		return -EPROTO;
 	stream->greeted = true;
 	stream->peer.instance = message->hello.instance;
 	stream->peer.version = message->hello.version;
 	stream->peer.active = message->hello.active;
 	stream->peer.config_hash = message->hello.config_hash;
 	stream->peer.have = message->hello.have;
+	stream_see_epoch(stream, message->hello.epoch);
 	stream->sent_event =
 	    message->hello.have_event_instance == stream->instance ? message->hello.have_event : 0;
 	urgent_restart(stream->urgent);
@@ -200,17 +204,16 @@ static int receive_hello(
 	return 0;
 }
 
-static int receive_heartbeat(
-    struct stream *stream, const struct sync_message *message, uint64_t now_us, struct err *err)
+static void receive_heartbeat(
+    struct stream *stream, const struct sync_message *message, uint64_t now_us)
 {
 	bool was_active = stream->peer.active;
 	uint64_t epoch_before = stream->epoch_seen;
-	if (stream_see_epoch(stream, message->heartbeat.epoch, err) < 0)
-		return -EPROTO;
 	stream->peer.active = message->heartbeat.active;
 	stream->peer.config_hash = message->heartbeat.config_hash;
 	stream->peer.entries = message->heartbeat.entries;
 	stream->peer.verdict = message->heartbeat.verdict;
+	stream_see_epoch(stream, message->heartbeat.epoch);
 	if (stream->peer.active) {
 		stream->peer.have = (struct sync_position){0};
 		receiver_on_heartbeat(stream, message, now_us);
@@ -219,7 +222,6 @@ static int receive_heartbeat(
 		roles_changed(stream, now_us);
 	else if (epoch_before != stream->epoch_seen)
 		sender_update(stream, now_us);
-	return 0;
 }
 
 /* After a cut the peer may send again what was under way. */
@@ -255,7 +257,7 @@ int stream_receive(
 	case SYNC_REPAIR_END: result = receiver_take(stream, message, now_us, err); break;
 	case SYNC_ACK: result = sender_on_ack(stream, message, now_us, err); break;
 	case SYNC_RESEND: sender_on_resend(stream, message); break;
-	case SYNC_HEARTBEAT: result = receive_heartbeat(stream, message, now_us, err); break;
+	case SYNC_HEARTBEAT: receive_heartbeat(stream, message, now_us); break;
 	case SYNC_BYE: return err_set(err, -ESHUTDOWN, "it says goodbye: %s", message->bye.reason);
 	case SYNC_ROUTER:
 	case SYNC_QUESTION:

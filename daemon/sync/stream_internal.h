@@ -97,7 +97,7 @@ struct stream {
 
 	bool active;
 	uint64_t epoch;      /* ours, while Active */
-	uint64_t epoch_seen; /* the highest of all */
+	uint64_t epoch_seen; /* the latest of all */
 
 	bool connected, greeted;
 	bool hello_due, heartbeat_due, ack_due;
@@ -129,8 +129,8 @@ struct stream {
 
 /* Something worth a log line happened. */
 void stream_say(struct stream *stream, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-/* 0, or -EPROTO with a text: that is no epoch of this pair. */
-int stream_see_epoch(struct stream *stream, uint64_t epoch, struct err *err);
+bool stream_epoch_later(uint64_t epoch, uint64_t than);
+void stream_see_epoch(struct stream *stream, uint64_t epoch);
 /* Opens an epoch of our own, above all that we know of. */
 void stream_new_epoch(struct stream *stream);
 /* The peer compares digests by bucket. */

@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "daemon/sync/stream_internal.h"
 #include "tests/unit/sync/model.h"
 #include "tests/unit/unit.h"
 
@@ -761,31 +762,68 @@ static void broken_rules_end_the_connection(void)
 	model_fini(&model);
 }
 
-/* No promotions lead there; and behind the last epoch that the codec takes, nobody could be Active. */
-static void epochs_do_not_jump(void)
+/* Somebody with the key greets node `i` as its peer, claims an epoch, and is gone. */
+static void visit(struct model *model, int i, uint64_t epoch, bool active)
 {
-	for (int kind = 0; kind < 3; kind++) {
+	struct stream *stream = model->node[i].stream;
+	struct sync_message greeting = hello(), out;
+	struct err err;
+	model_cut(model, "cut");
+	strcpy(greeting.hello.node, model->node[1 - i].name);
+	greeting.hello.epoch = epoch;
+	greeting.hello.active = active;
+	stream_connected(stream, model_now(model, i));
+	CU_ASSERT_EQUAL(stream_receive(stream, &greeting, model_now(model, i), &err), 0);
+	while (stream_produce(stream, model_now(model, i), &out))
+		;
+	stream_disconnected(stream, "gone", model_now(model, i));
+}
+
+static void of_two_epochs_one_is_later(void)
+{
+	const uint64_t half = (SYNC_EPOCH_MAX >> 1) + 1;
+	const uint64_t epochs[] = {1, 2, 3, half - 1, half, half + 1, half + 2, half + 3,
+	    SYNC_EPOCH_MAX - 1, SYNC_EPOCH_MAX};
+	enum { N = sizeof(epochs) / sizeof(epochs[0]) };
+	for (size_t a = 0; a < N; a++) {
+		CU_ASSERT(stream_epoch_later(epochs[a], 0));
+		CU_ASSERT_FALSE(stream_epoch_later(0, epochs[a]));
+		for (size_t b = 0; b < N; b++)
+			CU_ASSERT_EQUAL(stream_epoch_later(epochs[a], epochs[b]) +
+					    stream_epoch_later(epochs[b], epochs[a]),
+			    a != b);
+	}
+	CU_ASSERT(stream_epoch_later(1, SYNC_EPOCH_MAX) && stream_epoch_later(half, 1));
+}
+
+/* Whatever epoch somebody claims, to either node or to both: the pair goes on afterwards, also
+ * across the end of all numbers. */
+static void no_epoch_locks_the_pair_out(void)
+{
+	const uint64_t half = (SYNC_EPOCH_MAX >> 1) + 1;
+	const uint64_t claims[] = {SYNC_EPOCH_MAX, SYNC_EPOCH_MAX - 1, SYNC_EPOCH_MAX - 3, half - 1,
+	    half, half + 1, half + 2, half + 3, 3 * (half / 2)};
+	for (unsigned i = 0; i < 3 * sizeof(claims) / sizeof(claims[0]); i++) {
 		struct model model;
-		struct err err;
-		model_init(&model, 64);
-		struct stream *stream = model.node[0].stream;
-		uint64_t now_us = model_now(&model, 0);
-		struct sync_message greeting = hello(), far = hello();
-		far.hello.epoch = SYNC_EPOCH_MAX;
-		if (kind == 1)
-			far = (struct sync_message){
-			    .kind = SYNC_HEARTBEAT, .heartbeat.epoch = SYNC_EPOCH_MAX};
-		if (kind == 2)
-			far = (struct sync_message){
-			    .kind = SYNC_SNAPSHOT_BEGIN, .mark.epoch = SYNC_EPOCH_MAX};
-		stream_connected(stream, now_us);
-		if (kind > 0)
-			CU_ASSERT_EQUAL(stream_receive(stream, &greeting, now_us, &err), 0);
-		CU_ASSERT_EQUAL(stream_receive(stream, &far, now_us, &err), -EPROTO);
-		CU_ASSERT(strstr(err.text, "no promotions lead there") != NULL);
-		stream_disconnected(stream, err.text, now_us);
-		model_set_active(&model, 0, true);
-		CU_ASSERT_EQUAL(model_status(&model, 0).epoch, 2);
+		start_in_sync(&model, 64);
+		for (int node = 0; node < 2; node++) {
+			if (i % 3 != (unsigned)node)
+				visit(&model, node, claims[i / 3] - (uint64_t)node, node == 1);
+		}
+		for (unsigned round = 0; round < 6; round++) {
+			int active = (int)round % 2;
+			model_set_active(&model, 1 - active, false);
+			model_set_active(&model, active, true);
+			model_session(&model, active, round, 6, LONG);
+			model_connect(&model);
+			model_settle(&model);
+			CU_ASSERT(model.connected);
+			for (int node = 0; node < 2; node++)
+				CU_ASSERT_EQUAL(model_status(&model, node).state, SYNC_IN_SYNC);
+			CU_ASSERT_EQUAL(model_lookup(&model, 1 - active, round), 6);
+			CU_ASSERT_EQUAL(
+			    model_status(&model, 0).epoch, model_status(&model, 1).epoch);
+		}
 		model_fini(&model);
 	}
 }
@@ -875,6 +913,6 @@ UNIT_MAIN("sync/stream", UNIT(snapshot_then_records), UNIT(old_sessions_go_piece
     UNIT(what_expires_does_not_differ), UNIT(a_repair_does_not_starve),
     UNIT(deletes_on_the_way_are_no_difference), UNIT(a_cut_ends_a_repair),
     UNIT(full_tables_are_equal), UNIT(configurations_are_compared),
-    UNIT(broken_rules_end_the_connection), UNIT(epochs_do_not_jump),
-    UNIT(a_batch_is_taken_in_order), UNIT(races_between_workers_do_not_matter),
-    UNIT(records_travel_during_a_snapshot))
+    UNIT(broken_rules_end_the_connection), UNIT(of_two_epochs_one_is_later),
+    UNIT(no_epoch_locks_the_pair_out), UNIT(a_batch_is_taken_in_order),
+    UNIT(races_between_workers_do_not_matter), UNIT(records_travel_during_a_snapshot))
