@@ -14,14 +14,24 @@ void events_init(struct events *events)
 	pthread_mutex_init(&events->lock, NULL);
 }
 
-static const struct event *at(const struct events *events, uint64_t id)
+/* The k-th one ever, from 0. */
+static const struct event *at(const struct event_ring *ring, uint64_t k)
 {
-	return &events->ring[(id - 1) % EVENTS_MAX];
+	return &ring->events[k % EVENTS_MAX];
 }
 
-static uint64_t oldest_id(const struct events *events)
+/* The oldest one with an id above `after`; ring->n: there is none. */
+static uint64_t first_after(const struct event_ring *ring, uint64_t after)
 {
-	return events->last_id > EVENTS_MAX ? events->last_id - EVENTS_MAX + 1 : 1;
+	uint64_t low = ring->n > EVENTS_MAX ? ring->n - EVENTS_MAX : 0, high = ring->n;
+	while (low < high) {
+		uint64_t middle = low + (high - low) / 2;
+		if (at(ring, middle)->id > after)
+			high = middle;
+		else
+			low = middle + 1;
+	}
+	return low;
 }
 
 /* The same difference for all, so that the order of times is that of events; another one only if
@@ -40,7 +50,8 @@ static void append(struct events *events, const char *node, const struct sync_ev
 	uint64_t now_us = clock_us();
 	uint64_t age_us = what->age_us < now_us ? what->age_us : now_us;
 	pthread_mutex_lock(&events->lock);
-	struct event *event = &events->ring[events->last_id % EVENTS_MAX];
+	struct event_ring *ring = node[0] ? &events->theirs : &events->ours;
+	struct event *event = &ring->events[ring->n++ % EVENTS_MAX];
 	event->id = ++events->last_id;
 	event->at_us = now_us - age_us;
 	event->wall_ms = wall_ms(events, event->at_us, now_us);
@@ -90,15 +101,11 @@ static void copy_out(const struct event *event, struct sync_event *out)
 
 bool events_next(struct events *events, uint64_t after, struct sync_event *out)
 {
-	bool found = false;
 	pthread_mutex_lock(&events->lock);
-	uint64_t oldest = oldest_id(events);
-	for (uint64_t id = after + 1 > oldest ? after + 1 : oldest; id <= events->last_id && !found;
-	     id++) {
-		found = !at(events, id)->node[0];
-		if (found)
-			copy_out(at(events, id), out);
-	}
+	uint64_t next = first_after(&events->ours, after);
+	bool found = next < events->ours.n;
+	if (found)
+		copy_out(at(&events->ours, next), out);
 	pthread_mutex_unlock(&events->lock);
 	return found;
 }
@@ -134,18 +141,23 @@ static int in_order(const void *a, const void *b)
 	return one->id < two->id ? -1 : 1;
 }
 
+static size_t choose(const struct event_ring *ring, uint64_t after, const struct event **chosen)
+{
+	size_t n = 0;
+	for (uint64_t k = first_after(ring, after); k < ring->n; k++)
+		chosen[n++] = at(ring, k);
+	return n;
+}
+
 struct json_object *events_json(
     const struct events *events, const char *self, uint64_t after, bool local)
 {
-	const struct event **chosen = malloc(EVENTS_MAX * sizeof(struct event *));
-	size_t n = 0;
+	const struct event **chosen = malloc(2 * EVENTS_MAX * sizeof(struct event *));
 	if (!chosen)
 		return NULL;
-	uint64_t oldest = oldest_id(events);
-	for (uint64_t id = after + 1 > oldest ? after + 1 : oldest; id <= events->last_id; id++) {
-		if (!local || !at(events, id)->node[0])
-			chosen[n++] = at(events, id);
-	}
+	size_t n = choose(&events->ours, after, chosen);
+	if (!local)
+		n += choose(&events->theirs, after, chosen + n);
 	qsort(chosen, n, sizeof(struct event *), in_order);
 	struct json_object *array = json_object_new_array();
 	for (size_t i = 0; i < n; i++)

@@ -1,5 +1,6 @@
-/* What happened, on this node and on the peer: a ring of the last transitions with their reasons,
- * for `yokectl events`. The control thread adds; the sync thread reads our own to send them. */
+/* What happened, on this node and on the peer: the last transitions with their reasons, for
+ * `yokectl events`. Two rings, so that nothing a peer says makes us forget what happened here. The
+ * control thread adds; the sync thread reads our own to send them. */
 #pragma once
 
 #include <json-c/json.h>
@@ -11,10 +12,10 @@
 #include "conf/conf.h"
 #include "proto/codec.h"
 
-#define EVENTS_MAX 1024
+#define EVENTS_MAX 1024 /* of each node */
 
 struct event {
-	uint64_t id; /* in the order of arrival, from 1, without gaps */
+	uint64_t id; /* in the order of arrival, from 1, without gaps over both nodes */
 	uint64_t at_us, wall_ms;
 	char node[CONF_NAME_MAX + 1]; /* of the peer; empty: ours */
 	char object[144]; /* "virtual_router front", "pool web target 192.0.2.21:8080", "sync",
@@ -23,9 +24,14 @@ struct event {
 	char reason[192];
 };
 
+struct event_ring {
+	struct event events[EVENTS_MAX];
+	uint64_t n; /* ever */
+};
+
 struct events {
 	pthread_mutex_t lock;
-	struct event ring[EVENTS_MAX];
+	struct event_ring ours, theirs;
 	uint64_t last_id;
 	int64_t wall_offset_us;   /* between the clocks of people and of events */
 	void (*added)(void *arg); /* after each event of ours; may be NULL */

@@ -115,7 +115,7 @@ static void only_ours_are_sent(void)
 	add_peer(0, "theirs");
 	CU_ASSERT_FALSE(events_next(&events, 0, &event));
 	events_add(&events, "ours", "a", "b", "c");
-	events.ring[1].at_us -= 3 * US_PER_SEC;
+	events.ours.events[0].at_us -= 3 * US_PER_SEC;
 	CU_ASSERT(events_next(&events, 0, &event));
 	CU_ASSERT_STRING_EQUAL(event.object, "ours");
 	CU_ASSERT_STRING_EQUAL(event.reason, "c");
@@ -141,6 +141,29 @@ static void the_ring_is_bounded(void)
 	CU_ASSERT_STRING_EQUAL(event.object, "11");
 }
 
+/* However much the peer says, what happened here stays, and the other way round. */
+static void a_flood_of_one_leaves_the_other(void)
+{
+	struct sync_event event = {0};
+	start();
+	add_peer(0, "theirs");
+	events_add(&events, "ours", "", "", "");
+	for (int i = 0; i < 3 * EVENTS_MAX; i++)
+		add_peer(0, "nonsense");
+	CU_ASSERT(events_next(&events, 0, &event));
+	CU_ASSERT_STRING_EQUAL(event.object, "ours");
+	struct json_object *array = events_json(&events, "node1", 0, false);
+	CU_ASSERT_EQUAL_FATAL(json_object_array_length(array), EVENTS_MAX + 1);
+	CU_ASSERT_STRING_EQUAL(text(array, 0, "object"), "ours");
+	json_object_put(array);
+	for (int i = 0; i < 3 * EVENTS_MAX; i++)
+		events_add(&events, "much", "", "", "");
+	array = events_json(&events, "node1", 0, false);
+	CU_ASSERT_EQUAL_FATAL(json_object_array_length(array), 2 * EVENTS_MAX);
+	CU_ASSERT_STRING_EQUAL(text(array, 0, "object"), "nonsense");
+	json_object_put(array);
+}
+
 /* Ages in microseconds, times in milliseconds: they say the same order all the same. */
 static void times_are_in_order(void)
 {
@@ -157,4 +180,5 @@ static void times_are_in_order(void)
 }
 
 UNIT_MAIN("control/events", UNIT(both_nodes_in_order), UNIT(times_are_in_order), UNIT(told_late),
-    UNIT(asked_again), UNIT(only_ours_are_sent), UNIT(the_ring_is_bounded))
+    UNIT(asked_again), UNIT(only_ours_are_sent), UNIT(the_ring_is_bounded),
+    UNIT(a_flood_of_one_leaves_the_other))
