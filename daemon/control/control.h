@@ -44,8 +44,9 @@ struct router_view {
 struct peer_router {
 	char name[IPC_NAME_MAX];
 	uint8_t vrid, priority;
-	uint8_t role;                  /* enum ipc_router_role */
-	uint64_t asked_us, claimed_us; /* when its last question or claim was passed on */
+	uint8_t role; /* enum ipc_router_role */
+	/* When the last one was passed on. */
+	uint64_t asked_us, testified_us, claimed_us, handed_over_us;
 };
 
 /* Records, and what the peer says besides, from the sync thread to the control thread. The sync
@@ -158,6 +159,8 @@ const char *routers_role_name(uint8_t role); /* enum ipc_router_role */
 /* To yoke-vrrp, if there is a link; what it does not read is lost. */
 void routers_send(struct control *control, const union ipc_message *msg);
 bool routers_linked(const struct control *control);
+/* yoke-vrrp has told of a virtual router with this name. */
+bool routers_has(const struct control *control, const char *name);
 /* Asks yoke-vrrp to give the VIP away; its answer completes the ticket. 0 or -errno. */
 int routers_resign(struct control *control, admin_ticket ticket, const char *name);
 
@@ -189,7 +192,6 @@ void peer_ask(struct control *control, const struct ipc_question *question);
 void peer_testify(struct control *control, const struct ipc_evidence *evidence);
 void peer_claim(struct control *control, const struct ipc_claim *claim);
 void peer_said(struct control *control, const struct sync_message *message);
-void peer_lost(struct control *control);   /* no connection any more */
 void peer_replay(struct control *control); /* to a yoke-vrrp whose router is new */
 const struct peer_router *peer_router(struct control *control, const char *name); /* or NULL */
 

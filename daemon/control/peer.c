@@ -8,10 +8,13 @@
 #include "daemon/base/text.h"
 #include "daemon/control/control.h"
 
-/* Each question and claim costs yoke-vrrp some microseconds: not more often, whatever the peer does.
- * Half of the shortest time between two. */
+/* Each of these costs yoke-vrrp some microseconds: not more often, whatever the peer does. Half of the
+ * shortest time between two. */
 #define QUESTION_MIN_US (2 * US_PER_MS)
+#define EVIDENCE_MIN_US (2 * US_PER_MS)
 #define CLAIM_MIN_US    (US_PER_MS / 4)
+/* An Active answers a handover, whose sender must have claimed the VIP in between. */
+#define HANDOVER_MIN_US (100 * US_PER_MS)
 
 /* --- towards the peer --- */
 
@@ -120,25 +123,44 @@ static struct peer_router *find_place(struct control *control)
 	return NULL;
 }
 
+/* Of what concerns a router that yoke-vrrp has, too; what comes sooner after the last one is not
+ * passed on. */
+static bool allowed(
+    const struct control *control, const char *name, uint64_t *last_us, uint64_t min_us)
+{
+	if (!routers_has(control, name))
+		return false;
+	uint64_t now_us = clock_us();
+	if (now_us - *last_us < min_us)
+		return false;
+	*last_us = now_us;
+	return true;
+}
+
 static void on_state(struct control *control, const struct sync_message *message)
 {
 	struct peer_router *router = find(control, message->router.name);
 	if (!router && !(router = find_place(control)))
 		return;
+	struct peer_router before = *router;
+	bool handed_over =
+	    message->router.handed_over &&
+	    allowed(control, message->router.name, &router->handed_over_us, HANDOVER_MIN_US);
 	text_copy(router->name, sizeof(router->name), message->router.name);
 	router->vrid = message->router.vrid;
 	router->role = (uint8_t)message->router.state; /* the same numbers */
 	router->priority = message->router.priority;
-	forward_state(control, router, message->router.handed_over);
+	bool changed = strcmp(before.name, router->name) != 0 || before.vrid != router->vrid ||
+		       before.role != router->role;
+	if (handed_over || (changed && routers_has(control, router->name)))
+		forward_state(control, router, handed_over);
 }
 
 static void on_question(struct control *control, const struct sync_message *message)
 {
 	struct peer_router *router = find(control, message->router.name);
-	uint64_t now_us = clock_us();
-	if (!router || now_us - router->asked_us < QUESTION_MIN_US)
+	if (!router || !allowed(control, router->name, &router->asked_us, QUESTION_MIN_US))
 		return;
-	router->asked_us = now_us;
 	union ipc_message msg;
 	ipc_init(&msg, IPC_QUESTION);
 	text_copy(msg.question.name, sizeof(msg.question.name), message->router.name);
@@ -157,6 +179,9 @@ static void take_source(const struct sync_message *message, struct addr *source)
 
 static void on_evidence(struct control *control, const struct sync_message *message)
 {
+	struct peer_router *router = find(control, message->router.name);
+	if (!router || !allowed(control, router->name, &router->testified_us, EVIDENCE_MIN_US))
+		return;
 	union ipc_message msg;
 	ipc_init(&msg, IPC_EVIDENCE);
 	text_copy(msg.evidence.name, sizeof(msg.evidence.name), message->router.name);
@@ -170,10 +195,8 @@ static void on_evidence(struct control *control, const struct sync_message *mess
 static void on_claim(struct control *control, const struct sync_message *message)
 {
 	struct peer_router *router = find(control, message->router.name);
-	uint64_t now_us = clock_us();
-	if (!router || now_us - router->claimed_us < CLAIM_MIN_US)
+	if (!router || !allowed(control, router->name, &router->claimed_us, CLAIM_MIN_US))
 		return;
-	router->claimed_us = now_us;
 	union ipc_message msg;
 	ipc_init(&msg, IPC_CLAIM);
 	text_copy(msg.claim.name, sizeof(msg.claim.name), message->router.name);
@@ -185,6 +208,16 @@ static void on_claim(struct control *control, const struct sync_message *message
 	routers_send(control, &msg);
 }
 
+static void forget(struct control *control)
+{
+	for (uint32_t i = 0; i < control->n_peer_routers; i++) {
+		control->peer_routers[i].role = IPC_ROLE_INITIALIZE;
+		forward_state(control, &control->peer_routers[i], false);
+		control->peer_routers[i].name[0] = '\0';
+	}
+	control->n_peer_routers = 0;
+}
+
 void peer_said(struct control *control, const struct sync_message *message)
 {
 	const struct conf *conf = control->current->conf;
@@ -193,17 +226,9 @@ void peer_said(struct control *control, const struct sync_message *message)
 	case SYNC_QUESTION: on_question(control, message); break;
 	case SYNC_EVIDENCE: on_evidence(control, message); break;
 	case SYNC_CLAIM: on_claim(control, message); break;
+	case SYNC_BYE: forget(control); break;
 	default: events_add_peer(&control->events, conf->nodes[conf->peer].name, &message->event);
 	}
-}
-
-void peer_lost(struct control *control)
-{
-	for (uint32_t i = 0; i < control->n_peer_routers; i++) {
-		control->peer_routers[i].role = IPC_ROLE_INITIALIZE;
-		forward_state(control, &control->peer_routers[i], false);
-	}
-	control->n_peer_routers = 0;
 }
 
 void peer_replay(struct control *control)

@@ -266,8 +266,6 @@ static void on_sync_wake(struct ev_loop *loop, ev_async *async, int events)
 		events_add(&control->events, "sync", sync_state_name(control->sync_state),
 		    sync_state_name(status.state), status.reason);
 		control->sync_state = status.state;
-		if (status.state == SYNC_DISCONNECTED)
-			peer_lost(control);
 	}
 	if (status.protection != control->sync_protection) {
 		events_add(&control->events, "protection",

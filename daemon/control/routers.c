@@ -221,6 +221,15 @@ void routers_heartbeat(struct control *control, bool ready)
 	routers_send(control, &msg);
 }
 
+bool routers_has(const struct control *control, const char *name)
+{
+	for (uint32_t i = 0; i < control->n_routers; i++) {
+		if (strcmp(control->routers[i].state.name, name) == 0)
+			return true;
+	}
+	return false;
+}
+
 bool routers_linked(const struct control *control)
 {
 	return control->link_io.fd >= 0;

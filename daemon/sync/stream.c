@@ -158,8 +158,17 @@ void stream_connected(struct stream *stream, uint64_t now_us)
 	stream->connects++;
 }
 
+/* In order with what the peer has said. */
+static void say_gone(struct stream *stream)
+{
+	struct sync_message bye = {.kind = SYNC_BYE};
+	if (stream->greeted && stream->callbacks.on_said)
+		stream->callbacks.on_said(stream->callbacks.arg, &bye);
+}
+
 void stream_disconnected(struct stream *stream, const char *reason, uint64_t now_us)
 {
+	say_gone(stream);
 	stream->connected = stream->greeted = false;
 	memset(&stream->peer, 0, sizeof(stream->peer));
 	sender_reset(stream);

@@ -69,7 +69,8 @@ struct sync_callbacks {
 	void (*snapshot_targets)(
 	    void *arg, void (*emit)(void *emit_arg, const struct record *), void *emit_arg);
 	/* On the sync thread: what the peer says besides records: ROUTER, QUESTION, EVIDENCE,
-	 * CLAIM and EVENT (each event once). Must post to the control thread and return. */
+	 * CLAIM and EVENT (each event once), and BYE: it is gone, what it said is void. Must post
+	 * to the control thread and return. */
 	void (*on_said)(void *arg, const struct sync_message *message);
 	/* On the sync thread: our first event with an id above `after`; false: there is none. */
 	bool (*next_event)(void *arg, uint64_t after, struct sync_event *out);

@@ -57,7 +57,8 @@ static void snapshot_targets(void *arg, void (*emit)(void *, const struct record
 static void on_said(void *arg, const struct sync_message *message)
 {
 	(void)arg;
-	check(message->kind >= SYNC_ROUTER && message->kind <= SYNC_EVENT);
+	check(message->kind == SYNC_BYE ||
+	      (message->kind >= SYNC_ROUTER && message->kind <= SYNC_EVENT));
 }
 
 static bool next_event(void *arg, uint64_t after, struct sync_event *out)

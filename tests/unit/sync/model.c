@@ -45,6 +45,9 @@ static void snapshot_targets(void *arg, void (*emit)(void *, const struct record
 static void on_said(void *arg, const struct sync_message *message)
 {
 	struct model_node *node = arg;
+	node->n_byes += message->kind == SYNC_BYE;
+	if (message->kind == SYNC_BYE)
+		return;
 	if (node->n_said == MODEL_SAID_MAX)
 		abort();
 	node->said[node->n_said++] = *message;

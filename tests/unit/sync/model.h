@@ -27,6 +27,7 @@ struct model_node {
 
 	struct sync_message said[MODEL_SAID_MAX]; /* what the peer said besides records */
 	size_t n_said;
+	size_t n_byes;                            /* how often it was said to be gone */
 	struct sync_event events[MODEL_SAID_MAX]; /* our own */
 	size_t n_events, n_events_sent;
 

@@ -145,6 +145,20 @@ static void routers_come_and_go(void)
 	model_fini(&model);
 }
 
+/* That it is gone comes in order with what it said, once, and not of one that never greeted. */
+static void the_end_is_told(void)
+{
+	struct model model;
+	start_in_sync(&model, 64);
+	CU_ASSERT_EQUAL(model.node[1].n_byes, 0);
+	model_cut(&model, "cut");
+	CU_ASSERT_EQUAL(model.node[1].n_byes, 1);
+	model_connect(&model);
+	model_cut(&model, "cut again");
+	CU_ASSERT_EQUAL(model.node[1].n_byes, 1);
+	model_fini(&model);
+}
+
 static size_t count_events(const struct model *model, int i)
 {
 	size_t n = 0;
@@ -218,5 +232,5 @@ static void an_older_peer(void)
 }
 
 UNIT_MAIN("sync/said", UNIT(urgent_messages_overtake), UNIT(only_the_newest_is_sent),
-    UNIT(states_are_told_again), UNIT(routers_come_and_go), UNIT(events_arrive_once),
-    UNIT(an_older_peer))
+    UNIT(states_are_told_again), UNIT(routers_come_and_go), UNIT(the_end_is_told),
+    UNIT(events_arrive_once), UNIT(an_older_peer))
