@@ -458,6 +458,7 @@ static void on_tick(struct ev_loop *loop, ev_timer *timer, int events)
 	send_heartbeats(control);
 	if (control->started) {
 		track_report(control);
+		replica_tell_state(control);
 		session_table_expire(control->sessions, clock_us());
 		if (control->ticks++ % 10 == 0)
 			proxy_reap(control->proxy);

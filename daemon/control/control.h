@@ -11,6 +11,7 @@
 #include "conf/conf.h"
 #include "daemon/admin/admin.h"
 #include "daemon/balance/fleet.h"
+#include "daemon/base/quota.h"
 #include "daemon/control/events.h"
 #include "daemon/control/warmth.h"
 #include "daemon/health/prober.h"
@@ -115,9 +116,12 @@ struct control {
 	ev_async sync_wake;
 	struct inbox inbox;
 	struct published published;
-	/* As last seen by the control thread. */
-	enum sync_state sync_state;
-	enum sync_protection sync_protection;
+	enum sync_state sync_state; /* as last seen by the control thread */
+	struct {
+		enum sync_state state;
+		enum sync_protection protection;
+		struct quota quota;
+	} sync_told; /* by events */
 	struct warmth warmth;
 
 	struct admin *admin;
@@ -180,6 +184,8 @@ void replica_set_config(struct control *control);
  * we are the one to tell. */
 void replica_health_changed(struct control *control, const struct target *target);
 void replica_admin_changed(struct control *control, const struct target *target);
+/* An event when the state of replication is another one. */
+void replica_tell_state(struct control *control);
 /* Probe, or be told? */
 void replica_update_probing(struct control *control);
 /* After a start: does it still wait for the peer's sessions? Tells who wants to know when it is

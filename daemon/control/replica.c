@@ -13,6 +13,10 @@
 #include "daemon/base/log.h"
 #include "daemon/base/text.h"
 
+/* A peer that comes and goes all the time is not the only thing that happens. */
+#define SYNC_EVENTS_BURST   32
+#define SYNC_EVENTS_EACH_US (10 * US_PER_SEC)
+
 static struct record health_record(const struct target *target)
 {
 	struct record record = {.kind = RECORD_HEALTH};
@@ -238,6 +242,33 @@ static void drain_inbox(struct control *control)
 	}
 }
 
+static bool may_tell(struct control *control)
+{
+	return quota_take(
+	    &control->sync_told.quota, SYNC_EVENTS_BURST, SYNC_EVENTS_EACH_US, clock_us());
+}
+
+void replica_tell_state(struct control *control)
+{
+	struct sync_status status;
+	if (!control->sync)
+		return;
+	sync_status(control->sync, &status);
+	if (status.state != control->sync_told.state && may_tell(control)) {
+		events_add(&control->events, "sync", sync_state_name(control->sync_told.state),
+		    sync_state_name(status.state), status.reason);
+		control->sync_told.state = status.state;
+	}
+	if (status.protection != control->sync_told.protection && may_tell(control)) {
+		events_add(&control->events, "protection",
+		    sync_protection_name(control->sync_told.protection),
+		    sync_protection_name(status.protection),
+		    status.protection == SYNC_PROTECTION_NONE ? "not Active"
+							      : status.protection_reason);
+		control->sync_told.protection = status.protection;
+	}
+}
+
 static void step_warmth(struct control *control, const struct sync_status *status)
 {
 	uint64_t now_us = clock_us();
@@ -262,19 +293,8 @@ static void on_sync_wake(struct ev_loop *loop, ev_async *async, int events)
 	drain_inbox(control);
 	if (!control->sync)
 		return;
-	if (status.state != control->sync_state) {
-		events_add(&control->events, "sync", sync_state_name(control->sync_state),
-		    sync_state_name(status.state), status.reason);
-		control->sync_state = status.state;
-	}
-	if (status.protection != control->sync_protection) {
-		events_add(&control->events, "protection",
-		    sync_protection_name(control->sync_protection),
-		    sync_protection_name(status.protection),
-		    status.protection == SYNC_PROTECTION_NONE ? "not Active"
-							      : status.protection_reason);
-		control->sync_protection = status.protection;
-	}
+	control->sync_state = status.state;
+	replica_tell_state(control);
 	replica_update_probing(control);
 	step_warmth(control, &status);
 }

@@ -13,9 +13,14 @@
 
 #include "daemon/base/clock.h"
 #include "daemon/base/log.h"
+#include "daemon/base/quota.h"
 #include "daemon/base/text.h"
 #include "daemon/sync/channel.h"
 #include "daemon/sync/stream.h"
+
+/* Lines about the connection. */
+#define LINES_BURST   32
+#define LINES_EACH_US US_PER_SEC
 
 struct sync {
 	pthread_t thread;
@@ -29,7 +34,10 @@ struct sync {
 	struct sync_callbacks callbacks;
 	int listen_fd;
 	char self[CONF_NAME_MAX + 1], peer[CONF_NAME_MAX + 1];
-	uint64_t transitions; /* as last logged */
+	uint64_t transitions; /* as last seen */
+	uint64_t unsaid;      /* lines that had to wait */
+	enum sync_protection logged;
+	struct quota lines;
 
 	pthread_mutex_t lock;
 	struct {
@@ -54,12 +62,36 @@ const char *sync_protection_name(enum sync_protection protection)
 	return (size_t)protection < sizeof(names) / sizeof(names[0]) ? names[protection] : "?";
 }
 
-static void log_protection(const struct sync_status *status)
+/* As often as that may be: a peer that comes and goes all the time fills no disk. */
+static bool may_log(struct sync *sync)
 {
+	return quota_take(&sync->lines, LINES_BURST, LINES_EACH_US, clock_us());
+}
+
+static void log_protection(struct sync *sync, const struct sync_status *status)
+{
+	if (status->protection == sync->logged || !may_log(sync))
+		return;
+	sync->logged = status->protection;
 	if (status->protection == SYNC_UNPROTECTED)
 		log_warn("sync: unprotected: %s", status->protection_reason);
 	else if (status->protection == SYNC_PROTECTED)
 		log_notice("sync: protected: %s", status->protection_reason);
+}
+
+static void log_transitions(struct sync *sync, const char *reason)
+{
+	uint64_t transitions = stream_transitions(sync->stream);
+	sync->unsaid += transitions != sync->transitions;
+	sync->transitions = transitions;
+	if (sync->unsaid == 0 || !may_log(sync))
+		return;
+	if (sync->unsaid == 1)
+		log_notice("sync: %s", reason);
+	else
+		log_notice("sync: %s (and %llu more since the last such line)", reason,
+		    (unsigned long long)(sync->unsaid - 1));
+	sync->unsaid = 0;
 }
 
 static void on_change(void *arg)
@@ -72,21 +104,15 @@ static void on_change(void *arg)
 		status.reach = channel_reach(sync->channel);
 	}
 	pthread_mutex_lock(&sync->lock);
-	bool protection_changed = status.protection != sync->status.protection;
-	bool changed = protection_changed || status.state != sync->status.state ||
-		       status.reach != sync->status.reach ||
+	bool changed = status.protection != sync->status.protection ||
+		       status.state != sync->status.state || status.reach != sync->status.reach ||
 		       status.peer_active != sync->status.peer_active ||
 		       status.sending != sync->status.sending;
 	sync->status = status;
 	pthread_mutex_unlock(&sync->lock);
 
-	uint64_t transitions = stream_transitions(sync->stream);
-	if (transitions != sync->transitions) {
-		sync->transitions = transitions;
-		log_notice("sync: %s", status.reason);
-	}
-	if (protection_changed)
-		log_protection(&status);
+	log_transitions(sync, status.reason);
+	log_protection(sync, &status);
 	if (changed && sync->callbacks.on_status)
 		sync->callbacks.on_status(sync->callbacks.arg);
 }
