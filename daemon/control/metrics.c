@@ -121,7 +121,8 @@ static void put_sync(FILE *out, struct control *control)
 	single(
 	    out, "sync_received_records_total", "counter", "Records received", s.received_records);
 	single(out, "sync_snapshots_total", "counter", "Snapshots sent or received", s.snapshots);
-	single(out, "sync_refused_frames_total", "counter", "Frames refused", s.refused_frames);
+	single(out, "sync_refused_frames_total", "counter",
+	    "Frames refused: of an earlier epoch, or against a rule", s.refused_frames);
 	single(out, "sync_handshake_failures_total", "counter", "TLS handshakes that failed",
 	    s.handshake_failures);
 	single(out, "sync_connects_total", "counter", "Connections to the peer", s.connects);

@@ -104,6 +104,17 @@ static json *router_json(struct control *control, const struct router_view *view
 	return router;
 }
 
+/* null: no connection has ended yet. */
+static json *last_disconnect_json(const struct sync_status *status)
+{
+	if (status->ended_us == 0)
+		return NULL;
+	json *object = json_object_new_object();
+	put_text(object, "reason", status->ended);
+	put_number(object, "age_ms", age_ms(status->ended_us));
+	return object;
+}
+
 /* Of a Backup there is nothing to say. */
 static json *protection_json(const struct sync_status *status)
 {
@@ -139,6 +150,7 @@ static json *sync_json(struct control *control)
 	    status.digest_known ? json_object_new_boolean(status.digest_equal) : NULL);
 	put_bool(sync, "config_equal", status.config_equal);
 	put_text(sync, "reason", status.reason);
+	json_object_object_add(sync, "last_disconnect", last_disconnect_json(&status));
 	json_object_object_add(sync, "protection", protection_json(&status));
 	char waiting[WARMTH_TEXT_MAX];
 	warmth_text(&control->warmth, status.peer, clock_us(), waiting);

@@ -137,6 +137,11 @@ static void print_sync(struct json_object *sync)
 	    text(sync, "reason"));
 	if (member(sync, "waiting"))
 		printf("  NOT READY: %s\n", text(sync, "waiting"));
+	struct json_object *ended = member(sync, "last_disconnect");
+	char age[32];
+	if (ended)
+		printf("  last disconnected %s ago: %s\n",
+		    duration(number(ended, "age_ms"), age, sizeof(age)), text(ended, "reason"));
 	struct json_object *protection = member(sync, "protection");
 	if (protection)
 		printf("sessions (%s): %s: %s\n", text(protection, "sessions"),

@@ -28,7 +28,6 @@
 #define CONNECT_US         (250 * US_PER_MS) /* then with a new SYN: TCP would wait for a second */
 #define DIAL_MIN_US        (100 * US_PER_MS)
 #define DIAL_MAX_US        (1 * US_PER_SEC)
-#define STALL_US           (5 * US_PER_SEC)
 #define STRANGER_LOG_US    (10 * US_PER_SEC)
 #define UNREACHABLE_LOG_US (60 * US_PER_SEC)
 
@@ -362,6 +361,8 @@ static int take_frames(struct channel *channel, uint64_t now_us, struct err *err
 		at += (size_t)len;
 		result = stream_receive(channel->stream, &message, now_us, err);
 	}
+	if (result == -EPROTO)
+		stream_count_refused(channel->stream);
 	channel->in_len -= at;
 	memmove(channel->in, channel->in + at, channel->in_len);
 	return result;
@@ -557,7 +558,7 @@ void channel_tick(struct channel *channel)
 	if (stream_tick(channel->stream, now_us, &err) < 0)
 		connection_end(channel, err.text);
 	else if (channel->current.fd >= 0 && channel->out_len > 0 &&
-		 now_us - channel->last_write_us > STALL_US)
+		 now_us - channel->last_write_us > STREAM_STALL_US)
 		connection_end(channel, "it does not read");
 	else
 		serve(channel, false);

@@ -16,6 +16,9 @@
  * no matter of timing any more. */
 #define MISMATCHES_MAX 3
 
+/* Each comparison looks at the whole table. */
+#define COMPARE_MIN_US (STREAM_DIGEST_US / 2)
+
 void receiver_reset(struct stream *stream)
 {
 	struct receiver *receiver = &stream->receiver;
@@ -153,6 +156,7 @@ bool receiver_produce_resend(struct stream *stream, struct sync_message *out)
 	out->buckets.list = receiver->resend;
 	out->buckets.n = receiver->n_resend;
 	receiver->n_resend = 0;
+	receiver->asked = true;
 	return true;
 }
 
@@ -187,6 +191,14 @@ static int take_batch(
 bool receiver_sweeps(const struct stream *stream)
 {
 	return stream->receiver.phase == RECEIVE_SWEEP || stream->receiver.repair == REPAIR_SWEEP;
+}
+
+bool receiver_waits(const struct stream *stream)
+{
+	const struct receiver *receiver = &stream->receiver;
+	return !stream->active && stream->peer.active &&
+	       (receiver->phase == RECEIVE_IDLE || receiver->phase == RECEIVE_SNAPSHOT ||
+		   receiver->repair == REPAIR_SNAPSHOT);
 }
 
 static void snapshot_done(struct stream *stream, uint64_t now_us)
@@ -250,11 +262,14 @@ static int take_repair(struct stream *stream, const struct sync_message *message
 	    receiver->repair != (begin ? REPAIR_NONE : REPAIR_SNAPSHOT))
 		return err_set(
 		    err, -EPROTO, "a %s at the wrong place", sync_message_name(message->kind));
+	if (begin && !receiver->asked)
+		return err_set(err, -EPROTO, "a repair that nobody has asked for");
 	if (!begin) {
 		receiver->repair = REPAIR_SWEEP;
 		receiver->sweep_cursor = receiver->removed = 0;
 		return 0;
 	}
+	receiver->asked = false;
 	digests_reset(&receiver->digests);
 	memset(receiver->repair_buckets, 0, sizeof(receiver->repair_buckets));
 	for (size_t i = 0; i < message->buckets.n; i++)
@@ -265,13 +280,21 @@ static int take_repair(struct stream *stream, const struct sync_message *message
 	return 0;
 }
 
+static bool may_compare(struct receiver *receiver, uint64_t now_us)
+{
+	if (now_us < receiver->next_digests_us)
+		return false;
+	receiver->next_digests_us = now_us + COMPARE_MIN_US;
+	return true;
+}
+
 static void take_digests(struct stream *stream, const struct sync_message *message, uint64_t now_us)
 {
 	struct receiver *receiver = &stream->receiver;
 	uint64_t ours[SESSION_BUCKETS];
 	if (receiver->phase != RECEIVE_STREAM || receiver->repair != REPAIR_NONE ||
 	    receiver->have.epoch != message->digests.epoch ||
-	    receiver->have.sequence != message->digests.through)
+	    receiver->have.sequence != message->digests.through || !may_compare(receiver, now_us))
 		return;
 	session_table_expire_all(stream->table, now_us);
 	session_table_digests(stream->table, ours);
@@ -314,6 +337,7 @@ int receiver_take(
 	case SYNC_REPAIR_END: result = take_repair(stream, message, err); break;
 	default: result = take_end(stream, message, err); break;
 	}
+	stream->moved_us = now_us;
 	update_behind(stream, now_us);
 	return result;
 }
@@ -326,7 +350,8 @@ void receiver_on_heartbeat(
 	update_behind(stream, now_us);
 	if (receiver->phase != RECEIVE_STREAM || !heartbeat->heartbeat.digest_at_sequence ||
 	    receiver->have.epoch != heartbeat->heartbeat.epoch ||
-	    receiver->have.sequence != heartbeat->heartbeat.sequence)
+	    receiver->have.sequence != heartbeat->heartbeat.sequence ||
+	    !may_compare(receiver, now_us))
 		return;
 	struct session_stats stats;
 	session_table_expire_all(stream->table, now_us);

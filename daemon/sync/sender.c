@@ -15,6 +15,10 @@
 #include "daemon/base/clock.h"
 #include "daemon/sync/stream_internal.h"
 
+/* Between two repairs, each of which may be the whole table. A difference is beyond doubt, and asked
+ * for, at the third comparison: later than this. */
+#define REPAIR_PAUSE_US ((DIGESTS_IN_A_ROW - 1) * STREAM_DIGEST_US)
+
 #define TARGETS_MAX (4U * 1024 * 1024) /* records; far above what a configuration may have */
 
 static void free_targets(struct sender *sender)
@@ -244,12 +248,16 @@ static bool produce_sessions(struct stream *stream, uint64_t now_us, struct sync
 	return false;
 }
 
-void sender_on_resend(struct stream *stream, const struct sync_message *resend)
+void sender_on_resend(struct stream *stream, const struct sync_message *resend, uint64_t now_us)
 {
 	struct sender *sender = &stream->sender;
-	if (sender->phase != SEND_STREAM || resend->buckets.epoch != stream->epoch ||
-	    sender->repair.n > 0)
-		return; /* for what we were before, or too much at once: it will ask again */
+	if (sender->phase != SEND_STREAM || resend->buckets.epoch != stream->epoch)
+		return; /* for what we were before: it will ask again */
+	if (sender->repair.n > 0 || now_us < sender->next_repair_us) {
+		stream->refused_frames++;
+		return;
+	}
+	sender->next_repair_us = now_us + REPAIR_PAUSE_US;
 	memset(&sender->repair, 0, sizeof(sender->repair));
 	for (size_t i = 0; i < resend->buckets.n; i++) {
 		sender->repair.list[sender->repair.n++] = resend->buckets.list[i];
@@ -270,6 +278,7 @@ static void produce_repair(struct stream *stream, uint64_t now_us, struct sync_m
 	out->buckets.epoch = stream->epoch;
 	if (sender->repair.begun) {
 		sender->repair.n = 0;
+		sender->next_repair_us = now_us + REPAIR_PAUSE_US;
 		return;
 	}
 	out->kind = SYNC_REPAIR_BEGIN;
@@ -378,6 +387,12 @@ static void say_in_sync(struct stream *stream, uint64_t now_us)
 		    stream->peer_name, (unsigned long long)sender->acked);
 }
 
+bool sender_waits(const struct stream *stream)
+{
+	const struct sender *sender = &stream->sender;
+	return sender->phase == SEND_STREAM && (!sender->in_sync || sender->acked < sender->cursor);
+}
+
 int sender_on_ack(
     struct stream *stream, const struct sync_message *ack, uint64_t now_us, struct err *err)
 {
@@ -388,8 +403,10 @@ int sender_on_ack(
 	if (sequence > sender->cursor)
 		return err_set(err, -EPROTO, "it acknowledges record %llu, %llu were sent",
 		    (unsigned long long)sequence, (unsigned long long)sender->cursor);
-	if (sequence > sender->acked)
+	if (sequence > sender->acked) {
 		sender->acked = sequence;
+		stream->moved_us = now_us;
+	}
 	while (sender->n_marks > 0 && sender->marks[sender->first_mark].sequence <= sender->acked) {
 		sender->first_mark = (sender->first_mark + 1) % LAG_MARKS;
 		sender->n_marks--;

@@ -19,6 +19,19 @@
 #include "daemon/base/text.h"
 #include "daemon/sync/stream_internal.h"
 
+/* What may come from the peer at once, and then how often. It outlasts connections. */
+struct allowance {
+	unsigned burst;
+	uint64_t each_us;
+};
+/* Whatever there is to say but batches and acknowledgements: far above what 32 virtual routers with
+ * the shortest intervals need. */
+static const struct allowance talk = {20000, US_PER_SEC / 20000};
+/* All that a ring holds, several times. */
+static const struct allowance events = {4096, US_PER_MS};
+/* Digests, and what is asked for again: kilobytes each, once a second. */
+static const struct allowance lists = {32, 100 * US_PER_MS};
+
 /* A process that did not run for so long cannot blame the peer for silence. */
 #define ASLEEP_US (1 * US_PER_SEC)
 
@@ -119,6 +132,7 @@ static void roles_changed(struct stream *stream, uint64_t now_us)
 	if (stream->greeted)
 		say_roles(stream);
 	sender_update(stream, now_us);
+	stream->moved_us = now_us;
 	stream->heartbeat_due = true;
 	protection_update(stream, now_us);
 }
@@ -151,10 +165,11 @@ void stream_connected(struct stream *stream, uint64_t now_us)
 	stream->greeted = false;
 	stream->hello_due = true;
 	stream->heartbeat_due = stream->ack_due = false;
-	stream->last_heard_us = stream->last_tick_us = now_us;
+	stream->last_heard_us = stream->last_tick_us = stream->moved_us = now_us;
 	stream->next_heartbeat_us = now_us + STREAM_HEARTBEAT_US;
 	stream->next_digest_us = now_us;
 	memset(&stream->peer, 0, sizeof(stream->peer));
+	stream->receiver.asked = false;
 	stream->connects++;
 }
 
@@ -175,6 +190,8 @@ void stream_disconnected(struct stream *stream, const char *reason, uint64_t now
 	receiver_reset(stream);
 	protection_update(stream, now_us);
 	stream_say(stream, "disconnected from %s: %s", stream->peer_name, reason);
+	text_copy(stream->ended, sizeof(stream->ended), reason);
+	stream->ended_us = now_us;
 }
 
 void stream_unreachable(struct stream *stream, const char *reason)
@@ -247,11 +264,30 @@ static void receive_event(struct stream *stream, const struct sync_message *mess
 		stream->callbacks.on_said(stream->callbacks.arg, message);
 }
 
+static bool take(struct quota *quota, const struct allowance *allowance, uint64_t now_us)
+{
+	return quota_take(quota, allowance->burst, allowance->each_us, now_us);
+}
+
+static bool may_say(struct stream *stream, enum sync_message_kind kind, uint64_t now_us)
+{
+	if (kind == SYNC_BATCH || kind == SYNC_ACK)
+		return true;
+	if (kind == SYNC_EVENT && !take(&stream->events, &events, now_us))
+		return false;
+	if ((kind == SYNC_DIGESTS || kind == SYNC_RESEND) && !take(&stream->lists, &lists, now_us))
+		return false;
+	return take(&stream->talk, &talk, now_us);
+}
+
 int stream_receive(
     struct stream *stream, const struct sync_message *message, uint64_t now_us, struct err *err)
 {
 	int result = 0;
 	stream->last_heard_us = now_us;
+	if (!may_say(stream, message->kind, now_us))
+		return err_set(err, -EPROTO, "it talks too much: another %s",
+		    sync_message_name(message->kind));
 	if (!stream->greeted && message->kind != SYNC_HELLO && message->kind != SYNC_BYE)
 		return err_set(
 		    err, -EPROTO, "a %s before the hello", sync_message_name(message->kind));
@@ -265,7 +301,7 @@ int stream_receive(
 	case SYNC_REPAIR_BEGIN:
 	case SYNC_REPAIR_END: result = receiver_take(stream, message, now_us, err); break;
 	case SYNC_ACK: result = sender_on_ack(stream, message, now_us, err); break;
-	case SYNC_RESEND: sender_on_resend(stream, message); break;
+	case SYNC_RESEND: sender_on_resend(stream, message, now_us); break;
 	case SYNC_HEARTBEAT: receive_heartbeat(stream, message, now_us); break;
 	case SYNC_BYE: return err_set(err, -ESHUTDOWN, "it says goodbye: %s", message->bye.reason);
 	case SYNC_ROUTER:
@@ -281,6 +317,11 @@ int stream_receive(
 	}
 	protection_update(stream, now_us);
 	return result;
+}
+
+void stream_count_refused(struct stream *stream)
+{
+	stream->refused_frames++;
 }
 
 static void make_hello(struct stream *stream, struct sync_message *out)
@@ -388,6 +429,20 @@ bool stream_busy(const struct stream *stream)
 	return receiver_sweeps(stream);
 }
 
+/* It lives, but does not go on: another connection may help, and people are told. */
+static int check_progress(struct stream *stream, uint64_t now_us, struct err *err)
+{
+	bool sending = sender_waits(stream);
+	if (!stream->greeted || (!sending && !receiver_waits(stream)))
+		stream->moved_us = now_us;
+	if (now_us - stream->moved_us <= STREAM_STALL_US)
+		return 0;
+	return err_set(err, -ETIMEDOUT,
+	    sending ? "it has acknowledged nothing for %.0f s"
+		    : "its snapshot has stood still for %.0f s",
+	    (double)STREAM_STALL_US / US_PER_SEC);
+}
+
 int stream_tick(struct stream *stream, uint64_t now_us, struct err *err)
 {
 	bool was_asleep = now_us - stream->last_tick_us > ASLEEP_US;
@@ -397,14 +452,14 @@ int stream_tick(struct stream *stream, uint64_t now_us, struct err *err)
 	if (!stream->connected)
 		return 0;
 	if (was_asleep)
-		stream->last_heard_us = now_us;
+		stream->last_heard_us = stream->moved_us = now_us;
 	if (now_us - stream->last_heard_us > STREAM_SILENCE_US)
 		return err_set(err, -ETIMEDOUT, "no heartbeat for %.1f s",
 		    (double)STREAM_SILENCE_US / US_PER_SEC);
 	if (now_us >= stream->next_heartbeat_us)
 		stream->heartbeat_due = true;
 	protection_update(stream, now_us);
-	return 0;
+	return check_progress(stream, now_us, err);
 }
 
 static enum sync_state state_of(const struct stream *stream)
@@ -429,6 +484,8 @@ void stream_status(const struct stream *stream, uint64_t now_us, struct sync_sta
 	*out = (struct sync_status){.state = state_of(stream)};
 	text_copy(out->peer, sizeof(out->peer), stream->peer_name);
 	text_copy(out->reason, sizeof(out->reason), stream->reason);
+	text_copy(out->ended, sizeof(out->ended), stream->ended);
+	out->ended_us = stream->ended_us;
 	out->sending = stream->active;
 	out->peer_active = stream->peer.active;
 	out->epoch = stream->active ? stream->epoch : stream->epoch_seen;

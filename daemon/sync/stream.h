@@ -26,6 +26,8 @@
 #define STREAM_HEARTBEAT_US (200 * 1000ULL)
 #define STREAM_SILENCE_US   (1500 * 1000ULL)
 #define STREAM_DIGEST_US    (1000 * 1000ULL)
+/* It is alive, but does not go on with what it has to do. */
+#define STREAM_STALL_US (5 * 1000 * 1000ULL)
 /* A peer that was late protects again when it has not been for so long. */
 #define STREAM_RECOVER_US (1000 * 1000ULL)
 
@@ -58,12 +60,14 @@ void stream_unreachable(struct stream *stream, const char *reason);
 /* 0; -EPROTO: disconnect, with a text; -ESHUTDOWN: the peer says goodbye, and why. */
 int stream_receive(
     struct stream *stream, const struct sync_message *message, uint64_t now_us, struct err *err);
+/* A frame broke a rule, here or before it came here. */
+void stream_count_refused(struct stream *stream);
 /* The next message to send, if there is one. What it points at lives until the next call. Call it
  * when what arrived has been received: acknowledgements then cover all of it. */
 bool stream_produce(struct stream *stream, uint64_t now_us, struct sync_message *out);
 /* There is work left although nothing is to be sent: call stream_produce again soon. */
 bool stream_busy(const struct stream *stream);
-/* Every 50 ms or so. 0, or -ETIMEDOUT with a text: the peer is silent, disconnect. */
+/* Every 50 ms or so. 0, or -ETIMEDOUT with a text: the peer is silent or stands still, disconnect. */
 int stream_tick(struct stream *stream, uint64_t now_us, struct err *err);
 
 /* Does not know of handshake_failures and reach. */

@@ -1,6 +1,7 @@
 /* Shared by stream.c (greeting, roles, epochs, heartbeats), sender.c and receiver.c. */
 #pragma once
 
+#include "daemon/base/quota.h"
 #include "daemon/sync/digests.h"
 #include "daemon/sync/stream.h"
 
@@ -48,6 +49,7 @@ struct sender {
 		uint64_t cursor;
 		bool turn; /* as scan_turn */
 	} repair;
+	uint64_t next_repair_us; /* not before */
 
 	struct record chunk[STREAM_CHUNK];
 	struct session scanned[STREAM_CHUNK];
@@ -82,6 +84,8 @@ struct receiver {
 	enum sync_verdict verdict;
 	unsigned mismatches; /* in a row, of a peer of version 1 */
 	struct digests digests;
+	uint64_t next_digests_us; /* none is looked at before */
+	bool asked;               /* for a repair; outlasts a snapshot, which may cross it */
 	uint32_t resend[SESSION_BUCKETS]; /* what to ask for */
 	size_t n_resend;
 };
@@ -101,6 +105,7 @@ struct stream {
 
 	bool connected, greeted;
 	bool hello_due, heartbeat_due, ack_due;
+	uint64_t moved_us; /* when the peer did last what we wait for, or we did not wait */
 	uint64_t last_heard_us, last_tick_us, next_heartbeat_us, next_digest_us;
 	struct {
 		uint64_t instance, config_hash, entries;
@@ -115,6 +120,8 @@ struct stream {
 		uint64_t instance, id; /* of the peer's events: the last one that we have */
 	} have_event;
 
+	struct quota talk, events, lists; /* of the peer */
+
 	struct sender sender;
 	struct receiver receiver;
 
@@ -125,6 +132,8 @@ struct stream {
 	uint64_t sent_records, received_records, snapshots, refused_frames, connects;
 	uint64_t transitions;
 	char reason[SYNC_REASON_MAX];
+	char ended[SYNC_REASON_MAX]; /* why the last connection has ended */
+	uint64_t ended_us;
 };
 
 /* Something worth a log line happened. */
@@ -145,10 +154,12 @@ void protection_status(const struct stream *stream, struct sync_status *out);
 void sender_update(struct stream *stream, uint64_t now_us);
 void sender_reset(struct stream *stream);
 bool sender_produce(struct stream *stream, uint64_t now_us, struct sync_message *out);
+/* The peer has not acknowledged something that was sent, or that it is in sync. */
+bool sender_waits(const struct stream *stream);
 int sender_on_ack(
     struct stream *stream, const struct sync_message *ack, uint64_t now_us, struct err *err);
 /* The peer asks for buckets again. */
-void sender_on_resend(struct stream *stream, const struct sync_message *resend);
+void sender_on_resend(struct stream *stream, const struct sync_message *resend, uint64_t now_us);
 /* Our digests, when they are due. */
 bool sender_produce_digests(struct stream *stream, uint64_t now_us, struct sync_message *out);
 /* Notes when records appeared. */
@@ -162,6 +173,8 @@ int receiver_take(
 /* The next piece of a sweep, if one is under way. */
 void receiver_sweep(struct stream *stream, uint64_t now_us);
 bool receiver_sweeps(const struct stream *stream);
+/* The peer, which is Active, has to go on with a snapshot or a repair. */
+bool receiver_waits(const struct stream *stream);
 /* What we ask for again, if there is something. */
 bool receiver_produce_resend(struct stream *stream, struct sync_message *out);
 /* The peer, which is Active, says how far it is and what its table looks like. */

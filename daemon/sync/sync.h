@@ -52,6 +52,8 @@ struct sync_status {
 	uint64_t sent_records, received_records, snapshots, refused_frames, handshake_failures,
 	    connects;
 	char reason[128]; /* why the state is what it is */
+	char ended[128];  /* why the last connection has ended, and when; 0: none has */
+	uint64_t ended_us;
 	struct sync_promise promise;
 	enum sync_protection protection;
 	uint64_t unprotected; /* how often it became so */

@@ -762,6 +762,198 @@ static void broken_rules_end_the_connection(void)
 	model_fini(&model);
 }
 
+static int receive(struct model *model, struct sync_message message, struct err *err)
+{
+	err->text[0] = '\0';
+	return stream_receive(model->node[0].stream, &message, model_now(model, 0), err);
+}
+
+/* The test is node 0's peer, of version 2. */
+static void greet(struct model *model, bool active)
+{
+	struct sync_message greeting = hello();
+	struct err err;
+	greeting.hello.version = 2;
+	greeting.hello.active = active;
+	stream_connected(model->node[0].stream, model_now(model, 0));
+	CU_ASSERT_EQUAL(receive(model, greeting, &err), 0);
+}
+
+/* How many messages of a kind node 0 has to send now, and the last one of all. */
+static unsigned produced(
+    struct model *model, enum sync_message_kind kind, struct sync_message *last)
+{
+	struct sync_message out;
+	unsigned n = 0;
+	while (stream_produce(model->node[0].stream, model_now(model, 0), &out) ||
+	       stream_busy(model->node[0].stream)) {
+		n += out.kind == kind;
+		*last = out;
+	}
+	return n;
+}
+
+/* The peer lives, and nothing else, for so long; or until it is disconnected: false. */
+static bool endures(struct model *model, bool active, unsigned ms, struct err *err)
+{
+	struct sync_message out, heartbeat = {.kind = SYNC_HEARTBEAT, .heartbeat.active = active};
+	for (unsigned at = 0; at < ms; at += 50) {
+		model->now_us += 50000;
+		CU_ASSERT_EQUAL(receive(model, heartbeat, err), 0);
+		if (stream_tick(model->node[0].stream, model_now(model, 0), err) < 0)
+			return false;
+		produced(model, SYNC_KIND_COUNT, &out);
+	}
+	return true;
+}
+
+static struct sync_message mark(enum sync_message_kind kind, uint64_t epoch, uint64_t sequence)
+{
+	return (struct sync_message){.kind = kind, .mark.epoch = epoch, .mark.sequence = sequence};
+}
+
+/* A peer that lives and does not go on. */
+static void who_stands_still_is_disconnected(void)
+{
+	struct model model;
+	struct err err;
+	model_init(&model, 64);
+	greet(&model, true); /* Active, and sends nothing */
+	CU_ASSERT(endures(&model, true, 4900, &err));
+	CU_ASSERT_FALSE(endures(&model, true, 200, &err));
+	CU_ASSERT_STRING_EQUAL(err.text, "its snapshot has stood still for 5 s");
+	stream_disconnected(model.node[0].stream, err.text, model_now(&model, 0));
+	struct sync_status status = model_status(&model, 0);
+	CU_ASSERT_STRING_EQUAL(status.ended, err.text);
+	CU_ASSERT_EQUAL(status.ended_us, model_now(&model, 0));
+
+	greet(&model, true); /* a slow one, and then it stands still */
+	CU_ASSERT_EQUAL(receive(&model, mark(SYNC_SNAPSHOT_BEGIN, 7, 0), &err), 0);
+	struct sync_message batch = {.kind = SYNC_BATCH, .batch.epoch = 7, .batch.snapshot = true};
+	for (int i = 0; i < 3; i++) {
+		CU_ASSERT(endures(&model, true, 4000, &err));
+		CU_ASSERT_EQUAL(receive(&model, batch, &err), 0);
+	}
+	CU_ASSERT(endures(&model, true, 4900, &err));
+	CU_ASSERT_EQUAL(model_status(&model, 0).state, SYNC_SNAPSHOT);
+	CU_ASSERT_FALSE(endures(&model, true, 200, &err));
+
+	stream_disconnected(model.node[0].stream, err.text, model_now(&model, 0));
+	greet(&model, true); /* complete: it may be silent */
+	CU_ASSERT_EQUAL(receive(&model, mark(SYNC_SNAPSHOT_BEGIN, 9, 0), &err), 0);
+	CU_ASSERT_EQUAL(receive(&model, mark(SYNC_SNAPSHOT_END, 9, 0), &err), 0);
+	CU_ASSERT(endures(&model, true, 20000, &err));
+	CU_ASSERT_EQUAL(model_status(&model, 0).state, SYNC_IN_SYNC);
+
+	model_set_active(&model, 0, true); /* now it has to acknowledge */
+	CU_ASSERT(endures(&model, false, 4900, &err));
+	CU_ASSERT_FALSE(endures(&model, false, 200, &err));
+	CU_ASSERT_STRING_EQUAL(err.text, "it has acknowledged nothing for 5 s");
+	stream_disconnected(model.node[0].stream, err.text, model_now(&model, 0));
+	greet(&model, false);
+	CU_ASSERT(endures(&model, false, 1000, &err));
+	CU_ASSERT_EQUAL(receive(&model, mark(SYNC_ACK, model_status(&model, 0).epoch, 0), &err), 0);
+	CU_ASSERT_EQUAL(model_status(&model, 0).state, SYNC_IN_SYNC);
+	CU_ASSERT(endures(&model, false, 20000, &err)); /* there is nothing to acknowledge */
+	model_session(&model, 0, 1, 5, LONG);
+	CU_ASSERT(endures(&model, false, 4900, &err));
+	CU_ASSERT_FALSE(endures(&model, false, 200, &err));
+	model_fini(&model);
+}
+
+/* What the whole table may have to be looked at or sent for. */
+static void repairs_and_comparisons_are_rare(void)
+{
+	static uint32_t all[SYNC_BUCKETS];
+	static uint64_t digests[SYNC_BUCKETS] = {1};
+	struct model model;
+	struct err err;
+	struct sync_message out, repair = {.kind = SYNC_REPAIR_BEGIN, .buckets.epoch = 7},
+				 compare = {.kind = SYNC_DIGESTS, .digests.epoch = 7};
+	for (uint32_t i = 0; i < SYNC_BUCKETS; i++)
+		all[i] = i;
+	repair.buckets.list = all;
+	repair.buckets.n = SYNC_BUCKETS;
+	compare.digests.digests = digests;
+	model_init(&model, 64);
+	greet(&model, true);
+	CU_ASSERT_EQUAL(receive(&model, mark(SYNC_SNAPSHOT_BEGIN, 7, 0), &err), 0);
+	CU_ASSERT_EQUAL(receive(&model, mark(SYNC_SNAPSHOT_END, 7, 0), &err), 0);
+	produced(&model, SYNC_ACK, &out);
+	for (int i = 0; i < 10; i++) {
+		CU_ASSERT_EQUAL(receive(&model, compare, &err), 0);
+		CU_ASSERT_EQUAL(produced(&model, SYNC_RESEND, &out), 0);
+		model.now_us += 20000;
+	}
+	for (int i = 1; i <= 2; i++) {
+		model.now_us += 1000000;
+		CU_ASSERT_EQUAL(receive(&model, compare, &err), 0);
+		CU_ASSERT_EQUAL(produced(&model, SYNC_RESEND, &out), i == 2);
+	}
+	CU_ASSERT_EQUAL(receive(&model, repair, &err), 0); /* as asked */
+	repair.kind = SYNC_REPAIR_END;
+	CU_ASSERT_EQUAL(receive(&model, repair, &err), 0);
+	produced(&model, SYNC_ACK, &out);
+	repair.kind = SYNC_REPAIR_BEGIN;
+	CU_ASSERT_EQUAL(receive(&model, repair, &err), -EPROTO);
+	CU_ASSERT_STRING_EQUAL(err.text, "a repair that nobody has asked for");
+
+	model_set_active(&model, 0, true);
+	greet(&model, false);
+	produced(&model, SYNC_ACK, &out);
+	uint64_t epoch = model_status(&model, 0).epoch;
+	CU_ASSERT_EQUAL(receive(&model, mark(SYNC_ACK, epoch, 0), &err), 0);
+	repair.kind = SYNC_RESEND;
+	repair.buckets.epoch = epoch;
+	unsigned sent = 0;
+	for (int i = 0; i < 100; i++) { /* ten a second */
+		CU_ASSERT_EQUAL(receive(&model, repair, &err), 0);
+		sent += produced(&model, SYNC_REPAIR_BEGIN, &out);
+		model.now_us += 100000;
+	}
+	CU_ASSERT_EQUAL(sent, 5);
+	CU_ASSERT_EQUAL(model_status(&model, 0).refused_frames, 95);
+	model_fini(&model);
+}
+
+static void who_talks_too_much_is_disconnected(void)
+{
+	static uint64_t digests[SYNC_BUCKETS];
+	static const struct {
+		enum sync_message_kind kind;
+		unsigned at_once, in_a_second;
+	} cases[] = {
+	    {SYNC_HEARTBEAT, 20000, 20000},
+	    {SYNC_QUESTION, 20000, 20000},
+	    {SYNC_UNKNOWN, 20000, 20000},
+	    {SYNC_EVENT, 4096, 1000},
+	    {SYNC_DIGESTS, 32, 10},
+	    {SYNC_RESEND, 32, 10},
+	};
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct model model;
+		struct err err;
+		struct sync_message message = {.kind = cases[i].kind};
+		if (message.kind == SYNC_DIGESTS)
+			message.digests.digests = digests;
+		model_init(&model, 64);
+		for (int second = 0; second < 3; second++) {
+			unsigned n = 0, wanted = second ? cases[i].in_a_second : cases[i].at_once;
+			greet(&model, false); /* a new connection is no new allowance */
+			model.node[0].n_said = 0;
+			while (receive(&model, message, &err) == 0 && n <= 20000) {
+				model.node[0].n_said = 0;
+				n++;
+			}
+			/* The greetings count, too. */
+			CU_ASSERT(n <= wanted && n + 3 >= wanted);
+			CU_ASSERT(strstr(err.text, "it talks too much: another ") != NULL);
+			model.now_us += 1000000;
+		}
+		model_fini(&model);
+	}
+}
+
 /* Somebody with the key greets node `i` as its peer, claims an epoch, and is gone. */
 static void visit(struct model *model, int i, uint64_t epoch, bool active)
 {
@@ -914,5 +1106,7 @@ UNIT_MAIN("sync/stream", UNIT(snapshot_then_records), UNIT(old_sessions_go_piece
     UNIT(deletes_on_the_way_are_no_difference), UNIT(a_cut_ends_a_repair),
     UNIT(full_tables_are_equal), UNIT(configurations_are_compared),
     UNIT(broken_rules_end_the_connection), UNIT(of_two_epochs_one_is_later),
-    UNIT(no_epoch_locks_the_pair_out), UNIT(a_batch_is_taken_in_order),
-    UNIT(races_between_workers_do_not_matter), UNIT(records_travel_during_a_snapshot))
+    UNIT(no_epoch_locks_the_pair_out), UNIT(who_stands_still_is_disconnected),
+    UNIT(repairs_and_comparisons_are_rare), UNIT(who_talks_too_much_is_disconnected),
+    UNIT(a_batch_is_taken_in_order), UNIT(races_between_workers_do_not_matter),
+    UNIT(records_travel_during_a_snapshot))
