@@ -32,11 +32,24 @@ void receiver_reset(struct stream *stream)
 	stream->ack_due = false;
 }
 
+/* People are told once of a peer that goes on with it. */
+static void say_refused(struct stream *stream, uint64_t epoch)
+{
+	struct receiver *receiver = &stream->receiver;
+	if (stream->active || receiver->said_refused)
+		return;
+	receiver->said_refused = true;
+	stream_say(stream, "records of %s are refused: they are of epoch %llu, and %llu is later",
+	    stream->peer_name, (unsigned long long)epoch, (unsigned long long)stream->epoch_seen);
+}
+
 /* Others may have been sent before the peer heard of our role or epoch: no reason to disconnect. */
 static bool accepts(struct stream *stream, uint64_t epoch)
 {
-	if (stream->active || epoch == 0 || stream_epoch_later(stream->epoch_seen, epoch)) {
+	bool earlier = epoch == 0 || stream_epoch_later(stream->epoch_seen, epoch);
+	if (stream->active || earlier) {
 		stream->refused_frames++;
+		say_refused(stream, epoch);
 		return false;
 	}
 	stream_see_epoch(stream, epoch);

@@ -169,7 +169,7 @@ void stream_connected(struct stream *stream, uint64_t now_us)
 	stream->next_heartbeat_us = now_us + STREAM_HEARTBEAT_US;
 	stream->next_digest_us = now_us;
 	memset(&stream->peer, 0, sizeof(stream->peer));
-	stream->receiver.asked = false;
+	stream->receiver.asked = stream->receiver.said_refused = false;
 	stream->connects++;
 }
 

@@ -85,6 +85,7 @@ struct receiver {
 	unsigned mismatches; /* in a row, of a peer of version 1 */
 	struct digests digests;
 	uint64_t next_digests_us; /* none is looked at before */
+	bool said_refused;        /* on this connection */
 	bool asked;               /* for a repair; outlasts a snapshot, which may cross it */
 	uint32_t resend[SESSION_BUCKETS]; /* what to ask for */
 	size_t n_resend;

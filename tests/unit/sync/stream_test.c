@@ -268,6 +268,7 @@ static void a_lower_epoch_is_refused(void)
 	model_deliver(&model, 1);
 	CU_ASSERT_EQUAL(model_lookup(&model, 1, 2), 0);
 	CU_ASSERT_EQUAL(model_status(&model, 1).refused_frames, 2);
+	CU_ASSERT(reason_has(&model, 1, "refused: they are of epoch 2, and 3 is later"));
 	/* The one that stayed Active opens an epoch above both and is believed. */
 	model_settle(&model);
 	CU_ASSERT(model.connected);
