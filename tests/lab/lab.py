@@ -131,14 +131,16 @@ class Api:
 
 
 class Tool:
-    """One of tools/*.py in a namespace: runs until stop(), which returns its last line of JSON."""
+    """One of tools/* in a namespace, a script or (`built`) one of ours: runs until stop(), which
+    returns its last line of JSON."""
 
-    def __init__(self, lab, role, name, *words):
+    def __init__(self, lab, role, name, *words, built=False):
         self.name = name
         self.path = os.path.join(lab.dir, f"{name}-{len(lab.processes)}.out")
+        command = ([os.path.join(bin_dir(), "..", "tests", name)] if built
+                   else [PYTHON, os.path.join(HERE, "tools", f"{name}.py")])
         with open(self.path, "w", encoding="ascii") as out:
-            self.process = lab.start_in(role, PYTHON, os.path.join(HERE, "tools", f"{name}.py"),
-                                        *words, stdin=subprocess.PIPE, stdout=out)
+            self.process = lab.start_in(role, *command, *words, stdin=subprocess.PIPE, stdout=out)
 
     def lines(self):
         with open(self.path, encoding="ascii") as file:
