@@ -16,6 +16,16 @@ int vrrp_set_int(int fd, int level, int option, int value)
 	return setsockopt(fd, level, option, &value, sizeof(value));
 }
 
+void vrrp_set_control(struct msghdr *msg, int level, int type, const void *data, size_t len)
+{
+	struct cmsghdr *cmsg = CMSG_FIRSTHDR(msg);
+	cmsg->cmsg_level = level;
+	cmsg->cmsg_type = type;
+	cmsg->cmsg_len = CMSG_LEN(len);
+	memcpy(CMSG_DATA(cmsg), data, len);
+	msg->msg_controllen = CMSG_SPACE(len);
+}
+
 static int open_raw(const struct ipc_router *router)
 {
 	return socket(
@@ -84,6 +94,29 @@ void vrrp_socket_close(struct vrrp_socket *sock)
 	sock->fd = -1;
 }
 
+/* The source is named with each packet: the kernel would otherwise choose one by its own rules,
+ * and might choose a VIP. */
+static int send_packet(int fd, const struct vrrp_socket *sock, uint8_t *data, size_t len)
+{
+	union {
+		struct cmsghdr align;
+		char bytes[VRRP_CONTROL_MAX];
+	} control;
+	struct addr to = sock->destination;
+	struct iovec iov = {.iov_base = data, .iov_len = len};
+	struct msghdr msg = {
+	    .msg_name = &to.sa,
+	    .msg_namelen = addr_len(&to),
+	    .msg_iov = &iov,
+	    .msg_iovlen = 1,
+	    .msg_control = control.bytes,
+	    .msg_controllen = sizeof(control.bytes),
+	};
+	memset(&control, 0, sizeof(control));
+	return to.sa.sa_family == AF_INET6 ? vrrp_ip6_send(fd, &msg, &sock->source)
+					   : vrrp_ip4_send(fd, &msg, &sock->source);
+}
+
 static int send_message(int fd, const struct vrrp_socket *sock, const struct ipc_router *router,
     enum vrrp_type type, uint8_t priority, uint8_t flags, enum vrrp_checksum form)
 {
@@ -118,8 +151,7 @@ static int send_message(int fd, const struct vrrp_socket *sock, const struct ipc
 	size_t len = vrrp_encode(&advert, &envelope, buf, sizeof(buf));
 	if (len == 0)
 		return -EINVAL;
-	return vrrp_router_is_ipv6(router) ? vrrp_ip6_send(fd, sock, buf, len)
-					   : vrrp_ip4_send(fd, sock, buf, len);
+	return send_packet(fd, sock, buf, len);
 }
 
 int vrrp_socket_advertise(const struct vrrp_socket *sock, const struct ipc_router *router,

@@ -73,31 +73,11 @@ static int send_checked(int fd, const struct msghdr *msg)
 	return rc;
 }
 
-/* The source is named with each packet: the kernel would otherwise choose one by its own rules,
- * and might choose a VIP. */
-int vrrp_ip4_send(int fd, const struct vrrp_socket *sock, const void *data, size_t len)
+int vrrp_ip4_send(int fd, struct msghdr *msg, const struct addr *source)
 {
-	union {
-		struct cmsghdr align;
-		char bytes[CMSG_SPACE(sizeof(struct in_pktinfo))];
-	} control;
-	memset(&control, 0, sizeof(control));
-	struct iovec iov = {.iov_base = (void *)(uintptr_t)data, .iov_len = len};
-	struct msghdr msg = {
-	    .msg_name = (void *)(uintptr_t)&sock->destination.in,
-	    .msg_namelen = sizeof(sock->destination.in),
-	    .msg_iov = &iov,
-	    .msg_iovlen = 1,
-	    .msg_control = control.bytes,
-	    .msg_controllen = sizeof(control.bytes),
-	};
-	struct in_pktinfo info = {.ipi_spec_dst = sock->source.in.sin_addr};
-	struct cmsghdr *cmsg = CMSG_FIRSTHDR(&msg);
-	cmsg->cmsg_level = IPPROTO_IP;
-	cmsg->cmsg_type = IP_PKTINFO;
-	cmsg->cmsg_len = CMSG_LEN(sizeof(info));
-	memcpy(CMSG_DATA(cmsg), &info, sizeof(info));
-	return send_checked(fd, &msg);
+	struct in_pktinfo info = {.ipi_spec_dst = source->in.sin_addr};
+	vrrp_set_control(msg, IPPROTO_IP, IP_PKTINFO, &info, sizeof(info));
+	return send_checked(fd, msg);
 }
 
 int vrrp_ip4_recv(int fd, uint8_t buf[VRRP_RECV_MAX], struct vrrp_received *out)

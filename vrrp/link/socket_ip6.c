@@ -67,30 +67,12 @@ int vrrp_ip6_listen(int fd, const struct ipc_router *router, const struct vrrp_n
 	return bind(fd, &netif->source.sa, addr_len(&netif->source));
 }
 
-/* The source is named, as over IPv4. A drop is reported without being asked for. */
-int vrrp_ip6_send(int fd, const struct vrrp_socket *sock, const void *data, size_t len)
+/* A drop is reported without being asked for. */
+int vrrp_ip6_send(int fd, struct msghdr *msg, const struct addr *source)
 {
-	union {
-		struct cmsghdr align;
-		char bytes[CMSG_SPACE(sizeof(struct in6_pktinfo))];
-	} control;
-	memset(&control, 0, sizeof(control));
-	struct iovec iov = {.iov_base = (void *)(uintptr_t)data, .iov_len = len};
-	struct msghdr msg = {
-	    .msg_name = (void *)(uintptr_t)&sock->destination.in6,
-	    .msg_namelen = sizeof(sock->destination.in6),
-	    .msg_iov = &iov,
-	    .msg_iovlen = 1,
-	    .msg_control = control.bytes,
-	    .msg_controllen = sizeof(control.bytes),
-	};
-	struct in6_pktinfo info = {.ipi6_addr = sock->source.in6.sin6_addr};
-	struct cmsghdr *cmsg = CMSG_FIRSTHDR(&msg);
-	cmsg->cmsg_level = IPPROTO_IPV6;
-	cmsg->cmsg_type = IPV6_PKTINFO;
-	cmsg->cmsg_len = CMSG_LEN(sizeof(info));
-	memcpy(CMSG_DATA(cmsg), &info, sizeof(info));
-	return sendmsg(fd, &msg, MSG_NOSIGNAL) < 0 ? -errno : 0;
+	struct in6_pktinfo info = {.ipi6_addr = source->in6.sin6_addr};
+	vrrp_set_control(msg, IPPROTO_IPV6, IPV6_PKTINFO, &info, sizeof(info));
+	return sendmsg(fd, msg, MSG_NOSIGNAL) < 0 ? -errno : 0;
 }
 
 /* What the IP header said comes beside the message. A packet without it is not judged. */
