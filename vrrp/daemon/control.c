@@ -56,10 +56,9 @@ static bool tell(int fd, const union ipc_message *msg)
 	return rc != -EAGAIN;
 }
 
-static void tell_stats(struct vrrp_instance *instance, void *arg)
+static void tell_stats(struct vrrp_instance *instance)
 {
 	union ipc_message msg;
-	(void)arg;
 	if (control.proxy_fd < 0)
 		return;
 	vrrp_instance_tell_stats(instance, clock_us(), &msg);
@@ -76,7 +75,7 @@ static void tell_state(
 	if (!tell(fd, msg))
 		instance->untold |= to;
 	if (to == VRRP_TELL_PROXY)
-		tell_stats(instance, NULL);
+		tell_stats(instance);
 }
 
 static void on_changed(
@@ -121,15 +120,8 @@ static void on_noted(struct vrrp_station *station, struct vrrp_instance *instanc
 	replay(instance, VRRP_TELL_PROXY);
 }
 
-static void replay_to_proxy(struct vrrp_instance *instance, void *arg)
+static void replay_untold(struct vrrp_instance *instance)
 {
-	(void)arg;
-	replay(instance, VRRP_TELL_PROXY);
-}
-
-static void replay_untold(struct vrrp_instance *instance, void *arg)
-{
-	(void)arg;
 	if (instance->untold & VRRP_TELL_YOKED)
 		replay(instance, VRRP_TELL_YOKED);
 	if (instance->untold & VRRP_TELL_PROXY)
@@ -280,7 +272,9 @@ static void adopt_proxy(int fd)
 	control.proxy_fd = fd;
 	ev_io_set(&control.proxy_io, fd, EV_READ);
 	ev_io_start(control.station.loop, &control.proxy_io);
-	vrrp_routers_each(replay_to_proxy, NULL);
+	struct vrrp_instance *instance = NULL;
+	while ((instance = vrrp_routers_next(instance)))
+		replay(instance, VRRP_TELL_PROXY);
 }
 
 /* ---- yoked ---- */
@@ -393,11 +387,15 @@ static void on_tick(struct ev_loop *loop, ev_timer *timer, int revents)
 	vrrp_routers_tick();
 	control.station.waited_us = vrrp_waiting_us(control.station.waiting_fd);
 	uint64_t now_us = clock_us();
-	if (now_us >= control.stats_us) {
-		vrrp_routers_each(tell_stats, NULL);
+	bool stats_due = now_us >= control.stats_us;
+	if (stats_due)
 		control.stats_us = now_us + STATS_US;
+	struct vrrp_instance *instance = NULL;
+	while ((instance = vrrp_routers_next(instance))) {
+		if (stats_due)
+			tell_stats(instance);
+		replay_untold(instance);
 	}
-	vrrp_routers_each(replay_untold, NULL);
 }
 
 static void on_monitor(struct ev_loop *loop, ev_io *io, int revents)

@@ -101,22 +101,15 @@ static const struct ipc_router *find_staged(const char *name)
 }
 
 /* A virtual address, an interface with a virtual MAC, a fence may go from one to another. */
-static void make_room(struct vrrp_instance *instance, void *arg)
+static void make_room(struct vrrp_instance *instance)
 {
 	const struct ipc_router *next = find_staged(instance->config.name);
-	(void)arg;
 	if (next) {
 		vrrp_instance_make_room(instance, next);
 		return;
 	}
 	instance->removed = true;
 	vrrp_instance_stop(instance, "removed from the configuration");
-}
-
-static void visit_group(struct vrrp_instance *instance, void *arg)
-{
-	(void)arg;
-	vrrp_instance_regroup(instance);
 }
 
 int vrrp_routers_apply(
@@ -127,16 +120,20 @@ int vrrp_routers_apply(
 		n_staged = 0;
 		return rc;
 	}
-	vrrp_routers_each(make_room, NULL);
+	struct vrrp_instance *instance = NULL;
+	while ((instance = vrrp_routers_next(instance)))
+		make_room(instance);
 	for (unsigned i = 0; i < n_staged; i++) {
-		struct vrrp_instance *instance = vrrp_routers_find(staged[i].name, 0);
+		instance = vrrp_routers_find(staged[i].name, 0);
 		if (instance)
 			vrrp_instance_configure(instance, &staged[i], fitness);
 		else
 			vrrp_instance_start(find_free(), station, &staged[i], fitness);
 	}
 	n_staged = 0;
-	vrrp_routers_each(visit_group, NULL);
+	instance = NULL;
+	while ((instance = vrrp_routers_next(instance)))
+		vrrp_instance_regroup(instance);
 	return 0;
 }
 
@@ -163,64 +160,39 @@ struct vrrp_instance *vrrp_routers_mate(
 	return mate;
 }
 
-void vrrp_routers_each(void (*visit)(struct vrrp_instance *instance, void *arg), void *arg)
-{
-	for (unsigned i = 0; i < VRRP_ROUTERS_MAX; i++) {
-		if (instances[i].used)
-			visit(&instances[i], arg);
-	}
-}
-
-static void visit_fitness(struct vrrp_instance *instance, void *arg)
-{
-	vrrp_instance_set_fitness(instance, arg);
-}
-
 void vrrp_routers_set_fitness(const struct vrrp_fitness *fitness)
 {
-	struct vrrp_fitness copy = *fitness;
-	vrrp_routers_each(visit_fitness, &copy);
-}
-
-static void visit_link(struct vrrp_instance *instance, void *arg)
-{
-	(void)arg;
-	vrrp_instance_check_link(instance);
+	struct vrrp_instance *instance = NULL;
+	while ((instance = vrrp_routers_next(instance)))
+		vrrp_instance_set_fitness(instance, fitness);
 }
 
 void vrrp_routers_check_links(void)
 {
-	vrrp_routers_each(visit_link, NULL);
-}
-
-static void visit_path(struct vrrp_instance *instance, void *arg)
-{
-	(void)arg;
-	vrrp_instance_check_path(instance);
+	struct vrrp_instance *instance = NULL;
+	while ((instance = vrrp_routers_next(instance)))
+		vrrp_instance_check_link(instance);
 }
 
 void vrrp_routers_check_paths(void)
 {
-	vrrp_routers_each(visit_path, NULL);
+	struct vrrp_instance *instance = NULL;
+	while ((instance = vrrp_routers_next(instance)))
+		vrrp_instance_check_path(instance);
 }
 
 void vrrp_routers_address_changed(int ifindex, const struct addr *addr, bool added)
 {
-	for (unsigned i = 0; i < VRRP_ROUTERS_MAX; i++) {
-		if (instances[i].used)
-			vrrp_instance_address_changed(&instances[i], ifindex, addr, added);
-	}
-}
-
-static void visit_guard(struct vrrp_instance *instance, void *arg)
-{
-	(void)arg;
-	vrrp_instance_check_guard(instance);
+	struct vrrp_instance *instance = NULL;
+	while ((instance = vrrp_routers_next(instance)))
+		vrrp_instance_address_changed(instance, ifindex, addr, added);
 }
 
 void vrrp_routers_check_guards(void)
 {
-	vrrp_routers_each(visit_guard, NULL);
+	struct vrrp_instance *instance = NULL;
+	while ((instance = vrrp_routers_next(instance)))
+		vrrp_instance_check_guard(instance);
 }
 
 bool vrrp_routers_own(const struct vrrp_fence_id *id)
@@ -235,40 +207,30 @@ bool vrrp_routers_own(const struct vrrp_fence_id *id)
 	return false;
 }
 
-static void visit_tick(struct vrrp_instance *instance, void *arg)
-{
-	(void)arg;
-	vrrp_instance_tick(instance);
-}
-
 void vrrp_routers_tick(void)
 {
-	vrrp_routers_each(visit_tick, NULL);
-}
-
-static void visit_leave(struct vrrp_instance *instance, void *arg)
-{
-	vrrp_instance_leave(instance, arg);
-}
-
-static void visit_stop(struct vrrp_instance *instance, void *arg)
-{
-	vrrp_instance_stop(instance, arg);
+	struct vrrp_instance *instance = NULL;
+	while ((instance = vrrp_routers_next(instance)))
+		vrrp_instance_tick(instance);
 }
 
 void vrrp_routers_stop(const char *reason)
 {
+	struct vrrp_instance *instance = NULL;
 	char copy[IPC_REASON_MAX];
 	text_copy(copy, sizeof(copy), reason);
 	/* The peer need not wait for the kernel to take down what the others had. */
-	vrrp_routers_each(visit_leave, copy);
-	vrrp_routers_each(visit_stop, copy);
+	while ((instance = vrrp_routers_next(instance)))
+		vrrp_instance_leave(instance, copy);
+	while ((instance = vrrp_routers_next(instance)))
+		vrrp_instance_stop(instance, copy);
 }
 
 int vrrp_routers_resign(const char *name, const char *reason, struct err *err)
 {
+	struct vrrp_instance *instance = NULL;
 	if (name[0]) {
-		struct vrrp_instance *instance = vrrp_routers_find(name, 0);
+		instance = vrrp_routers_find(name, 0);
 		if (!instance)
 			return err_set(err, -ENOENT, "there is no virtual router \"%s\"", name);
 		int rc = vrrp_instance_resign(instance, reason, err);
@@ -277,11 +239,11 @@ int vrrp_routers_resign(const char *name, const char *reason, struct err *err)
 	unsigned resigned = 0;
 	char names[IPC_REASON_MAX] = "";
 	size_t len = 0;
-	for (unsigned i = 0; i < VRRP_ROUTERS_MAX; i++) {
-		if (!instances[i].used || vrrp_instance_resign(&instances[i], reason, NULL))
+	while ((instance = vrrp_routers_next(instance))) {
+		if (vrrp_instance_resign(instance, reason, NULL))
 			continue;
 		int n = snprintf(names + len, sizeof(names) - len, "%s%s", resigned ? ", " : "",
-		    instances[i].config.name);
+		    instance->config.name);
 		len = (size_t)n < sizeof(names) - len ? len + (size_t)n : sizeof(names) - 1;
 		resigned++;
 	}

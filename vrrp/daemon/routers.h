@@ -18,7 +18,6 @@ struct vrrp_instance *vrrp_routers_next(const struct vrrp_instance *after);
 /* The same for the others of the group of `instance`. */
 struct vrrp_instance *vrrp_routers_mate(
     const struct vrrp_instance *instance, const struct vrrp_instance *after);
-void vrrp_routers_each(void (*visit)(struct vrrp_instance *instance, void *arg), void *arg);
 void vrrp_routers_set_fitness(const struct vrrp_fitness *fitness);
 void vrrp_routers_check_links(void);
 void vrrp_routers_check_paths(void);

@@ -176,9 +176,8 @@ void instance_track_links(struct vrrp_instance *instance)
 
 /* ---- pools and scripts ---- */
 
-static void on_pool(struct vrrp_instance *instance, void *arg)
+static void on_pool(struct vrrp_instance *instance, const struct ipc_pool *pool)
 {
-	const struct ipc_pool *pool = arg;
 	char why[VRRP_TRACK_WHY_MAX];
 	for (unsigned i = 0; i < instance->config.n_tracked; i++) {
 		const struct ipc_tracked *tracked = &instance->config.tracked[i];
@@ -193,8 +192,9 @@ static void on_pool(struct vrrp_instance *instance, void *arg)
 
 void vrrp_track_pool(const struct ipc_pool *pool)
 {
-	struct ipc_pool copy = *pool;
-	vrrp_routers_each(on_pool, &copy);
+	struct vrrp_instance *instance = NULL;
+	while ((instance = vrrp_routers_next(instance)))
+		on_pool(instance, pool);
 }
 
 /* One of a configuration that is not ours any more, or not yet, is of no interest. */
