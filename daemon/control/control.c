@@ -422,7 +422,7 @@ static bool watch_proxy(struct control *control)
 	control->stuck = why;
 	if (alive != was_alive) {
 		log_at(alive ? LOG_LEVEL_WARN : LOG_LEVEL_ERROR, "%s",
-		    alive ? "the proxy goes on: every loop turns, every listener accepts"
+		    alive ? "the proxy goes on: every loop turns, every listener answers"
 			  : why.text);
 		events_add(&control->events, "proxy", was_alive ? "running" : "stuck",
 		    alive ? "running" : "stuck", alive ? "goes on" : why.text);

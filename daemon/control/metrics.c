@@ -32,6 +32,54 @@ static void put_proxy(FILE *out, struct control *control)
 	    stats.upstream_idle);
 }
 
+struct listening_metric {
+	const char *name, *type, *help;
+	bool only_here;
+	double (*read)(const struct proxy_listening *listening);
+};
+
+static double read_answered(const struct proxy_listening *listening)
+{
+	return (double)listening->answered_wall_us / 1e6;
+}
+
+static double read_unanswered(const struct proxy_listening *listening)
+{
+	return (double)listening->failures;
+}
+
+static const struct listening_metric listening_metrics[] = {
+    {"listener_answered_timestamp_seconds", "gauge",
+	"When the listener last answered a request of our own; only while its address is here",
+	true, read_answered},
+    {"listener_check_failures_total", "counter",
+	"Times it left one unanswered for too long, or could not be asked", false, read_unanswered},
+};
+
+struct listening_output {
+	FILE *out;
+	const struct listening_metric *metric;
+};
+
+static void put_listening(void *arg, const struct proxy_listening *listening)
+{
+	const struct listening_output *output = arg;
+	const struct listening_metric *metric = output->metric;
+	if (metric->only_here && (!listening->here || listening->answered_wall_us == 0))
+		return;
+	fprintf(output->out, "yoke_%s{listener=\"%s\",address=\"%s\"} %.15g\n", metric->name,
+	    listening->listener, listening->address, metric->read(listening));
+}
+
+static void put_listeners(FILE *out, struct control *control)
+{
+	for (size_t m = 0; m < sizeof(listening_metrics) / sizeof(listening_metrics[0]); m++) {
+		struct listening_output output = {out, &listening_metrics[m]};
+		family(out, output.metric->name, output.metric->type, output.metric->help);
+		proxy_each_listening(control->proxy, put_listening, &output);
+	}
+}
+
 struct target_metric {
 	const char *name, *type, *help;
 	uint64_t (*read)(const struct target *target);
@@ -176,6 +224,7 @@ char *metrics_text(struct control *control)
 	single(out, "health_checks_total", "counter", "Active checks started",
 	    prober_count(control->prober));
 	put_proxy(out, control);
+	put_listeners(out, control);
 	put_targets(out, control->current->fleet);
 	put_sessions(out, control);
 	put_sync(out, control);

@@ -28,7 +28,7 @@ void client_close(struct worker *worker, struct client *client, bool reset)
 	buf_free(&client->in);
 	list_del(&client->node.list);
 	worker_bury(worker, &client->node, client);
-	listener_left(client->listener);
+	listener_left(client->listener, client->own);
 }
 
 static bool wants_read(const struct client *client)
@@ -118,7 +118,7 @@ static void read_more(struct client *client)
 		input_ended(client, n);
 		return;
 	}
-	COUNT_BY(worker, bytes_in, n);
+	COUNT_CLIENT(client, bytes_in, n);
 	in->end += (uint32_t)n;
 	if (!client->txn || !client->txn->request_done)
 		take_buffered(client);
@@ -127,7 +127,6 @@ static void read_more(struct client *client)
 /* A long body. False: it must be copied. */
 static bool read_bulk(struct client *client)
 {
-	struct worker *worker = worker_of(client);
 	ssize_t n = PIPE_MORE;
 	int rounds = 0;
 	while (n >= (ssize_t)PIPE_MORE && rounds < PIPE_ROUNDS && client->txn) {
@@ -136,7 +135,7 @@ static bool read_bulk(struct client *client)
 			break;
 		rounds++;
 		if (n > 0)
-			COUNT_BY(worker, bytes_in, n);
+			COUNT_CLIENT(client, bytes_in, n);
 		else
 			input_ended(client, n);
 	}
@@ -152,7 +151,7 @@ static void read_shared(struct client *client)
 		input_ended(client, n);
 		return;
 	}
-	COUNT_BY(worker, bytes_in, n);
+	COUNT_CLIENT(client, bytes_in, n);
 	size_t used = take_input(client, worker->read, (size_t)n);
 	if (client->dead || client->lingering || used == (size_t)n)
 		return;
@@ -280,7 +279,7 @@ static void on_timeout(struct worker *worker, struct timer *timer)
 	}
 }
 
-bool client_open(struct listener *listener, int fd, const struct addr *peer)
+bool client_open(struct listener *listener, int fd, const struct addr *peer, bool own)
 {
 	struct worker *worker = listener->worker;
 	struct client *client = calloc(1, sizeof(*client));
@@ -288,8 +287,10 @@ bool client_open(struct listener *listener, int fd, const struct addr *peer)
 		return false;
 	client->listener = listener;
 	client->peer = *peer;
-	client->fresh = true;
-	COUNT(worker, fresh_clients);
+	client->own = own;
+	client->fresh = !own;
+	if (client->fresh)
+		COUNT(worker, fresh_clients);
 	list_push_back(&listener->clients, &client->node.list);
 	timer_init(&client->timer, on_timeout);
 	timer_set(worker, &client->timer, listener->conf->header_timeout_us);

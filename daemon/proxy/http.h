@@ -34,13 +34,19 @@ struct client {
 	struct buf in;   /* an incomplete head, or requests to come */
 	struct addr peer;
 	bool dead;
-	bool fresh;      /* no request yet */
+	bool own;        /* the process asks itself: selfcheck.h */
+	bool fresh;      /* no request yet; never our own */
 	bool busy;       /* client_input is on the stack */
 	bool eof;        /* the client will send nothing more */
 	bool head_timed; /* the timer counts for a head that has begun */
 	bool lingering;  /* answered and shut: reading until the client has closed too */
 	uint8_t linger_reads;
 };
+
+/* What a client does is counted, unless the client is ourselves. */
+#define COUNT_CLIENT(client, name, n)                                          \
+	counter_add(&((struct worker *)(client)->conn.io.data)->counters.name, \
+	    (client)->own ? 0 : (uint64_t)(n))
 
 enum response_state { RESPONSE_HEAD, RESPONSE_BODY, RESPONSE_DONE };
 
@@ -107,7 +113,7 @@ static inline bool txn_owes_target(const struct txn *txn)
 }
 
 /* client.c */
-bool client_open(struct listener *listener, int fd, const struct addr *peer);
+bool client_open(struct listener *listener, int fd, const struct addr *peer, bool own);
 /* Now, whatever is in progress. */
 void client_close(struct worker *worker, struct client *client, bool reset);
 /* Unless a request is in progress or has just arrived. */

@@ -31,10 +31,33 @@ static void leave(struct listener *listener)
 	worker_bury(listener->worker, &listener->node, listener);
 }
 
+/* The process asks itself whether it serves: selfcheck.h. */
+static bool is_own(const struct listener *listener, const struct addr *peer)
+{
+	return addr_port(peer) == atomic_load_explicit(&listener->own_port, memory_order_relaxed) &&
+	       addr_equal_ip(peer, &listener->own_addr);
+}
+
+/* Takes `fd`. It counts for nothing, and no limit keeps it out. */
+static void welcome_own(struct listener *listener, int fd, const struct addr *peer)
+{
+	listener->connections++;
+	bool http = listener->conf->mode == CONF_MODE_HTTP;
+	/* Of TCP, that it was accepted is the answer. */
+	if (http && client_open(listener, fd, peer, true))
+		return;
+	close(fd);
+	listener_left(listener, true);
+}
+
 /* Takes `fd`. */
 static void welcome(struct listener *listener, int fd, const struct addr *peer)
 {
 	struct worker *worker = listener->worker;
+	if (is_own(listener, peer)) {
+		welcome_own(listener, fd, peer);
+		return;
+	}
 	COUNT(worker, connections_accepted);
 	counter_add(&listener->accepted, 1);
 	if (at_limit(listener)) {
@@ -46,17 +69,19 @@ static void welcome(struct listener *listener, int fd, const struct addr *peer)
 	atomic_fetch_add_explicit(&listener->shared->connections, 1, memory_order_relaxed);
 	COUNT(worker, client_connections);
 	bool ok = listener->conf->mode == CONF_MODE_TCP ? pair_open(listener, fd, peer)
-							: client_open(listener, fd, peer);
+							: client_open(listener, fd, peer, false);
 	if (!ok) {
 		close(fd);
-		listener_left(listener);
+		listener_left(listener, false);
 	}
 }
 
-void listener_left(struct listener *listener)
+void listener_left(struct listener *listener, bool own)
 {
-	UNCOUNT(listener->worker, client_connections);
-	atomic_fetch_sub_explicit(&listener->shared->connections, 1, memory_order_relaxed);
+	if (!own) {
+		UNCOUNT(listener->worker, client_connections);
+		atomic_fetch_sub_explicit(&listener->shared->connections, 1, memory_order_relaxed);
+	}
 	leave(listener);
 }
 

@@ -13,6 +13,7 @@
 #include "daemon/base/clock.h"
 #include "daemon/base/hash.h"
 #include "daemon/base/text.h"
+#include "daemon/proxy/selfcheck.h"
 #include "daemon/proxy/worker.h"
 
 #define SEAL_LABEL "yoke sticky cookie"
@@ -22,10 +23,11 @@ struct proxy {
 	struct worker **workers;
 	uint32_t n_started;
 	struct list listeners;   /* struct listener, by registry: those that may be used */
+	struct list checks;      /* struct selfcheck */
 	struct list generations; /* struct generation */
 	struct listener_shared *names;
 	uint64_t serial;
-	bool draining;
+	bool draining, paused;
 };
 
 struct proxy *proxy_start(const struct proxy_shared *shared, struct err *err)
@@ -37,6 +39,7 @@ struct proxy *proxy_start(const struct proxy_shared *shared, struct err *err)
 	}
 	proxy->shared = *shared;
 	list_init(&proxy->listeners);
+	list_init(&proxy->checks);
 	list_init(&proxy->generations);
 	proxy->workers = calloc(shared->workers, sizeof(struct worker *));
 	for (uint32_t i = 0; proxy->workers && i < shared->workers; i++)
@@ -100,18 +103,21 @@ int proxy_add_listener(
 		return -EEXIST;
 	struct listener_shared *shared = shared_of(proxy, name);
 	struct listener *listener = calloc(1, sizeof(*listener));
-	if (!shared || !listener) {
-		free(listener);
-		return -ENOMEM;
-	}
+	if (!shared || !listener)
+		goto out;
 	text_copy(listener->name, sizeof(listener->name), name);
 	listener->bind = *bind;
 	listener->worker_index = worker;
 	listener->shared = shared;
 	listener->fd = fd;
+	if (selfcheck_join(&proxy->checks, listener) < 0)
+		goto out;
 	listener_init(listener, proxy->workers[worker]);
 	list_push_back(&proxy->listeners, &listener->registry);
 	return 0;
+out:
+	free(listener);
+	return -ENOMEM;
 }
 
 static uint32_t count_binds(const struct conf *conf)
@@ -234,6 +240,19 @@ static struct worker_gen *build_gen(
 	return NULL;
 }
 
+/* Its listeners are the worker's now. */
+static void hand_over(struct worker_gen *gen)
+{
+	for (uint32_t i = 0; i < gen->n_bindings; i++) {
+		gen->bindings[i].listener->handed = true;
+		selfcheck_set(gen->bindings[i].listener->check, gen->bindings[i].conf);
+	}
+	for (uint32_t i = 0; i < gen->n_removed; i++) {
+		list_del(&gen->removed[i]->registry);
+		selfcheck_leave(gen->removed[i]);
+	}
+}
+
 int proxy_apply(struct proxy *proxy, struct proxy_generation *user, struct err *err)
 {
 	uint32_t n = proxy->shared.workers;
@@ -262,12 +281,9 @@ int proxy_apply(struct proxy *proxy, struct proxy_generation *user, struct err *
 	}
 	proxy->serial++;
 	list_push_back(&proxy->generations, &generation->node);
+	selfcheck_forget(&proxy->checks);
 	for (uint32_t i = 0; i < n; i++) {
-		struct worker_gen *gen = messages[i]->gen;
-		for (uint32_t b = 0; b < gen->n_bindings; b++)
-			gen->bindings[b].listener->handed = true;
-		for (uint32_t r = 0; r < gen->n_removed; r++)
-			list_del(&gen->removed[r]->registry);
+		hand_over(messages[i]->gen);
 		worker_post(proxy->workers[i], messages[i]);
 	}
 	free(messages);
@@ -327,34 +343,31 @@ static uint32_t count_waiting(const struct listener *listener)
 										 : 0;
 }
 
-static bool accepts(struct listener *listener, uint64_t window_us, uint64_t now_us, struct err *why)
-{
-	uint64_t accepted = atomic_load_explicit(&listener->accepted, memory_order_relaxed);
-	uint32_t waiting = count_waiting(listener);
-	if (waiting == 0 || accepted != listener->accepted_before)
-		listener->waiting_us = 0;
-	else if (listener->waiting_us == 0)
-		listener->waiting_us = now_us;
-	listener->accepted_before = accepted;
-	if (listener->waiting_us == 0 || now_us - listener->waiting_us <= window_us)
-		return true;
-	err_set(why, 0, "listener %s: none of %u waiting connections was accepted for %llu ms",
-	    listener->name, waiting,
-	    (unsigned long long)((now_us - listener->waiting_us) / US_PER_MS));
-	return false;
-}
-
 bool proxy_alive(struct proxy *proxy, uint64_t window_us, struct err *why)
 {
 	uint64_t now_us = clock_us();
-	bool alive = loops_turn(proxy, window_us, now_us, why);
-	/* A worker that drains has closed them. */
-	list_for_each (it, &proxy->listeners) {
-		struct listener *listener = list_entry(it, struct listener, registry);
-		if (alive && listener->handed && !proxy->draining)
-			alive = accepts(listener, window_us, now_us, why);
+	if (!loops_turn(proxy, window_us, now_us, why))
+		return false;
+	if (proxy->draining)
+		return true;
+	/* Not while SYNs are dropped, or workers are about to hear of other rules. */
+	if (!proxy->paused && proxy_applied(proxy))
+		selfcheck_step(&proxy->checks, window_us, now_us);
+	return !selfcheck_stuck(&proxy->checks, now_us, why);
+}
+
+void proxy_each_listening(struct proxy *proxy, proxy_listening_fn *fn, void *arg)
+{
+	list_for_each (it, &proxy->checks) {
+		const struct selfcheck *check = list_entry(it, struct selfcheck, node);
+		struct proxy_listening listening = {.listener = check->name,
+		    .address = check->text,
+		    .here = check->here,
+		    .answered_wall_us = check->answered_wall_us,
+		    .failures = check->failures};
+		if (check->in_force)
+			fn(arg, &listening);
 	}
-	return alive;
 }
 
 void proxy_stats(struct proxy *proxy, struct proxy_stats *out)
@@ -392,6 +405,8 @@ void proxy_pause(struct proxy *proxy, bool paused)
 	};
 	struct sock_fprog program = {sizeof(code) / sizeof(code[0]), code};
 	int unused = 0;
+	proxy->paused = paused;
+	selfcheck_forget(&proxy->checks);
 	list_for_each (it, &proxy->listeners) {
 		const struct listener *listener = list_entry(it, struct listener, registry);
 		/* Best effort: without it, connections of the next milliseconds may be cut. */
@@ -419,6 +434,7 @@ uint64_t proxy_expectant(struct proxy *proxy)
 void proxy_drain(struct proxy *proxy)
 {
 	proxy->draining = true;
+	selfcheck_forget(&proxy->checks);
 	for (uint32_t i = 0; i < proxy->shared.workers; i++)
 		tell(proxy->workers[i], MESSAGE_DRAIN);
 }
@@ -459,6 +475,7 @@ void proxy_stop(struct proxy *proxy)
 {
 	if (!proxy)
 		return;
+	selfcheck_free_all(&proxy->checks);
 	forget_listeners(proxy);
 	for (uint32_t i = 0; i < proxy->n_started; i++)
 		tell(proxy->workers[i], MESSAGE_STOP);

@@ -87,10 +87,20 @@ bool proxy_applied(struct proxy *proxy);
 /* Frees what the workers have let go. Call it every second or so. */
 void proxy_reap(struct proxy *proxy);
 
-/* True when every worker's loop has turned within `window_us`, and no listener has had connections
- * waiting for longer without accepting one of them; else a text says who is stuck. The latter needs
- * to be asked several times in a window. */
+/* True when every worker's loop has turned within `window_us`, and no listener has left a request of
+ * our own unanswered for longer; else a text says who is stuck. Sends these requests and reads the
+ * answers: call it several times in a window. */
 bool proxy_alive(struct proxy *proxy, uint64_t window_us, struct err *why);
+
+/* How the requests of our own fare at an address that is listened on. */
+struct proxy_listening {
+	const char *listener, *address;
+	bool here;                 /* the address is on this host, or was when we looked last */
+	uint64_t answered_wall_us; /* the last answer, wall clock; 0: none yet */
+	uint64_t failures;         /* times it was stuck, or could not be asked */
+};
+typedef void proxy_listening_fn(void *arg, const struct proxy_listening *listening);
+void proxy_each_listening(struct proxy *proxy, proxy_listening_fn *fn, void *arg);
 
 void proxy_stats(struct proxy *proxy, struct proxy_stats *out);
 

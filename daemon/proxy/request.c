@@ -61,7 +61,7 @@ static void accept_head(struct txn *txn, const struct h1_head *head)
 	txn->request_body.left = head->content_length;
 	if (head->framing == H1_BODY_NONE) {
 		txn->request_done = true;
-		COUNT(txn->worker, requests);
+		COUNT_CLIENT(txn->client, requests, 1);
 	}
 	if (head->method == H1_CONNECT) {
 		refuse(txn, 501, "connect");

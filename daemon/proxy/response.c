@@ -38,7 +38,7 @@ bool response_send(struct txn *txn, struct iovec *iov, size_t n_iov)
 		client_close(worker, txn->client, true);
 		return false;
 	}
-	COUNT_BY(worker, bytes_out, sent);
+	COUNT_CLIENT(txn->client, bytes_out, sent);
 	if ((size_t)sent == total)
 		return true;
 	if (!keep_rest(&txn->out, iov, n_iov, (size_t)sent)) {
@@ -84,7 +84,7 @@ void response_flush(struct txn *txn)
 		client_close(worker, txn->client, true);
 		return;
 	}
-	COUNT_BY(worker, bytes_out, n);
+	COUNT_CLIENT(txn->client, bytes_out, n);
 	timer_set(worker, &txn->client->timer, txn->listener->idle_timeout_us);
 	if (txn_owes_client(txn))
 		return;

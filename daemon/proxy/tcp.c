@@ -87,7 +87,7 @@ void pair_close(struct worker *worker, struct pair *pair, bool reset)
 	worker_gen_put(pair->gen);
 	list_del(&pair->node.list);
 	worker_bury(worker, &pair->node, pair);
-	listener_left(pair->listener);
+	listener_left(pair->listener, false);
 }
 
 static bool wants_read(const struct pair *pair, enum side side)

@@ -170,7 +170,7 @@ void txn_answer_options(struct txn *txn)
 {
 	char text[HEADS_OPTIONS_MAX];
 	begin_answer(txn);
-	COUNT(txn->worker, responses_2xx);
+	COUNT_CLIENT(txn->client, responses_2xx, 1);
 	send_answer(txn, text, heads_options(txn->close, text));
 }
 

@@ -27,6 +27,7 @@
 struct worker;
 struct upstream;
 struct txn;
+struct selfcheck;
 
 /* A timeout on the worker's wheel. */
 struct timer {
@@ -59,14 +60,17 @@ struct listener {
 	struct addr bind;
 	uint32_t worker_index;
 	struct listener_shared *shared;
+	struct addr own_addr; /* the process' own requests come from here */
 
 	/* The control thread's. */
 	struct list registry;
-	bool handed;              /* to the worker, who frees it */
+	bool handed;             /* to the worker, who frees it */
+	struct selfcheck *check; /* of its address */
+	struct list of_check;
 	uint64_t accepted_before; /* what it last saw of `accepted` */
-	uint64_t waiting_us;      /* since when connections wait, and none is accepted; 0: none */
 
 	_Atomic uint64_t accepted; /* counted by the worker */
+	_Atomic uint16_t own_port; /* the process' own request comes from here; 0: none does */
 
 	struct worker *worker;
 	ev_io io;
@@ -237,8 +241,8 @@ void listener_shut(struct listener *listener);
 /* Not in the configuration any more: closed, and freed with its last connection. */
 void listener_retire(struct listener *listener);
 void listener_close_idle(struct listener *listener);
-/* A connection ended. May free the listener. */
-void listener_left(struct listener *listener);
+/* A connection ended, our `own` or a user's. May free the listener. */
+void listener_left(struct listener *listener, bool own);
 /* Closes it with all its connections. */
 void listener_stop(struct listener *listener);
 

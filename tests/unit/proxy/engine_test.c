@@ -2,7 +2,6 @@
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -656,35 +655,6 @@ static void drains(void)
 	rig_fini(&rig);
 }
 
-/* No descriptor is left, so the loop turns and nobody is served. */
-static void says_when_nobody_is_accepted(void)
-{
-	struct rig rig;
-	struct err why = {""};
-	struct rlimit before, none;
-	rig_init(&rig);
-	rig_apply(&rig);
-	CU_ASSERT_TRUE(proxy_alive(rig.proxy, 100000, &why));
-	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	getrlimit(RLIMIT_NOFILE, &before);
-	none = (struct rlimit){3, before.rlim_max};
-	setrlimit(RLIMIT_NOFILE, &none);
-	const struct addr *addr = &rig.binds[RIG_HTTP];
-	CU_ASSERT_EQUAL(connect(fd, &addr->sa, addr_len(addr)), 0);
-	uint64_t give_up_us = clock_us() + 5 * US_PER_SEC;
-	while (proxy_alive(rig.proxy, 100000, &why) && clock_us() < give_up_us)
-		poll(NULL, 0, 10);
-	CU_ASSERT_PTR_NOT_NULL(strstr(why.text, "listener web: none of 1 waiting"));
-	setrlimit(RLIMIT_NOFILE, &before);
-	get(fd, "/");
-	int target = rig_accept(&rig, 0);
-	expect_get(target, "/");
-	CU_ASSERT_TRUE(proxy_alive(rig.proxy, 5 * US_PER_SEC, &why));
-	close(target);
-	close(fd);
-	rig_fini(&rig);
-}
-
 UNIT_MAIN("proxy/engine", UNIT(keeps_both_sides_alive), UNIT(serves_pipelined_requests_in_order),
     UNIT(passes_chunked_bodies), UNIT(relays_interim_responses), UNIT(refuses_what_is_malformed),
     UNIT(retries_what_can_be_repeated), UNIT(goes_to_another_target_when_refused),
@@ -692,5 +662,4 @@ UNIT_MAIN("proxy/engine", UNIT(keeps_both_sides_alive), UNIT(serves_pipelined_re
     UNIT(answers_early_and_lingers), UNIT(half_closes), UNIT(follows_the_cookie),
     UNIT(a_cookie_outlives_its_key), UNIT(holds_back_until_acked), UNIT(stops_waiting_for_an_ack),
     UNIT(holds_back_who_follows_a_new_session), UNIT(one_wait_in_vain_is_enough),
-    UNIT(counts_who_is_unprotected), UNIT(reloads_under_a_request), UNIT(drains),
-    UNIT(says_when_nobody_is_accepted))
+    UNIT(counts_who_is_unprotected), UNIT(reloads_under_a_request), UNIT(drains))

@@ -63,11 +63,13 @@ void rig_init(struct rig *rig)
 		int fd = listen_somewhere(&rig->binds[i]);
 		CU_ASSERT_EQUAL_FATAL(
 		    proxy_add_listener(rig->proxy, names[i], &rig->binds[i], 0, fd), 0);
+		rig->sockets[i] = fd;
 	}
 	for (unsigned i = 0; i < RIG_TARGETS; i++)
 		rig->listening[i] = listen_somewhere(&rig->targets[i]);
 	rig->n_targets = 1;
 	rig->keys.n = 1;
+	rig->n_listeners = 2;
 	rig->ack_timeout_us = 10 * US_PER_SEC;
 	rig->listener = (struct conf_listener){
 	    .n_binds = 1,
@@ -101,7 +103,7 @@ static void build_conf(struct rig *rig, struct setup *setup)
 	setup->listeners[RIG_TCP].mode = CONF_MODE_TCP;
 	setup->conf = (struct conf){
 	    .listeners = setup->listeners,
-	    .n_listeners = 2,
+	    .n_listeners = rig->n_listeners,
 	    .pools = &setup->pool,
 	    .n_pools = 1,
 	    .sync = {.sessions = rig->sessions_mode, .ack_timeout_us = rig->ack_timeout_us},

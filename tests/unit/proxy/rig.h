@@ -18,12 +18,14 @@ struct rig {
 	struct journal *journal;
 	struct fleet *fleet; /* the latest */
 	struct addr binds[2];
+	int sockets[2]; /* that listen there: the engine's */
 	struct addr targets[RIG_TARGETS];
 	int listening[RIG_TARGETS]; /* -1: closed */
 	unsigned generations;       /* alive */
 	/* The next rig_apply builds from these. */
 	struct conf_pool pool;
 	struct conf_listener listener;
+	uint32_t n_listeners; /* 2; 1: without RIG_TCP */
 	uint32_t n_targets;
 	enum conf_sync_sessions sessions_mode;
 	uint64_t ack_timeout_us;
