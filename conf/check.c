@@ -79,9 +79,10 @@ static void finish_track(struct report *report, const struct node *node, const s
 	}
 }
 
-static void finish_router(struct conf_router *router)
+/* Signing needs a secret that both nodes have. */
+static void finish_router(const struct conf *conf, struct conf_router *router)
 {
-	if (!router->authenticate_given && router->version != 2)
+	if (!router->authenticate_given && router->version != 2 && conf->sync.key_file)
 		router->authenticate = CONF_AUTHENTICATE_TRUE;
 }
 
@@ -124,7 +125,7 @@ int check_finish(
 	for (uint32_t i = 0; i < conf->n_routers; i++, node = node->next)
 		finish_track(report, node_child(node, "track"), conf, &conf->routers[i].track);
 	for (uint32_t i = 0; i < conf->n_routers; i++)
-		finish_router(&conf->routers[i]);
+		finish_router(conf, &conf->routers[i]);
 	for (uint32_t i = 0; i < conf->n_pools; i++) {
 		if (finish_pool(arena, &conf->pools[i]) < 0)
 			return -ENOMEM;
@@ -134,18 +135,57 @@ int check_finish(
 
 /* ---- what must fit together ---- */
 
-static void check_key_file(struct report *report, const struct node *root, const struct conf *conf)
+static void check_certificates(struct report *report, const struct node *sync)
+{
+	static const char *const keys[] = {"certificate", "private_key", "ca"};
+	for (unsigned i = 0; i < 3; i++) {
+		if (!node_child(sync, keys[i]))
+			report_missing(report, sync, keys[i],
+			    "missing; certificate, private_key and ca go together");
+	}
+}
+
+/* What needs a secret that both nodes have, and not only certificates. */
+static void check_shared_secret(
+    struct report *report, const struct node *root, const struct conf *conf)
+{
+	static const char wish[] =
+	    "set sync.key_file beside the certificates (a key is made by: head -c 32 /dev/urandom "
+	    "| base64)";
+	const struct node *entry = check_first(node_child(root, "pools"));
+	for (uint32_t i = 0; i < conf->n_pools; i++, entry = entry->next) {
+		if (conf->pools[i].sticky.kind == CONF_STICKY_COOKIE)
+			report_value(report, node_child(entry, "sticky"),
+			    "both nodes read the cookies by a secret that they share; %s", wish);
+	}
+	entry = check_first(node_child(root, "virtual_routers"));
+	for (uint32_t i = 0; i < conf->n_routers; i++, entry = entry->next) {
+		const struct node *authenticate = node_child(entry, "authenticate");
+		if (authenticate && conf->routers[i].authenticate != CONF_AUTHENTICATE_FALSE)
+			report_value(report, authenticate,
+			    "adverts are signed with a secret that both nodes share; %s", wish);
+	}
+}
+
+static void check_secrets(struct report *report, const struct node *root, const struct conf *conf)
 {
 	static const char recipe[] =
 	    "missing; the pair needs a secret of its own: head -c 32 /dev/urandom | base64 > FILE; "
 	    "chmod 600 FILE; copy it to the other node";
 	const struct node *sync = node_child(root, "sync");
-	if (conf->n_nodes == 0 || conf->sync.key_file || node_child(sync, "key_file"))
+	bool has_key = node_child(sync, "key_file") != NULL;
+	if (conf->n_nodes == 0 || (sync && sync->kind != NODE_OBJECT))
 		return;
-	if (sync && sync->kind == NODE_OBJECT)
+	if (node_child(sync, "certificate") || node_child(sync, "private_key") ||
+	    node_child(sync, "ca")) {
+		check_certificates(report, sync);
+		if (!has_key)
+			check_shared_secret(report, root, conf);
+	} else if (!has_key && sync) {
 		report_missing(report, sync, "key_file", "%s", recipe);
-	else if (!sync)
+	} else if (!has_key) {
 		report_missing(report, root, "sync.key_file", "%s", recipe);
+	}
 }
 
 static int check_nodes(
@@ -166,7 +206,7 @@ static int check_nodes(
 			report_value(
 			    report, address, "both nodes need IPv4 addresses, or both IPv6");
 	}
-	check_key_file(report, root, conf);
+	check_secrets(report, root, conf);
 	return check_places(places, report);
 }
 

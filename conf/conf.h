@@ -188,7 +188,9 @@ enum conf_sync_sessions { CONF_SYNC_ASYNC, CONF_SYNC_ACKED };
 
 struct conf_sync {
 	uint16_t port;
-	const char *key_file; /* NULL: no pair */
+	const char *key_file;    /* NULL: no pair, or one that has certificates only */
+	const char *certificate; /* these three, or NULL */
+	const char *private_key, *ca;
 	enum conf_sync_sessions sessions;
 	uint64_t ack_timeout_us;              /* acked */
 	uint64_t max_lag_us, max_lag_entries; /* async */
@@ -246,6 +248,10 @@ uint8_t conf_node_priority(const struct conf_node *node, const char *router);
  * with a text that names the key. */
 int conf_reload_allowed(const struct conf *from, const struct conf *to, struct err *err);
 
+/* Reads a file that must be ours or root's, and that nobody else may read or write (`secret`), or
+ * write. At most `size` - 1 bytes. -errno with a text without the path. */
+int conf_guarded_read(
+    const char *path, bool secret, char *buf, size_t size, size_t *len, struct err *err);
 /* Reads sync.key_file: one or two keys of 32 bytes in base64, one a line, besides empty lines and
  * those that begin with #; mode 0600 or stricter, owned by us or root. -errno with a text that says
  * what to do, and *out untouched. */

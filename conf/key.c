@@ -10,28 +10,56 @@
 #define FILE_MAX 4096
 #define BLANK    " \t\r"
 
+static int check_owner(int fd, const char *path, bool secret, struct err *err)
+{
+	struct stat st;
+	if (fstat(fd, &st) < 0)
+		return err_set(err, -errno, "%s", strerror(errno));
+	if (!S_ISREG(st.st_mode))
+		return err_set(err, -EINVAL, "not a file");
+	if (st.st_uid != geteuid() && st.st_uid != 0)
+		return err_set(err, -EPERM, "belongs neither to root nor to us");
+	if (st.st_mode & (secret ? 077 : 022))
+		return err_set(err, -EPERM, "others may %s it (mode %04o); chmod %s %s",
+		    secret ? "read or write" : "write", (unsigned)(st.st_mode & 07777),
+		    secret ? "600" : "go-w", path);
+	return 0;
+}
+
+static int read_all(int fd, char *buf, size_t size, size_t *len, struct err *err)
+{
+	size_t got = 0;
+	for (ssize_t n = 1; n > 0 && got < size; got += (size_t)n) {
+		n = read(fd, buf + got, size - got);
+		if (n < 0)
+			return err_set(err, -errno, "%s", strerror(errno));
+	}
+	if (got == size)
+		return err_set(err, -EFBIG, "longer than %zu bytes", size - 1);
+	*len = got;
+	return 0;
+}
+
+int conf_guarded_read(
+    const char *path, bool secret, char *buf, size_t size, size_t *len, struct err *err)
+{
+	/* Not blocking: a FIFO has no business here. */
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+	if (fd < 0)
+		return err_set(err, -errno, "%s", strerror(errno));
+	int result = check_owner(fd, path, secret, err);
+	if (result == 0)
+		result = read_all(fd, buf, size, len, err);
+	close(fd);
+	return result;
+}
+
 static int refuse(const char *path, int code, const char *why, struct err *err)
 {
 	return err_set(err, code,
 	    "%s: %s. To make a key: head -c 32 /dev/urandom | base64 > %s; chmod 600 %s; "
 	    "then copy it to the other node",
 	    path, why, path, path);
-}
-
-static int check_owner(int fd, const char *path, struct err *err)
-{
-	struct stat st;
-	if (fstat(fd, &st) < 0)
-		return refuse(path, -errno, strerror(errno), err);
-	if (!S_ISREG(st.st_mode))
-		return refuse(path, -EINVAL, "not a file", err);
-	if (st.st_uid != geteuid() && st.st_uid != 0)
-		return err_set(err, -EPERM, "%s: belongs neither to root nor to us", path);
-	if (st.st_mode & 077)
-		return err_set(err, -EPERM,
-		    "%s: others may read or write it (mode %04o); chmod 600 %s", path,
-		    (unsigned)(st.st_mode & 07777), path);
-	return 0;
 }
 
 /* Nothing of the line is told: it may be a key with a typing error. */
@@ -86,21 +114,15 @@ int conf_keys_load(const char *path, struct keys *out, struct err *err)
 {
 	char text[FILE_MAX];
 	struct keys keys = {0};
-	/* Not blocking: a FIFO has no business here. */
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-	if (fd < 0)
-		return refuse(path, -errno, strerror(errno), err);
-	int result = check_owner(fd, path, err);
-	if (result == 0) {
-		ssize_t n = read(fd, text, sizeof(text));
-		if (n < 0)
-			result = refuse(path, -errno, strerror(errno), err);
-		else if (n == sizeof(text))
-			result = refuse(path, -EINVAL, "too long for a file of keys", err);
-		else
-			result = take_lines(path, text, (size_t)n, &keys, err);
-	}
-	close(fd);
+	struct err why;
+	size_t len;
+	int result = conf_guarded_read(path, true, text, sizeof(text), &len, &why);
+	if (result == -EPERM)
+		err_set(err, result, "%s: %s", path, why.text);
+	else if (result < 0)
+		refuse(path, result, why.text, err);
+	else
+		result = take_lines(path, text, len, &keys, err);
 	if (result == 0)
 		*out = keys;
 	text_wipe(text, sizeof(text));

@@ -218,7 +218,7 @@ static const struct conf_key router_keys[] = {
     {"authenticate", CONF_ENUM, FIELD(struct conf_router, authenticate),
 	.words = authenticate_words, .bool_words = true, .notes_given = true,
 	.given_offset = offsetof(struct conf_router, authenticate_given),
-	.def_note = "true, for VRRPv2 false",
+	.def_note = "true; for VRRPv2, and without sync.key_file, false",
 	.help = "Whether adverts are signed by a key that comes from sync.key_file, and others "
 		"refused; permissive: signed, but unsigned ones are taken; false towards a peer "
 		"that is no yoke"},
@@ -371,10 +371,18 @@ static const struct conf_key sync_keys[] = {
     {"port", CONF_INT, FIELD(struct conf_sync, port), .min = 1, .max = 65535, .def = "5405",
 	.restart = true, .help = "TCP port of the sync channel on the nodes' addresses"},
     {"key_file", CONF_STRING, FIELD(struct conf_sync, key_file), .format = &conf_format_file,
-	.def_note = "none; required when there are nodes",
+	.def_note = "none; with nodes and without certificate: required",
 	.help =
 	    "The secret of the pair: 32 bytes in base64, mode 0600, the same on both nodes; with "
 	    "a second line while the key is changed"},
+    {"certificate", CONF_STRING, FIELD(struct conf_sync, certificate), .format = &conf_format_file,
+	.def_note = "none: the nodes know each other by key_file",
+	.help = "The node's certificate in PEM, with those that lead to an authority of ca; the "
+		"node's name in nodes is a DNS name of it"},
+    {"private_key", CONF_STRING, FIELD(struct conf_sync, private_key), .format = &conf_format_file,
+	.def_note = "none", .help = "The certificate's private key in PEM; mode 0600"},
+    {"ca", CONF_STRING, FIELD(struct conf_sync, ca), .format = &conf_format_file,
+	.def_note = "none", .help = "The authorities in PEM that may sign the peer's certificate"},
     {"sessions", CONF_ENUM, FIELD(struct conf_sync, sessions), .words = sessions_words,
 	.def = "async",
 	.help = "acked: the response that makes a sticky session leaves only when the peer has it. "
@@ -402,8 +410,7 @@ static const struct conf_key sync_keys[] = {
     {"max_sessions", CONF_INT, FIELD(struct conf_sync, max_sessions), .min = 1, .max = 50000000,
 	.def = "1000000", .help = "Size of the session table; older entries make room"},
 };
-static const struct conf_object sync_object = {
-    "Replication", KEYS(sync_keys), .later = "certificate private_key ca"};
+static const struct conf_object sync_object = {"Replication", KEYS(sync_keys)};
 
 static const struct conf_key admin_keys[] = {
     {"listen", CONF_ENDPOINT, FIELD(struct conf, admin_listen), .notes_given = true,

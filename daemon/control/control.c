@@ -42,36 +42,32 @@ static void report_error(void *arg, const char *line)
 		err_set(err, 0, "%s", line);
 }
 
-static int read_text(int fd, char **text, size_t *len, struct err *err)
+char *control_read_incoming(
+    const struct control *control, uint32_t offset, uint32_t len, struct err *err)
 {
-	struct stat st;
-	if (fd < 0 || fstat(fd, &st) < 0 || st.st_size > CONFIG_TEXT_MAX)
-		return err_set(err, -EBADMSG, "yoked sent no readable configuration");
-	char *buf = malloc((size_t)st.st_size + 1);
-	if (!buf)
-		return err_set(err, -ENOMEM, "out of memory");
-	ssize_t got = pread(fd, buf, (size_t)st.st_size, 0);
-	if (got != st.st_size) {
-		free(buf);
-		return err_set(
-		    err, -EIO, "the configuration cannot be read from yoked's descriptor");
+	char *buf = len <= CONFIG_TEXT_MAX ? malloc((size_t)len + 1) : NULL;
+	if (!buf) {
+		err_set(err, -ENOMEM, "no memory for a configuration of %u bytes", len);
+		return NULL;
 	}
-	buf[got] = '\0';
-	*text = buf;
-	*len = (size_t)got;
-	return 0;
+	if (pread(control->incoming_text_fd, buf, len, offset) != (ssize_t)len) {
+		free(buf);
+		err_set(err, -EIO, "the configuration cannot be read from yoked's descriptor");
+		return NULL;
+	}
+	buf[len] = '\0';
+	return buf;
 }
 
 /* yoked has checked this text already; an error here means that the two programs differ. */
 static int load_incoming(struct control *control, struct conf **out, struct err *err)
 {
-	char *text = NULL;
-	size_t len = 0;
 	struct conf *conf = NULL;
-	int error = read_text(control->incoming_text_fd, &text, &len, err);
-	if (error)
-		return error;
-	error = conf_load(control->incoming.file, text, len, report_error, err, &conf);
+	uint32_t len = control->incoming.text_len;
+	char *text = control_read_incoming(control, 0, len, err);
+	if (!text)
+		return -EIO;
+	int error = conf_load(control->incoming.file, text, len, report_error, err, &conf);
 	free(text);
 	if (error)
 		return error;
@@ -136,14 +132,13 @@ static int start_parts(struct control *control, const struct conf *conf, struct 
 		error = random_bytes(control->cookie_keys.of[0], KEY_LEN, err);
 	if (error)
 		return error;
-	bool pair = config->keys.n > 0;
-	if (pair)
+	if (config->pair)
 		control->journal = journal_new(CONTROL_JOURNAL_SIZE);
 	control->sessions = session_table_new(conf->sync.max_sessions, hash_key);
 	if (control->sessions && control->journal)
 		session_table_on_evicted(control->sessions, on_evicted, control->journal);
 	control->prober = prober_new(control->loop, on_target_changed, control);
-	if (!control->sessions || !control->prober || (pair && !control->journal))
+	if (!control->sessions || !control->prober || (config->pair && !control->journal))
 		return err_set(err, -ENOMEM, "out of memory");
 	shared.sessions = control->sessions;
 	shared.journal = control->journal;
@@ -214,8 +209,6 @@ static int put_in_force(struct control *control, struct conf *conf, struct err *
 	replica_publish(control);
 	if (control->sync)
 		replica_set_config(control);
-	if (control->sync && sync_set_keys(control->sync, &control->incoming.keys, err) < 0)
-		log_error("sync: the keys stay as they were: %s", err->text);
 	log_set_level(conf->log_level);
 	serve_admin(control, conf);
 	admin_set_token(
@@ -283,12 +276,15 @@ static void on_listener(struct control *control, const struct ipc_listener *list
 static void on_config_end(struct control *control, uint64_t number)
 {
 	struct conf *conf = NULL;
+	struct tls_context *context = NULL;
 	struct err err = {{0}};
 	int error = load_incoming(control, &conf, &err);
-	if (!error)
-		error = put_in_force(control, conf, &err);
-	if (!error && !control->started && control->incoming.keys.n > 0 && conf->n_routers > 0)
-		error = replica_start(control, &control->incoming.keys, &err);
+	if (!error && (error = replica_prepare(control, conf, &context, &err)))
+		conf_free(conf);
+	if (!error && (error = put_in_force(control, conf, &err)))
+		tls_context_free(context);
+	if (!error && context)
+		error = replica_use(control, context, &err);
 	if (error && !control->started)
 		fail_start(control, &err);
 	forget_incoming(control);
@@ -460,8 +456,10 @@ static void on_tick(struct ev_loop *loop, ev_timer *timer, int events)
 		track_report(control);
 		replica_tell_state(control);
 		session_table_expire(control->sessions, clock_us());
-		if (control->ticks++ % 10 == 0)
+		if (control->ticks++ % 10 == 0) {
 			proxy_reap(control->proxy);
+			replica_check_certificate(control);
+		}
 	}
 	if (control->applying || control->handover.waiting || control->shutdown_deadline_us)
 		control_poll_soon(control);

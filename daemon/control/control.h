@@ -123,6 +123,8 @@ struct control {
 		struct quota quota;
 	} sync_told; /* by events */
 	struct warmth warmth;
+	int64_t certificate_expiry; /* of ours, in seconds since 1970; 0: none */
+	struct log_limit expiry_log;
 
 	struct admin *admin;
 	struct events events;
@@ -138,6 +140,10 @@ struct control {
 
 /* control.c */
 int control_run(struct control *control);
+/* A part of what came with the incoming configuration, for the caller to free; a NUL behind it. NULL
+ * with a text. */
+char *control_read_incoming(
+    const struct control *control, uint32_t offset, uint32_t len, struct err *err);
 void control_object_target(
     char *buf, size_t size, const struct pool *pool, const struct target *target);
 
@@ -174,7 +180,14 @@ void track_note(struct control *control, const struct ipc_router_state *before,
     const struct ipc_router_state *now);
 
 /* replica.c: between the fleet and the sync thread */
-int replica_start(struct control *control, const struct keys *keys, struct err *err);
+/* How the nodes prove who they are, as the incoming configuration says it; NULL where nothing is
+ * replicated. 0, or -EINVAL with a text that names the key and the file. */
+int replica_prepare(
+    struct control *control, const struct conf *conf, struct tls_context **out, struct err *err);
+/* Takes it, and starts the replication if this is the first one. */
+int replica_use(struct control *control, struct tls_context *context, struct err *err);
+/* Every second or so: says that our certificate is about to expire. */
+void replica_check_certificate(struct control *control);
 void replica_stop(struct control *control);
 void replica_publish(struct control *control); /* the fleet is new */
 void replica_set_active(struct control *control, bool active);

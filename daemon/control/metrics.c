@@ -173,6 +173,10 @@ static void put_sync(FILE *out, struct control *control)
 	    "Frames refused: of an earlier epoch, or against a rule", s.refused_frames);
 	single(out, "sync_handshake_failures_total", "counter", "TLS handshakes that failed",
 	    s.handshake_failures);
+	if (control->certificate_expiry)
+		single(out, "sync_certificate_expiry_timestamp_seconds", "gauge",
+		    "When our certificate towards the peer expires",
+		    (uint64_t)control->certificate_expiry);
 	single(out, "sync_connects_total", "counter", "Connections to the peer", s.connects);
 }
 

@@ -16,6 +16,8 @@
 /* A peer that comes and goes all the time is not the only thing that happens. */
 #define SYNC_EVENTS_BURST   32
 #define SYNC_EVENTS_EACH_US (10 * US_PER_SEC)
+#define DAY_SEC             (24 * 3600)
+#define EXPIRY_WARN_SEC     (14 * DAY_SEC)
 
 static struct record health_record(const struct target *target)
 {
@@ -331,7 +333,66 @@ void replica_set_config(struct control *control)
 	sync_set_config(control->sync, conf->hash, &promise);
 }
 
-int replica_start(struct control *control, const struct keys *keys, struct err *err)
+static struct tls_context *make_context(
+    struct control *control, const struct conf *conf, const struct tls_pem *pem, struct err *err)
+{
+	return sync_make_context(conf->nodes[conf->self].name, conf->nodes[conf->peer].name,
+	    &control->incoming.keys, pem, err);
+}
+
+/* "certificate: it has expired" becomes "sync.certificate: FILE: it has expired". */
+static int name_file(const struct conf *conf, const struct err *why, struct err *err)
+{
+	const struct conf_sync *sync = &conf->sync;
+	int key_len = (int)strcspn(why->text, ":");
+	const char *path = why->text[0] == 'p'                 ? sync->private_key
+			   : strncmp(why->text, "ca:", 3) == 0 ? sync->ca
+							       : sync->certificate;
+	return err_set(
+	    err, -EINVAL, "sync.%.*s: %s%s", key_len, why->text, path, why->text + key_len);
+}
+
+int replica_prepare(
+    struct control *control, const struct conf *conf, struct tls_context **out, struct err *err)
+{
+	const struct ipc_config *in = &control->incoming;
+	uint32_t len = in->certificate_len + in->private_key_len + in->ca_len;
+	struct err why;
+	if (conf->peer == CONF_NONE || conf->n_routers == 0 || (control->started && !control->sync))
+		return 0;
+	if (!conf->sync.certificate) {
+		*out = make_context(control, conf, NULL, err);
+		return *out ? 0 : -EINVAL;
+	}
+	char *text = control_read_incoming(control, in->text_len, len, err);
+	if (!text)
+		return -EIO;
+	const char *private_key = text + in->certificate_len;
+	struct tls_pem pem = {{text, in->certificate_len}, {private_key, in->private_key_len},
+	    {private_key + in->private_key_len, in->ca_len}};
+	*out = make_context(control, conf, &pem, &why);
+	text_wipe(text, len);
+	free(text);
+	return *out ? 0 : name_file(conf, &why, err);
+}
+
+void replica_check_certificate(struct control *control)
+{
+	uint64_t suppressed, now_sec = clock_wall_sec();
+	int64_t left_sec = control->certificate_expiry - (int64_t)now_sec;
+	if (control->certificate_expiry == 0 || left_sec > EXPIRY_WARN_SEC ||
+	    !log_allowed(&control->expiry_log, clock_us(), DAY_SEC * US_PER_SEC, &suppressed))
+		return;
+	if (left_sec > 0)
+		log_warn("sync.certificate: %s: expires in %lld days; renew it, then reload",
+		    control->current->conf->sync.certificate, (long long)(left_sec / DAY_SEC));
+	else
+		log_error("sync.certificate: %s: has expired: the peer refuses it at the next "
+			  "connection; renew it, then reload",
+		    control->current->conf->sync.certificate);
+}
+
+static int replica_start(struct control *control, struct tls_context *context, struct err *err)
 {
 	const struct conf *conf = control->current->conf;
 	struct sync_config config = {
@@ -340,7 +401,7 @@ int replica_start(struct control *control, const struct keys *keys, struct err *
 	    .self_addr = conf->nodes[conf->self].address,
 	    .peer_addr = conf->nodes[conf->peer].address,
 	    .listen_fd = control->sync_listen_fd,
-	    .keys = keys,
+	    .context = context,
 	    .config_hash = conf->hash,
 	    .promise = promise_of(&conf->sync),
 	    .table = control->sessions,
@@ -364,6 +425,16 @@ int replica_start(struct control *control, const struct keys *keys, struct err *
 		peer_tell_state(control, &control->routers[i].state);
 	sync_set_active(control->sync, control->active);
 	replica_update_probing(control);
+	return 0;
+}
+
+int replica_use(struct control *control, struct tls_context *context, struct err *err)
+{
+	control->certificate_expiry = tls_cert_expiry(context);
+	control->expiry_log = (struct log_limit){0};
+	if (!control->sync)
+		return replica_start(control, context, err);
+	sync_set_context(control->sync, context);
 	return 0;
 }
 

@@ -104,6 +104,7 @@ static bool sanitise_config(struct ipc_config *config)
 	END_TEXT(config->file);
 	END_TEXT(config->token);
 	FIX_BOOL(config->has_token);
+	FIX_BOOL(config->pair);
 	FIX_BOOL(config->unprivileged);
 	return config->keys.n <= KEYS_MAX;
 }

@@ -71,20 +71,23 @@ struct ipc_header {
 	uint32_t size; /* of the whole message */
 };
 
-/* A new configuration begins. fd: a sealed memfd with the JSON text (already checked). Listeners
+/* A new configuration begins. fd: a sealed memfd with the JSON text (already checked), and behind it
+ * what the proxy could not read itself: certificate, private key and authorities in PEM. Listeners
  * follow, only those that the proxy does not have yet; listeners of the old configuration whose
  * (kind, name, bind) the new text does not name are the proxy's to close. */
 struct ipc_config {
 	struct ipc_header header;
 	uint64_t generation; /* counts from 1 */
 	uint32_t workers;
+	uint32_t text_len, certificate_len, private_key_len, ca_len; /* in this order */
+	bool pair;                                                   /* there is a peer */
 	bool unprivileged; /* yoked is not root: no user to change to */
 	bool has_token;
 	char node[IPC_NAME_MAX];
 	char user[IPC_USER_MAX];   /* whom yoke-proxy becomes; it exists. Empty when unprivileged */
 	char file[256];            /* the configuration's name in messages */
 	char token[IPC_TOKEN_MAX]; /* what admin.token_file holds: the proxy could not read it */
-	struct keys keys;          /* of the pair; none: a single node */
+	struct keys keys;          /* of the pair; perhaps none */
 };
 
 enum ipc_listener_kind {

@@ -17,12 +17,10 @@
 #include "vrrp/core/auth.h"
 
 #define CONFIG_SIZE_MAX (4U << 20)
+#define PEM_SIZE_MAX    (64U << 10)
 #define FALLBACK_USER   "nobody"
 
 _Static_assert(4 * CONF_TRACKED_MAX <= IPC_TRACKED_MAX, "all that is tracked fits a message");
-#define HOW_TO_MAKE_A_KEY                                              \
-	"make one with: (umask 077; head -c 32 /dev/urandom | base64 " \
-	"> /etc/yoke/sync.key), and copy it to the peer"
 
 struct reporter {
 	const char *file;
@@ -95,28 +93,32 @@ static int read_config(const char *path, char **text, size_t *len, struct err *e
 
 /* A child gets what was checked, whatever happens to the file meanwhile, and cannot change it for
  * its successor. */
-static int make_text_fd(const char *text, size_t len, struct err *err)
+static int make_text_fd(struct err *err)
 {
 	int fd = memfd_create("yoke-config", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-	if (fd < 0)
-		return err_set(err, -errno, "memfd: %s", strerror(errno));
+	return fd < 0 ? err_set(err, -errno, "memfd: %s", strerror(errno)) : fd;
+}
+
+static int append(int fd, const char *text, size_t len, struct err *err)
+{
 	size_t done = 0;
 	while (done < len) {
 		ssize_t n = write(fd, text + done, len - done);
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n <= 0)
-			goto fail;
+			return err_set(err, -EIO, "memfd: %s", strerror(errno));
 		done += (size_t)n;
 	}
+	return 0;
+}
+
+static int seal(int fd, struct err *err)
+{
 	int seals = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL;
 	if (fcntl(fd, F_ADD_SEALS, seals) < 0)
-		goto fail;
-	return fd;
-fail:
-	err_set(err, 0, "memfd: %s", strerror(errno));
-	close(fd);
-	return -EIO;
+		return err_set(err, -EIO, "memfd: %s", strerror(errno));
+	return 0;
 }
 
 static int load_token(const char *path, char token[IPC_TOKEN_MAX], struct err *err)
@@ -196,15 +198,42 @@ static int check_capabilities(const struct conf *conf, struct err *err)
 static int load_keys(struct setup *setup, struct err *err)
 {
 	const struct conf *conf = setup->conf;
-	if (conf->peer == CONF_NONE)
+	if (conf->peer == CONF_NONE || !conf->sync.key_file)
 		return 0;
-	if (!conf->sync.key_file)
-		return err_set(err, -EINVAL,
-		    "sync.key_file: is missing: the two nodes of a pair share a "
-		    "key; " HOW_TO_MAKE_A_KEY);
 	struct err why;
 	int rc = conf_keys_load(conf->sync.key_file, &setup->keys, &why);
 	return rc ? err_set(err, rc, "sync.key_file: %s", why.text) : 0;
+}
+
+static int append_pem(
+    struct setup *setup, enum setup_pem which, const char *key, const char *path, struct err *err)
+{
+	char pem[PEM_SIZE_MAX];
+	struct err why;
+	int rc = conf_guarded_read(
+	    path, which == SETUP_PRIVATE_KEY, pem, sizeof(pem), &setup->pem_len[which], &why);
+	if (rc)
+		return err_set(err, rc, "sync.%s: %s: %s", key, path, why.text);
+	rc = append(setup->text_fd, pem, setup->pem_len[which], err);
+	text_wipe(pem, sizeof(pem));
+	return rc;
+}
+
+static int append_certificates(struct setup *setup, const struct reporter *reporter)
+{
+	const struct conf_sync *sync = &setup->conf->sync;
+	const char *const keys[] = {"certificate", "private_key", "ca"};
+	const char *const paths[] = {sync->certificate, sync->private_key, sync->ca};
+	struct err err;
+	int failed = 0;
+	if (setup->conf->peer == CONF_NONE || !sync->certificate)
+		return 0;
+	for (int i = 0; i < SETUP_PEM_COUNT; i++) {
+		int rc = append_pem(setup, (enum setup_pem)i, keys[i], paths[i], &err);
+		if (rc)
+			failed = report(reporter, rc, &err);
+	}
+	return failed;
 }
 
 /* All of these are looked at, so that all errors are told at once. */
@@ -228,6 +257,8 @@ static int complete(struct setup *setup, const char *node, const struct reporter
 			failed = report(reporter, rc, &err);
 		setup->has_token = rc == 0;
 	}
+	if ((rc = append_certificates(setup, reporter)))
+		failed = rc;
 	return failed;
 }
 
@@ -250,13 +281,18 @@ int setup_load(
 		goto out;
 	}
 	rc = conf_load(file, text, len, report_fn, arg, &setup->conf);
-	if (!rc)
-		rc = complete(setup, node, &reporter);
 	if (rc)
 		goto out;
-	setup->text_fd = make_text_fd(text, len, &err);
-	if (setup->text_fd < 0)
-		rc = report(&reporter, setup->text_fd, &err);
+	setup->text_len = len;
+	setup->text_fd = make_text_fd(&err);
+	rc = setup->text_fd < 0 ? setup->text_fd : append(setup->text_fd, text, len, &err);
+	if (rc) {
+		report(&reporter, rc, &err);
+		goto out;
+	}
+	rc = complete(setup, node, &reporter);
+	if (!rc && (rc = seal(setup->text_fd, &err)))
+		report(&reporter, rc, &err);
 out:
 	free(text);
 	if (rc)
@@ -367,6 +403,11 @@ void setup_config_message(
 	config->generation = generation;
 	config->workers = workers;
 	config->unprivileged = setup->unprivileged;
+	config->pair = setup->conf->peer != CONF_NONE;
+	config->text_len = (uint32_t)setup->text_len;
+	config->certificate_len = (uint32_t)setup->pem_len[SETUP_CERTIFICATE];
+	config->private_key_len = (uint32_t)setup->pem_len[SETUP_PRIVATE_KEY];
+	config->ca_len = (uint32_t)setup->pem_len[SETUP_CA];
 	config->has_token = setup->has_token;
 	config->keys = setup->keys;
 	text_copy(config->token, sizeof(config->token), setup->token);

@@ -1,6 +1,6 @@
 /* A configuration file with everything around it that yoked reads, checked and ready to be handed
- * to the children: the text in a sealed memfd, the node that we are, the pair's keys, the admin
- * token, the user that the proxy becomes. Immutable, replaced whole at a reload. */
+ * to the children: the text in a sealed memfd, the node that we are, the pair's keys and certificates,
+ * the admin token, the user that the proxy becomes. Immutable, replaced whole at a reload. */
 #pragma once
 
 #include <stdbool.h>
@@ -11,9 +11,13 @@
 #include "conf/conf.h"
 #include "daemon/ipc/ipc.h"
 
+/* Files that go to the proxy as they are; it has OpenSSL, and judges them. */
+enum setup_pem { SETUP_CERTIFICATE, SETUP_PRIVATE_KEY, SETUP_CA, SETUP_PEM_COUNT };
+
 struct setup {
 	struct conf *conf;
-	int text_fd; /* sealed; the very text that was checked */
+	int text_fd; /* sealed; the very text that was checked, then the files of `pem` */
+	size_t text_len, pem_len[SETUP_PEM_COUNT];
 	bool unprivileged;
 	bool has_token;
 	struct keys keys; /* none without a peer */

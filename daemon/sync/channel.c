@@ -47,6 +47,7 @@ struct link {
 	int fd; /* -1: unused */
 	struct tls_conn *tls;
 	bool connecting;
+	bool shaken; /* our side of the handshake is complete */
 	ev_io io;
 	uint64_t deadline_us, accepted_us;
 	struct addr addr;
@@ -64,7 +65,7 @@ struct channel {
 	struct addr peer_addr;
 	int listen_fd;
 	ev_io listener;
-	struct tls_psk *psk;
+	struct tls_context *context;
 	enum tls_identity identity; /* for the next attempt to connect */
 	uint64_t dialed_us, next_dial_us, dial_delay_us;
 
@@ -139,15 +140,23 @@ static void try_another_identity(struct channel *channel)
 	channel->identity = (channel->identity + 1) % TLS_IDENTITY_COUNT;
 }
 
+/* Whether the server is content with its client shows when it says something. */
+static enum tls_result shake_hands(struct link *link)
+{
+	enum tls_result result = link->shaken ? TLS_OK : tls_handshake(link->tls);
+	link->shaken = result == TLS_OK;
+	return link->shaken && link->channel->dials ? tls_await(link->tls) : result;
+}
+
 static void advance_handshake(struct link *link)
 {
 	struct channel *channel = link->channel;
-	switch (tls_handshake(link->tls)) {
+	switch (shake_hands(link)) {
 	case TLS_OK:
-		if (tls_psk_accepts(channel->psk, link->tls))
+		if (tls_context_accepts(channel->context, link->tls))
 			connection_begin(channel, link);
 		else
-			refuse(link, "its key has been removed meanwhile");
+			refuse(link, "its key or certificate is not accepted any more");
 		return;
 	case TLS_WANT_READ: link_watch(link, EV_READ); return;
 	case TLS_WANT_WRITE: link_watch(link, EV_WRITE); return;
@@ -156,7 +165,7 @@ static void advance_handshake(struct link *link)
 	}
 	char reason[256];
 	snprintf(
-	    reason, sizeof(reason), "it did not prove the key: %s", tls_conn_reason(link->tls));
+	    reason, sizeof(reason), "it did not prove who it is: %s", tls_conn_reason(link->tls));
 	refuse(link, reason);
 	try_another_identity(channel);
 }
@@ -238,7 +247,7 @@ static struct link *stranger_place(struct channel *channel)
 static int stranger_begin(struct channel *channel, int fd, const struct addr *addr, bool connecting)
 {
 	struct link *link = stranger_place(channel);
-	struct tls_conn *tls = tls_conn_new(channel->psk, fd, channel->identity);
+	struct tls_conn *tls = tls_conn_new(channel->context, fd, channel->identity);
 	if (!tls) {
 		close(fd);
 		return -ENOMEM;
@@ -250,6 +259,7 @@ static int stranger_begin(struct channel *channel, int fd, const struct addr *ad
 	link->tls = tls;
 	link->addr = *addr;
 	link->connecting = connecting;
+	link->shaken = false;
 	link->accepted_us = now_us;
 	link->deadline_us = now_us + (connecting ? CONNECT_US : HANDSHAKE_US);
 	ev_io_init(&link->io, on_stranger, fd, 0);
@@ -567,26 +577,17 @@ void channel_tick(struct channel *channel)
 
 /* --- begin and end --- */
 
-static bool dials(const char *self, const char *peer)
+bool channel_dials(const char *self, const char *peer)
 {
 	return strcmp(self, peer) < 0;
 }
 
-struct tls_psk *channel_make_psk(
-    const char *self, const char *peer, const struct keys *keys, struct err *err)
+void channel_set_context(struct channel *channel, struct tls_context *context)
 {
-	char pair[2 * CONF_NAME_MAX + 2];
-	bool client = dials(self, peer);
-	snprintf(pair, sizeof(pair), "%s>%s", client ? self : peer, client ? peer : self);
-	return tls_psk_new(client ? TLS_CLIENT : TLS_SERVER, keys, pair, err);
-}
-
-void channel_set_psk(struct channel *channel, struct tls_psk *psk)
-{
-	static const char removed[] = "the key of this connection has been removed";
-	tls_psk_free(channel->psk);
-	channel->psk = psk;
-	if (channel->current.fd < 0 || tls_psk_accepts(psk, channel->current.tls))
+	static const char removed[] = "its key or certificate is not accepted any more";
+	tls_context_free(channel->context);
+	channel->context = context;
+	if (channel->current.fd < 0 || tls_context_accepts(context, channel->current.tls))
 		return;
 	say_bye(channel, removed);
 	connection_end(channel, removed);
@@ -597,9 +598,6 @@ static int channel_init(
     struct channel *channel, const struct channel_config *config, struct err *err)
 {
 	const struct sync_config *sync = config->sync;
-	channel->psk = channel_make_psk(sync->self, sync->peer, sync->keys, err);
-	if (!channel->psk)
-		return -EIO;
 	channel->codec = codec_new();
 	channel->in = malloc(IN_SIZE);
 	channel->out = malloc(OUT_SIZE);
@@ -627,7 +625,7 @@ struct channel *channel_new(const struct channel_config *config, struct err *err
 	channel->stream = config->stream;
 	channel->on_change = config->on_change;
 	channel->arg = config->arg;
-	channel->dials = dials(sync->self, sync->peer);
+	channel->dials = channel_dials(sync->self, sync->peer);
 	channel->peer_addr = sync->peer_addr;
 	channel->listen_fd = sync->listen_fd;
 	channel->dial_delay_us = DIAL_MIN_US;
@@ -656,7 +654,7 @@ void channel_free(struct channel *channel, const char *reason)
 	}
 	if (channel->listener.data)
 		ev_io_stop(channel->loop, &channel->listener);
-	tls_psk_free(channel->psk);
+	tls_context_free(channel->context);
 	codec_free(channel->codec);
 	free(channel->in);
 	free(channel->out);

@@ -7,7 +7,7 @@
 #include <stdint.h>
 
 #include "daemon/sync/stream.h"
-#include "daemon/tls/psk.h"
+#include "daemon/tls/tls.h"
 
 struct channel;
 
@@ -19,17 +19,17 @@ struct channel_config {
 	void *arg;
 };
 
-/* How this side of the pair proves itself and judges the peer. NULL with a text on failure. */
-struct tls_psk *channel_make_psk(
-    const char *self, const char *peer, const struct keys *keys, struct err *err);
+/* Of two nodes one connects, the other one listens. */
+bool channel_dials(const char *self, const char *peer);
 
-/* NULL with a text on failure. The listening socket stays the caller's. */
+/* NULL with a text on failure. The listening socket stays the caller's. Needs a context before the
+ * loop runs. */
 struct channel *channel_new(const struct channel_config *config, struct err *err);
 /* Says goodbye to the peer, closes everything. */
 void channel_free(struct channel *channel, const char *reason);
-/* Takes `psk` in place of the one before. A connection with a key that it does not have ends, and is
- * made anew at once. */
-void channel_set_psk(struct channel *channel, struct tls_psk *psk);
+/* Takes `context` in place of the one before. A connection that it does not accept ends, and is made
+ * anew at once. */
+void channel_set_context(struct channel *channel, struct tls_context *context);
 /* Sends what there is to send. */
 void channel_pump(struct channel *channel);
 /* Every CHANNEL_TICK_US: time limits, heartbeats, the next attempt to connect. */

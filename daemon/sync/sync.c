@@ -6,6 +6,7 @@
 #include <ev.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
@@ -14,9 +15,9 @@
 #include "daemon/base/clock.h"
 #include "daemon/base/log.h"
 #include "daemon/base/quota.h"
-#include "daemon/base/text.h"
 #include "daemon/sync/channel.h"
 #include "daemon/sync/stream.h"
+#include "daemon/tls/psk.h"
 
 /* Lines about the connection. */
 #define LINES_BURST   32
@@ -33,7 +34,6 @@ struct sync {
 	struct urgent *urgent;
 	struct sync_callbacks callbacks;
 	int listen_fd;
-	char self[CONF_NAME_MAX + 1], peer[CONF_NAME_MAX + 1];
 	uint64_t transitions; /* as last seen */
 	uint64_t unsaid;      /* lines that had to wait */
 	enum sync_protection logged;
@@ -44,7 +44,7 @@ struct sync {
 		bool active, stop;
 		bool lost_active; /* Backup for a moment since the thread looked last */
 		uint64_t config_hash;
-		struct tls_psk *psk; /* new, or NULL */
+		struct tls_context *context; /* new, or NULL */
 		struct sync_promise promise;
 	} command;
 	struct sync_status status;
@@ -125,18 +125,18 @@ static void on_command(struct ev_loop *loop, ev_async *async, int events)
 	bool active = sync->command.active, stop = sync->command.stop;
 	bool lost_active = sync->command.lost_active;
 	uint64_t config_hash = sync->command.config_hash;
-	struct tls_psk *psk = sync->command.psk;
-	sync->command.psk = NULL;
+	struct tls_context *context = sync->command.context;
+	sync->command.context = NULL;
 	struct sync_promise promise = sync->command.promise;
 	sync->command.lost_active = false;
 	pthread_mutex_unlock(&sync->lock);
 	if (stop) {
-		tls_psk_free(psk);
+		tls_context_free(context);
 		ev_break(loop, EVBREAK_ALL);
 		return;
 	}
-	if (psk)
-		channel_set_psk(sync->channel, psk);
+	if (context)
+		channel_set_context(sync->channel, context);
 	stream_set_config(sync->stream, config_hash, &promise);
 	/* What was appended while we were Active leaves before we say that we are not. */
 	if (!active || lost_active) {
@@ -228,7 +228,7 @@ static int start_thread(struct sync *sync, struct err *err)
 static void sync_free(struct sync *sync)
 {
 	channel_free(sync->channel, "not started");
-	tls_psk_free(sync->command.psk);
+	tls_context_free(sync->command.context);
 	stream_free(sync->stream);
 	urgent_free(sync->urgent);
 	if (sync->loop)
@@ -237,19 +237,31 @@ static void sync_free(struct sync *sync)
 	free(sync);
 }
 
+struct tls_context *sync_make_context(const char *self, const char *peer, const struct keys *keys,
+    const struct tls_pem *pem, struct err *err)
+{
+	bool client = channel_dials(self, peer);
+	enum tls_side side = client ? TLS_CLIENT : TLS_SERVER;
+	char pair[2 * CONF_NAME_MAX + 2];
+	if (pem)
+		return tls_cert_new(side, pem, self, peer, err);
+	snprintf(pair, sizeof(pair), "%s>%s", client ? self : peer, client ? peer : self);
+	return tls_psk_new(side, keys, pair, err);
+}
+
 struct sync *sync_start(const struct sync_config *config, struct err *err)
 {
 	struct sync *sync = calloc(1, sizeof(*sync));
 	if (!sync) {
+		tls_context_free(config->context);
 		err_set(err, -ENOMEM, "out of memory");
 		return NULL;
 	}
+	sync->command.context = config->context;
 	pthread_mutex_init(&sync->lock, NULL);
 	sync->journal = config->journal;
 	sync->listen_fd = config->listen_fd;
 	sync->callbacks = config->callbacks;
-	text_copy(sync->self, sizeof(sync->self), config->self);
-	text_copy(sync->peer, sizeof(sync->peer), config->peer);
 	sync->command.config_hash = config->config_hash;
 	sync->command.promise = config->promise;
 	sync->loop = ev_loop_new(EVFLAG_AUTO);
@@ -266,6 +278,8 @@ struct sync *sync_start(const struct sync_config *config, struct err *err)
 		sync_free(sync);
 		return NULL;
 	}
+	channel_set_context(sync->channel, sync->command.context);
+	sync->command.context = NULL;
 	watch(sync);
 	stream_status(sync->stream, clock_us(), &sync->status);
 	journal_set_reader_wake(sync->journal, wake_for_journal, sync);
@@ -310,18 +324,14 @@ void sync_set_config(struct sync *sync, uint64_t hash, const struct sync_promise
 	ev_async_send(sync->loop, &sync->command_wake);
 }
 
-int sync_set_keys(struct sync *sync, const struct keys *keys, struct err *err)
+void sync_set_context(struct sync *sync, struct tls_context *context)
 {
-	struct tls_psk *psk = channel_make_psk(sync->self, sync->peer, keys, err);
-	if (!psk)
-		return -EIO;
 	pthread_mutex_lock(&sync->lock);
-	struct tls_psk *unread = sync->command.psk;
-	sync->command.psk = psk;
+	struct tls_context *unread = sync->command.context;
+	sync->command.context = context;
 	pthread_mutex_unlock(&sync->lock);
-	tls_psk_free(unread);
+	tls_context_free(unread);
 	ev_async_send(sync->loop, &sync->command_wake);
-	return 0;
 }
 
 void sync_say(struct sync *sync, const struct sync_message *message, bool last)

@@ -11,6 +11,7 @@
 
 #include "conf/conf.h"
 #include "daemon/session/table.h"
+#include "daemon/tls/cert.h"
 #include "proto/codec.h"
 #include "proto/journal.h"
 #include "proto/record.h"
@@ -83,13 +84,18 @@ struct sync_config {
 	const char *self, *peer;          /* node names; copied */
 	struct addr self_addr, peer_addr; /* with sync.port */
 	int listen_fd; /* from yoked; closed by sync_stop. -1: none, for the node that dials */
-	const struct keys *keys; /* not kept */
+	struct tls_context *context; /* of sync_make_context; taken, also on failure */
 	uint64_t config_hash;
 	struct sync_promise promise;
 	struct session_table *table;
 	struct journal *journal;
 	struct sync_callbacks callbacks;
 };
+
+/* How the nodes prove to each other who they are: by certificates where `pem` is given, else by the
+ * keys, which are not kept. NULL with a text on failure. */
+struct tls_context *sync_make_context(const char *self, const char *peer, const struct keys *keys,
+    const struct tls_pem *pem, struct err *err);
 
 /* Starts the thread. NULL with a text on failure; listen_fd then stays the caller's. */
 struct sync *sync_start(const struct sync_config *config, struct err *err);
@@ -98,9 +104,8 @@ void sync_stop(struct sync *sync);
  * snapshot. */
 void sync_set_active(struct sync *sync, bool active);
 void sync_set_config(struct sync *sync, uint64_t hash, const struct sync_promise *promise);
-/* Control thread. Other keys from now on: a connection whose key is among them goes on. 0, or
- * -errno with a text, and the old ones stay. */
-int sync_set_keys(struct sync *sync, const struct keys *keys, struct err *err);
+/* Control thread. Takes `context` in place of the earlier one: a connection that it accepts goes on. */
+void sync_set_context(struct sync *sync, struct tls_context *context);
 /* Any thread. Something about a virtual router, which overtakes what else there is to send: ROUTER,
  * QUESTION, EVIDENCE or CLAIM (urgent.h). */
 void sync_say(struct sync *sync, const struct sync_message *message, bool last);

@@ -1,8 +1,9 @@
-"""The secret of the pair: changed under traffic, wrong, and never told."""
+"""How the nodes know each other: the secret of the pair, changed under traffic; certificates."""
 import os
+import time
 
 import testing
-from lab import Prober
+from lab import NODES, Prober, pair_config, run
 from test_explain import metrics
 from testing import TestLab
 
@@ -99,6 +100,119 @@ def test_key_errors(checks):
             answer = node.ctl("reload", check=False)
             checks.true(f"{said}: {answer}", said in answer)
         checks.equal("replication", node.status()["sync"]["state"], "in_sync")
+
+
+class Authority:
+    """Signs certificates; everything is a file in the lab's directory."""
+
+    def __init__(self, lab, name):
+        self.lab, self.name = lab, name
+        self.openssl(name, "-days", 30, "-addext", "basicConstraints=critical,CA:TRUE")
+
+    def path(self, file):
+        return os.path.join(self.lab.dir, file)
+
+    def openssl(self, name, *words):
+        run("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256",
+            "-nodes", "-subj", f"/CN={name}", "-keyout", self.path(f"{name}.key"),
+            "-out", self.path(f"{name}.pem"), *map(str, words))
+
+    def issue(self, node, name=None, days=90):
+        """The certificate and private key of a node, which it reads when it starts or reloads."""
+        self.openssl(node.name, "-days", days, "-addext", f"subjectAltName=DNS:{name or node.name}",
+                     "-addext", "basicConstraints=critical,CA:FALSE",
+                     "-CA", self.path(f"{self.name}.pem"), "-CAkey", self.path(f"{self.name}.key"))
+
+    def write_config(self, node, config):
+        """Each host has files of its own; here they are in one directory."""
+        config["sync"].update(certificate=self.path(f"{node.name}.pem"), ca=self.path("ca.pem"),
+                              private_key=self.path(f"{node.name}.key"))
+        node.write_config(config)
+
+
+def start_pair(lab, authority, config):
+    """(primary, standby), in sync."""
+    nodes = first, second = [lab.nodes[name] for name in NODES]
+    for node in nodes:
+        authority.issue(node)
+        authority.write_config(node, config)
+    first.start()
+    first.wait_state("active", 10)
+    second.start()
+    second.wait_state("backup", 10)
+    for node in nodes:
+        node.wait_pools("up", 10)
+        node.wait_in_sync()
+    return nodes
+
+
+def test_certificates(checks):
+    """A pair that knows itself by certificates, and has a key for cookies and adverts."""
+    with TestLab() as lab:
+        authority, config = Authority(lab, "ca"), pair_config()
+        config["sync"]["key_file"] = authority.path("sync.key")
+        first, second = nodes = start_pair(lab, authority, config)
+        learned = lab.sticky("learn")
+
+        checks.section("certificates are renewed")
+        connects = [metric(node, "sync_connects_total") for node in nodes]
+        for node in nodes:
+            authority.issue(node, days=5)
+            node.ctl("reload")
+            expiry = metric(node, "sync_certificate_expiry_timestamp_seconds") - time.time()
+            checks.true(f"{node.name} expires in {expiry:.0f} s", 4 < expiry / 86400 <= 5)
+            node.wait(lambda node=node: "days; renew it, then reload" in node.log(), 5, "a warning")
+        checks.equal("the connection stays",
+                     [metric(node, "sync_connects_total") for node in nodes], connects)
+
+        checks.section("mistakes are refused, and change nothing")
+        for wrong, said in (
+                (lambda: authority.issue(second, "node1"), "it needs the DNS name \"node2\" in "
+                 "subjectAltName, and has: node1"),
+                (lambda: authority.openssl("node2", "-out", os.devnull),
+                 "sync.private_key: " + authority.path("node2.key") + ": it is not the key of"),
+                (lambda: os.chmod(authority.path("node2.key"), 0o640), "chmod 600 ")):
+            authority.issue(second)
+            wrong()
+            answer = second.ctl("reload", check=False).strip()
+            checks.true(f"{said}: {answer}", said in answer)
+        os.chmod(authority.path("node2.key"), 0o600)
+        authority.issue(second)
+        checks.equal("replication", second.status()["sync"]["state"], "in_sync")
+
+        checks.section("another authority, with the same names")
+        other = Authority(lab, "other")
+        other.issue(second)
+        second.ctl("reload")
+        second.kill("yoke-proxy")
+        second.wait(lambda: "unable to get local issuer certificate"
+                    in first.status()["sync"]["reason"] + second.status()["sync"]["reason"],
+                    10, "why there is no connection")
+        checks.note("says", first.status()["sync"]["reason"])
+        authority.issue(second)
+        second.ctl("reload")
+        for node in nodes:
+            node.wait_in_sync()
+
+        checks.section("failover")
+        first.kill_all()
+        second.wait_state("active")
+        for kind, row in lab.sticky("check").items():
+            checks.equal(f"{kind}: kept their target", row["kept"], learned[kind]["clients"])
+        checks.equal("adverts refused", refused_adverts(second), {})
+
+
+def test_certificates_alone(checks):
+    """Without any shared secret: no cookies, and adverts are not signed."""
+    with TestLab() as lab:
+        authority, config = Authority(lab, "ca"), pair_config()
+        config["pools"]["web"]["sticky"] = {"source": {"prefix4": 32}}
+        first, second = start_pair(lab, authority, config)
+        learned = lab.sticky("learn")["source"]
+        first.kill_all()
+        second.wait_state("active")
+        checks.equal("kept their target", lab.sticky("check")["source"]["kept"],
+                     learned["clients"])
 
 
 if __name__ == "__main__":

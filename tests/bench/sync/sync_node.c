@@ -231,11 +231,10 @@ static void answer(const char *line)
 
 static int start(char **words, struct err *err)
 {
-	static struct keys keys;
+	struct keys keys;
 	struct sync_config config = {
 	    .self = words[0],
 	    .peer = words[1],
-	    .keys = &keys,
 	    .listen_fd = -1,
 	    .promise = {.max_lag_us = US_PER_SEC, .max_lag_entries = JOURNAL_SIZE},
 	    .table = table,
@@ -248,6 +247,9 @@ static int start(char **words, struct err *err)
 	int result = conf_keys_load(words[3], &keys, err);
 	if (result < 0)
 		return result;
+	config.context = sync_make_context(config.self, config.peer, &keys, NULL, err);
+	if (!config.context)
+		return -EINVAL;
 	if (words[4]) {
 		struct net_listen_options options = {0};
 		if (!addr_parse_endpoint(words[4], &listen))

@@ -52,7 +52,7 @@ struct peer {
 	const char *self;
 	const struct behaviour *behaviour;
 	struct addr addr;
-	struct tls_psk *psk;
+	struct tls_context *context;
 	struct codec *codec;
 	FILE *file;
 
@@ -417,8 +417,9 @@ static void call(struct peer *peer)
 	if (peer->behaviour->reading != READS)
 		setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &little, sizeof(little));
 	peer->fd = fd;
-	peer->tls =
-	    peer->behaviour->stranger ? NULL : tls_conn_new(peer->psk, fd, TLS_IDENTITY_DERIVED);
+	peer->tls = peer->behaviour->stranger
+			? NULL
+			: tls_conn_new(peer->context, fd, TLS_IDENTITY_DERIVED);
 	peer->secure = peer->said_hello = peer->greeted = peer->babbled = peer->hang_up = false;
 	peer->ack_due = peer->in_snapshot = false;
 	peer->in_len = peer->out_at = peer->out_len = 0;
@@ -665,11 +666,11 @@ static int start(struct peer *peer, char **words, struct err *err)
 	if (words[5] && !(peer->file = fopen(words[5], peer->behaviour->babble ? "r" : "w")))
 		return err_set(err, -errno, "%s: %s", words[5], strerror(errno));
 	snprintf(pair, sizeof(pair), "%s>%s", peer->self, words[1]);
-	peer->psk = tls_psk_new(TLS_CLIENT, &keys, pair, err);
+	peer->context = tls_psk_new(TLS_CLIENT, &keys, pair, err);
 	peer->codec = codec_new();
 	peer->in = malloc(BUFFER_SIZE);
 	peer->out = malloc(BUFFER_SIZE);
-	if (!peer->psk || !peer->codec || !peer->in || !peer->out)
+	if (!peer->context || !peer->codec || !peer->in || !peer->out)
 		return -ENOMEM;
 	for (uint32_t i = 0; i < SYNC_BUCKETS; i++)
 		peer->buckets[i] = i;

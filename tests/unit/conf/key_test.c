@@ -98,8 +98,8 @@ static void a_book_is_no_key_file(void)
 	struct err err = {0};
 	memset(text, '\n', sizeof(text) - 1);
 	write_key(text, 0600);
-	CU_ASSERT_EQUAL(conf_keys_load(path, &keys, &err), -EINVAL);
-	CU_ASSERT_PTR_NOT_NULL(strstr(err.text, "too long"));
+	CU_ASSERT_EQUAL(conf_keys_load(path, &keys, &err), -EFBIG);
+	CU_ASSERT_PTR_NOT_NULL(strstr(err.text, "longer than 4095 bytes"));
 }
 
 static void refuses_what_others_can_read(void)

@@ -245,6 +245,32 @@ static uint64_t hash_of(const char *text)
 	"\"virtual_routers\": {\"v\": {\"vrid\": 1, \"interface\": \"eth0\","                   \
 	"\"addresses\": [\"10.0.0.10/24\"]"
 
+/* Signing needs a secret that both nodes have. */
+static void adverts_are_signed_where_there_is_a_key(void)
+{
+#define SIGNED(sync)                                                                            \
+	"{\"nodes\": {\"a\": {\"address\": \"10.0.0.1\"}, \"b\": {\"address\": \"10.0.0.2\"}}," \
+	"\"sync\": {" sync                                                                      \
+	"}, \"virtual_routers\": {\"v\": {\"vrid\": 1, \"interface\": \"eth0\","                \
+	"\"addresses\": [\"10.0.0.10/24\"]}}}"
+#define CERTIFICATES "\"certificate\": \"/c\", \"private_key\": \"/p\", \"ca\": \"/a\""
+	static const struct {
+		const char *text;
+		enum conf_authenticate wanted;
+	} cases[] = {
+	    {SIGNED("\"key_file\": \"/k\""), CONF_AUTHENTICATE_TRUE},
+	    {SIGNED(CERTIFICATES ", \"key_file\": \"/k\""), CONF_AUTHENTICATE_TRUE},
+	    {SIGNED(CERTIFICATES), CONF_AUTHENTICATE_FALSE},
+	};
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct conf *conf = load(cases[i].text);
+		CU_ASSERT_EQUAL(conf->routers[0].authenticate, cases[i].wanted);
+		CU_ASSERT_EQUAL(conf->sync.certificate != NULL, i > 0);
+		CU_ASSERT_EQUAL(conf->sync.key_file != NULL, i < 2);
+		conf_free(conf);
+	}
+}
+
 static void announcing_is_configurable(void)
 {
 	struct conf *conf =
@@ -472,7 +498,8 @@ static void says_when_a_file_cannot_be_read(void)
 }
 
 UNIT_MAIN("conf/load", UNIT(minimal_example), UNIT(top_level_defaults), UNIT(pair_example),
-    UNIT(announcing_is_configurable), UNIT(what_is_tracked), UNIT(pair_example_pools),
-    UNIT(keys_beyond_the_examples), UNIT(hash_is_of_the_meaning), UNIT(selects_the_node),
-    UNIT(reload_names_what_needs_a_restart), UNIT(reload_stands_another_number_of_cpus),
-    UNIT(reload_does_not_swap_the_nodes), UNIT(says_when_a_file_cannot_be_read))
+    UNIT(adverts_are_signed_where_there_is_a_key), UNIT(announcing_is_configurable),
+    UNIT(what_is_tracked), UNIT(pair_example_pools), UNIT(keys_beyond_the_examples),
+    UNIT(hash_is_of_the_meaning), UNIT(selects_the_node), UNIT(reload_names_what_needs_a_restart),
+    UNIT(reload_stands_another_number_of_cpus), UNIT(reload_does_not_swap_the_nodes),
+    UNIT(says_when_a_file_cannot_be_read))

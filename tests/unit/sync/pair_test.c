@@ -297,7 +297,8 @@ static void node_start(
 	    .self_addr = loopback(1),
 	    .peer_addr = loopback(peer_port),
 	    .listen_fd = listen_fd,
-	    .keys = &keys,
+	    .context = sync_make_context(
+		is_alpha ? "alpha" : "beta", is_alpha ? "beta" : "alpha", &keys, NULL, &err),
 	    .config_hash = 11,
 	    .promise = promise,
 	    .table = node->table,
@@ -542,8 +543,10 @@ static void set_keys(struct pair *pair, bool alpha, const char *first, const cha
 {
 	struct err err;
 	struct keys keys = keys_of(first, second);
-	struct sync *sync = alpha ? pair->alpha.sync : pair->beta.sync;
-	CU_ASSERT_EQUAL(sync_set_keys(sync, &keys, &err), 0);
+	struct tls_context *context = sync_make_context(
+	    alpha ? "alpha" : "beta", alpha ? "beta" : "alpha", &keys, NULL, &err);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(context);
+	sync_set_context(alpha ? pair->alpha.sync : pair->beta.sync, context);
 }
 
 /* Three steps on each node, in both orders. The connection stays until its key is gone, and is then

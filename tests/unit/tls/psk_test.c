@@ -18,7 +18,7 @@ static const struct keys wrong = {1, {"the pair's key, thirty-two byteS"}};
 
 struct ends {
 	int fd[2]; /* client, server */
-	struct tls_psk *psk[2];
+	struct tls_context *psk[2];
 	struct tls_conn *conn[2];
 };
 
@@ -50,7 +50,7 @@ static void ends_close(struct ends *ends)
 {
 	for (int i = 0; i < 2; i++) {
 		tls_conn_free(ends->conn[i]);
-		tls_psk_free(ends->psk[i]);
+		tls_context_free(ends->psk[i]);
 		close(ends->fd[i]);
 	}
 }
@@ -194,10 +194,11 @@ static void keys_change_without_a_gap(void)
 			CU_ASSERT_EQUAL(!client_refused(&ends, result[0]), known);
 			for (int step = 0; step < STEPS; step++) {
 				bool has = old ? step != 3 : step != 0;
-				struct tls_psk *next =
+				struct tls_context *next =
 				    tls_psk_new(TLS_SERVER, &steps[step], "a>b", &err);
-				CU_ASSERT_EQUAL(tls_psk_accepts(next, ends.conn[1]), known && has);
-				tls_psk_free(next);
+				CU_ASSERT_EQUAL(
+				    tls_context_accepts(next, ends.conn[1]), known && has);
+				tls_context_free(next);
 			}
 			ends_close(&ends);
 		}
@@ -217,7 +218,7 @@ static void names_in_the_clear_are_understood(void)
 		shake(&ends, result);
 		CU_ASSERT_EQUAL(result[1] == TLS_OK, i == 0);
 		CU_ASSERT_EQUAL(!client_refused(&ends, result[0]), i == 0);
-		CU_ASSERT_EQUAL(tls_psk_accepts(ends.psk[1], ends.conn[1]), i == 0);
+		CU_ASSERT_EQUAL(tls_context_accepts(ends.psk[1], ends.conn[1]), i == 0);
 		ends_close(&ends);
 	}
 }
@@ -235,9 +236,9 @@ static void the_hello_names_nobody(void)
 		int fd[2];
 		uint8_t hello[2048];
 		open_pair(fd);
-		struct tls_psk *psk = tls_psk_new(TLS_CLIENT, &key, "alpha>beta", &err);
+		struct tls_context *psk = tls_psk_new(TLS_CLIENT, &key, "alpha>beta", &err);
 		struct tls_conn *conn = tls_conn_new(psk, fd[0], (enum tls_identity)identity);
-		tls_psk_free(psk); /* the connection keeps what it needs */
+		tls_context_free(psk); /* the connection keeps what it needs */
 		CU_ASSERT_EQUAL(tls_handshake(conn), TLS_WANT_READ);
 		ssize_t len = read(fd[1], hello, sizeof(hello));
 		CU_ASSERT_FATAL(len > 0);
@@ -305,7 +306,7 @@ static void a_certificate_is_no_way_in(void)
 	struct err err;
 	int fd[2], theirs;
 	open_pair(fd);
-	struct tls_psk *psk = tls_psk_new(TLS_CLIENT, &key, "a>b", &err);
+	struct tls_context *psk = tls_psk_new(TLS_CLIENT, &key, "a>b", &err);
 	struct tls_conn *conn = tls_conn_new(psk, fd[0], TLS_IDENTITY_DERIVED);
 	SSL_CTX *ctx = certificate_server();
 	SSL *ssl = SSL_new(ctx);
@@ -315,7 +316,7 @@ static void a_certificate_is_no_way_in(void)
 	SSL_free(ssl);
 	SSL_CTX_free(ctx);
 	tls_conn_free(conn);
-	tls_psk_free(psk);
+	tls_context_free(psk);
 	close(fd[0]);
 	close(fd[1]);
 }
@@ -325,7 +326,7 @@ static void foreign_client(int max_version)
 	struct err err;
 	int fd[2], theirs;
 	open_pair(fd);
-	struct tls_psk *psk = tls_psk_new(TLS_SERVER, &key, "a>b", &err);
+	struct tls_context *psk = tls_psk_new(TLS_SERVER, &key, "a>b", &err);
 	struct tls_conn *conn = tls_conn_new(psk, fd[1], TLS_IDENTITY_DERIVED);
 	SSL_CTX *ctx = SSL_CTX_new(TLS_client_method());
 	SSL_CTX_set_max_proto_version(ctx, max_version);
@@ -337,7 +338,7 @@ static void foreign_client(int max_version)
 	SSL_free(ssl);
 	SSL_CTX_free(ctx);
 	tls_conn_free(conn);
-	tls_psk_free(psk);
+	tls_context_free(psk);
 	close(fd[0]);
 	close(fd[1]);
 }
