@@ -1,5 +1,5 @@
 """The lease: whatever happens to the processes, never two nodes answer one ARP request for the VIP.
-An observer asks every 10 ms. See vrrp/README.md."""
+An observer asks every 10 ms. See vrrp/lease/README.md."""
 import functools
 import re
 import signal

@@ -11,7 +11,7 @@ FIELDS = ("frame.time_epoch", "ip.src", "ip.dst", "ip.ttl", "vrrp.version", "vrr
 # Wireshark's default is the pseudo-header of RFC 5798's common reading; RFC 9568 has none.
 CHECKSUMS = {"rfc9568": ("-o", "vrrp.v3_checksum_as_in_v2:TRUE"), "rfc5798": ()}
 GOOD_CHECKSUM = "1"
-CLAIM = "14"  # our own type of message, which others discard: vrrp/README.md
+CLAIM = "14"  # our own type of message, which others discard: vrrp/lease/README.md
 
 
 def adverts(capture, options):
