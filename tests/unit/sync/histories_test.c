@@ -1,7 +1,8 @@
 /* Random histories of a pair: writes, cuts, promotions, restarts, messages that wait on the wire.
  * After each step what must always hold; at the end of each one Active node, a connection, silence:
  * then both must be the same. In every other history tables also change by themselves, and what
- * differs then must be repaired. YOKE_HISTORIES in the environment: so many. */
+ * differs then must be repaired. YOKE_HISTORIES in the environment: so many. Then the same with a
+ * bug in the nodes, one bug after the other: a history must go wrong. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,6 +17,8 @@
 #else
 #define HISTORIES 10000
 #endif
+#define BUG_HISTORIES 200 /* until a bug is found */
+
 #define STEPS 250
 #define KEYS  60
 
@@ -183,28 +186,28 @@ static bool ends_equal(struct model *model, bool corrupts)
 	       journal_acked(journal) == journal_last(journal);
 }
 
-static bool run_history(uint64_t seed)
+/* NULL, or what was wrong. */
+static const char *run_history(uint64_t seed, enum bug bug)
 {
 	struct model model;
+	const char *wrong = NULL;
 	random_state = seed * 0x9e3779b97f4a7c15ULL + 1;
 	model_init(&model, 32);
-	bool ok = true, corrupts = seed % 2 == 0;
-	for (int i = 0; ok && i < STEPS; i++) {
+	model.bug = bug;
+	bool corrupts = seed % 2 == 0;
+	for (int i = 0; !wrong && i < STEPS; i++) {
 		step(&model, corrupts);
 		note_reached(&model);
-		ok = corrupts || (promise_holds(&model, 0) && promise_holds(&model, 1));
-		if (!ok)
-			printf("history %llu: broken promise after step %d\n",
-			    (unsigned long long)seed, i);
+		if (!corrupts && !(promise_holds(&model, 0) && promise_holds(&model, 1)))
+			wrong = "broken promise";
 	}
-	if (ok && !ends_equal(&model, corrupts)) {
-		ok = false;
-		struct sync_status a = model_status(&model, 0), b = model_status(&model, 1);
-		printf("history %llu: not equal at the end: %s / %s\n", (unsigned long long)seed,
-		    a.reason, b.reason);
-	}
+	if (!wrong && !ends_equal(&model, corrupts))
+		wrong = "not equal at the end";
+	if (wrong && bug == BUG_NONE)
+		printf("history %llu: %s: %s / %s\n", (unsigned long long)seed, wrong,
+		    model_status(&model, 0).reason, model_status(&model, 1).reason);
 	model_fini(&model);
-	return ok;
+	return wrong;
 }
 
 static void every_history_converges(void)
@@ -213,7 +216,7 @@ static void every_history_converges(void)
 	const char *wanted = getenv("YOKE_HISTORIES");
 	uint64_t n = wanted ? strtoul(wanted, NULL, 10) : HISTORIES;
 	for (uint64_t seed = 1; seed <= n; seed++)
-		failed += !run_history(seed);
+		failed += run_history(seed, BUG_NONE) != NULL;
 	CU_ASSERT_EQUAL(failed, 0);
 	CU_ASSERT(reached.corruptions > 0 && reached.repairs > 0);
 	printf("corruptions %lu, repairs %lu, cuts %lu, resumes %lu, snapshots %lu, overtaken %lu, "
@@ -227,4 +230,19 @@ static void every_history_converges(void)
 	CU_ASSERT(reached.re_epochs > 0 && reached.protected_steps > 0);
 }
 
-UNIT_MAIN("sync/histories", UNIT(every_history_converges))
+/* The histories notice what a node may do wrong, and long before there are as many as above. */
+static void every_bug_is_found(void)
+{
+	printf("\n");
+	for (enum bug bug = BUG_NONE + 1; bug < BUG_COUNT; bug++) {
+		const char *wrong = NULL;
+		uint64_t seed = 0;
+		while (!wrong && seed < BUG_HISTORIES)
+			wrong = run_history(++seed, bug);
+		printf("    %s: %s, history %llu\n", bug_name(bug), wrong ? wrong : "NOT FOUND",
+		    (unsigned long long)seed);
+		CU_ASSERT_PTR_NOT_NULL(wrong);
+	}
+}
+
+UNIT_MAIN("sync/histories", UNIT(every_history_converges), UNIT(every_bug_is_found))

@@ -193,6 +193,7 @@ bool model_send(struct model *model, int i)
 		message.hello.version = 1;
 		message.hello.have_event_instance = message.hello.have_event = 0;
 	}
+	bug_alter(model, i, &message);
 	long len = codec_encode(
 	    node->codec, &message, peer->wire + peer->wire_len, MODEL_WIRE_SIZE - peer->wire_len);
 	if (len < 0)
@@ -274,8 +275,13 @@ void model_session(struct model *model, int i, unsigned key, uint64_t target_id,
 {
 	uint64_t now_us = model_now(model, i);
 	struct session session = {make_key(key), target_id, now_us + ttl_us};
+	if (model->bug == BUG_TABLE_LATE) {
+		append_session(&model->node[i], RECORD_SESSION, &session);
+		model_send(model, i);
+	}
 	session_table_upsert(model->node[i].table, &session, now_us);
-	append_session(&model->node[i], RECORD_SESSION, &session);
+	if (model->bug != BUG_TABLE_LATE)
+		append_session(&model->node[i], RECORD_SESSION, &session);
 }
 
 void model_session_race(struct model *model, int i, unsigned key, uint64_t first, uint64_t second)

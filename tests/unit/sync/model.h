@@ -4,6 +4,7 @@
 
 #include "daemon/session/table.h"
 #include "daemon/sync/stream.h"
+#include "tests/unit/sync/bugs.h"
 
 #define MODEL_TARGETS   8
 #define MODEL_SAID_MAX  64
@@ -31,6 +32,9 @@ struct model_node {
 	struct sync_event events[MODEL_SAID_MAX]; /* our own */
 	size_t n_events, n_events_sent;
 
+	uint64_t sent; /* records, for bugs */
+	bool repairs;
+
 	uint8_t *wire; /* frames on their way to this node */
 	size_t wire_len;
 	struct err last_err; /* why this node disconnected last */
@@ -41,6 +45,7 @@ struct model {
 	uint64_t now_us;
 	bool connected;
 	size_t journal_size;
+	enum bug bug; /* of both nodes */
 };
 
 void model_init(struct model *model, size_t journal_size);
