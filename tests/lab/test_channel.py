@@ -12,6 +12,8 @@ from testing import TestLab
 
 PORT = 5405
 LINES_BURST, LINES_PER_S = 32, 1
+EVENTS_BURST, EVENTS_PER_S = 32, 0.1
+ADVERTS_PER_S = 30  # 10 of its own, 10 in answer to handovers
 # Percent of one processor. The rest is traffic's, however much somebody sends.
 PROXY_CPU, VRRP_CPU = 60, 20
 GROWTH_MIB = 16
@@ -58,6 +60,7 @@ class Usage:
         self.pids = {name: pid for pid, name in node.processes().items()}
         self.before = self.now()
         self.log_at = len(node.log())
+        self.adverts_before = adverts(node)
 
     def now(self):
         out = {}
@@ -75,11 +78,18 @@ class Usage:
     def share(self, name):
         return 100 * (self.now()[name] - self.before[name]) / self.seconds()
 
+    def advert_rate(self):
+        return (adverts(self.node) - self.adverts_before) / self.seconds()
+
     def growth(self):
         return self.now()["MiB"] - self.before["MiB"]
 
     def lines(self):
         return [line for line in self.node.log()[self.log_at:].splitlines() if " sync: " in line]
+
+
+def adverts(node):
+    return node.status()["virtual_routers"]["front"]["adverts"]["sent"]
 
 
 def sync_of(node):
@@ -118,6 +128,7 @@ class Story:
 
     def begin(self):
         self.moves = {node.name: len(node.transitions()) for node in self.both()}
+        self.began = time.monotonic()
         self.prober = Prober(self.lab, deadline_ms=3000)
         self.prober.wait_ok()
         self.checks.equal("clients without an answer", self.clients.come(20), 0)
@@ -135,6 +146,10 @@ class Story:
         mine, theirs = map(sessions, self.both())
         self.checks.equal("sessions on the Active", len(mine), self.clients.next)
         self.checks.true("the same ones on the Backup", mine == theirs)
+        for node, peer in (self.both(), self.both()[::-1]):
+            said = node.wait(lambda node=node: node.status()["virtual_routers"]["front"]["peer"], 5,
+                             "what the peer says of its router")
+            self.checks.equal(f"{node.name}: the peer is", said["state"], peer.state())
 
     def end(self):
         traffic = self.prober.stop()
@@ -147,7 +162,10 @@ class Story:
                           [self.active.name])
         for node in self.both():
             self.checks.equal(f"{node.name}: VRRP transitions",
-                              len(node.transitions()) - self.moves.get(node.name, 0), 0)
+                              len(node.transitions()) - self.moves[node.name], 0)
+            self.checks.at_most(f"{node.name}: events about it",
+                                len(node.events("sync") + node.events("protection")),
+                                EVENTS_BURST + EVENTS_PER_S * (time.monotonic() - self.began) + 2)
 
 
 def suffer(story, target, behaviour, text, count=None, words=(), until=None):
@@ -167,6 +185,7 @@ def suffer(story, target, behaviour, text, count=None, words=(), until=None):
         if usage.seconds() > 0.5:
             checks.at_most("yoke-proxy, % of a processor", usage.share("yoke-proxy"), PROXY_CPU)
             checks.at_most("yoke-vrrp, % of a processor", usage.share("yoke-vrrp"), VRRP_CPU)
+            checks.at_most("adverts a second", usage.advert_rate(), ADVERTS_PER_S)
         checks.at_most("lines about it", len(usage.lines()),
                        LINES_BURST + LINES_PER_S * usage.seconds() + 2)
     checks.at_most("memory, MiB more", usage.growth(), GROWTH_MIB, SLACK)
