@@ -149,6 +149,8 @@ static void pack_hello(const struct sync_message *message, Yoke__Sync__Hello *he
 	hello->have_sequence = message->hello.have.sequence;
 	hello->have_event_instance = message->hello.have_event_instance;
 	hello->have_event = message->hello.have_event;
+	hello->wants = message->hello.wants;
+	hello->gives = message->hello.gives;
 }
 
 static void pack_heartbeat(const struct sync_message *message, Yoke__Sync__Heartbeat *heartbeat)

@@ -146,6 +146,8 @@ static int take_hello(const Yoke__Sync__Hello *in, struct sync_message *message,
 	    (struct sync_position){in->have_instance, in->have_epoch, in->have_sequence};
 	message->hello.have_event_instance = in->have_event_instance;
 	message->hello.have_event = in->have_event;
+	message->hello.wants = in->wants;
+	message->hello.gives = in->gives;
 	return 0;
 }
 

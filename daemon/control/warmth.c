@@ -17,7 +17,7 @@ static bool is_over(
 {
 	if (status->state == SYNC_IN_SYNC)
 		err_set(why, 0, "it has the sessions of %s", status->peer);
-	else if (status->state == SYNC_SNAPSHOT && !status->peer_active)
+	else if (status->state == SYNC_SNAPSHOT && !status->peer_active && !status->peer_gives)
 		err_set(why, 0, "%s is not Active either, and has nothing to give", status->peer);
 	else if (status->reach == SYNC_REFUSES)
 		err_set(why, 0, "%s", status->reason);

@@ -3,8 +3,9 @@
  * peer. Pure.
  *
  *	connected, and the peer is Active ──> waits, as long as the timeout
+ *	  or it has kept what an Active had
  *	in sync                           ──> over: warm
- *	connected, the peer is not Active ──> over: it has nothing to give
+ *	connected, but it has nothing     ──> over
  *	refused: yoked is not there       ──> over
  *	no answer at all for a moment     ──> over: there is no such host, or nobody lets us through
  *	answers TCP, but nothing else     ──> waits: its proxy is starting, too, or hangs */

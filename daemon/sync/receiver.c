@@ -218,7 +218,7 @@ static void snapshot_done(struct stream *stream, uint64_t now_us)
 {
 	struct receiver *receiver = &stream->receiver;
 	receiver->phase = RECEIVE_STREAM;
-	receiver->complete = true;
+	receiver->complete = stream->kept = true;
 	stream->ack_due = true;
 	stream_say(stream,
 	    "in sync with %s: snapshot of %llu sessions, %llu targets in %llu ms, %llu old "

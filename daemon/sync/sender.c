@@ -77,7 +77,7 @@ static void start(struct stream *stream, uint64_t now_us)
 void sender_update(struct stream *stream, uint64_t now_us)
 {
 	struct sender *sender = &stream->sender;
-	if (!stream->connected || !stream->greeted || !stream->active || stream->peer.active) {
+	if (!stream_sends(stream)) {
 		sender->phase = SEND_IDLE;
 		return;
 	}

@@ -113,6 +113,12 @@ void stream_new_epoch(struct stream *stream)
 	stream->sender.n_marks = 0;
 }
 
+bool stream_sends(const struct stream *stream)
+{
+	return stream->greeted && !stream->peer.active &&
+	       (stream->active || (stream->kept && stream->peer.wants));
+}
+
 static void say_roles(struct stream *stream)
 {
 	if (stream->active && stream->peer.active)
@@ -129,6 +135,8 @@ static void say_roles(struct stream *stream)
 /* After a change of a role. What the sender says then is news; otherwise say what the roles are. */
 static void roles_changed(struct stream *stream, uint64_t now_us)
 {
+	if (stream->active || stream->peer.active)
+		stream->peer.wants = stream->peer.gives = false;
 	if (stream->greeted)
 		say_roles(stream);
 	sender_update(stream, now_us);
@@ -143,6 +151,7 @@ void stream_set_active(struct stream *stream, bool active, uint64_t now_us)
 		return;
 	stream->active = active;
 	if (active) {
+		stream->kept = true;
 		receiver_reset(stream);
 		stream->receiver.complete = false; /* from now on our table goes its own way */
 		sender_reset(stream);
@@ -221,6 +230,8 @@ static int receive_hello(
 	stream->peer.active = message->hello.active;
 	stream->peer.config_hash = message->hello.config_hash;
 	stream->peer.have = message->hello.have;
+	stream->peer.wants = message->hello.wants;
+	stream->peer.gives = message->hello.gives;
 	stream_see_epoch(stream, message->hello.epoch);
 	stream->sent_event =
 	    message->hello.have_event_instance == stream->instance ? message->hello.have_event : 0;
@@ -338,6 +349,8 @@ static void make_hello(struct stream *stream, struct sync_message *out)
 		out->hello.have = stream->receiver.have;
 	out->hello.have_event_instance = stream->have_event.instance;
 	out->hello.have_event = stream->have_event.id;
+	out->hello.wants = !stream->kept;
+	out->hello.gives = stream->kept && !stream->active;
 }
 
 bool stream_peer_has_buckets(const struct stream *stream)
@@ -488,6 +501,7 @@ void stream_status(const struct stream *stream, uint64_t now_us, struct sync_sta
 	out->ended_us = stream->ended_us;
 	out->sending = stream->active;
 	out->peer_active = stream->peer.active;
+	out->peer_gives = stream->peer.gives;
 	out->epoch = stream->active ? stream->epoch : stream->epoch_seen;
 	if (stream->active) {
 		out->lag_entries = last > stream->sender.acked ? last - stream->sender.acked : 0;

@@ -101,7 +101,8 @@ struct stream {
 	struct sync_callbacks callbacks;
 
 	bool active;
-	uint64_t epoch;      /* ours, while Active */
+	bool kept;           /* we were Active, or had all that an Active had */
+	uint64_t epoch;      /* ours, while we send */
 	uint64_t epoch_seen; /* the latest of all */
 
 	bool connected, greeted;
@@ -112,6 +113,7 @@ struct stream {
 		uint64_t instance, config_hash, entries;
 		uint32_t version;
 		bool active;
+		bool wants, gives;         /* as of its Hello, until one of us is Active */
 		struct sync_position have; /* as of its Hello, until used or outdated */
 		enum sync_verdict verdict;
 	} peer;
@@ -143,6 +145,8 @@ bool stream_epoch_later(uint64_t epoch, uint64_t than);
 void stream_see_epoch(struct stream *stream, uint64_t epoch);
 /* Opens an epoch of our own, above all that we know of. */
 void stream_new_epoch(struct stream *stream);
+/* We are the one who sends: Active, or, where nobody is, we have what the peer has lost. */
+bool stream_sends(const struct stream *stream);
 /* The peer compares digests by bucket. */
 bool stream_peer_has_buckets(const struct stream *stream);
 

@@ -44,6 +44,7 @@ struct sync_status {
 	enum sync_reach reach;
 	bool sending;         /* we are Active: the direction */
 	bool peer_active;     /* what the peer says of itself */
+	bool peer_gives;      /* it is not Active, but gives what it has to one who has nothing */
 	uint64_t lag_entries; /* not yet acknowledged by the peer (sending) or told by its last
 				 message (receiving) */
 	uint64_t lag_us;      /* age of the oldest of these */

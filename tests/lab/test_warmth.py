@@ -161,6 +161,24 @@ def test_warm_active(checks):
         checks.equal("sessions of the new Active", table(first), wanted)
 
 
+def test_warm_given(checks):
+    """The proxy of the Active dies while the other node cannot take over: that one's proxy gives back
+    what it has kept, though it is not Active."""
+    with TestLab() as lab:
+        first, second = start_crowded(checks, lab)
+        wanted = table(first)
+        second.kill("yoke-vrrp", signal.SIGSTOP)
+        pid = first.pid_of("yoke-proxy")
+        first.kill("yoke-proxy")
+        check_refill(checks, first, pid, wanted)
+        first.wait_state("active")
+        checks.equal("state of the other one", second.state(), "backup")
+        checks.equal("sessions of the Active", table(first), wanted)
+        for node in (first, second):
+            node.wait_in_sync()
+        checks.equal("and of the other one", table(second), wanted)
+
+
 def test_warm_meanwhile(checks):
     """While a node gets its sessions, the operator cannot give it the VIP. If the Active dies then, it
     takes the VIP with what it has, and waits for no more."""

@@ -32,6 +32,8 @@ static void what_ends_it_at_once(void)
 	struct sync_status refused = mute(), answers = mute();
 	refused.reach = SYNC_REFUSES;
 	answers.reach = SYNC_ANSWERS;
+	struct sync_status gives = told(SYNC_SNAPSHOT, false);
+	gives.peer_gives = true;
 	const struct {
 		struct sync_status status;
 		const char *why; /* NULL: it goes on */
@@ -39,6 +41,7 @@ static void what_ends_it_at_once(void)
 	    {mute(), NULL},
 	    {answers, NULL},
 	    {told(SYNC_SNAPSHOT, true), NULL},
+	    {gives, NULL},
 	    {told(SYNC_SNAPSHOT, false), "node1 is not Active either"},
 	    {told(SYNC_IN_SYNC, true), "it has the sessions of node1"},
 	    {told(SYNC_IN_SYNC, false), "it has the sessions of node1"},

@@ -107,6 +107,8 @@ static size_t make_messages(struct sync_message out[20])
 	m->hello.have = (struct sync_position){99, 16, 1234567};
 	m->hello.have_event_instance = 98;
 	m->hello.have_event = 97;
+	m->hello.wants = true;
+	m->hello.gives = true;
 	for (enum sync_message_kind k = SYNC_RESUME; k <= SYNC_ACK; k++) {
 		if (k == SYNC_BATCH)
 			continue;

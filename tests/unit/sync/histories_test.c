@@ -35,7 +35,7 @@ static unsigned pick(unsigned n)
 /* What the histories have reached: a model test that never gets somewhere proves nothing there. */
 static struct {
 	unsigned long cuts, resumes, snapshots, overtaken, refused, both_active, re_epochs,
-	    protected_steps, broken_protocol, corruptions, repairs;
+	    protected_steps, broken_protocol, corruptions, repairs, given;
 } reached;
 
 static void write_something(struct model *model, int i)
@@ -143,6 +143,7 @@ static void note_reached(struct model *model)
 		if (now == transitions[i])
 			continue;
 		transitions[i] = now;
+		reached.given += !status.sending && strstr(status.reason, "snapshot to") != NULL;
 		reached.resumes += strstr(status.reason, "resumed") != NULL;
 		reached.overtaken += strstr(status.reason, "overtaken") != NULL;
 		reached.both_active += strstr(status.reason, "both nodes") != NULL;
@@ -221,12 +222,13 @@ static void every_history_converges(void)
 	CU_ASSERT(reached.corruptions > 0 && reached.repairs > 0);
 	printf("corruptions %lu, repairs %lu, cuts %lu, resumes %lu, snapshots %lu, overtaken %lu, "
 	       "refused %lu, both active %lu, "
-	       "later epochs %lu, protected %lu, broken %lu ",
+	       "later epochs %lu, protected %lu, broken %lu, given by a Backup %lu ",
 	    reached.corruptions, reached.repairs, reached.cuts, reached.resumes, reached.snapshots,
 	    reached.overtaken, reached.refused, reached.both_active, reached.re_epochs,
-	    reached.protected_steps, reached.broken_protocol);
+	    reached.protected_steps, reached.broken_protocol, reached.given);
 	CU_ASSERT(reached.cuts > 0 && reached.resumes > 0 && reached.snapshots > 0);
 	CU_ASSERT(reached.overtaken > 0 && reached.refused > 0 && reached.both_active > 0);
+	CU_ASSERT(reached.given > 0);
 	CU_ASSERT(reached.re_epochs > 0 && reached.protected_steps > 0);
 }
 

@@ -192,6 +192,7 @@ bool model_send(struct model *model, int i)
 	if (node->older && message.kind == SYNC_HELLO) {
 		message.hello.version = 1;
 		message.hello.have_event_instance = message.hello.have_event = 0;
+		message.hello.wants = message.hello.gives = false;
 	}
 	bug_alter(model, i, &message);
 	long len = codec_encode(

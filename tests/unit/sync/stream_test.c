@@ -190,6 +190,76 @@ static void a_restarted_backup_gets_a_snapshot(void)
 	model_fini(&model);
 }
 
+/* The Active has lost everything and is not Active any more, the Backup cannot take over: it gives
+ * back what it has; then either may become Active. */
+static void who_has_kept_it_gives_it_back(void)
+{
+	for (int next = 0; next < 2; next++) {
+		struct model model;
+		start_in_sync(&model, 64);
+		for (unsigned key = 0; key < 500; key++)
+			model_session(&model, 0, key, 5, LONG);
+		model_target(&model, 0, 3, 2, 1);
+		model_settle(&model);
+		model_restart(&model, 0);
+		model_connect(&model);
+		while (!model_status(&model, 0).peer_gives) {
+			CU_ASSERT_FATAL(model_send(&model, 1));
+			model_deliver(&model, 0);
+		}
+		CU_ASSERT_EQUAL(model_status(&model, 0).state, SYNC_SNAPSHOT);
+		model_settle(&model);
+		CU_ASSERT_EQUAL(model_lookup(&model, 0, 499), 5);
+		CU_ASSERT_EQUAL(model.node[0].admin[3], 1);
+		for (int i = 0; i < 2; i++) {
+			CU_ASSERT_EQUAL(model_status(&model, i).state, SYNC_IN_SYNC);
+			CU_ASSERT_FALSE(model_status(&model, i).sending);
+		}
+		CU_ASSERT_FALSE(journal_protected(model.node[1].journal)); /* it is not Active */
+
+		model_set_active(&model, next, true);
+		model_settle(&model);
+		model_session(&model, next, 1, 7, LONG);
+		model_settle(&model);
+		CU_ASSERT_EQUAL(model_lookup(&model, 1 - next, 1), 7);
+		CU_ASSERT_EQUAL(model_lookup(&model, 1 - next, 499), 5);
+		CU_ASSERT_TRUE(model_tables_equal(&model) && model_targets_equal(&model));
+		/* Once is enough: now the other one would have something to lose. */
+		unsigned long long snapshots = model_status(&model, 1).snapshots;
+		model_set_active(&model, next, false);
+		model_settle(&model);
+		CU_ASSERT_EQUAL(model_status(&model, 1).snapshots, snapshots);
+		model_fini(&model);
+	}
+}
+
+/* Who has nothing gives nothing, and one that was Active since takes nothing. */
+static void nothing_is_not_given(void)
+{
+	struct model model;
+	start_in_sync(&model, 64);
+	model_session(&model, 0, 1, 5, LONG);
+	model_settle(&model);
+	model_restart(&model, 0);
+	model_set_active(&model, 0, true);
+	model_session(&model, 0, 2, 6, LONG);
+	model_set_active(&model, 0, false);
+	model_connect(&model);
+	model_settle(&model);
+	CU_ASSERT_EQUAL(model_lookup(&model, 0, 1), 0);
+	CU_ASSERT_EQUAL(model_status(&model, 1).state, SYNC_SNAPSHOT);
+
+	for (int i = 0; i < 2; i++)
+		model_restart(&model, i);
+	model_connect(&model);
+	model_settle(&model);
+	for (int i = 0; i < 2; i++) {
+		CU_ASSERT_FALSE(model_status(&model, i).peer_gives);
+		CU_ASSERT_EQUAL(model_status(&model, i).snapshots, 0);
+	}
+	model_fini(&model);
+}
+
 static void roles_change_hands(void)
 {
 	struct model model;
@@ -1097,8 +1167,9 @@ static void records_travel_during_a_snapshot(void)
 UNIT_MAIN("sync/stream", UNIT(snapshot_then_records), UNIT(old_sessions_go_piece_by_piece),
     UNIT(times_are_relative), UNIT(a_cut_is_resumed), UNIT(too_long_a_cut_needs_a_snapshot),
     UNIT(the_ring_overtakes_a_slow_peer), UNIT(a_restarted_backup_gets_a_snapshot),
-    UNIT(roles_change_hands), UNIT(half_a_snapshot_takes_nothing_away),
-    UNIT(a_lower_epoch_is_refused), UNIT(two_actives_do_not_mix), UNIT(silence_ends_a_connection),
+    UNIT(who_has_kept_it_gives_it_back), UNIT(nothing_is_not_given), UNIT(roles_change_hands),
+    UNIT(half_a_snapshot_takes_nothing_away), UNIT(a_lower_epoch_is_refused),
+    UNIT(two_actives_do_not_mix), UNIT(silence_ends_a_connection),
     UNIT(a_sleeper_does_not_blame_the_peer), UNIT(a_late_peer_protects_nobody),
     UNIT(who_gives_up_is_believed), UNIT(async_promises_a_window),
     UNIT(unprotected_for_want_of_a_peer), UNIT(digests_of_an_older_peer),
