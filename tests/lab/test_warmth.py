@@ -179,6 +179,34 @@ def test_warm_given(checks):
         checks.equal("and of the other one", table(second), wanted)
 
 
+def test_warm_reload(checks):
+    """A reload keeps the table, on both nodes: also one that changes its size, adds and removes a pool,
+    replaces the health checks and the sticky settings."""
+    with TestLab() as lab:
+        nodes = start_crowded(checks, lab)
+        learned = lab.sticky("learn")
+        checks.true("clients known by address", learned["source"]["clients"] > 100)
+        wait_until(lambda: table(nodes[0]) == table(nodes[1]), 5 * SLACK, "both have them")
+        wanted, different = table(nodes[0]), []
+        for n in range(30):
+            config = pair_config()
+            config["sync"]["max_sessions"] = (1_000_000, 300_000, 2_000_000)[n % 3]
+            config["pools"]["known"]["health"]["interval"] = f"{200 + n}ms"
+            config["pools"]["web"]["sticky"]["ttl"] = f"{1 + n}h"
+            if n % 2:
+                config["pools"]["more"] = dict(config["pools"]["web"])
+            lab.write_config(config)
+            for node in nodes:
+                node.ctl("reload")
+                if table(node) != wanted:
+                    different.append((n, node.name, table(node)))
+        checks.equal("reloads after which the table was another one", different, [])
+        for node in nodes:
+            node.wait_in_sync()
+        for kind, row in lab.sticky("check").items():
+            checks.equal(f"{kind}: kept their backend", row["kept"], row["clients"])
+
+
 def test_warm_meanwhile(checks):
     """While a node gets its sessions, the operator cannot give it the VIP. If the Active dies then, it
     takes the VIP with what it has, and waits for no more."""
