@@ -6,10 +6,8 @@
 
 void warmth_begin(struct warmth *warmth, uint64_t timeout_us, uint64_t now_us)
 {
-	*warmth = (struct warmth){.waiting = timeout_us > 0,
-	    .since_us = now_us,
-	    .timeout_us = timeout_us,
-	    .answered_us = now_us};
+	*warmth = (struct warmth){
+	    .waiting = timeout_us > 0, .since_us = now_us, .timeout_us = timeout_us};
 }
 
 static bool is_over(
@@ -21,7 +19,7 @@ static bool is_over(
 		err_set(why, 0, "%s is not Active either, and has nothing to give", status->peer);
 	else if (status->reach == SYNC_REFUSES)
 		err_set(why, 0, "%s", status->reason);
-	else if (now_us - warmth->answered_us >= WARMTH_ALONE_US)
+	else if (status->reach == SYNC_MUTE)
 		err_set(why, 0, "without the sessions of %s, which does not answer (%s)",
 		    status->peer, status->reason);
 	else if (now_us - warmth->since_us >= warmth->timeout_us)
@@ -35,8 +33,6 @@ static bool is_over(
 bool warmth_step(
     struct warmth *warmth, const struct sync_status *status, uint64_t now_us, struct err *why)
 {
-	if (status->reach == SYNC_ANSWERS)
-		warmth->answered_us = now_us;
 	if (!warmth->waiting || !is_over(warmth, status, now_us, why))
 		return false;
 	warmth->waiting = false;

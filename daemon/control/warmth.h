@@ -7,7 +7,7 @@
  *	in sync                           ──> over: warm
  *	connected, but it has nothing     ──> over
  *	refused: yoked is not there       ──> over
- *	no answer at all for a moment     ──> over: there is no such host, or nobody lets us through
+ *	no answer, not even to a SYN      ──> over: there is no such host, or nobody lets us through
  *	answers TCP, but nothing else     ──> waits: its proxy is starting, too, or hangs */
 #pragma once
 
@@ -17,16 +17,11 @@
 #include "daemon/base/err.h"
 #include "daemon/sync/sync.h"
 
-/* A host that is there answers to a SYN within a millisecond or two; one that is off never does.
- * No longer than a Backup is patient in any case, so that a lone node starts as fast as ever. */
-#define WARMTH_ALONE_US (250 * 1000ULL)
-
 #define WARMTH_TEXT_MAX (CONF_NAME_MAX + 96)
 
 struct warmth {
 	bool waiting;
 	uint64_t since_us, timeout_us;
-	uint64_t answered_us; /* when the peer was there last */
 };
 
 /* timeout_us 0: does not wait. */

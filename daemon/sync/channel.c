@@ -263,6 +263,8 @@ static int stranger_begin(struct channel *channel, int fd, const struct addr *ad
 	link->accepted_us = now_us;
 	link->deadline_us = now_us + (connecting ? CONNECT_US : HANDSHAKE_US);
 	ev_io_init(&link->io, on_stranger, fd, 0);
+	/* After a stall of ours, an answer that came in time wins over the deadline. */
+	ev_set_priority(&link->io, 1);
 	link->io.data = link;
 	link_watch(link, connecting ? EV_WRITE : EV_READ);
 	if (!connecting)
@@ -336,7 +338,7 @@ static void connection_end(struct channel *channel, const char *reason)
 	link_close(&channel->current);
 	channel->in_len = channel->out_at = channel->out_len = 0;
 	channel->next_dial_us = clock_us() + channel->dial_delay_us;
-	channel->reach = SYNC_MUTE;
+	channel->reach = SYNC_UNTRIED;
 	channel->on_change(channel->arg);
 }
 

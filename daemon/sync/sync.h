@@ -20,9 +20,10 @@ struct sync;
 
 enum sync_state { SYNC_DISCONNECTED, SYNC_SNAPSHOT, SYNC_IN_SYNC };
 
-/* What came of the last attempt to connect. */
+/* What came of the last attempt to connect that is over. */
 enum sync_reach {
-	SYNC_MUTE,    /* no answer, or none yet */
+	SYNC_UNTRIED, /* none is, since the start or the last connection */
+	SYNC_MUTE,    /* no answer in 250 ms, or no way there */
 	SYNC_REFUSES, /* nobody listens there */
 	SYNC_ANSWERS  /* TCP is there, if no more; also all the time while connected */
 };

@@ -674,6 +674,32 @@ static void a_knock_makes_it_dial(void)
 	node_fini(&alpha);
 }
 
+/* A full backlog: the kernel drops SYNs, as a host does that is off. */
+static void who_does_not_answer_is_mute(void)
+{
+	struct node alpha = {0};
+	uint16_t port;
+	int peer = listen_somewhere(&port), clients[4];
+	CU_ASSERT_EQUAL_FATAL(listen(peer, 0), 0);
+	struct addr addr = loopback(port);
+	for (size_t i = 0; i < 4; i++) {
+		clients[i] = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+		int result = connect(clients[i], &addr.sa, addr_len(&addr));
+		CU_ASSERT(result == 0 || errno == EINPROGRESS);
+	}
+	node_init(&alpha, 64);
+	uint64_t since_us = clock_us();
+	node_start(&alpha, true, port, -1, "secret");
+	AWAIT(status_of(&alpha).reach == SYNC_MUTE);
+	CU_ASSERT(clock_us() - since_us >= 250000);
+	CU_ASSERT(reason_has(&alpha, "cannot connect to beta: Connection timed out"));
+	for (size_t i = 0; i < 4; i++)
+		close(clients[i]);
+	close(peer);
+	AWAIT(status_of(&alpha).reach == SYNC_REFUSES);
+	node_fini(&alpha);
+}
+
 /* It could be anybody: a connection that is alive stays. */
 static void a_knock_disturbs_nothing(void)
 {
@@ -806,5 +832,5 @@ UNIT_MAIN("sync/pair", UNIT(snapshot_records_and_a_switch), UNIT(questions_overt
     UNIT(a_hand_over_loses_nothing), UNIT(a_cut_is_resumed), UNIT(silence_is_noticed),
     UNIT(a_wrong_key_gets_nothing), UNIT(keys_are_changed_under_way), UNIT(strangers_do_no_harm),
     UNIT(a_new_connection_replaces_the_old_one), UNIT(a_knock_makes_it_dial),
-    UNIT(a_knock_disturbs_nothing), UNIT(goodbye_is_told), UNIT(workers_write_at_full_speed),
-    UNIT(resets_under_full_speed), UNIT(acknowledged_latency))
+    UNIT(a_knock_disturbs_nothing), UNIT(who_does_not_answer_is_mute), UNIT(goodbye_is_told),
+    UNIT(workers_write_at_full_speed), UNIT(resets_under_full_speed), UNIT(acknowledged_latency))
