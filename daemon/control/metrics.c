@@ -173,6 +173,11 @@ static void put_sync(FILE *out, struct control *control)
 	    "Frames refused: of an earlier epoch, or against a rule", s.refused_frames);
 	single(out, "sync_handshake_failures_total", "counter", "TLS handshakes that failed",
 	    s.handshake_failures);
+	family(out, "sync_strangers_total", "counter",
+	    "Connections for replication that did not become the peer's");
+	for (int i = 0; i < SYNC_STRANGER_COUNT; i++)
+		fprintf(out, "yoke_sync_strangers_total{reason=\"%s\"} %llu\n",
+		    sync_stranger_name((enum sync_stranger)i), (unsigned long long)s.strangers[i]);
 	if (control->certificate_expiry)
 		single(out, "sync_certificate_expiry_timestamp_seconds", "gauge",
 		    "When our certificate towards the peer expires",

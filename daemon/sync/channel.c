@@ -7,8 +7,9 @@
  * Who listens and has no connection knocks: it connects to the socket that the other one has as
  * well, and hangs up. So it learns whether anybody is there, and the other one dials at once.
  *
- * Before TLS has succeeded the other side is a stranger: a few of them at a time, for two seconds
- * each, without buffers of ours, and their failures are logged once in a while. */
+ * Before TLS has succeeded the other side is a stranger: a few of them at a time and so many in a
+ * second, for two seconds each, without buffers of ours, and their failures are logged once in a
+ * while. */
 #include "daemon/sync/channel.h"
 
 #include <errno.h>
@@ -20,10 +21,14 @@
 
 #include "daemon/base/clock.h"
 #include "daemon/base/log.h"
+#include "daemon/base/quota.h"
 #include "daemon/net/net.h"
 
-#define STRANGERS_MAX      4
-#define ACCEPTS_PER_EVENT  16
+#define STRANGERS_MAX     4
+#define ACCEPTS_PER_EVENT 16
+/* A handshake by certificates costs up to a millisecond. */
+#define HANDSHAKES_BURST   32
+#define HANDSHAKES_EACH_US (US_PER_SEC / 32)
 #define HANDSHAKE_US       (2 * US_PER_SEC)
 #define CONNECT_US         (250 * US_PER_MS) /* then with a new SYN: TCP would wait for a second */
 #define DIAL_MIN_US        (100 * US_PER_MS)
@@ -70,6 +75,7 @@ struct channel {
 	uint64_t dialed_us, next_dial_us, dial_delay_us;
 
 	struct link strangers[STRANGERS_MAX];
+	struct quota handshakes[2]; /* of the peer's address, of all others */
 	struct link current;
 	struct codec *codec;
 	uint8_t *in, *out;
@@ -77,13 +83,13 @@ struct channel {
 	size_t burst;           /* moved since other threads had their turn */
 	uint64_t last_write_us; /* of progress, or when there was nothing to write */
 
-	uint64_t handshake_failures;
+	uint64_t counts[SYNC_STRANGER_COUNT];
 	struct log_limit stranger_log, unreachable_log;
 };
 
-uint64_t channel_handshake_failures(const struct channel *channel)
+const uint64_t *channel_strangers(const struct channel *channel)
 {
-	return channel->handshake_failures;
+	return channel->counts;
 }
 
 enum sync_reach channel_reach(const struct channel *channel)
@@ -114,15 +120,21 @@ static void link_watch(struct link *link, int events)
 
 /* --- strangers --- */
 
-static void refuse(struct link *link, const char *reason)
+static void note_stranger(
+    struct channel *channel, const struct addr *addr, enum sync_stranger kind, const char *reason)
 {
-	struct channel *channel = link->channel;
 	char text[ADDR_TEXT_MAX];
 	uint64_t suppressed;
-	channel->handshake_failures++;
+	channel->counts[kind]++;
 	if (log_allowed(&channel->stranger_log, clock_us(), STRANGER_LOG_US, &suppressed))
 		log_warn("sync: no connection with %s: %s (%llu more since the last such line)",
-		    addr_format(&link->addr, text), reason, (unsigned long long)suppressed);
+		    addr_format(addr, text), reason, (unsigned long long)suppressed);
+}
+
+static void refuse(struct link *link, enum sync_stranger kind, const char *reason)
+{
+	struct channel *channel = link->channel;
+	note_stranger(channel, &link->addr, kind, reason);
 	if (channel->dials) {
 		char status[SYNC_REASON_MAX];
 		snprintf(
@@ -151,12 +163,14 @@ static enum tls_result shake_hands(struct link *link)
 static void advance_handshake(struct link *link)
 {
 	struct channel *channel = link->channel;
-	switch (shake_hands(link)) {
+	enum tls_result result = shake_hands(link);
+	switch (result) {
 	case TLS_OK:
 		if (tls_context_accepts(channel->context, link->tls))
 			connection_begin(channel, link);
 		else
-			refuse(link, "its key or certificate is not accepted any more");
+			refuse(link, SYNC_STRANGER_NOT_PROVED,
+			    "its key or certificate is not accepted any more");
 		return;
 	case TLS_WANT_READ: link_watch(link, EV_READ); return;
 	case TLS_WANT_WRITE: link_watch(link, EV_WRITE); return;
@@ -166,7 +180,8 @@ static void advance_handshake(struct link *link)
 	char reason[256];
 	snprintf(
 	    reason, sizeof(reason), "it did not prove who it is: %s", tls_conn_reason(link->tls));
-	refuse(link, reason);
+	refuse(
+	    link, result == TLS_CLOSED ? SYNC_STRANGER_CLOSED : SYNC_STRANGER_NOT_PROVED, reason);
 	try_another_identity(channel);
 }
 
@@ -240,7 +255,8 @@ static struct link *stranger_place(struct channel *channel)
 		if (!place || worse || (same && link->accepted_us < place->accepted_us))
 			place = link;
 	}
-	refuse(place, "replaced by another one before the handshake was complete");
+	refuse(place, SYNC_STRANGER_REPLACED,
+	    "replaced by another one before the handshake was complete");
 	return place;
 }
 
@@ -309,6 +325,30 @@ static void on_knock(struct channel *channel)
 		dial(channel, now_us);
 }
 
+/* The peer's address has a quota of its own: others do not use it up. */
+static bool may_begin(struct channel *channel, const struct addr *addr)
+{
+	struct quota *quota = &channel->handshakes[is_peer_addr(channel, addr) ? 0 : 1];
+	return quota_take(quota, HANDSHAKES_BURST, HANDSHAKES_EACH_US, clock_us());
+}
+
+static void meet(struct channel *channel, int fd, const struct addr *addr)
+{
+	if (channel->dials) {
+		close(fd);
+		if (is_peer_addr(channel, addr))
+			on_knock(channel);
+		else
+			note_stranger(channel, addr, SYNC_STRANGER_UNEXPECTED,
+			    "nobody but the peer has to knock here");
+	} else if (!may_begin(channel, addr)) {
+		note_stranger(channel, addr, SYNC_STRANGER_RATE, "too many in a second");
+		close(fd);
+	} else if (stranger_begin(channel, fd, addr, false) < 0) {
+		log_error("sync: out of memory for a connection");
+	}
+}
+
 static void on_accept(struct ev_loop *loop, ev_io *io, int events)
 {
 	(void)loop;
@@ -319,13 +359,7 @@ static void on_accept(struct ev_loop *loop, ev_io *io, int events)
 		int fd = net_accept(channel->listen_fd, &addr);
 		if (fd < 0)
 			return;
-		if (channel->dials) {
-			close(fd);
-			if (is_peer_addr(channel, &addr))
-				on_knock(channel);
-		} else if (stranger_begin(channel, fd, &addr, false) < 0) {
-			log_error("sync: out of memory for a connection");
-		}
+		meet(channel, fd, &addr);
 	}
 }
 
@@ -562,7 +596,7 @@ void channel_tick(struct channel *channel)
 			unreachable(channel, ETIMEDOUT);
 			link_close(link);
 		} else {
-			refuse(link, "the handshake took too long");
+			refuse(link, SYNC_STRANGER_TIMEOUT, "the handshake took too long");
 		}
 	}
 	if (!busy && now_us >= channel->next_dial_us)

@@ -34,7 +34,8 @@ void channel_set_context(struct channel *channel, struct tls_context *context);
 void channel_pump(struct channel *channel);
 /* Every CHANNEL_TICK_US: time limits, heartbeats, the next attempt to connect. */
 void channel_tick(struct channel *channel);
-uint64_t channel_handshake_failures(const struct channel *channel);
+/* How many there were, by enum sync_stranger. */
+const uint64_t *channel_strangers(const struct channel *channel);
 enum sync_reach channel_reach(const struct channel *channel);
 
 #define CHANNEL_TICK_US (50 * 1000ULL)

@@ -70,7 +70,7 @@ bool stream_busy(const struct stream *stream);
 /* Every 50 ms or so. 0, or -ETIMEDOUT with a text: the peer is silent or stands still, disconnect. */
 int stream_tick(struct stream *stream, uint64_t now_us, struct err *err);
 
-/* Does not know of handshake_failures and reach. */
+/* Does not know of strangers, their handshakes, and reach. */
 void stream_status(const struct stream *stream, uint64_t now_us, struct sync_status *out);
 /* Grows when something happened that people want to read: status.reason says what. */
 uint64_t stream_transitions(const struct stream *stream);

@@ -94,13 +94,32 @@ static void log_transitions(struct sync *sync, const char *reason)
 	sync->unsaid = 0;
 }
 
+const char *sync_stranger_name(enum sync_stranger reason)
+{
+	static const char *const names[] = {
+#define X(reason, name) #name,
+	    SYNC_STRANGERS(X)
+#undef X
+	};
+	return names[reason];
+}
+
+static void count_strangers(const struct channel *channel, struct sync_status *status)
+{
+	const uint64_t *strangers = channel_strangers(channel);
+	memcpy(status->strangers, strangers, sizeof(status->strangers));
+	status->handshake_failures =
+	    strangers[SYNC_STRANGER_NOT_PROVED] + strangers[SYNC_STRANGER_CLOSED] +
+	    strangers[SYNC_STRANGER_TIMEOUT] + strangers[SYNC_STRANGER_REPLACED];
+}
+
 static void on_change(void *arg)
 {
 	struct sync *sync = arg;
 	struct sync_status status;
 	stream_status(sync->stream, clock_us(), &status);
 	if (sync->channel) {
-		status.handshake_failures = channel_handshake_failures(sync->channel);
+		count_strangers(sync->channel, &status);
 		status.reach = channel_reach(sync->channel);
 	}
 	pthread_mutex_lock(&sync->lock);

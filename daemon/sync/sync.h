@@ -39,6 +39,22 @@ struct sync_promise {
 /* NONE: not Active. UNPROTECTED: the promise would not be kept now; traffic goes on all the same. */
 enum sync_protection { SYNC_PROTECTION_NONE, SYNC_UNPROTECTED, SYNC_PROTECTED };
 
+/* What became of connections that did not become the peer's: name, as in the metrics. */
+#define SYNC_STRANGERS(X)                                                               \
+	X(NOT_PROVED, not_proved) /* another key or certificate, another TLS, no TLS */ \
+	X(CLOSED, closed)         /* gone before the handshake was complete */          \
+	X(TIMEOUT, timeout)       /* the handshake took too long */                     \
+	X(REPLACED, replaced)     /* made room for a newer one */                       \
+	X(RATE, rate)             /* too many in a second: closed unheard */            \
+	X(UNEXPECTED, unexpected) /* closed unheard: this node connects itself */
+
+enum sync_stranger {
+#define X(reason, name) SYNC_STRANGER_##reason,
+	SYNC_STRANGERS(X)
+#undef X
+	    SYNC_STRANGER_COUNT
+};
+
 struct sync_status {
 	char peer[CONF_NAME_MAX + 1];
 	enum sync_state state;
@@ -52,10 +68,11 @@ struct sync_status {
 	uint64_t epoch;
 	bool digest_known, digest_equal;
 	bool config_equal;
-	uint64_t sent_records, received_records, snapshots, refused_frames, handshake_failures,
-	    connects;
-	char reason[128]; /* why the state is what it is */
-	char ended[128];  /* why the last connection has ended, and when; 0: none has */
+	uint64_t sent_records, received_records, snapshots, refused_frames, connects;
+	uint64_t strangers[SYNC_STRANGER_COUNT];
+	uint64_t handshake_failures; /* those among them that could begin one */
+	char reason[128];            /* why the state is what it is */
+	char ended[128];             /* why the last connection has ended, and when; 0: none has */
 	uint64_t ended_us;
 	struct sync_promise promise;
 	enum sync_protection protection;
@@ -116,4 +133,5 @@ void sync_event_added(struct sync *sync);
 /* Any thread. */
 void sync_status(struct sync *sync, struct sync_status *out);
 const char *sync_state_name(enum sync_state state);
+const char *sync_stranger_name(enum sync_stranger reason);
 const char *sync_protection_name(enum sync_protection protection);

@@ -16,6 +16,9 @@
 #define NAME_FLAGS     (X509_CHECK_FLAG_NEVER_CHECK_SUBJECT | X509_CHECK_FLAG_NO_WILDCARDS)
 #define SECURITY_LEVEL 2 /* RSA of 2048 bits, or what is as strong */
 #define NAME_MAX_LEN   64
+/* What a stranger can make us look at. */
+#define CHAIN_DEPTH_MAX 4
+#define CHAIN_SIZE_MAX  (32 * 1024)
 
 struct tls_cert {
 	struct tls_context context;
@@ -204,6 +207,8 @@ static int use_authorities(struct tls_cert *cert, const struct tls_pem *pem, str
 	/* Strangers need not know our authorities: neither their names are sent, nor, as OpenSSL
 	 * would, their certificates behind ours. */
 	SSL_CTX_set_mode(ctx, SSL_MODE_NO_AUTO_CHAIN);
+	SSL_CTX_set_verify_depth(ctx, CHAIN_DEPTH_MAX);
+	SSL_CTX_set_max_cert_list(ctx, CHAIN_SIZE_MAX);
 	SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, NULL);
 	return 0;
 }

@@ -1,9 +1,12 @@
-"""How the nodes know each other: the secret of the pair, changed under traffic; certificates."""
+"""How the nodes know each other: the secret of the pair, changed under traffic; certificates. Strangers on
+the port, and what they learn."""
+import base64
 import os
+import re
 import time
 
 import testing
-from lab import NODES, Prober, pair_config, run
+from lab import NODES, SLACK, Prober, Tool, address, pair_config, run
 from test_explain import metrics
 from testing import TestLab
 
@@ -213,6 +216,118 @@ def test_certificates_alone(checks):
         second.wait_state("active")
         checks.equal("kept their target", lab.sticky("check")["source"]["kept"],
                      learned["clients"])
+
+
+def spent(pid):
+    """(KiB of memory, ms of processor time of the thread that replicates)"""
+    with open(f"/proc/{pid}/status", encoding="ascii") as file:
+        memory = int(re.search(r"VmRSS:\s+(\d+)", file.read())[1])
+    for task in os.listdir(f"/proc/{pid}/task"):
+        with open(f"/proc/{pid}/task/{task}/stat", encoding="ascii") as file:
+            name, _, rest = file.read().partition("(")[2].rpartition(")")
+        if name == "sync":
+            return memory, sum(map(int, rest.split()[11:13])) * 1000 / os.sysconf("SC_CLK_TCK")
+    raise AssertionError("no thread that replicates")
+
+
+def strangers(node):
+    """{reason: how many}"""
+    return {name.split('"')[1]: int(value) for name, value in metrics(node).items()
+            if name.startswith("yoke_sync_strangers_total")}
+
+
+def bother(checks, lab, first, second):
+    """A stranger at both ports while the pair works, and while it connects anew; what it was told by
+    each of them."""
+    connects = metric(second, "sync_connects_total")
+    pid = second.pid_of("yoke-proxy")
+    begin, (memory, processor) = time.monotonic(), spent(pid)
+    tools = [Tool(lab, "observer", "stranger", address(node.name), 5405) for node in (first, second)]
+    for tool in tools:
+        second.wait(lambda tool=tool: tool.latest().get("ended", 0) >= 1000, 30, "1000 strangers")
+    checks.equal("connected all the time", metric(second, "sync_connects_total"), connects)
+    checks.equal("in sync", [node.status()["sync"]["state"] for node in (first, second)],
+                 ["in_sync"] * 2)
+    now_memory, now_processor = spent(pid)
+    checks.at_most("more memory, KiB", now_memory - memory, 4096, SLACK)
+    seen = tools[1].latest()["ended"]
+    checks.at_most("ms of the processor for a stranger", (now_processor - processor) / seen, 1,
+                   3 * SLACK)
+    checks.section("the peer comes back among strangers")
+    counted, log, took = strangers(second), second.log(), time.monotonic() - begin
+    second.kill("yoke-proxy")
+    second.wait(lambda: pid not in second.processes() and second.status(), 10, "a new proxy")
+    for node in (second, first):
+        node.wait_in_sync()
+    begun = [tool.latest()["begun"] for tool in tools]
+    for tool, before in zip(tools, begun):
+        second.wait(lambda tool=tool, before=before: tool.latest()["begun"] > before, 5,
+                    "strangers until now")
+    answers = [tool.stop()["answers"] for tool in tools]
+    checks.note("counted", counted)
+    for reason in ("not_proved", "closed", "replaced", "rate"):
+        checks.true(f"counted: {reason}", counted[reason] > 0)
+    checks.true("counted by who connects itself", strangers(first)["unexpected"] > 0)
+    lines = [line for line in log.splitlines() if "no connection with" in line]
+    checks.at_most(f"lines about {sum(counted.values())} strangers", len(lines), 2 + took / 10)
+    checks.true("there is a line", lines)
+    return answers
+
+
+def told(node):
+    """All that a node says to its operator, and what others on the host can see."""
+    texts = [str(node.api.request("GET", path)[1]).encode() for path in
+             ("/v1/status", "/v1/events", "/v1/sessions", "/v1/pools", "/metrics")]
+    files = [f"/proc/{pid}/{file}" for pid in node.processes() for file in ("cmdline", "environ")]
+    for path in (node.log_path, *files):
+        with open(path, "rb") as file:
+            texts.append(file.read())
+    return b"\n".join(texts)
+
+
+def test_strangers(checks):
+    """Who does not know the key gets an alert, and no secret is told to anybody, with all of the log."""
+    secret, config = os.urandom(32), pair_config()
+    config["log_level"] = "debug"
+    with TestLab() as lab:
+        lab.write_keys(secret)
+        first, second = lab.start_pair("node1", config)
+        lab.sticky("learn")
+        silence, answers = bother(checks, lab, first, second)
+        checks.equal("told by who connects itself", set(silence), {""})
+        checks.note("told by who listens", sorted(answers))
+        checks.equal("that is more than an alert",
+                     [answer for answer in answers if not re.fullmatch("(1503030002....)?", answer)], [])
+        words = base64.b64encode(secret)
+        forms = [secret, secret.hex().encode(), secret.hex().upper().encode(), words, words[:24],
+                 base64.urlsafe_b64encode(secret)[:24], secret[:12]]
+        checks.true("debug lines", " debug " in first.log() + second.log())
+        for node in (first, second):
+            text = told(node)
+            checks.equal(f"{node.name}: forms of the key that are told",
+                         [form for form in forms if form in text], [])
+
+
+def test_strangers_certificates(checks):
+    """The same, where the port shows a certificate to everybody, but encrypted."""
+    config = pair_config()
+    config["log_level"] = "debug"
+    with TestLab() as lab:
+        authority = Authority(lab, "ca")
+        config["sync"]["key_file"] = authority.path("sync.key")
+        first, second = start_pair(lab, authority, config)
+        _, answers = bother(checks, lab, first, second)
+        spoken = [answer for answer in answers if answer.startswith("160303")]
+        checks.true("a TLS server spoke", spoken)
+        names = [name.encode().hex() for name in (*NODES, "CN=ca")]
+        checks.equal("names in the clear",
+                     [name for name in names if any(name in answer for answer in answers)], [])
+        with open(authority.path("node2.key"), encoding="ascii") as file:
+            lines = [line.encode() for line in file.read().splitlines() if "-----" not in line]
+        for node in (first, second):
+            text = told(node)
+            checks.equal(f"{node.name}: lines of private keys that are told",
+                         [line for line in lines if line in text], [])
 
 
 if __name__ == "__main__":
