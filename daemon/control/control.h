@@ -47,7 +47,7 @@ struct peer_router {
 	uint8_t vrid, priority;
 	uint8_t role; /* enum ipc_router_role */
 	/* When the last one was passed on. */
-	uint64_t asked_us, testified_us, claimed_us, handed_over_us;
+	uint64_t words_us[IPC_WORD_COUNT], handed_over_us;
 };
 
 /* Records, and what the peer says besides, from the sync thread to the control thread. The sync
@@ -207,9 +207,7 @@ void replica_poll_warmth(struct control *control);
 
 /* peer.c: between yoke-vrrp and the peer's, by way of the sync channel */
 void peer_tell_state(struct control *control, const struct ipc_router_state *state);
-void peer_ask(struct control *control, const struct ipc_question *question);
-void peer_testify(struct control *control, const struct ipc_evidence *evidence);
-void peer_claim(struct control *control, const struct ipc_claim *claim);
+void peer_tell_word(struct control *control, const struct ipc_word *word);
 void peer_said(struct control *control, const struct sync_message *message);
 void peer_replay(struct control *control); /* to a yoke-vrrp whose router is new */
 const struct peer_router *peer_router(struct control *control, const char *name); /* or NULL */

@@ -10,9 +10,14 @@
 
 /* Each of these costs yoke-vrrp some microseconds: not more often, whatever the peer does. Half of the
  * shortest time between two. */
-#define QUESTION_MIN_US (2 * US_PER_MS)
-#define EVIDENCE_MIN_US (2 * US_PER_MS)
-#define CLAIM_MIN_US    (US_PER_MS / 4)
+static const struct {
+	enum sync_message_kind said_as;
+	uint64_t min_us;
+} words[IPC_WORD_COUNT] = {
+    [IPC_WORD_QUESTION] = {SYNC_QUESTION, 2 * US_PER_MS},
+    [IPC_WORD_EVIDENCE] = {SYNC_EVIDENCE, 2 * US_PER_MS},
+    [IPC_WORD_CLAIM] = {SYNC_CLAIM, US_PER_MS / 4},
+};
 /* An Active answers a handover, whose sender must have claimed the VIP in between. */
 #define HANDOVER_MIN_US (100 * US_PER_MS)
 
@@ -47,39 +52,17 @@ void peer_tell_state(struct control *control, const struct ipc_router_state *sta
 	sync_say(control->sync, &message, state->removed);
 }
 
-void peer_ask(struct control *control, const struct ipc_question *question)
+void peer_tell_word(struct control *control, const struct ipc_word *word)
 {
 	struct sync_message message;
-	if (!control->sync)
+	/* yoke-vrrp has said that the lease is alive; here is added that we serve. */
+	if (!control->sync || (word->kind == IPC_WORD_EVIDENCE && !control->ready))
 		return;
-	begin(&message, SYNC_QUESTION, question->name, question->vrid);
-	message.router.stamp = question->stamp;
-	sync_say(control->sync, &message, false);
-}
-
-/* yoke-vrrp has said that the lease is alive; here is added that we serve. */
-void peer_testify(struct control *control, const struct ipc_evidence *evidence)
-{
-	struct sync_message message;
-	if (!control->sync || !control->ready)
-		return;
-	begin(&message, SYNC_EVIDENCE, evidence->name, evidence->vrid);
-	message.router.stamp = evidence->stamp;
-	message.router.priority = evidence->priority;
-	put_source(&message, &evidence->source);
-	sync_say(control->sync, &message, false);
-}
-
-void peer_claim(struct control *control, const struct ipc_claim *claim)
-{
-	struct sync_message message;
-	if (!control->sync)
-		return;
-	begin(&message, SYNC_CLAIM, claim->name, claim->vrid);
-	message.router.stamp = claim->stamp;
-	message.router.priority = claim->priority;
-	message.router.flags = claim->flags;
-	put_source(&message, &claim->source);
+	begin(&message, words[word->kind].said_as, word->name, word->vrid);
+	message.router.stamp = word->stamp;
+	message.router.priority = word->priority;
+	message.router.flags = word->flags;
+	put_source(&message, &word->source);
 	sync_say(control->sync, &message, false);
 }
 
@@ -156,19 +139,6 @@ static void on_state(struct control *control, const struct sync_message *message
 		forward_state(control, router, handed_over);
 }
 
-static void on_question(struct control *control, const struct sync_message *message)
-{
-	struct peer_router *router = find(control, message->router.name);
-	if (!router || !allowed(control, router->name, &router->asked_us, QUESTION_MIN_US))
-		return;
-	union ipc_message msg;
-	ipc_init(&msg, IPC_QUESTION);
-	text_copy(msg.question.name, sizeof(msg.question.name), message->router.name);
-	msg.question.vrid = message->router.vrid;
-	msg.question.stamp = message->router.stamp;
-	routers_send(control, &msg);
-}
-
 static void take_source(const struct sync_message *message, struct addr *source)
 {
 	bool v6 = message->router.source_len == 16;
@@ -177,34 +147,21 @@ static void take_source(const struct sync_message *message, struct addr *source)
 	    message->router.source, message->router.source_len);
 }
 
-static void on_evidence(struct control *control, const struct sync_message *message)
+static void on_word(
+    struct control *control, const struct sync_message *message, enum ipc_word_kind kind)
 {
 	struct peer_router *router = find(control, message->router.name);
-	if (!router || !allowed(control, router->name, &router->testified_us, EVIDENCE_MIN_US))
+	if (!router || !allowed(control, router->name, &router->words_us[kind], words[kind].min_us))
 		return;
 	union ipc_message msg;
-	ipc_init(&msg, IPC_EVIDENCE);
-	text_copy(msg.evidence.name, sizeof(msg.evidence.name), message->router.name);
-	msg.evidence.vrid = message->router.vrid;
-	msg.evidence.priority = message->router.priority;
-	msg.evidence.stamp = message->router.stamp;
-	take_source(message, &msg.evidence.source);
-	routers_send(control, &msg);
-}
-
-static void on_claim(struct control *control, const struct sync_message *message)
-{
-	struct peer_router *router = find(control, message->router.name);
-	if (!router || !allowed(control, router->name, &router->claimed_us, CLAIM_MIN_US))
-		return;
-	union ipc_message msg;
-	ipc_init(&msg, IPC_CLAIM);
-	text_copy(msg.claim.name, sizeof(msg.claim.name), message->router.name);
-	msg.claim.vrid = message->router.vrid;
-	msg.claim.priority = message->router.priority;
-	msg.claim.flags = message->router.flags;
-	msg.claim.stamp = message->router.stamp;
-	take_source(message, &msg.claim.source);
+	ipc_init(&msg, IPC_WORD);
+	text_copy(msg.word.name, sizeof(msg.word.name), message->router.name);
+	msg.word.kind = (uint8_t)kind;
+	msg.word.vrid = message->router.vrid;
+	msg.word.priority = message->router.priority;
+	msg.word.flags = message->router.flags;
+	msg.word.stamp = message->router.stamp;
+	take_source(message, &msg.word.source);
 	routers_send(control, &msg);
 }
 
@@ -223,9 +180,9 @@ void peer_said(struct control *control, const struct sync_message *message)
 	const struct conf *conf = control->current->conf;
 	switch (message->kind) {
 	case SYNC_ROUTER: on_state(control, message); break;
-	case SYNC_QUESTION: on_question(control, message); break;
-	case SYNC_EVIDENCE: on_evidence(control, message); break;
-	case SYNC_CLAIM: on_claim(control, message); break;
+	case SYNC_QUESTION: on_word(control, message, IPC_WORD_QUESTION); break;
+	case SYNC_EVIDENCE: on_word(control, message, IPC_WORD_EVIDENCE); break;
+	case SYNC_CLAIM: on_word(control, message, IPC_WORD_CLAIM); break;
 	case SYNC_BYE: forget(control); break;
 	default: events_add_peer(&control->events, conf->nodes[conf->peer].name, &message->event);
 	}

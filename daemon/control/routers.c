@@ -162,9 +162,7 @@ static void on_link_message(struct control *control, const union ipc_message *ms
 	case IPC_ROUTER_REMARK: on_router_remark(control, &msg->router_remark); break;
 	case IPC_ROUTER_STATS: on_router_stats(control, &msg->router_stats); break;
 	case IPC_RESIGN_RESULT: on_resign_result(control, &msg->resign_result); break;
-	case IPC_QUESTION: peer_ask(control, &msg->question); break;
-	case IPC_EVIDENCE: peer_testify(control, &msg->evidence); break;
-	case IPC_CLAIM: peer_claim(control, &msg->claim); break;
+	case IPC_WORD: peer_tell_word(control, &msg->word); break;
 	default: break;
 	}
 }

@@ -188,9 +188,7 @@ static bool sanitise(union ipc_message *msg)
 		END_TEXT(msg->peer_router.name);
 		FIX_BOOL(msg->peer_router.handed_over);
 		return msg->peer_router.role <= IPC_ROLE_FAULT;
-	case IPC_QUESTION: END_TEXT(msg->question.name); return true;
-	case IPC_EVIDENCE: END_TEXT(msg->evidence.name); return true;
-	case IPC_CLAIM: END_TEXT(msg->claim.name); return true;
+	case IPC_WORD: END_TEXT(msg->word.name); return msg->word.kind < IPC_WORD_COUNT;
 	case IPC_RESIGN_RESULT: END_TEXT(msg->resign_result.text); return true;
 	case IPC_CONFIG_END:
 	case IPC_LINK:

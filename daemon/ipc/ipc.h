@@ -55,9 +55,7 @@
 	X(RESIGN, resign)               \
 	X(RESIGN_RESULT, resign_result) \
 	X(PEER_ROUTER, peer_router)     \
-	X(QUESTION, question)           \
-	X(EVIDENCE, evidence)           \
-	X(CLAIM, claim)
+	X(WORD, word)
 
 enum ipc_type {
 #define X(type, name) IPC_##type,
@@ -388,32 +386,19 @@ struct ipc_peer_router {
 	bool handed_over;
 };
 
-/* From yoke-vrrp, for the peer's; and from there to yoke-vrrp: does your kernel hold the lease, and
- * do you serve? */
-struct ipc_question {
+/* What the yoke-vrrp of one node says to that of the other, by way of the proxies: does your kernel
+ * hold the lease, and do you serve? Yes (there is no other answer). I claim the VIP, as on the wire:
+ * who holds it answers with EVIDENCE. */
+enum ipc_word_kind { IPC_WORD_QUESTION, IPC_WORD_EVIDENCE, IPC_WORD_CLAIM, IPC_WORD_COUNT };
+
+struct ipc_word {
 	struct ipc_header header;
 	char name[IPC_NAME_MAX];
+	uint8_t kind; /* enum ipc_word_kind */
 	uint8_t vrid;
-	uint64_t stamp; /* CLOCK_MONOTONIC of the node that asks */
-};
-
-/* The answer, if it is yes, on its way back. */
-struct ipc_evidence {
-	struct ipc_header header;
-	char name[IPC_NAME_MAX];
-	uint8_t vrid, priority;
-	uint64_t stamp;     /* of the question */
-	struct addr source; /* of the holder's adverts */
-};
-
-/* What a claim says on the wire, by replication: from yoke-vrrp, and from there to yoke-vrrp. Who
- * holds it answers with EVIDENCE. */
-struct ipc_claim {
-	struct ipc_header header;
-	char name[IPC_NAME_MAX];
-	uint8_t vrid, priority, flags; /* vrrp/core/packet.h */
-	uint64_t stamp;                /* as of a question */
-	struct addr source;            /* of the claimant's packets */
+	uint8_t priority, flags; /* not of a question; flags of a claim: vrrp/core/packet.h */
+	uint64_t stamp; /* CLOCK_MONOTONIC of the node that asks or claims; evidence: as asked */
+	struct addr source; /* of the adverts of who says it; not of a question */
 };
 
 union ipc_message {

@@ -165,31 +165,19 @@ static void on_resign(const struct ipc_resign *resign)
 }
 
 /* What the peer's yoke-vrrp says by way of both proxies. */
-static void on_peer_message(const union ipc_message *msg)
+static void on_peer_router(const struct ipc_peer_router *router)
 {
-	struct vrrp_instance *instance;
-	switch (msg->header.type) {
-	case IPC_PEER_ROUTER:
-		instance = vrrp_routers_find(msg->peer_router.name, 0);
-		if (instance)
-			vrrp_instance_hear_peer(instance, msg->peer_router.vrid,
-			    msg->peer_router.role == IPC_ROLE_ACTIVE, msg->peer_router.handed_over);
-		break;
-	case IPC_QUESTION:
-		instance = vrrp_routers_find(msg->question.name, msg->question.vrid);
-		if (instance)
-			vrrp_instance_testify(instance, msg->question.stamp);
-		break;
-	case IPC_CLAIM:
-		instance = vrrp_routers_find(msg->claim.name, msg->claim.vrid);
-		if (instance)
-			vrrp_instance_hear_claim(instance, &msg->claim);
-		break;
-	default:
-		instance = vrrp_routers_find(msg->evidence.name, msg->evidence.vrid);
-		if (instance)
-			vrrp_instance_hear_evidence(instance, &msg->evidence);
-	}
+	struct vrrp_instance *instance = vrrp_routers_find(router->name, 0);
+	if (instance)
+		vrrp_instance_hear_peer(
+		    instance, router->vrid, router->role == IPC_ROLE_ACTIVE, router->handed_over);
+}
+
+static void on_word(const struct ipc_word *word)
+{
+	struct vrrp_instance *instance = vrrp_routers_find(word->name, word->vrid);
+	if (instance)
+		vrrp_instance_hear_word(instance, word);
 }
 
 static void on_proxy_message(const union ipc_message *msg)
@@ -205,10 +193,8 @@ static void on_proxy_message(const union ipc_message *msg)
 		break;
 	case IPC_POOL: vrrp_track_pool(&msg->pool); break;
 	case IPC_RESIGN: on_resign(&msg->resign); break;
-	case IPC_PEER_ROUTER:
-	case IPC_QUESTION:
-	case IPC_EVIDENCE:
-	case IPC_CLAIM: on_peer_message(msg); break;
+	case IPC_PEER_ROUTER: on_peer_router(&msg->peer_router); break;
+	case IPC_WORD: on_word(&msg->word); break;
 	default: log_error("proxy sent %s, which is not for us", ipc_type_name(msg->header.type));
 	}
 }

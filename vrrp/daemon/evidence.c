@@ -7,6 +7,21 @@
 #include "daemon/base/clock.h"
 #include "daemon/base/text.h"
 
+static void say(
+    struct vrrp_instance *instance, enum ipc_word_kind kind, uint8_t flags, uint64_t stamp)
+{
+	union ipc_message msg;
+	ipc_init(&msg, IPC_WORD);
+	text_copy(msg.word.name, sizeof(msg.word.name), instance->config.name);
+	msg.word.kind = (uint8_t)kind;
+	msg.word.vrid = instance->config.vrid;
+	msg.word.priority = instance->fsm.priority;
+	msg.word.flags = flags;
+	msg.word.stamp = stamp;
+	msg.word.source = instance->netif.source;
+	instance->station->say(instance->station, &msg);
+}
+
 void instance_inquire(struct vrrp_instance *instance, uint64_t now_us)
 {
 	const struct vrrp_fsm *fsm = &instance->fsm;
@@ -16,53 +31,22 @@ void instance_inquire(struct vrrp_instance *instance, uint64_t now_us)
 	    now_us < instance->asked_us + pause_us)
 		return;
 	instance->asked_us = now_us;
-	union ipc_message msg;
-	ipc_init(&msg, IPC_QUESTION);
-	text_copy(msg.question.name, sizeof(msg.question.name), instance->config.name);
-	msg.question.vrid = instance->config.vrid;
-	msg.question.stamp = now_us;
-	instance->station->say(instance->station, &msg);
+	say(instance, IPC_WORD_QUESTION, 0, now_us);
 }
 
-void vrrp_instance_testify(struct vrrp_instance *instance, uint64_t stamp)
+/* Yes, or nothing. */
+static void testify(struct vrrp_instance *instance, uint64_t stamp)
 {
 	if (instance->fsm.state != VRRP_ACTIVE ||
 	    vrrp_guard_left_ms(&instance->guard, &instance->config) == 0)
 		return;
-	union ipc_message msg;
-	ipc_init(&msg, IPC_EVIDENCE);
-	text_copy(msg.evidence.name, sizeof(msg.evidence.name), instance->config.name);
-	msg.evidence.vrid = instance->config.vrid;
-	msg.evidence.priority = instance->fsm.priority;
-	msg.evidence.stamp = stamp;
-	msg.evidence.source = instance->netif.source;
-	instance->station->say(instance->station, &msg);
+	say(instance, IPC_WORD_EVIDENCE, 0, stamp);
 }
 
 void instance_say_claim(struct vrrp_instance *instance, uint8_t flags, uint64_t now_us)
 {
-	union ipc_message msg;
-	if (!instance->paired)
-		return;
-	ipc_init(&msg, IPC_CLAIM);
-	text_copy(msg.claim.name, sizeof(msg.claim.name), instance->config.name);
-	msg.claim.vrid = instance->config.vrid;
-	msg.claim.priority = instance->fsm.priority;
-	msg.claim.flags = flags;
-	msg.claim.stamp = now_us;
-	msg.claim.source = instance->netif.source;
-	instance->station->say(instance->station, &msg);
-}
-
-void vrrp_instance_hear_claim(struct vrrp_instance *instance, const struct ipc_claim *claim)
-{
-	instance_wake(instance);
-	if (claim->source.sa.sa_family == instance->netif.source.sa.sa_family)
-		instance_hear_claim(instance, claim->priority, claim->flags, &claim->source,
-		    " by the replication channel", clock_us());
-	vrrp_instance_testify(instance, claim->stamp);
-	instance_settle(instance, "");
-	instance_rearm(instance);
+	if (instance->paired)
+		say(instance, IPC_WORD_CLAIM, flags, now_us);
 }
 
 /* Without the evidence we would have taken the VIP by now. */
@@ -106,29 +90,42 @@ bool instance_note_found(struct vrrp_instance *instance, uint64_t now_us)
 	return true;
 }
 
-void vrrp_instance_hear_evidence(
-    struct vrrp_instance *instance, const struct ipc_evidence *evidence)
+static void on_evidence(struct vrrp_instance *instance, const struct ipc_word *evidence)
 {
 	char from[ADDR_TEXT_MAX], reason[IPC_REASON_MAX];
-	instance_wake(instance);
 	uint64_t now_us = clock_us(), age_us = now_us - evidence->stamp;
-	const struct addr *self = &instance->netif.source;
-	if (evidence->stamp <= now_us && evidence->source.sa.sa_family == self->sa.sa_family) {
-		int order = addr_compare_ip(&evidence->source, self);
-		addr_format_ip(&evidence->source, from);
-		snprintf(reason, sizeof(reason),
-		    "%s is Active with priority %u by the replication channel, its adverts are "
-		    "lost",
-		    from, evidence->priority);
-		enum vrrp_state previous = instance->fsm.state;
-		bool counts = vrrp_fsm_classify_evidence(&instance->fsm, evidence->priority, order,
-				  age_us, now_us) != VRRP_EV_EVIDENCE_VOID;
-		unsigned actions =
-		    vrrp_fsm_evidence(&instance->fsm, evidence->priority, order, age_us, now_us);
-		instance_conclude(instance, previous, actions, reason, now_us);
-		if (counts)
-			note_lost(instance, from, now_us);
+	if (evidence->stamp > now_us)
+		return;
+	int order = addr_compare_ip(&evidence->source, &instance->netif.source);
+	addr_format_ip(&evidence->source, from);
+	snprintf(reason, sizeof(reason),
+	    "%s is Active with priority %u by the replication channel, its adverts are lost", from,
+	    evidence->priority);
+	enum vrrp_state previous = instance->fsm.state;
+	bool counts = vrrp_fsm_classify_evidence(&instance->fsm, evidence->priority, order, age_us,
+			  now_us) != VRRP_EV_EVIDENCE_VOID;
+	unsigned actions =
+	    vrrp_fsm_evidence(&instance->fsm, evidence->priority, order, age_us, now_us);
+	instance_conclude(instance, previous, actions, reason, now_us);
+	if (counts)
+		note_lost(instance, from, now_us);
+}
+
+void vrrp_instance_hear_word(struct vrrp_instance *instance, const struct ipc_word *word)
+{
+	if (word->kind == IPC_WORD_QUESTION) {
+		testify(instance, word->stamp);
+		return;
 	}
+	bool comparable = word->source.sa.sa_family == instance->netif.source.sa.sa_family;
+	instance_wake(instance);
+	if (comparable && word->kind == IPC_WORD_EVIDENCE)
+		on_evidence(instance, word);
+	if (comparable && word->kind == IPC_WORD_CLAIM)
+		instance_hear_claim(instance, word->priority, word->flags, &word->source,
+		    " by the replication channel", clock_us());
+	if (word->kind == IPC_WORD_CLAIM)
+		testify(instance, word->stamp);
 	instance_settle(instance, "");
 	instance_rearm(instance);
 }

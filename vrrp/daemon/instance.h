@@ -39,7 +39,7 @@ struct vrrp_station {
 	    struct vrrp_station *station, struct vrrp_instance *instance, enum vrrp_state previous);
 	/* Something else that is shown has changed. */
 	void (*noted)(struct vrrp_station *station, struct vrrp_instance *instance);
-	/* For the peer, by way of the proxy: QUESTION, EVIDENCE or CLAIM. May be lost. */
+	/* For the peer, by way of the proxy: a WORD. May be lost. */
 	void (*say)(struct vrrp_station *station, const union ipc_message *msg);
 	/* Reads what has come that way: any virtual router may have gone on when it returns. */
 	void (*listen)(struct vrrp_station *station);
@@ -166,15 +166,12 @@ void vrrp_instance_configure(struct vrrp_instance *instance, const struct ipc_ro
 /* The proxy's fitness; the same as before does nothing. */
 void vrrp_instance_set_fitness(struct vrrp_instance *instance, const struct vrrp_fitness *fitness);
 /* What the peer says of this virtual router by replication: its VRID and state; that it has let go
- * of the VIP in our favour; and, asked by us, that it holds it. */
+ * of the VIP in our favour. */
 void vrrp_instance_hear_peer(
     struct vrrp_instance *instance, uint8_t vrid, bool active, bool handed_over);
-void vrrp_instance_hear_evidence(
-    struct vrrp_instance *instance, const struct ipc_evidence *evidence);
-/* The peer claims it, by replication: as on the wire, and a question. */
-void vrrp_instance_hear_claim(struct vrrp_instance *instance, const struct ipc_claim *claim);
-/* The peer asks whether we hold it: says yes, or nothing. */
-void vrrp_instance_testify(struct vrrp_instance *instance, uint64_t stamp);
+/* The same way: it asks whether we hold it (we say yes, or nothing), says that it does, asked by us,
+ * or claims it: as on the wire, and a question. */
+void vrrp_instance_hear_word(struct vrrp_instance *instance, const struct ipc_word *word);
 /* Something about interfaces has changed: look again. */
 void vrrp_instance_check_link(struct vrrp_instance *instance);
 /* The node's own address may have come to another interface. */

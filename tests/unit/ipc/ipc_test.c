@@ -231,14 +231,18 @@ static void what_a_message_holds_is_safe_to_read(void)
 	msg.router_stats.lease = IPC_LEASE_ALIVE + 1;
 	refused(&msg, msg.header.size, 0);
 
-	const enum ipc_type named[] = {IPC_PEER_ROUTER, IPC_QUESTION, IPC_EVIDENCE, IPC_CLAIM,
-	    IPC_ROUTER_REMARK, IPC_ROUTER_STATS};
+	ipc_init(&msg, IPC_WORD);
+	msg.word.kind = IPC_WORD_COUNT;
+	refused(&msg, msg.header.size, 0);
+
+	const enum ipc_type named[] = {
+	    IPC_PEER_ROUTER, IPC_WORD, IPC_ROUTER_REMARK, IPC_ROUTER_STATS};
 	for (size_t i = 0; i < sizeof(named) / sizeof(named[0]); i++) {
 		ipc_init(&msg, named[i]);
-		memset(msg.question.name, 'x', IPC_NAME_MAX); /* the same place in all */
+		memset(msg.word.name, 'x', IPC_NAME_MAX); /* the same place in all */
 		send_raw(&msg, msg.header.size, 0);
 		CU_ASSERT_EQUAL(ipc_recv(pair[1], &msg, &fd), 1);
-		CU_ASSERT_EQUAL(strlen(msg.question.name), IPC_NAME_MAX - 1);
+		CU_ASSERT_EQUAL(strlen(msg.word.name), IPC_NAME_MAX - 1);
 	}
 	close_pair();
 }
