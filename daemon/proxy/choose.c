@@ -152,27 +152,47 @@ static bool must_follow(const struct worker *worker, const struct conf_sync *syn
 	       must_wait(worker, sync);
 }
 
-void choose_commit(struct worker *worker, struct worker_gen *gen, uint32_t pool,
-    const struct addr *peer, const struct target *target, struct choice *choice,
-    struct ack_wait *wait)
+/* The client's first requests come at the same moment, also to several workers: who is first
+ * decides for all. */
+static struct target *claim(struct worker *worker, struct worker_gen *gen, uint32_t pool,
+    struct target *target, struct session *session)
+{
+	struct session ours = *session;
+	if (session_table_claim(worker->shared->sessions, session, worker->now_us))
+		return target;
+	struct target *theirs = picker_find(gen->pickers[pool], session->target_id);
+	if (theirs)
+		return theirs;
+	*session = ours;
+	session_table_upsert(worker->shared->sessions, session, worker->now_us);
+	return target;
+}
+
+struct target *choose_commit(struct worker *worker, struct worker_gen *gen, uint32_t pool,
+    const struct addr *peer, struct target *target, struct choice *choice, struct ack_wait *wait)
 {
 	const struct conf_sticky *sticky = &pool_conf(gen, pool)->sticky;
 	const struct conf_sync *sync = &gen->conf->sync;
 	if (sticky->kind != CONF_STICKY_SOURCE)
-		return;
+		return target;
 	uint64_t now_us = worker->now_us;
 	/* A session that goes on is written again only when half of its life is over. */
-	bool goes_on =
-	    choice->bound_id == target->id && choice->expires_us > now_us + sticky->ttl_us / 2;
+	bool is_bound = choice->bound_id == target->id;
+	bool goes_on = is_bound && choice->expires_us > now_us + sticky->ttl_us / 2;
 	if (goes_on && !must_follow(worker, sync, sticky, choice))
-		return;
+		return target;
 	struct session session = {.target_id = target->id,
 	    .expires_us = goes_on ? choice->expires_us : now_us + sticky->ttl_us};
 	session_key(gen, pool, peer, &session.key);
-	bool news = goes_on || session_table_upsert(worker->shared->sessions, &session, now_us);
+	bool news = goes_on || !is_bound;
+	if (choice->bound_id == 0)
+		target = claim(worker, gen, pool, target, &session);
+	else if (!goes_on)
+		news |= session_table_upsert(worker->shared->sessions, &session, now_us);
 	choice->bound_id = target->id;
 	choice->expires_us = session.expires_us;
 	tell_peer(worker, sync, &session, news, wait);
+	return target;
 }
 
 size_t choose_set_cookie(struct worker_gen *gen, uint32_t pool, const struct target *target,

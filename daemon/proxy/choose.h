@@ -24,10 +24,10 @@ struct target *choose_again(struct worker *worker, struct worker_gen *gen, uint3
     const struct addr *peer, const struct choice *choice, struct target *const *tried,
     size_t n_tried);
 /* Sticky source: writes the decision into the table and the journal, where it is news. Fills `wait`
- * when the response has to wait for the peer. */
-void choose_commit(struct worker *worker, struct worker_gen *gen, uint32_t pool,
-    const struct addr *peer, const struct target *target, struct choice *choice,
-    struct ack_wait *wait);
+ * when the response has to wait for the peer. Returns where to go: to `target`, unless another
+ * request of that client has just decided otherwise. */
+struct target *choose_commit(struct worker *worker, struct worker_gen *gen, uint32_t pool,
+    const struct addr *peer, struct target *target, struct choice *choice, struct ack_wait *wait);
 /* Sticky cookie: the Set-Cookie line that the response must carry, or 0. */
 size_t choose_set_cookie(struct worker_gen *gen, uint32_t pool, const struct target *target,
     const struct choice *choice, char *line, size_t size);

@@ -413,8 +413,10 @@ static void connect_next(struct worker *worker, struct pair *pair)
 	struct pair_setup *setup = pair->setup;
 	while (!pair->dead) {
 		bool in_progress = false;
-		choose_commit(worker, pair->gen, pair->conf->pool, &setup->peer, pair->target,
-		    &setup->choice, &setup->ack);
+		struct target *target = choose_commit(worker, pair->gen, pair->conf->pool,
+		    &setup->peer, pair->target, &setup->choice, &setup->ack);
+		if (target != pair->target)
+			set_target(pair, target);
 		int fd = net_connect_tcp(&pair->target->addr, &in_progress);
 		if (fd < 0 && worker_gives_up_pipes(worker, fd))
 			fd = net_connect_tcp(&pair->target->addr, &in_progress);

@@ -289,8 +289,10 @@ void txn_dispatch(struct txn *txn)
 	int error = 0;
 	txn->dispatched = true;
 	for (;;) {
-		choose_commit(worker, txn->gen, txn->listener->pool, &txn->client->peer,
-		    txn->target, &txn->choice, &txn->ack);
+		struct target *target = choose_commit(worker, txn->gen, txn->listener->pool,
+		    &txn->client->peer, txn->target, &txn->choice, &txn->ack);
+		if (target != txn->target)
+			txn_set_target(txn, target);
 		if (!txn->fresh_only)
 			upstream = upstream_take(worker, txn->target, max_age_us, txn);
 		if (!upstream)

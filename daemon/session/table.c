@@ -174,14 +174,11 @@ static struct entry *insert_new(struct session_table *table, struct locked_shard
 	return entry;
 }
 
-/* As session_table_upsert. A mark of 0 leaves that of the entry. */
-static bool upsert(struct session_table *table, uint64_t hash, const struct session *session,
-    uint16_t mark, uint64_t now_us)
+/* With the lock held; returns what session_table_upsert does. A mark of 0 leaves that of the entry. */
+static bool store(struct session_table *table, struct locked_shard *locked, uint64_t hash,
+    const struct session *session, uint16_t mark, uint64_t now_us)
 {
-	if (session->expires_us <= now_us)
-		return false;
 	bool changed = true;
-	struct locked_shard *locked = lock_for(table, hash);
 	struct entry *entry = shard_find(&locked->shard, hash, &session->key);
 	if (!entry) {
 		entry = insert_new(table, locked, hash, session, now_us);
@@ -196,6 +193,16 @@ static bool upsert(struct session_table *table, uint64_t hash, const struct sess
 	}
 	if (entry && mark != 0)
 		entry->mark = mark;
+	return changed;
+}
+
+static bool upsert(struct session_table *table, uint64_t hash, const struct session *session,
+    uint16_t mark, uint64_t now_us)
+{
+	if (session->expires_us <= now_us)
+		return false;
+	struct locked_shard *locked = lock_for(table, hash);
+	bool changed = store(table, locked, hash, session, mark, now_us);
 	unlock(locked);
 	trim(table, now_us);
 	return changed;
@@ -205,6 +212,23 @@ bool session_table_upsert(
     struct session_table *table, const struct session *session, uint64_t now_us)
 {
 	return upsert(table, hash_of(table, &session->key), session, 0, now_us);
+}
+
+bool session_table_claim(struct session_table *table, struct session *session, uint64_t now_us)
+{
+	uint64_t hash = hash_of(table, &session->key);
+	struct locked_shard *locked = lock_for(table, hash);
+	const struct entry *entry = shard_find(&locked->shard, hash, &session->key);
+	bool is_held = entry && entry->expires_us > now_us;
+	if (is_held) {
+		session->target_id = entry->target_id;
+		session->expires_us = entry->expires_us;
+	} else {
+		(void)store(table, locked, hash, session, 0, now_us);
+	}
+	unlock(locked);
+	trim(table, now_us);
+	return !is_held;
 }
 
 /* The shard may move meanwhile: then it was in vain, as it is only a hint. */

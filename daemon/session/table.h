@@ -53,6 +53,8 @@ bool session_table_lookup(struct session_table *table, const struct session_key 
  * changed, or out of memory, or the session has expired already and was not stored). */
 bool session_table_upsert(
     struct session_table *table, const struct session *session, uint64_t now_us);
+/* Inserts, unless the key has a living entry: then false, and *session becomes that one. */
+bool session_table_claim(struct session_table *table, struct session *session, uint64_t now_us);
 bool session_table_delete(struct session_table *table, const struct session_key *key);
 
 /* Part of a replacement by what the peer has: each session is upserted and gets `mark`, a number

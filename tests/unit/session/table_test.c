@@ -469,6 +469,21 @@ static void every_mark_is_another(void)
 }
 
 /* Full, or of sessions that have expired: what cannot be stored harms nobody. */
+static void who_claims_first_decides(void)
+{
+	struct session_table *table = session_table_new(50, hash_key);
+	struct session first = make(1, 7, 1000), second = make(1, 8, 2000);
+	CU_ASSERT_TRUE(session_table_claim(table, &first, 0));
+	CU_ASSERT_FALSE(session_table_claim(table, &second, 500));
+	CU_ASSERT(second.target_id == 7 && second.expires_us == 1000);
+	CU_ASSERT_EQUAL(stats_of(table).entries, 1);
+	second = make(1, 8, 2000);
+	CU_ASSERT_TRUE(session_table_claim(table, &second, 1000)); /* the first has expired */
+	CU_ASSERT_EQUAL(second.target_id, 8);
+	CU_ASSERT_EQUAL(stats_of(table).inserts, 2);
+	session_table_free(table);
+}
+
 static void put_keeps_the_promises_of_upsert(void)
 {
 	struct session_table *table = session_table_new(50, hash_key);
@@ -608,6 +623,6 @@ UNIT_MAIN("session/table", UNIT(inserts_and_finds), UNIT(does_not_store_what_has
     UNIT(evicts_who_would_expire_first), UNIT(tells_who_was_evicted), UNIT(resizes_down_and_up),
     UNIT(sweeps_only_what_expired), UNIT(memory_follows_the_entries), UNIT(scan_skips_the_expired),
     UNIT(scan_misses_nobody), UNIT(replaces_what_was_there), UNIT(replaces_some_buckets),
-    UNIT(every_mark_is_another), UNIT(put_keeps_the_promises_of_upsert),
-    UNIT(digests_tell_where_tables_differ), UNIT(expires_whatever_came_how),
-    UNIT(works_with_many_threads))
+    UNIT(every_mark_is_another), UNIT(who_claims_first_decides),
+    UNIT(put_keeps_the_promises_of_upsert), UNIT(digests_tell_where_tables_differ),
+    UNIT(expires_whatever_came_how), UNIT(works_with_many_threads))
