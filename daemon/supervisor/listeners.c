@@ -4,11 +4,14 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "daemon/base/log.h"
 #include "daemon/base/text.h"
 #include "daemon/net/net.h"
+
+#define QUEUE_MAX 65536 /* connections of a socket that are reset at once */
 
 void listeners_init(struct listeners *set, const char *admin_path)
 {
@@ -205,6 +208,40 @@ void listeners_forget_sent(struct listeners *set)
 {
 	for (size_t i = 0; i < set->n; i++)
 		set->array[i].sent = false;
+}
+
+static bool is_virtual(const struct conf *conf, const struct addr *bind)
+{
+	for (uint32_t i = 0; i < conf->n_routers; i++) {
+		const struct conf_router *router = &conf->routers[i];
+		for (uint32_t j = 0; j < router->n_addresses; j++) {
+			if (addr_equal_ip(&router->addresses[j].addr, bind))
+				return true;
+		}
+	}
+	return false;
+}
+
+static void reset_queue(int fd)
+{
+	struct linger reset = {.l_onoff = 1};
+	for (int i = 0; i < QUEUE_MAX; i++) {
+		int waiting = accept4(fd, NULL, NULL, SOCK_CLOEXEC);
+		if (waiting < 0)
+			return; /* the socket does not block */
+		(void)setsockopt(waiting, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
+		close(waiting);
+	}
+}
+
+void listeners_reset_waiting(struct listeners *set, const struct conf *conf)
+{
+	for (size_t i = 0; i < set->n; i++) {
+		struct listener *listener = &set->array[i];
+		if (listener->kind == IPC_LISTENER_TRAFFIC && conf->peer != CONF_NONE &&
+		    is_virtual(conf, &listener->bind))
+			reset_queue(listener->fd);
+	}
 }
 
 static bool in_set(const struct listener *listener, bool next)

@@ -1,6 +1,7 @@
 /* The listening sockets. yoked opens each once and keeps it as long as the configuration names it,
  * so that a yoke-proxy that is restarted gets the same sockets and the connections that came
- * meanwhile wait in the accept queue instead of being refused.
+ * meanwhile wait in the accept queue instead of being refused (unless they must not:
+ * listeners_reset_waiting).
  *
  * A reload goes in two steps: prepare opens what is new beside what there is; then commit closes
  * what went away, or abort closes what was new.
@@ -54,6 +55,10 @@ void listeners_abort(struct listeners *set);
 
 /* For a yoke-proxy that starts: it has none. */
 void listeners_forget_sent(struct listeners *set);
+/* The proxy has died, so the virtual addresses are the peer's now, if there is one: resets the
+ * connections that wait at them. They began here; an answer would not arrive before the address
+ * comes back, and the sessions made for them would be unknown to the Active. */
+void listeners_reset_waiting(struct listeners *set, const struct conf *conf);
 /* The proxy runs the current (or next) set: it closed what is not in it. */
 void listeners_applied(struct listeners *set, bool next);
 /* The next socket of the current (or next) set that the proxy does not have, or NULL. */

@@ -341,6 +341,7 @@ static void proxy_started(struct child *child)
 	begin_life(&sup->proxy);
 	listeners_forget_sent(&sup->listeners);
 	const struct setup *setup = reload_target(sup, &next_set);
+	listeners_reset_waiting(&sup->listeners, setup->conf);
 	peers_send_to_proxy(sup, setup, next_set);
 	renew_link(sup);
 }

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -235,7 +236,41 @@ static void the_admin_socket_is_private_and_goes(void)
 	CU_ASSERT_EQUAL(rmdir(dir), 0);
 }
 
-UNIT_MAIN("supervisor/listeners", UNIT(wanted_follows_the_configuration),
-    UNIT(a_reload_keeps_opens_and_closes), UNIT(a_taken_port_changes_nothing),
-    UNIT(a_new_name_keeps_the_socket), UNIT(the_proxy_gets_what_it_lacks),
-    UNIT(the_admin_socket_is_private_and_goes))
+static int connect_to(const struct addr *addr)
+{
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	CU_ASSERT_EQUAL_FATAL(connect(fd, &addr->sa, addr_len(addr)), 0);
+	return fd;
+}
+
+static void what_waits_at_a_virtual_address_is_reset(void)
+{
+	struct conf_vip vip = {.prefix = 32};
+	struct conf_router router = {.addresses = &vip, .n_addresses = 1};
+	struct conf conf = {.peer = CONF_NONE, .routers = &router, .n_routers = 1};
+	struct err err;
+	char byte;
+	open_set();
+	struct listener web = traffic("web", free_address(), 0);
+	CU_ASSERT_EQUAL_FATAL(listeners_prepare(&set, &web, 1, &err), 0);
+	listeners_commit(&set);
+	int fds[2] = {connect_to(&web.bind), connect_to(&web.bind)};
+	vip.addr = web.bind;
+	listeners_reset_waiting(&set, &conf); /* a single node: they are served */
+	conf.peer = 1;
+	addr_parse_ip("192.0.2.10", &vip.addr);
+	listeners_reset_waiting(&set, &conf); /* an address of its own: they are served */
+	CU_ASSERT(recv(fds[0], &byte, 1, MSG_DONTWAIT) < 0 && errno == EAGAIN);
+	vip.addr = web.bind;
+	listeners_reset_waiting(&set, &conf);
+	for (int i = 0; i < 2; i++) {
+		CU_ASSERT(recv(fds[i], &byte, 1, 0) < 0 && errno == ECONNRESET);
+		close(fds[i]);
+	}
+	listeners_fini(&set);
+}
+
+UNIT_MAIN("supervisor/listeners", UNIT(what_waits_at_a_virtual_address_is_reset),
+    UNIT(wanted_follows_the_configuration), UNIT(a_reload_keeps_opens_and_closes),
+    UNIT(a_taken_port_changes_nothing), UNIT(a_new_name_keeps_the_socket),
+    UNIT(the_proxy_gets_what_it_lacks), UNIT(the_admin_socket_is_private_and_goes))
