@@ -24,8 +24,9 @@ struct admin_callbacks {
 	struct json_object *(*status)(void *arg);
 	struct json_object *(*pools)(void *arg);
 	struct json_object *(*pool)(void *arg, const char *name); /* NULL: 404 */
-	struct json_object *(*sessions)(void *arg, const char *pool, uint64_t limit,
-	    bool show_keys); /* pool NULL: all; NULL: 404 */
+	/* From `cursor` on: 0, or what an earlier answer said as "next". pool NULL: all. NULL: 404. */
+	struct json_object *(*sessions)(
+	    void *arg, const char *pool, uint64_t cursor, uint64_t limit, bool show_keys);
 	struct json_object *(*events)(
 	    void *arg, uint64_t after, bool local); /* local: without the peer's */
 	/* state: "ready" "drain" "disabled" */

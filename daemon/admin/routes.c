@@ -110,13 +110,15 @@ static void get_sessions(const struct admin_callbacks *cb, const struct admin_re
 	bool show =
 	    query_value(request->query, "keys", keys, sizeof(keys)) && strcmp(keys, "1") == 0;
 	uint64_t limit = query_number(request->query, "limit", SESSIONS_DEFAULT, SESSIONS_LIMIT);
+	uint64_t cursor = query_number(request->query, "cursor", 0, UINT64_MAX);
 	/* Keys are people's addresses: only for those who may also change things. */
 	if (show && !request->may_change) {
 		answer_error(
 		    answer, 403, "keys are shown on the unix socket or with the token only");
 		return;
 	}
-	answer_body(answer, cb->sessions(cb->arg, one ? pool : NULL, limit, show), "no such pool");
+	answer_body(
+	    answer, cb->sessions(cb->arg, one ? pool : NULL, cursor, limit, show), "no such pool");
 }
 
 static void get_health(const struct admin_callbacks *cb, struct admin_answer *answer)

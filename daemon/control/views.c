@@ -313,7 +313,8 @@ static json *session_json(
 	return object;
 }
 
-static json *view_sessions(void *arg, const char *pool_name, uint64_t limit, bool show_keys)
+static json *view_sessions(
+    void *arg, const char *pool_name, uint64_t cursor, uint64_t limit, bool show_keys)
 {
 	struct control *control = arg;
 	const struct fleet *fleet = control->current->fleet;
@@ -332,11 +333,12 @@ static json *view_sessions(void *arg, const char *pool_name, uint64_t limit, boo
 
 	json *entries = json_object_new_array();
 	struct session batch[64];
-	uint64_t cursor = 0, now_us = clock_us();
-	size_t n;
-	while (limit > 0 &&
-	       (n = session_table_scan(control->sessions, &cursor, now_us, batch, 64)) > 0) {
-		for (size_t i = 0; i < n && limit > 0; i++) {
+	uint64_t now_us = clock_us();
+	size_t n = 1;
+	while (limit > 0 && n > 0) {
+		n = session_table_scan(
+		    control->sessions, &cursor, now_us, batch, limit < 64 ? limit : 64);
+		for (size_t i = 0; i < n; i++) {
 			if (pool && batch[i].key.pool_id != pool->id)
 				continue;
 			json_object_array_add(
@@ -345,6 +347,10 @@ static json *view_sessions(void *arg, const char *pool_name, uint64_t limit, boo
 		}
 	}
 	json_object_object_add(body, "entries", entries);
+	/* As text: not all that read JSON have 64 bits for a number. */
+	char next[24];
+	snprintf(next, sizeof(next), "%llu", (unsigned long long)cursor);
+	put_text(body, "next", n > 0 ? next : NULL);
 	return body;
 }
 

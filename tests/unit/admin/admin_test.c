@@ -45,11 +45,12 @@ static struct json_object *view_pool(void *arg, const char *name)
 	return strcmp(name, "web") == 0 ? named("pool web") : NULL;
 }
 
-static struct json_object *view_sessions(void *arg, const char *pool, uint64_t limit, bool keys)
+static struct json_object *view_sessions(
+    void *arg, const char *pool, uint64_t cursor, uint64_t limit, bool keys)
 {
 	(void)arg;
-	snprintf(last_call, sizeof(last_call), "sessions %s %llu %d", pool ? pool : "-",
-	    (unsigned long long)limit, keys);
+	snprintf(last_call, sizeof(last_call), "sessions %s %llu %llu %d", pool ? pool : "-",
+	    (unsigned long long)cursor, (unsigned long long)limit, keys);
 	return named("sessions");
 }
 
@@ -180,12 +181,14 @@ static const struct {
     {false, "GET /healthz HTTP/1.1\r\n" HOST "\r\n", 503, "a worker hangs", ""},
     {false, "GET /metrics HTTP/1.1\r\n" HOST "\r\n", 200, "\r\n\r\nyoke_up 1\n", ""},
     {false, "GET /v1/sessions?pool=web&limit=7&keys=1 HTTP/1.1\r\n" HOST "\r\n", 200, "sessions",
-	"sessions web 7 1"},
+	"sessions web 0 7 1"},
     {false, "GET /v1/sessions?limit=99999999999999999999 HTTP/1.1\r\n" HOST "\r\n", 200, "sessions",
-	"sessions - 10000 0"},
+	"sessions - 0 10000 0"},
+    {false, "GET /v1/sessions?cursor=18446744073709551614 HTTP/1.1\r\n" HOST "\r\n", 200,
+	"sessions", "sessions - 18446744073709551614 100 0"},
     {true, "GET /v1/sessions?keys=1 HTTP/1.1\r\n" HOST "\r\n", 403, "token", ""},
     {true, "GET /v1/sessions?keys=1 HTTP/1.1\r\n" HOST TOKEN_FIELD "\r\n", 200, "sessions",
-	"sessions - 100 1"},
+	"sessions - 0 100 1"},
     {false, "GET /v1/events?after=12 HTTP/1.1\r\n" HOST "\r\n", 200, "[]", "events 12"},
     {false, "GET /v1/events?local=1 HTTP/1.1\r\n" HOST "\r\n", 200, "[]", "events 0 local"},
     {false, "POST /v1/failover HTTP/1.1\r\n" HOST "Content-Length: 0\r\n\r\n", 409, "refused",
