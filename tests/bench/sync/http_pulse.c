@@ -1,12 +1,14 @@
 /* HTTP requests at a steady pace, whatever becomes of the earlier ones: each has its time, and its
  * latency counts from that time on. Not a test.
  *
- *	http_pulse ADDRESS:PORT RATE SECONDS CONNECTIONS [new FROM | keys FROM]
+ *	http_pulse ADDRESS:PORT RATE SECONDS CONNECTIONS [new FROM | twins FROM | keys FROM]
  *
  * Connections are kept alive. `new`: each request has its own one, from an address of its own in
- * 10.0.0.0/8, numbered from FROM, so that it is a new client. `keys`: each request names three such
- * addresses in fields, K0 to K2. Prints a line for each answered request: when it was due
- * (CLOCK_MONOTONIC) and how long it took, in microseconds; "failed N" at the end. */
+ * 10.0.0.0/8, numbered from FROM, so that it is a new client; who gets no answer within a second
+ * goes away. `twins`: the same, but each client asks twice at the same moment. `keys`: each request
+ * names three such addresses in fields, K0 to K2. Prints a line for each answered request: when it
+ * was due (CLOCK_MONOTONIC) and how long it took, in microseconds, and of new clients their number
+ * and the answer's first word; "failed N" at the end. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <stdio.h>
@@ -23,11 +25,13 @@
 #define BUF_SIZE        4096
 #define EVENTS          256
 #define LAST_US         (2 * US_PER_SEC) /* for what is still under way at the end */
+#define PATIENCE_US     (1 * US_PER_SEC)
+#define ROUND_US        (10 * US_PER_MS)
 
 struct conn {
 	int fd; /* -1: none */
-	bool busy;
-	uint64_t due_us;
+	bool busy, asked;
+	uint64_t due_us, number; /* the client's */
 	char buf[BUF_SIZE];
 	size_t len;
 	struct conn *next; /* idle ones */
@@ -37,9 +41,11 @@ static struct {
 	struct addr addr;
 	uint64_t rate, end_us, start_us, n, from;
 	bool fresh, keys;
+	unsigned each; /* requests of a client */
 	int epoll;
 	struct conn *conns, *idle;
-	uint64_t failed, busy;
+	size_t n_conns;
+	uint64_t failed, busy, next_round_us;
 } pulse;
 
 static void host(uint64_t number, char text[INET_ADDRSTRLEN])
@@ -50,7 +56,8 @@ static void host(uint64_t number, char text[INET_ADDRSTRLEN])
 
 static int connect_from(uint64_t number)
 {
-	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), one = 1;
+	int type = SOCK_STREAM | SOCK_CLOEXEC | (pulse.fresh ? SOCK_NONBLOCK : 0);
+	int fd = socket(AF_INET, type, 0), one = 1;
 	struct sockaddr_in from = {.sin_family = AF_INET};
 	from.sin_addr.s_addr = htonl(0x0a000000U | (uint32_t)(number & 0xffffff));
 	if (fd < 0)
@@ -61,7 +68,7 @@ static int connect_from(uint64_t number)
 		(setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &one, sizeof(one)) < 0 ||
 		    setsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger)) < 0 ||
 		    bind(fd, (struct sockaddr *)&from, sizeof(from)) < 0)) ||
-	    connect(fd, &pulse.addr.sa, addr_len(&pulse.addr)) < 0) {
+	    (connect(fd, &pulse.addr.sa, addr_len(&pulse.addr)) < 0 && errno != EINPROGRESS)) {
 		close(fd);
 		return -1;
 	}
@@ -74,6 +81,8 @@ static bool open_conn(struct conn *conn, uint64_t number)
 	if (conn->fd < 0)
 		return false;
 	struct epoll_event event = {.events = EPOLLIN, .data.ptr = conn};
+	if (pulse.fresh)
+		event.events |= EPOLLOUT | EPOLLET;
 	return epoll_ctl(pulse.epoll, EPOLL_CTL_ADD, conn->fd, &event) == 0;
 }
 
@@ -84,11 +93,22 @@ static void close_conn(struct conn *conn)
 	conn->fd = -1;
 }
 
+static void tell(const struct conn *conn)
+{
+	printf("%llu %llu", (unsigned long long)conn->due_us,
+	    (unsigned long long)(clock_us() - conn->due_us));
+	if (pulse.fresh) {
+		const char *body = strstr(conn->buf, "\r\n\r\n") + 4;
+		printf(" %llu %.*s", (unsigned long long)(pulse.from + conn->number),
+		    (int)strcspn(body, " \r\n"), body);
+	}
+	putchar('\n');
+}
+
 static void settle(struct conn *conn, bool ok)
 {
 	if (ok)
-		printf("%llu %llu\n", (unsigned long long)conn->due_us,
-		    (unsigned long long)(clock_us() - conn->due_us));
+		tell(conn);
 	else
 		pulse.failed++;
 	if (!ok || pulse.fresh)
@@ -113,18 +133,29 @@ static size_t request(char *buf, size_t size, uint64_t number)
 	    key[1], key[2]);
 }
 
+static void ask(struct conn *conn)
+{
+	char buf[512];
+	size_t len = request(buf, sizeof(buf), conn->number);
+	conn->asked = true;
+	if (send(conn->fd, buf, len, MSG_NOSIGNAL) != (ssize_t)len)
+		settle(conn, false);
+}
+
+/* A new client asks when it is connected, and does not make others wait until then. */
 static void begin(uint64_t number, uint64_t due_us)
 {
 	struct conn *conn = pulse.idle;
-	char buf[512];
 	pulse.idle = conn->next;
 	conn->busy = true;
+	conn->asked = false;
 	conn->due_us = due_us;
+	conn->number = number / pulse.each;
 	pulse.busy++;
-	size_t len = request(buf, sizeof(buf), number);
-	if ((conn->fd < 0 && !open_conn(conn, pulse.from + number)) ||
-	    send(conn->fd, buf, len, MSG_NOSIGNAL) != (ssize_t)len)
+	if (conn->fd < 0 && !open_conn(conn, pulse.from + conn->number))
 		settle(conn, false);
+	else if (!pulse.fresh)
+		ask(conn);
 }
 
 /* The answer is complete: 200, a head, and Content-Length bytes. 1: yes; 0: not yet; -1: wrong. */
@@ -159,6 +190,20 @@ static void on_readable(struct conn *conn)
 		settle(conn, result > 0);
 }
 
+/* What has been told is to be read at once; who waits too long goes away. */
+static void make_round(uint64_t now_us)
+{
+	if (now_us < pulse.next_round_us)
+		return;
+	pulse.next_round_us = now_us + ROUND_US;
+	fflush(stdout);
+	for (size_t i = 0; pulse.fresh && i < pulse.n_conns; i++) {
+		struct conn *conn = &pulse.conns[i];
+		if (conn->busy && conn->due_us + PATIENCE_US < now_us)
+			settle(conn, false);
+	}
+}
+
 static void await(uint64_t until_us)
 {
 	struct epoll_event events[EVENTS];
@@ -167,15 +212,22 @@ static void await(uint64_t until_us)
 	struct timespec timeout = {
 	    (time_t)(wait_us / US_PER_SEC), (long)(wait_us % US_PER_SEC) * 1000};
 	int n = epoll_pwait2(pulse.epoll, events, EVENTS, &timeout, NULL);
-	for (int i = 0; i < n; i++)
-		on_readable(events[i].data.ptr);
+	for (int i = 0; i < n; i++) {
+		struct conn *conn = events[i].data.ptr;
+		if (pulse.fresh && conn->busy && !conn->asked)
+			ask(conn);
+		if (conn->fd >= 0)
+			on_readable(conn);
+	}
 }
 
 static void run(void)
 {
 	uint64_t now_us;
 	while ((now_us = clock_us()) < pulse.end_us + LAST_US) {
-		uint64_t due_us = pulse.start_us + pulse.n * US_PER_SEC / pulse.rate;
+		uint64_t due_us =
+		    pulse.start_us + pulse.n / pulse.each * pulse.each * US_PER_SEC / pulse.rate;
+		make_round(now_us);
 		if (due_us >= pulse.end_us) {
 			if (pulse.busy == 0)
 				return;
@@ -198,16 +250,18 @@ int main(int argc, char **argv)
 	    n_conns == 0 || n_conns > CONNECTIONS_MAX ||
 	    (pulse.rate = strtoul(argv[2], NULL, 10)) == 0) {
 		fprintf(stderr, "usage: http_pulse ADDRESS:PORT RATE SECONDS CONNECTIONS "
-				"[new FROM | keys FROM]\n");
+				"[new FROM | twins FROM | keys FROM]\n");
 		return 2;
 	}
-	pulse.fresh = argc == 7 && strcmp(argv[5], "new") == 0;
+	pulse.each = argc == 7 && strcmp(argv[5], "twins") == 0 ? 2 : 1;
+	pulse.fresh = pulse.each == 2 || (argc == 7 && strcmp(argv[5], "new") == 0);
 	pulse.keys = argc == 7 && strcmp(argv[5], "keys") == 0;
 	pulse.from = argc == 7 ? strtoul(argv[6], NULL, 10) : 0;
 	pulse.epoll = epoll_create1(EPOLL_CLOEXEC);
 	pulse.conns = calloc(n_conns, sizeof(*pulse.conns));
 	if (pulse.epoll < 0 || !pulse.conns)
 		return 1;
+	pulse.n_conns = n_conns;
 	for (size_t i = 0; i < n_conns; i++) {
 		pulse.conns[i].fd = -1;
 		if (!pulse.fresh && !open_conn(&pulse.conns[i], 0))

@@ -78,7 +78,7 @@ class Pulse:
         with open(self.path, encoding="ascii") as file:
             lines = file.read().splitlines()
         self.failed = int(lines.pop().split()[1])
-        self.rows = [tuple(map(int, line.split())) for line in lines]
+        self.rows = [tuple(map(int, line.split()[:2])) for line in lines]
         return self
 
     def rate(self):
