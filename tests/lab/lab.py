@@ -544,9 +544,10 @@ class Lab(Segment):
             node.wait_in_sync()
         return first, second
 
-    def sticky(self, verb, patience=10):
+    def sticky(self, verb, patience=10, clients="sticky.json"):
+        """`clients`: the file, in the lab's directory, of who they are and what they have seen."""
         out = self.run_in("client", PYTHON, os.path.join(HERE, "tools", "sticky.py"), verb,
-                          os.path.join(self.dir, "sticky.json"), VIP,
+                          os.path.join(self.dir, clients), VIP,
                           "--cookie-port", COOKIE_PORT, "--source-port", SOURCE_PORT,
                           "--cookies", COOKIE_CLIENTS, "--patience", patience * SLACK,
                           "--sources", *SOURCES)
