@@ -144,12 +144,14 @@ static void tell_peer(struct worker *worker, const struct conf_sync *sync,
 }
 
 /* Another request has just made this session and may still wait for the peer. So does who follows
- * it, by a record of its own, as it cannot know the number of the other. */
+ * it, by a record of its own, as it cannot know the number of the other. (One of the future: made
+ * by a worker whose clock is a bit ahead, or when sessions lived longer.) */
 static bool must_follow(const struct worker *worker, const struct conf_sync *sync,
     const struct conf_sticky *sticky, const struct choice *choice)
 {
-	return choice->expires_us + sync->ack_timeout_us > worker->now_us + sticky->ttl_us &&
-	       must_wait(worker, sync);
+	uint64_t fresh_us = worker->now_us + sticky->ttl_us, patience_us = sync->ack_timeout_us;
+	return choice->expires_us + patience_us > fresh_us &&
+	       choice->expires_us < fresh_us + patience_us && must_wait(worker, sync);
 }
 
 /* The client's first requests come at the same moment, also to several workers: who is first

@@ -495,6 +495,11 @@ static void holds_back_until_acked(void)
 	peer_expect(client, OK);
 	proxy_stats(rig.proxy, &stats);
 	CU_ASSERT_EQUAL(stats.ack_timeouts + stats.unprotected_sessions, 0);
+	/* What began when sessions lived longer is not new. */
+	rig.pool.sticky.ttl_us /= 2;
+	rig_apply(&rig);
+	exchange(&rig, client, target);
+	CU_ASSERT_EQUAL(journal_last(rig.journal), 1);
 	close(client), close(target);
 	rig_fini(&rig);
 }
