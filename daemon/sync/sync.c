@@ -23,6 +23,9 @@
 #define LINES_BURST   32
 #define LINES_EACH_US US_PER_SEC
 
+/* A thread that hangs says nothing, so who asks says it. */
+#define STUCK_US (1 * US_PER_SEC)
+
 struct sync {
 	pthread_t thread;
 	struct ev_loop *loop;
@@ -48,6 +51,7 @@ struct sync {
 		struct sync_promise promise;
 	} command;
 	struct sync_status status;
+	uint64_t status_us; /* when it was so; with each tick */
 };
 
 const char *sync_state_name(enum sync_state state)
@@ -128,6 +132,7 @@ static void on_change(void *arg)
 		       status.peer_active != sync->status.peer_active ||
 		       status.sending != sync->status.sending;
 	sync->status = status;
+	sync->status_us = clock_us();
 	pthread_mutex_unlock(&sync->lock);
 
 	log_transitions(sync, status.reason);
@@ -300,7 +305,8 @@ struct sync *sync_start(const struct sync_config *config, struct err *err)
 	channel_set_context(sync->channel, sync->command.context);
 	sync->command.context = NULL;
 	watch(sync);
-	stream_status(sync->stream, clock_us(), &sync->status);
+	sync->status_us = clock_us();
+	stream_status(sync->stream, sync->status_us, &sync->status);
 	journal_set_reader_wake(sync->journal, wake_for_journal, sync);
 	if (start_thread(sync, err) < 0) {
 		journal_set_reader_wake(sync->journal, NULL, NULL);
@@ -368,5 +374,13 @@ void sync_status(struct sync *sync, struct sync_status *out)
 {
 	pthread_mutex_lock(&sync->lock);
 	*out = sync->status;
+	uint64_t at_us = sync->status_us;
 	pthread_mutex_unlock(&sync->lock);
+	uint64_t now_us = clock_us();
+	if (out->protection != SYNC_PROTECTED || now_us < at_us + STUCK_US)
+		return;
+	out->protection = SYNC_UNPROTECTED;
+	snprintf(out->protection_reason, sizeof(out->protection_reason),
+	    "the sync thread has not turned for %llu ms",
+	    (unsigned long long)((now_us - at_us) / US_PER_MS));
 }

@@ -4,6 +4,7 @@ import signal
 import time
 
 import testing
+from freeze import Frozen, threads
 from kills import Clients, protection
 from lab import SLACK, pair_config, wait_until
 from test_explain import metrics
@@ -72,7 +73,7 @@ def peer_stops(checks, mode):
         checks.equal("metric: protected", count(active, "sync_protected"), 0)
         checks.equal("it became unprotected", count(active, "sync_unprotected_total") - lost, 1)
         checks.true("the log says so", "sync: unprotected: node2 has been late" in active.log())
-        wait_until(lambda: said(active)[-1] == "unprotected", 5 * SLACK, "an event")
+        active.wait(lambda: said(active)[-1] == "unprotected", 10, "an event")
         waited = count(active, "ack_timeouts_total") - vain
         checks.note("responses that waited in vain", waited)
         # The first one frees all others, but for those that are due in the same turn of a worker;
@@ -85,7 +86,7 @@ def peer_stops(checks, mode):
         checks.section("it goes on")
         backup.signal_all(signal.SIGCONT)
         wait_protection(active, True, "node2")
-        wait_until(lambda: said(active)[-1] == "protected", 5 * SLACK, "an event")
+        active.wait(lambda: said(active)[-1] == "protected", 10, "an event")
         checks.equal("metric: protected", count(active, "sync_protected"), 1)
         checks.equal("states", (active.state(), backup.state()), ("active", "backup"))
         clients.wait(time.monotonic())
@@ -100,6 +101,21 @@ def test_peer_stops_acked(checks):
 
 def test_peer_stops_async(checks):
     peer_stops(checks, "async")
+
+
+def test_sync_hangs(checks):
+    """The thread that would say so stands still itself."""
+    with TestLab() as lab:
+        active, _ = lab.start_pair(config=config("async"))
+        wait_protection(active, True, "node2")
+        [thread] = threads(active.pid_of("yoke-proxy"), "sync")
+        with Frozen(thread):
+            now = wait_protection(active, False, "has not turned")
+            checks.note("it says", now["reason"])
+            checks.equal("metric: protected", count(active, "sync_protected"), 0)
+            active.wait(lambda: said(active)[-1] == "unprotected", 10, "an event")
+        wait_protection(active, True, "node2")
+        active.wait(lambda: said(active)[-1] == "protected", 10, "an event")
 
 
 def test_no_peer(checks):
