@@ -1,22 +1,5 @@
 /* What the nodes tell each other besides records: virtual routers, questions, answers, events. */
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include "tests/unit/sync/model.h"
-#include "tests/unit/unit.h"
-
-#define LONG MODEL_HOUR_US
-
-/* Node 0 Active, node 1 has everything. */
-static void start_in_sync(struct model *model, size_t journal_size)
-{
-	model_init(model, journal_size);
-	model_set_active(model, 0, true);
-	model_connect(model);
-	model_settle(model);
-	CU_ASSERT_EQUAL(model_status(model, 1).state, SYNC_IN_SYNC);
-}
+#include "tests/unit/sync/scenes.h"
 
 static struct sync_message router_message(enum sync_message_kind kind, const char *name)
 {
