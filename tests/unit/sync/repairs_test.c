@@ -6,6 +6,16 @@ static void corrupt(struct model *model, int i, unsigned key, uint64_t target_id
 	model_corrupt(model, i, key, target_id, LONG);
 }
 
+/* Node 0 Active; both have 900 sessions, and have compared them. */
+static void start_equal(struct model *model)
+{
+	start_in_sync(model, 1024);
+	for (unsigned key = 0; key < 900; key++)
+		model_session(model, 0, key, 2, LONG);
+	model_advance(model, 1500000, true);
+	CU_ASSERT(model_status(model, 1).digest_equal);
+}
+
 /* A peer of version 1 knows digests of whole tables only: the difference shows, and stays. */
 static void digests_of_an_older_peer(void)
 {
@@ -82,10 +92,7 @@ static void what_differs_is_repaired(void)
 static void writes_between_the_parts_of_a_repair(void)
 {
 	struct model model;
-	start_in_sync(&model, 1024);
-	for (unsigned key = 0; key < 900; key++)
-		model_session(&model, 0, key, 2, LONG);
-	model_advance(&model, 1500000, true);
+	start_equal(&model);
 	for (unsigned key = 0; key < 900; key++)
 		corrupt(&model, 1, key, key % 2 ? 0 : 9);
 	unsigned next = 0;
@@ -151,10 +158,7 @@ static void a_repair_does_not_starve(void)
 static void deletes_on_the_way_are_no_difference(void)
 {
 	struct model model;
-	start_in_sync(&model, 1024);
-	for (unsigned key = 0; key < 900; key++)
-		model_session(&model, 0, key, 2, LONG);
-	model_advance(&model, 1500000, true);
+	start_equal(&model);
 	for (unsigned i = 0; i < 120; i++) {
 		model_session(&model, 0, 1, 2, LONG);
 		model_settle(&model);
@@ -187,10 +191,7 @@ static void what_expires_does_not_differ(void)
 static void a_cut_ends_a_repair(void)
 {
 	struct model model;
-	start_in_sync(&model, 1024);
-	for (unsigned key = 0; key < 900; key++)
-		model_session(&model, 0, key, 2, LONG);
-	model_advance(&model, 1500000, true);
+	start_equal(&model);
 	for (unsigned key = 0; key < 900; key++)
 		corrupt(&model, 1, key, 9);
 	corrupt(&model, 1, 5000, 9);
