@@ -16,7 +16,7 @@ EVENTS_BURST, EVENTS_PER_S = 32, 0.1
 ADVERTS_PER_S = 30  # 10 of its own, 10 in answer to handovers
 # Percent of one processor. The rest is traffic's, however much somebody sends.
 PROXY_CPU, VRRP_CPU = 60, 20
-GROWTH_MIB = 16
+GROWTH_MIB = 16 if SLACK == 1 else 1000  # sanitizers keep what is freed
 
 
 class Hostile(Tool):
@@ -188,7 +188,7 @@ def suffer(story, target, behaviour, text, count=None, words=(), until=None):
             checks.at_most("adverts a second", usage.advert_rate(), ADVERTS_PER_S)
         checks.at_most("lines about it", len(usage.lines()),
                        LINES_BURST + LINES_PER_S * usage.seconds() + 2)
-    checks.at_most("memory, MiB more", usage.growth(), GROWTH_MIB, SLACK)
+    checks.at_most("memory, MiB more", usage.growth(), GROWTH_MIB)
 
 
 def flood(peer):
@@ -300,7 +300,7 @@ def test_channel_backup(checks):
             suffer(story, active, behaviour, "it talks too much", "refused_frames", until=flood)
         checks.equal("clients without an answer", story.clients.come(20), 0)
         checks.true("what happened here is not forgotten", active.transitions())
-        checks.at_most("memory, MiB more, of all", whole.growth(), GROWTH_MIB, SLACK)
+        checks.at_most("memory, MiB more, of all", whole.growth(), GROWTH_MIB)
         lab.undrop()
         story.heals()
         story.end()

@@ -218,7 +218,7 @@ static void name_router(struct peer *peer, struct sync_message *out, enum sync_m
 		snprintf(out->router.name, sizeof(out->router.name), "r%u",
 		    (unsigned)(random_number() % 1000));
 	out->router.vrid = 51;
-	out->router.priority = 1;
+	out->router.priority = 254;
 	out->router.stamp = random_number();
 	if (kind == SYNC_EVIDENCE || kind == SYNC_CLAIM)
 		out->router.source_len = 4;
@@ -239,24 +239,19 @@ static bool say_events(struct peer *peer, struct sync_message *out)
 	return true;
 }
 
-static void make_resend(struct peer *peer, struct sync_message *out)
+static bool say_resends(struct peer *peer, struct sync_message *out)
 {
 	*out = (struct sync_message){.kind = SYNC_RESEND};
 	out->buckets.epoch = peer->have_epoch;
 	out->buckets.list = peer->buckets;
 	out->buckets.n = SYNC_BUCKETS;
-}
-
-static bool say_resends(struct peer *peer, struct sync_message *out)
-{
-	make_resend(peer, out);
 	return peer->have_epoch != 0;
 }
 
-/* About virtual routers, known ones and others: everything that a Backup may say. */
+/* About virtual routers, known ones and others, and whatever else is short. */
 static bool say_much(struct peer *peer, struct sync_message *out)
 {
-	switch (peer->step % 7) {
+	switch (peer->step % 6) {
 	case 0: name_router(peer, out, SYNC_QUESTION); break;
 	case 1: name_router(peer, out, SYNC_EVIDENCE); break;
 	case 2: name_router(peer, out, SYNC_CLAIM); break;
@@ -266,7 +261,6 @@ static bool say_much(struct peer *peer, struct sync_message *out)
 		out->router.handed_over = true;
 		break;
 	case 4: make_event(peer, out); break;
-	case 5: make_resend(peer, out); break;
 	default:
 		*out = (struct sync_message){.kind = SYNC_HEARTBEAT};
 		out->heartbeat.epoch = peer->their_epoch;
