@@ -213,8 +213,9 @@ static int append_pem(
 	int rc = conf_guarded_read(
 	    path, which == SETUP_PRIVATE_KEY, pem, sizeof(pem), &setup->pem_len[which], &why);
 	if (rc)
-		return err_set(err, rc, "sync.%s: %s: %s", key, path, why.text);
-	rc = append(setup->text_fd, pem, setup->pem_len[which], err);
+		err_set(err, rc, "sync.%s: %s: %s", key, path, why.text);
+	else
+		rc = append(setup->text_fd, pem, setup->pem_len[which], err);
 	text_wipe(pem, sizeof(pem));
 	return rc;
 }

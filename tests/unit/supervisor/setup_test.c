@@ -312,6 +312,54 @@ static void check_reads_the_file_only(void)
 	CU_ASSERT_STRING_NOT_EQUAL(report_text, "");
 }
 
+/* Their contents are the proxy's to judge; who may read and write them is ours. */
+static void certificates_go_behind_the_text(void)
+{
+	static const char *const names[] = {"node.pem", "node.key", "ca.pem"};
+	static const char *const texts[] = {"certificate\n", "private\n", "authorities\n"};
+	char paths[3][64], config[1024], text[2048] = "", wanted[2048];
+	struct setup *setup = NULL;
+	union ipc_message msg;
+	prepare();
+	if (geteuid() != 0) {
+		printf("not root, skipped ... ");
+		return;
+	}
+	for (int i = 0; i < 3; i++) {
+		snprintf(paths[i], sizeof(paths[i]), "%s/%s", dir, names[i]);
+		write_file(paths[i], texts[i], i == 1 ? 0600 : 0644);
+	}
+	snprintf(config, sizeof(config),
+	    "{\"nodes\": {\"a\": {\"address\": \"127.0.0.1\"}, \"b\": {\"address\": "
+	    "\"192.0.2.12\"}}, \"sync\": {\"certificate\": \"%s\", \"private_key\": \"%s\", "
+	    "\"ca\": \"%s\"}, " LISTENERS_AND_POOLS "}",
+	    paths[0], paths[1], paths[2]);
+	CU_ASSERT_EQUAL_FATAL(load(config, &setup), 0);
+	snprintf(wanted, sizeof(wanted), "%s%s%s%s", config, texts[0], texts[1], texts[2]);
+	CU_ASSERT_EQUAL(pread(setup->text_fd, text, sizeof(text) - 1, 0), (ssize_t)strlen(wanted));
+	CU_ASSERT_STRING_EQUAL(text, wanted);
+	CU_ASSERT_EQUAL(pwrite(setup->text_fd, "x", 1, 0), -1);
+	setup_config_message(setup, 1, 1, &msg);
+	CU_ASSERT_TRUE(msg.config.pair);
+	CU_ASSERT_EQUAL(msg.config.keys.n, 0);
+	CU_ASSERT_EQUAL(msg.config.text_len, strlen(config));
+	CU_ASSERT_EQUAL(msg.config.certificate_len, strlen(texts[0]));
+	CU_ASSERT_EQUAL(msg.config.private_key_len, strlen(texts[1]));
+	CU_ASSERT_EQUAL(msg.config.ca_len, strlen(texts[2]));
+	setup_free(setup);
+
+	/* All that is wrong is told at once. */
+	unlink(paths[0]);
+	CU_ASSERT_EQUAL(chmod(paths[1], 0640), 0);
+	CU_ASSERT_EQUAL(chmod(paths[2], 0666), 0);
+	CU_ASSERT_TRUE(load(config, &setup) < 0);
+	CU_ASSERT_PTR_NOT_NULL(strstr(report_text, "sync.certificate: "));
+	CU_ASSERT_PTR_NOT_NULL(strstr(report_text, "others may read or write it (mode 0640)"));
+	CU_ASSERT_PTR_NOT_NULL(strstr(report_text, "others may write it (mode 0666); chmod go-w"));
+	for (int i = 0; i < 3; i++)
+		unlink(paths[i]);
+}
+
 static void clean_up(void)
 {
 	unlink(config_path);
@@ -322,5 +370,5 @@ static void clean_up(void)
 
 UNIT_MAIN("supervisor/setup", UNIT(a_single_balancer), UNIT(errors_leave_nothing),
     UNIT(the_token_is_read_and_judged), UNIT(a_pair_needs_its_key),
-    UNIT(a_router_message_has_all_that_is_tracked), UNIT(differences_are_counted),
-    UNIT(check_reads_the_file_only), UNIT(clean_up))
+    UNIT(certificates_go_behind_the_text), UNIT(a_router_message_has_all_that_is_tracked),
+    UNIT(differences_are_counted), UNIT(check_reads_the_file_only), UNIT(clean_up))
