@@ -163,7 +163,8 @@ void schema_man_print_tail(FILE *out)
 	      ".I yoke_sticky_stale_total\nin the metrics stands still on both nodes.\n"
 	      ".IP 3. 4\nRemove the old key.\n"
 	      ".PP\n"
-	      "Finish a step on both nodes before the next one. Nothing is interrupted but the\n"
+	      "Finish a step on both nodes before the next one:\n"
+	      ".B yokectl status\nnames the keys of each. Nothing is interrupted but the\n"
 	      "connection between the nodes, which is made anew in the last step.\n"
 	      ".SH SEE ALSO\n"
 	      ".BR yoked (8),\n.BR yokectl (1)\n",

@@ -19,6 +19,7 @@
 #include "daemon/proxy/proxy.h"
 #include "daemon/session/table.h"
 #include "daemon/sync/sync.h"
+#include "daemon/tls/derive.h"
 #include "proto/journal.h"
 
 #define CONTROL_TICK_SEC     (IPC_HEARTBEAT_US / 1e6)
@@ -123,7 +124,8 @@ struct control {
 		struct quota quota;
 	} sync_told; /* by events */
 	struct warmth warmth;
-	int64_t certificate_expiry; /* of ours, in seconds since 1970; 0: none */
+	char key_names[KEYS_MAX][DERIVE_NAME_SIZE]; /* the first one speaks; "": no more */
+	int64_t certificate_expiry;                 /* of ours, in seconds since 1970; 0: none */
 	struct log_limit expiry_log;
 
 	struct admin *admin;

@@ -428,8 +428,19 @@ static int replica_start(struct control *control, struct tls_context *context, s
 	return 0;
 }
 
+static void name_keys(struct control *control)
+{
+	const struct keys *keys = &control->incoming.keys;
+	memset(control->key_names, 0, sizeof(control->key_names));
+	for (unsigned i = 0; i < keys->n; i++) {
+		if (derive_name(keys->of[i], control->key_names[i]) < 0)
+			log_error("sync.key_file: OpenSSL finds no name for a key");
+	}
+}
+
 int replica_use(struct control *control, struct tls_context *context, struct err *err)
 {
+	name_keys(control);
 	control->certificate_expiry = tls_cert_expiry(context);
 	control->expiry_log = (struct log_limit){0};
 	if (!control->sync)

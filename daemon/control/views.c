@@ -132,6 +132,14 @@ static json *protection_json(const struct sync_status *status)
 	return protection;
 }
 
+static json *keys_json(const struct control *control)
+{
+	json *keys = json_object_new_array();
+	for (unsigned i = 0; i < KEYS_MAX && control->key_names[i][0]; i++)
+		json_object_array_add(keys, json_object_new_string(control->key_names[i]));
+	return keys;
+}
+
 static json *sync_json(struct control *control)
 {
 	if (!control->sync)
@@ -150,6 +158,7 @@ static json *sync_json(struct control *control)
 	    status.digest_known ? json_object_new_boolean(status.digest_equal) : NULL);
 	put_bool(sync, "config_equal", status.config_equal);
 	put_text(sync, "reason", status.reason);
+	json_object_object_add(sync, "keys", keys_json(control));
 	json_object_object_add(sync, "last_disconnect", last_disconnect_json(&status));
 	json_object_object_add(sync, "protection", protection_json(&status));
 	char waiting[WARMTH_TEXT_MAX];

@@ -119,6 +119,17 @@ static void print_router(const char *name, struct json_object *router)
 	print_health(router);
 }
 
+/* Both nodes say the same, but in the middle of a change. */
+static void print_keys(struct json_object *keys)
+{
+	size_t n = keys ? json_object_array_length(keys) : 0;
+	for (size_t i = 0; i < n; i++)
+		printf("%s%s", i == 0 ? "  speaks with key " : ", accepts ",
+		    json_object_get_string(json_object_array_get_idx(keys, i)));
+	if (n > 0)
+		printf("\n");
+}
+
 static void print_sync(struct json_object *sync)
 {
 	if (!sync) {
@@ -135,6 +146,7 @@ static void print_sync(struct json_object *sync)
 					      : "DIFFERENT",
 	    json_object_get_boolean(member(sync, "config_equal")) ? "equal" : "not equal",
 	    text(sync, "reason"));
+	print_keys(member(sync, "keys"));
 	if (member(sync, "waiting"))
 		printf("  NOT READY: %s\n", text(sync, "waiting"));
 	struct json_object *ended = member(sync, "last_disconnect");

@@ -5,6 +5,7 @@
 #include <openssl/evp.h>
 #include <openssl/kdf.h>
 #include <openssl/params.h>
+#include <stdio.h>
 #include <string.h>
 
 /* No two versions of yoke that derive keys differently may understand each other. */
@@ -27,4 +28,13 @@ int derive_key(const uint8_t master[KEY_LEN], const char *label, uint8_t *out, s
 	EVP_KDF_CTX_free(ctx);
 	EVP_KDF_free(kdf);
 	return result;
+}
+
+int derive_name(const uint8_t master[KEY_LEN], char name[DERIVE_NAME_SIZE])
+{
+	uint8_t id[4];
+	if (derive_key(master, "yoke key name", id, sizeof(id)) < 0)
+		return -EIO;
+	snprintf(name, DERIVE_NAME_SIZE, "%02x%02x%02x%02x", id[0], id[1], id[2], id[3]);
+	return 0;
 }

@@ -19,11 +19,17 @@ def refused_adverts(node):
     return node.status()["virtual_routers"]["front"]["adverts"]["refused"]
 
 
+def names(node):
+    """Of its keys; the first one speaks."""
+    return node.status()["sync"]["keys"]
+
+
 def change(lab, nodes, *keys):
-    """The file of both, and a reload of each, as the operator does it."""
+    """The file of both, and a reload of each, as the operator does it. The names of the keys."""
     lab.write_keys(*keys)
     for node in nodes:
         node.ctl("reload")
+    return names(node)
 
 
 def test_key_rotation(checks):
@@ -45,10 +51,14 @@ def test_key_rotation(checks):
             checks.equal(f"{what}: cookies given anew", row["new_cookie"], anew)
 
         checks.section("1: the new key is the second one; the nodes take turns, as in life")
-        change(lab, (second, first), old, new)
+        before = names(first)
+        both = change(lab, (second, first), old, new)
+        checks.true(f"the keys are called {both}", before == both[:1] and len(set(both)) == 2)
+        checks.true("and yokectl says so", f"speaks with key {both[0]}, accepts {both[1]}\n"
+                    in second.ctl("status"))
         clients_return("1", 0)
         checks.section("2: it is the first one")
-        change(lab, (first, second), new, old)
+        checks.equal("keys", change(lab, (first, second), new, old), both[::-1])
         clients_return("2", learned["clients"])
         clients_return("2, again", 0)
         checks.true("cookies of the old key were seen",
@@ -56,7 +66,8 @@ def test_key_rotation(checks):
         checks.equal("connected all the time",
                      [metric(node, "sync_connects_total") for node in nodes], connects)
         checks.section("3: it is the only one")
-        change(lab, (second, first), new)
+        checks.equal("keys", change(lab, (second, first), new), both[1:])
+        checks.equal("the same on both", names(second), names(first))
         for node, before in zip(nodes, connects):
             node.wait(lambda node=node, before=before:
                       metric(node, "sync_connects_total") > before, 10, "it has connected anew")

@@ -124,6 +124,11 @@ static void from_hex(const char *hex, uint8_t *out)
  * (nonce 00 01 .. 0b). A node of tomorrow must read today's cookies. */
 static void derivation_and_format_are_fixed(void)
 {
+	char name[DERIVE_NAME_SIZE], other_name[DERIVE_NAME_SIZE];
+	CU_ASSERT_EQUAL(derive_name(master.of[0], name), 0);
+	CU_ASSERT_EQUAL(derive_name(other.of[0], other_name), 0);
+	CU_ASSERT_EQUAL(strlen(name), 8);
+	CU_ASSERT_STRING_NOT_EQUAL(name, other_name);
 	uint8_t key[16], want[16], out[SEAL_PLAIN_MAX];
 	from_hex("b9ab18a31d4e64940033f10416e83309", want);
 	CU_ASSERT_EQUAL(derive_key(master.of[0], "cookie", key, sizeof(key)), 0);
