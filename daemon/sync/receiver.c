@@ -209,9 +209,10 @@ bool receiver_sweeps(const struct stream *stream)
 bool receiver_waits(const struct stream *stream)
 {
 	const struct receiver *receiver = &stream->receiver;
-	return !stream->active && stream->peer.active &&
-	       (receiver->phase == RECEIVE_IDLE || receiver->phase == RECEIVE_SNAPSHOT ||
-		   receiver->repair == REPAIR_SNAPSHOT);
+	bool is_owed = stream->peer.active || (stream->peer.gives && !stream->kept);
+	return !stream->active &&
+	       ((receiver->phase == RECEIVE_IDLE && is_owed) ||
+		   receiver->phase == RECEIVE_SNAPSHOT || receiver->repair == REPAIR_SNAPSHOT);
 }
 
 static void snapshot_done(struct stream *stream, uint64_t now_us)

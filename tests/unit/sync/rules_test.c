@@ -151,6 +151,13 @@ static void who_stands_still_is_disconnected(void)
 	CU_ASSERT(endures(&model, true, 4900, &err));
 	CU_ASSERT_EQUAL(model_status(&model, 0).state, SYNC_SNAPSHOT);
 	CU_ASSERT_FALSE(endures(&model, true, 200, &err));
+	stream_disconnected(model.node[0].stream, err.text, model_now(&model, 0));
+
+	greet(&model, false); /* one that is not Active, and began to give back what it has kept */
+	CU_ASSERT(endures(&model, false, 9000, &err)); /* it owes nothing, unless it says so */
+	CU_ASSERT_EQUAL(receive(&model, mark(SYNC_SNAPSHOT_BEGIN, 9, 0), &err), 0);
+	CU_ASSERT(endures(&model, false, 4900, &err));
+	CU_ASSERT_FALSE(endures(&model, false, 200, &err));
 
 	stream_disconnected(model.node[0].stream, err.text, model_now(&model, 0));
 	greet(&model, true); /* complete: it may be silent */
