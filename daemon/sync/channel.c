@@ -182,7 +182,9 @@ static void advance_handshake(struct link *link)
 	    reason, sizeof(reason), "it did not prove who it is: %s", tls_conn_reason(link->tls));
 	refuse(
 	    link, result == TLS_CLOSED ? SYNC_STRANGER_CLOSED : SYNC_STRANGER_NOT_PROVED, reason);
-	try_another_identity(channel);
+	/* An older peer says that it refuses; one that is only gone has not read the identity. */
+	if (result == TLS_ERROR)
+		try_another_identity(channel);
 }
 
 static void unreachable(struct channel *channel, int error)
