@@ -178,7 +178,7 @@ int receiver_take(
 /* The next piece of a sweep, if one is under way. */
 void receiver_sweep(struct stream *stream, uint64_t now_us);
 bool receiver_sweeps(const struct stream *stream);
-/* The peer, which is Active, has to go on with a snapshot or a repair. */
+/* The peer, which is Active or gives what it has, has to go on with a snapshot or a repair. */
 bool receiver_waits(const struct stream *stream);
 /* What we ask for again, if there is something. */
 bool receiver_produce_resend(struct stream *stream, struct sync_message *out);

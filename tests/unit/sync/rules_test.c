@@ -82,15 +82,21 @@ static int receive(struct model *model, struct sync_message message, struct err 
 	return stream_receive(model->node[0].stream, &message, model_now(model, 0), err);
 }
 
-/* The test is node 0's peer, of version 2. */
-static void greet(struct model *model, bool active)
+/* The test is node 0's peer, of version 2; if it is not Active it may have something to give. */
+static void greet_as(struct model *model, bool active, bool gives)
 {
 	struct sync_message greeting = hello();
 	struct err err;
 	greeting.hello.version = 2;
 	greeting.hello.active = active;
+	greeting.hello.gives = gives;
 	stream_connected(model->node[0].stream, model_now(model, 0));
 	CU_ASSERT_EQUAL(receive(model, greeting, &err), 0);
+}
+
+static void greet(struct model *model, bool active)
+{
+	greet_as(model, active, false);
 }
 
 /* How many messages of a kind node 0 has to send now, and the last one of all. */
@@ -99,12 +105,14 @@ static unsigned produced(
 {
 	struct sync_message out;
 	unsigned n = 0;
-	while (stream_produce(model->node[0].stream, model_now(model, 0), &out) ||
-	       stream_busy(model->node[0].stream)) {
-		n += out.kind == kind;
-		*last = out;
+	for (;;) {
+		if (stream_produce(model->node[0].stream, model_now(model, 0), &out)) {
+			n += out.kind == kind;
+			*last = out;
+		} else if (!stream_busy(model->node[0].stream)) {
+			return n;
+		}
 	}
-	return n;
 }
 
 /* The peer lives, and nothing else, for so long; or until it is disconnected: false. */
@@ -132,6 +140,13 @@ static void who_stands_still_is_disconnected(void)
 	struct model model;
 	struct err err;
 	model_init(&model, 64);
+	greet_as(&model, false, true); /* gives, and sends nothing */
+	CU_ASSERT(endures(&model, false, 4900, &err));
+	CU_ASSERT_FALSE(endures(&model, false, 200, &err));
+	stream_disconnected(model.node[0].stream, err.text, model_now(&model, 0));
+	greet(&model, false); /* nobody has anything */
+	CU_ASSERT(endures(&model, false, 20000, &err));
+
 	greet(&model, true); /* Active, and sends nothing */
 	CU_ASSERT(endures(&model, true, 4900, &err));
 	CU_ASSERT_FALSE(endures(&model, true, 200, &err));
