@@ -29,7 +29,7 @@
 #define TTL_US       (3600 * US_PER_SEC)
 #define BATCH        128
 
-enum reading { READS, READS_A_BYTE_A_SECOND, READS_NOTHING };
+enum reading { READS, READS_A_BYTE_A_SECOND };
 enum acking { ACKS, ACKS_NOTHING, ACKS_WHAT_WAS_NOT_SENT };
 
 struct peer;
@@ -58,7 +58,7 @@ struct peer {
 
 	int fd; /* -1: not connected */
 	struct tls_conn *tls;
-	bool secure, said_hello, greeted, babbled, hang_up, mirrored;
+	bool secure, said_hello, greeted, babbled, hang_up;
 	uint8_t *in, *out;
 	size_t in_len, out_at, out_len;
 	uint64_t next_heartbeat_us, next_byte_us, next_call_us;
@@ -368,7 +368,6 @@ static const struct behaviour behaviours[] = {
     {.name = "highest_epoch", .greet = greet_highest_epoch},
     {.name = "from_the_future", .greet = greet_from_the_future},
     {.name = "reads_a_byte_a_second", .reading = READS_A_BYTE_A_SECOND},
-    {.name = "reads_nothing", .reading = READS_NOTHING},
     {.name = "acks_nothing", .acking = ACKS_NOTHING},
     {.name = "acks_unsent", .acking = ACKS_WHAT_WAS_NOT_SENT},
     {.name = "changes_roles", .say = say_another_role},
@@ -576,7 +575,7 @@ static bool read_a_byte(struct peer *peer)
 {
 	uint8_t byte;
 	peer->greeted = true;
-	if (peer->behaviour->reading == READS_NOTHING || clock_us() < peer->next_byte_us)
+	if (clock_us() < peer->next_byte_us)
 		return true;
 	peer->next_byte_us = clock_us() + US_PER_SEC;
 	ssize_t n = recv(peer->fd, &byte, 1, MSG_DONTWAIT);
