@@ -145,7 +145,8 @@ def takes_vip(vm):
           and {"/run/yoke", "/proc/sys/net/ipv4/conf"} <= writable)
     check("there is a virtual MAC", "yv6-51-" in vm.run_ours("ip", "-o", "link"))
     complaints = [line for line in journal(vm).splitlines()
-                  if re.search("cannot|ermission|not permitted|stays lax|signal 31|NO VIRTUAL", line)]
+                  if re.search("cannot|ermission|not permitted|stays lax|signal 31|NO VIRTUAL", line)
+                  and "Connection timed out" not in line]  # of the other node, which does not exist
     check(f"nothing was refused {complaints or ''}", not complaints)
 
 
