@@ -38,14 +38,14 @@
 
 #define IN_SIZE (SYNC_FRAME_HEADER + SYNC_FRAME_MAX + 16U * 1024)
 /* What an urgent message may find before it: on both sides little enough for a few milliseconds. */
-#define OUT_SOFT   (16U * 1024) /* no new message is made above it */
+#define OUT_SOFT   (8U * 1024) /* no new message is made above it */
 #define OUT_SIZE   (OUT_SOFT + 128U * 1024)
 #define UNSENT_MAX (32 * 1024)
 #define UNREAD_MAX (128 * 1024)
 /* Bytes moved in one event before other events get their turn. */
 #define BUDGET (256U * 1024)
-/* Bytes after which a worker that waits for this processor gets it: about 150 us. */
-#define BURST (16U * 1024)
+/* Bytes after which a worker that waits for this processor gets it: about 75 us. */
+#define BURST (8U * 1024)
 
 struct link {
 	struct channel *channel;
