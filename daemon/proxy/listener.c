@@ -1,5 +1,6 @@
 /* Listening sockets: accepting in small batches, pausing when descriptors run out, going away. */
 #include <errno.h>
+#include <netinet/tcp.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -211,4 +212,16 @@ void listener_close_idle(struct listener *listener)
 	struct worker *worker = listener->worker;
 	list_for_each_safe (it, &listener->clients)
 		client_close_idle(worker, list_entry(it, struct client, node.list));
+}
+
+bool listener_queue(const struct listener *listener, uint32_t *waiting, uint32_t *room)
+{
+	struct tcp_info info;
+	socklen_t len = sizeof(info);
+	if (getsockopt(listener->fd, IPPROTO_TCP, TCP_INFO, &info, &len) < 0)
+		return false;
+	/* That is where a listening socket has them. */
+	*waiting = info.tcpi_unacked;
+	*room = info.tcpi_sacked;
+	return true;
 }

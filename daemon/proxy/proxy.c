@@ -334,15 +334,6 @@ static bool loops_turn(
 	return true;
 }
 
-/* Of a listening socket: the length of its accept queue. */
-static uint32_t count_waiting(const struct listener *listener)
-{
-	struct tcp_info info;
-	socklen_t len = sizeof(info);
-	return getsockopt(listener->fd, IPPROTO_TCP, TCP_INFO, &info, &len) == 0 ? info.tcpi_unacked
-										 : 0;
-}
-
 bool proxy_alive(struct proxy *proxy, uint64_t window_us, struct err *why)
 {
 	uint64_t now_us = clock_us();
@@ -426,7 +417,9 @@ uint64_t proxy_expectant(struct proxy *proxy)
 		n += atomic_load_explicit(
 		    &proxy->workers[i]->counters.fresh_clients, memory_order_relaxed);
 	list_for_each (it, &proxy->listeners) {
-		n += count_waiting(list_entry(it, struct listener, registry));
+		uint32_t waiting, room;
+		if (listener_queue(list_entry(it, struct listener, registry), &waiting, &room))
+			n += waiting;
 	}
 	return n;
 }

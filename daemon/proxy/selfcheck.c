@@ -9,7 +9,6 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
-#include <netinet/tcp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -153,12 +152,9 @@ static void count_anew(struct selfcheck *check)
 static bool queue_is_full(const struct selfcheck *check)
 {
 	list_for_each (it, &check->sockets) {
-		struct tcp_info info;
-		socklen_t len = sizeof(info);
-		int fd = list_entry(it, struct listener, of_check)->fd;
-		/* Of a listening socket: the length of its queue, and the room in it. */
-		if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len) == 0 &&
-		    info.tcpi_unacked >= info.tcpi_sacked)
+		uint32_t waiting, room;
+		if (listener_queue(list_entry(it, struct listener, of_check), &waiting, &room) &&
+		    waiting >= room)
 			return true;
 	}
 	return false;

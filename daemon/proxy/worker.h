@@ -245,6 +245,9 @@ void listener_close_idle(struct listener *listener);
 void listener_left(struct listener *listener, bool own);
 /* Closes it with all its connections. */
 void listener_stop(struct listener *listener);
+/* How many wait to be accepted, and for how many there is room. Also for the control thread. False:
+ * the kernel does not say. */
+bool listener_queue(const struct listener *listener, uint32_t *waiting, uint32_t *room);
 
 /* `pool web target 192.0.2.21:8080: connect refused`, rate-limited. */
 void worker_log_target(
