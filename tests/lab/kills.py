@@ -10,8 +10,8 @@ import time
 from dataclasses import dataclass, field
 
 from freeze import Frozen, threads
-from lab import (SLACK, SOURCE_PORT, VIP, WEB_PORT, WEBS, LabError, address, alive, bin_dir,
-                 pair_config, wait_until)
+from lab import (SLACK, SOURCE_PORT, VIP, WEB_PORT, WEBS, LabError, address, alive, pair_config,
+                 tool, wait_until)
 from testing import TestLab
 
 FROM = 1 << 16                # the first client: 10.1.0.0
@@ -56,8 +56,8 @@ class Clients:
         path = os.path.join(lab.dir, "clients")
         with open(path, "w", encoding="ascii") as out:
             self.process = lab.start_in(
-                "client", os.path.join(os.path.dirname(bin_dir()), "tests", "http_pulse"),
-                f"{VIP}:{SOURCE_PORT}", 2 * rate, 100000, 4000, "twins", FROM, stdout=out)
+                "client", tool("http_pulse"), f"{VIP}:{SOURCE_PORT}", 2 * rate, 100000, 4000,
+                "twins", FROM, stdout=out)
         self.file = open(path, encoding="ascii")
         self.rest, self.latest = "", 0.0
         self.known, self.answered, self.responses, self.torn = {}, 0, 0, 0

@@ -40,6 +40,14 @@ def program(name, directory=None):
     return os.path.join(directory or bin_dir(), name)
 
 
+def tool(name):
+    """A program that is built with the tests."""
+    path = os.path.join(os.path.dirname(bin_dir()), "tests", name)
+    if not os.path.exists(path):
+        raise LabError(f"{path} is missing: build first ({ROOT})")
+    return path
+
+
 def other(node):
     return NODES[1 - NODES.index(node)]
 

@@ -1,44 +1,17 @@
 """A proxy that starts gets back what the pair knows before its node may take the VIP, unless there is
 nothing to be had."""
-import json
 import os
 import re
 import signal
-import subprocess
 import time
 
 import testing
-from lab import NODES, SLACK, LabError, address, bin_dir, pair_config, wait_until
+from lab import NODES, SLACK, LabError, pair_config, wait_until
+from sync_node import SyncNode
 from testing import TestLab
 
 CROWD = int(200_000 / SLACK)
 WAITING = re.compile(r"waiting for the sessions of (\w+): (\d+) ms of 5 s")
-
-
-class SyncNode:
-    """Plays the Active of a pair towards a real node: replication alone, without a proxy and VRRP."""
-
-    def __init__(self, lab, role, peer):
-        program = os.path.join(os.path.dirname(bin_dir()), "tests", "sync_node")
-        self.process = lab.start_in(
-            role, program, role, peer, address(peer, 5405), os.path.join(lab.dir, "sync.key"),
-            address(role, 5405), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-
-    def ask(self, *words):
-        self.process.stdin.write(" ".join(map(str, words)) + "\n")
-        self.process.stdin.flush()
-        answer = json.loads(self.process.stdout.readline() or '{"error": "it is gone"}')
-        if "error" in answer:
-            raise LabError(f"sync_node: {words}: {answer['error']}")
-        return answer
-
-    def signal(self, number):
-        self.process.send_signal(number)
-
-    def stop(self):
-        self.signal(signal.SIGCONT)
-        self.process.stdin.close()
-        self.process.wait(10)
 
 
 def table(node):

@@ -3,19 +3,10 @@ import os
 import subprocess
 import time
 
-from lab import ROOT, LabError, bin_dir
+from lab import LabError, tool
 from segment import children_of
 
 SLICE_S, ENOUGH = 0.2, 200  # seconds, requests
-
-TESTS = os.path.join(os.path.dirname(bin_dir()), "tests")
-
-
-def tool(name):
-    path = os.path.join(TESTS, name)
-    if not os.path.exists(path):
-        raise LabError(f"{path} is missing: build first ({ROOT})")
-    return path
 
 
 def cpu_us(pid, thread=None):

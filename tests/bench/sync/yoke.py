@@ -1,43 +1,15 @@
 """yoke: two sync_nodes (the channel alone), a real Backup fed by a sync_node, and a real pair."""
-import json
-import os
 import re
-import subprocess
 import time
 
 from lab import SOURCE_PORT, VIP, LabError, address, pair_config, wait_until
-from meters import Pulse, cpu_us, hurry, memory, now, percentile, pin, tool
+from meters import Pulse, cpu_us, hurry, memory, now, percentile, pin
 from peers import Keepalived, Router
+from sync_node import SyncNode
 
-SYNC_PORT, DIRECT_PORT = 5405, 8001
+DIRECT_PORT = 8001
 HTTP_RATE = 4000
 NEW = 5_000_000  # numbers of sessions that no other step has
-
-
-class SyncNode:
-    """sync_node on a host: replication without a proxy. It takes the place of that host's yoke."""
-
-    def __init__(self, lab, role, peer):
-        self.role = role
-        key = os.path.join(lab.dir, "sync.key")
-        words = [role, peer, address(peer, SYNC_PORT), key]
-        if role > peer:
-            words.append(address(role, SYNC_PORT))
-        self.process = lab.start_in(role, tool("sync_node"), *words, stdin=subprocess.PIPE,
-                                    stdout=subprocess.PIPE, text=True)
-        self.pid = self.process.pid
-
-    def ask(self, *words):
-        self.process.stdin.write(" ".join(map(str, words)) + "\n")
-        self.process.stdin.flush()
-        answer = json.loads(self.process.stdout.readline() or '{"error": "it is gone"}')
-        if "error" in answer:
-            raise LabError(f"sync_node of {self.role}: {words}: {answer['error']}")
-        return answer
-
-    def stop(self):
-        self.process.stdin.close()
-        self.process.wait(10)
 
 
 def config(sessions):
