@@ -1,0 +1,202 @@
+"""Where it is measured: a network namespace with loopback only, the backend, one proxy at a time, its
+clients. Processes are pinned: the proxy on one CPU, everything else on another."""
+import json
+import os
+import resource
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+
+from contenders import HOST, LOG_PORT, PORT
+from scenarios import BODIES
+from segment import LabError, children_of, end_process, run, wait_until
+
+ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "..")
+BIN_DIR = os.environ.get("YOKE_BIN_DIR", os.path.join(ROOT, "build", "release", "bin"))
+INSIDE = "YOKE_BENCH_INSIDE"
+
+
+@dataclass
+class Run:
+    """One contender in one scenario, once. What was not measured there is None."""
+    scenario: str
+    contender: str
+    turn: int
+    rss: int                      # bytes, the most
+    bytes: float | None = None    # a connection that idles
+    cpu_us: float | None = None   # of the proxy, all its threads, per request
+    rate: float | None = None     # requests a second
+    core: float | None = None     # how busy the proxy was: 1 is one CPU
+    requests: int | None = None
+    p50_us: int | None = None
+    p99_us: int | None = None
+    p999_us: int | None = None
+
+
+def tool(name):
+    path = os.path.join(os.path.dirname(BIN_DIR), "tests", name)
+    if not os.path.exists(path):
+        raise LabError(f"{path} is missing: build first")
+    return path
+
+
+def enter():
+    """Goes on in namespaces of its own: nothing else is reached, and nothing of it outlives us."""
+    if os.environ.get(INSIDE):
+        return
+    os.environ[INSIDE] = "1"
+    os.execvp("unshare", ["unshare", "--net", "--pid", "--fork", "--mount-proc", "--kill-child",
+                          sys.executable, *sys.argv])
+
+
+def prepare():
+    run("ip", "link", "set", "lo", "up")
+    for name, value in (("ip_local_port_range", "20000 65000"),
+                        ("tcp_congestion_control", "reno")):  # others pace, which distorts loopback
+        with open(f"/proc/sys/net/ipv4/{name}", "w", encoding="ascii") as file:
+            file.write(value)
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+
+
+def cpu_us(pids):
+    """Processor time so far of all their threads."""
+    total = 0
+    for pid in pids:
+        for task in os.listdir(f"/proc/{pid}/task"):
+            with open(f"/proc/{pid}/task/{task}/schedstat", encoding="ascii") as file:
+                total += int(file.read().split()[0]) / 1000
+    return total
+
+
+def memory(pids, what="VmRSS"):
+    """Bytes; what: VmRSS now, VmHWM the most so far."""
+    total = 0
+    for pid in pids:
+        with open(f"/proc/{pid}/status", encoding="ascii") as file:
+            total += next(int(line.split()[1]) for line in file if line.startswith(what)) * 1024
+    return total
+
+
+def answers():
+    try:
+        socket.create_connection((HOST, PORT), 1).close()
+        return True
+    except OSError:
+        return False
+
+
+class Load:
+    """load.c; it is prepared when this has returned, and its connections stay until the block ends."""
+
+    def __init__(self, bed, scenario, seconds, warm_up=0.3, **more):
+        path = os.path.join(bed.dir, "requests")
+        with open(path, "w", encoding="ascii", newline="") as file:
+            file.write("".join(scenario.heads))
+        words = [str(word) for pair in ({"warm_up": warm_up} | scenario.load | more).items()
+                 for word in pair]
+        self.process = bed.start(bed.load_cpus, tool("proxy_load"), f"{HOST}:{PORT}", path,
+                                 str(seconds), *words, stdin=subprocess.PIPE)
+        ready = self.process.stdout.readline().split()
+        if ready != ["ready", "0"]:
+            raise LabError(f"{ready[1]} requests failed before it began" if ready
+                           else "the load generator ended")
+
+    def work(self):
+        self.process.stdin.write("\n")
+        self.process.stdin.flush()
+        result = json.loads(self.process.stdout.readline() or '{"requests": 0, "failed": "all"}')
+        if result["failed"] or not result["requests"]:
+            raise LabError(f"{result['failed']} requests failed, {result['requests']} did not")
+        return result
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.process.stdin.close()
+        end_process(self.process, 10)
+
+
+class Proxy:
+    """A contender that runs, and accepts connections."""
+
+    def __init__(self, bed, contender, setup):
+        wait_until(lambda: not answers(), 5, "the port is free")
+        self.dir = tempfile.mkdtemp(dir=bed.dir)
+        self.log = os.path.join(self.dir, "log")
+        with open(self.log, "w", encoding="ascii") as log:
+            self.process = bed.start(bed.proxy_cpus, *contender.command(setup, self.dir),
+                                     stdout=log, stderr=log)
+        try:
+            wait_until(lambda: self.process.poll() is not None or answers(), 20,
+                       f"{contender.name} listens")
+            self.check(contender)
+        except LabError:
+            self.stop()
+            raise
+        self.pids = children_of(self.process.pid)
+
+    def check(self, contender):
+        if self.process.poll() is not None:
+            with open(self.log, encoding="utf-8", errors="replace") as file:
+                raise LabError(f"{contender.name} ended: {file.read()[-500:]}")
+
+    def stop(self):
+        end_process(self.process, 15)
+        shutil.rmtree(self.dir)
+
+
+class Bed:
+    def __init__(self, proxy_cpus, load_cpus):
+        self.proxy_cpus, self.load_cpus = proxy_cpus, load_cpus
+        self.dir = tempfile.mkdtemp(prefix="yoke-bench.")
+        os.chmod(self.dir, 0o711)  # for proxies that give up root
+        self.backend = None
+
+    def __enter__(self):
+        prepare()
+        words = [str(word) for pair in BODIES.items() for word in pair]
+        self.backend = self.start(self.load_cpus, tool("proxy_backend"), *words, "log",
+                                  str(LOG_PORT))
+        return self
+
+    def __exit__(self, *_):
+        end_process(self.backend)
+        shutil.rmtree(self.dir)
+
+    def start(self, cpus, *words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=None):
+        return subprocess.Popen(["taskset", "--cpu-list", cpus, *words], text=True, stdin=stdin,
+                                stdout=stdout, stderr=stderr)
+
+    def measure(self, contender, scenario, turn, seconds):
+        """A Run; LabError if a single request failed."""
+        proxy = Proxy(self, contender, scenario.setup)
+        try:
+            figures = (self.idle if scenario.figure == "bytes" else self.busy)(
+                proxy, scenario, seconds)
+            proxy.check(contender)
+            return Run(scenario.key, contender.name, turn, memory(proxy.pids, "VmHWM"), **figures)
+        finally:
+            proxy.stop()
+
+    def busy(self, proxy, scenario, seconds):
+        with Load(self, scenario, seconds) as load:
+            before = cpu_us(proxy.pids)
+            result = load.work()
+            took = cpu_us(proxy.pids) - before
+        return {"cpu_us": took / result["requests"], "core": took / 1e6 / result["seconds"],
+                "rate": result["requests"] / result["seconds"]} | {
+                    key: result[key] for key in ("requests", "p50_us", "p99_us", "p999_us")}
+
+    def idle(self, proxy, scenario, _):
+        with Load(self, scenario, 0.2, idle=0, connections=16) as load:
+            load.work()  # what it has anyway
+        before = memory(proxy.pids)
+        with Load(self, scenario, 0, warm_up=0):
+            time.sleep(0.3)  # what it gives back after a request is not counted
+            return {"bytes": (memory(proxy.pids) - before) / scenario.load["idle"]}
