@@ -119,6 +119,24 @@ struct conf_router {
 	struct conf_announce announce;
 };
 
+/* What happens to a field that says where a request came from. */
+enum conf_forward {
+	CONF_FORWARD_PRESERVE,
+	CONF_FORWARD_REMOVE,
+	CONF_FORWARD_REPLACE,
+	CONF_FORWARD_APPEND
+};
+
+struct conf_forwarded {
+	enum conf_forward for_, proto, host, port; /* X-Forwarded-*; only for_ is appended to */
+	enum conf_forward rfc7239;                 /* Forwarded */
+};
+
+struct conf_via {
+	const char *name;
+	bool requests, responses;
+};
+
 enum conf_listener_mode { CONF_MODE_HTTP, CONF_MODE_TCP };
 
 struct conf_listener {
@@ -132,6 +150,8 @@ struct conf_listener {
 				     way */
 	uint32_t max_header_size; /* bytes of a request or response head */
 	uint64_t max_connections; /* 0: no limit but the process' file descriptors */
+	struct conf_forwarded forwarded;
+	struct conf_via via;
 };
 
 enum conf_balance {

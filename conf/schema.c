@@ -243,6 +243,47 @@ static const struct conf_key router_keys[] = {
 static const struct conf_object router_object = {
     "Virtual routers", KEYS(router_keys), .size = sizeof(struct conf_router)};
 
+static const char *const forward_words[] = {[CONF_FORWARD_PRESERVE] = "preserve",
+    [CONF_FORWARD_REMOVE] = "remove",
+    [CONF_FORWARD_REPLACE] = "replace",
+    NULL};
+static const char *const forward_list_words[] = {[CONF_FORWARD_PRESERVE] = "preserve",
+    [CONF_FORWARD_REMOVE] = "remove",
+    [CONF_FORWARD_REPLACE] = "replace",
+    [CONF_FORWARD_APPEND] = "append",
+    NULL};
+static const struct conf_key forwarded_keys[] = {
+    {"for", CONF_ENUM, FIELD(struct conf_forwarded, for_), .words = forward_list_words,
+	.def = "append",
+	.help = "X-Forwarded-For, the client's address: appended to the list that came; replace: "
+		"the list that came is dropped, as it should be where clients come directly; "
+		"preserve: passed on as it came; remove: kept from the targets"},
+    {"proto", CONF_ENUM, FIELD(struct conf_forwarded, proto), .words = forward_words,
+	.def = "replace", .help = "X-Forwarded-Proto, what the client speaks: http"},
+    {"host", CONF_ENUM, FIELD(struct conf_forwarded, host), .words = forward_words,
+	.def = "preserve",
+	.help = "X-Forwarded-Host, the host that the client asks for; the Host field says the same "
+		"to targets in any case"},
+    {"port", CONF_ENUM, FIELD(struct conf_forwarded, port), .words = forward_words,
+	.def = "preserve", .help = "X-Forwarded-Port, where the listener listens"},
+    {"rfc7239", CONF_ENUM, FIELD(struct conf_forwarded, rfc7239), .words = forward_list_words,
+	.def = "preserve", .help = "Forwarded, the standard's word for all of them (RFC 7239)"},
+};
+static const struct conf_object forwarded_object = {
+    "Forwarded fields", KEYS(forwarded_keys), .size = sizeof(struct conf_forwarded)};
+
+static const struct conf_key via_keys[] = {
+    {"name", CONF_STRING, FIELD(struct conf_via, name), .format = &conf_format_name, .def = "yoke",
+	.help = "Our name in Via: a pseudonym, or a host"},
+    {"requests", CONF_BOOL, FIELD(struct conf_via, requests), .def = "true",
+	.help = "Whether targets are told; false is for those that treat requests with Via worse, "
+		"like an nginx that does not compress for them (gzip_proxied)"},
+    {"responses", CONF_BOOL, FIELD(struct conf_via, responses), .def = "false",
+	.help = "Whether clients are told"},
+};
+static const struct conf_object via_object = {
+    "Via", KEYS(via_keys), .size = sizeof(struct conf_via)};
+
 static const struct conf_key bind_element = {
     "", CONF_ENDPOINT, 0, sizeof(struct addr), .help = "Address and port"};
 static const struct conf_key listener_keys[] = {
@@ -264,6 +305,10 @@ static const struct conf_key listener_keys[] = {
     {"max_connections", CONF_INT, FIELD(struct conf_listener, max_connections), .min = 0,
 	.max = 10000000, .def = "0",
 	.help = "Connections at a time; 0: as many as the process may open"},
+    {"forwarded", CONF_OBJECT, FIELD(struct conf_listener, forwarded), .object = &forwarded_object,
+	.help = "http: what becomes of fields that tell targets where a request came from"},
+    {"via", CONF_OBJECT, FIELD(struct conf_listener, via), .object = &via_object,
+	.help = "http: the field in which each proxy on the way names itself (RFC 9110)"},
 };
 static const struct conf_object listener_object = {"Listeners", KEYS(listener_keys),
     .size = sizeof(struct conf_listener), .later = "routes tls proxy_protocol"};

@@ -235,6 +235,7 @@ static inline uint8_t field_id(const char *name, size_t len)
 		TRY("upgrade", UPGRADE);
 		TRY("trailer", TRAILER);
 		break;
+	case 9: TRY("forwarded", FORWARDED); break;
 	case 10:
 		TRY("connection", CONNECTION);
 		TRY("keep-alive", KEEP_ALIVE);
@@ -245,7 +246,11 @@ static inline uint8_t field_id(const char *name, size_t len)
 		TRY("http2-settings", HTTP2_SETTINGS);
 		break;
 	case 15: TRY("x-forwarded-for", X_FORWARDED_FOR); break;
-	case 16: TRY("proxy-connection", PROXY_CONNECTION); break;
+	case 16:
+		TRY("proxy-connection", PROXY_CONNECTION);
+		TRY("x-forwarded-host", X_FORWARDED_HOST);
+		TRY("x-forwarded-port", X_FORWARDED_PORT);
+		break;
 	case 17:
 		TRY("transfer-encoding", TRANSFER_ENCODING);
 		TRY("x-forwarded-proto", X_FORWARDED_PROTO);

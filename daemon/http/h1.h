@@ -69,6 +69,7 @@ enum h1_method {
 	X(CONTENT_LENGTH, "content-length")           \
 	X(COOKIE, "cookie")                           \
 	X(EXPECT, "expect")                           \
+	X(FORWARDED, "forwarded")                     \
 	X(HOST, "host")                               \
 	X(HTTP2_SETTINGS, "http2-settings")           \
 	X(KEEP_ALIVE, "keep-alive")                   \
@@ -81,6 +82,8 @@ enum h1_method {
 	X(TRANSFER_ENCODING, "transfer-encoding")     \
 	X(UPGRADE, "upgrade")                         \
 	X(X_FORWARDED_FOR, "x-forwarded-for")         \
+	X(X_FORWARDED_HOST, "x-forwarded-host")       \
+	X(X_FORWARDED_PORT, "x-forwarded-port")       \
 	X(X_FORWARDED_PROTO, "x-forwarded-proto")
 
 enum h1_field_id {

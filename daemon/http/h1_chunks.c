@@ -57,6 +57,7 @@ static bool trailer_refused(uint64_t name)
 	case 0x7f7d77d7c2a03db7ULL: /* upgrade */
 	case 0x9093163624640828ULL: /* x-forwarded-for */
 	case 0xb05c1bcfbb65b387ULL: /* x-forwarded-host */
+	case 0x64a03d8e917ba96eULL: /* x-forwarded-port */
 	case 0xf86faea5da3d2459ULL: /* x-forwarded-proto */ return true;
 	default: return false;
 	}

@@ -118,10 +118,8 @@ static bool is_protected(const struct h1_field *field)
 	static const struct slice names[] = {
 	    {"authorization", 13},
 	    {"cache-control", 13},
-	    {"forwarded", 9},
 	    {"set-cookie", 10},
 	    {"via", 3},
-	    {"x-forwarded-host", 16},
 	    {"x-real-ip", 9},
 	};
 	if (field->id != H1_FIELD_OTHER)

@@ -1,11 +1,10 @@
 #include "daemon/proxy/heads.h"
 
-#include <arpa/inet.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
-#define ADDED_MAX 256 /* what we write of our own, with an IPv6 address */
+#define ADDED_MAX 256 /* what we write of our own, besides forward_put */
 
 static char *put(char *at, const char *p, size_t len)
 {
@@ -15,40 +14,13 @@ static char *put(char *at, const char *p, size_t len)
 
 #define PUT(at, literal) put(at, literal, sizeof(literal) - 1)
 
-static char *put_octet(char *at, unsigned value)
-{
-	if (value >= 100)
-		*at++ = (char)('0' + value / 100);
-	if (value >= 10)
-		*at++ = (char)('0' + value / 10 % 10);
-	*at++ = (char)('0' + value % 10);
-	return at;
-}
-
-/* inet_ntop costs more than the rest of the head together. */
-static char *put_ip(char *at, const struct addr *addr)
-{
-	if (addr->sa.sa_family == AF_INET) {
-		uint32_t ip = ntohl(addr->in.sin_addr.s_addr);
-		at = put_octet(at, ip >> 24);
-		*at++ = '.';
-		at = put_octet(at, ip >> 16 & 255);
-		*at++ = '.';
-		at = put_octet(at, ip >> 8 & 255);
-		*at++ = '.';
-		return put_octet(at, ip & 255);
-	}
-	char text[ADDR_TEXT_MAX];
-	addr_format_ip(addr, text);
-	return put(at, text, strlen(text));
-}
-
 size_t heads_request_room(const struct h1_head *head)
 {
-	return head->len + head->host.len + ADDED_MAX;
+	return head->len + 3 * head->host.len + ADDED_MAX + FORWARD_ROOM;
 }
 
-static bool request_keeps(const struct h1_head *head, const struct h1_field *field, bool absolute)
+static bool request_keeps(const struct h1_head *head, const struct h1_field *field, bool absolute,
+    const struct forward *forward)
 {
 	switch (field->id) {
 	case H1_FIELD_OTHER:
@@ -58,9 +30,7 @@ static bool request_keeps(const struct h1_head *head, const struct h1_field *fie
 	case H1_FIELD_MAX_FORWARDS: return !field->hop && head->max_forwards == H1_FORWARDS_FREE;
 	case H1_FIELD_TRANSFER_ENCODING: return head->framing == H1_BODY_CHUNKED;
 	case H1_FIELD_CONTENT_LENGTH: return true;
-	case H1_FIELD_X_FORWARDED_FOR:
-	case H1_FIELD_X_FORWARDED_PROTO: return false;
-	default: return !field->hop;
+	default: return !field->hop && !forward_drops(forward, field->id);
 	}
 }
 
@@ -84,22 +54,8 @@ static inline char *run_add(char *at, struct run *run, struct slice line)
 	return at;
 }
 
-static char *put_forwarded_for(char *at, const struct h1_head *head, const struct addr *peer)
-{
-	at = PUT(at, "X-Forwarded-For: ");
-	for (uint32_t i = 0; i < head->n_fields; i++) {
-		const struct h1_field *field = &head->fields[i];
-		if (field->id != H1_FIELD_X_FORWARDED_FOR || field->value.len == 0)
-			continue;
-		at = put(at, field->value.p, field->value.len);
-		at = PUT(at, ", ");
-	}
-	at = put_ip(at, peer);
-	return PUT(at, "\r\n");
-}
-
-size_t heads_request(
-    const struct h1_head *head, const struct addr *peer, struct slice default_host, char *out)
+size_t heads_request(const struct h1_head *head, const struct forward *forward,
+    const struct addr *peer, struct slice default_host, char *out)
 {
 	char *at = out;
 	bool absolute = head->target.p[0] != '/' && head->target.p[0] != '*';
@@ -117,13 +73,13 @@ size_t heads_request(
 	}
 	struct run run = {NULL, NULL};
 	for (uint32_t i = 0; i < head->n_fields; i++)
-		if (request_keeps(head, &head->fields[i], absolute))
+		if (request_keeps(head, &head->fields[i], absolute, forward))
 			at = run_add(at, &run, head->fields[i].line);
 	at = run_end(at, &run);
 	if (head->max_forwards != H1_FORWARDS_FREE)
 		at += sprintf(at, "Max-Forwards: %" PRIu32 "\r\n", head->max_forwards - 1);
-	at = put_forwarded_for(at, head, peer);
-	at = PUT(at, "X-Forwarded-Proto: http\r\n\r\n");
+	at = forward_put(forward, head, peer, at);
+	at = PUT(at, "\r\n");
 	return (size_t)(at - out);
 }
 
@@ -144,7 +100,7 @@ static bool response_keeps(
 bool heads_response_unchanged(
     const struct h1_head *head, const char *raw, const struct heads_response *options)
 {
-	if (options->close || options->keep_alive || options->add.len > 0 ||
+	if (options->close || options->keep_alive || options->via.len + options->add.len > 0 ||
 	    memcmp(raw, "HTTP/1.1", 8) != 0)
 		return false;
 	for (uint32_t i = 0; i < head->n_fields; i++)
@@ -155,7 +111,7 @@ bool heads_response_unchanged(
 
 size_t heads_response_room(const struct h1_head *head, const struct heads_response *options)
 {
-	return head->len + options->add.len + ADDED_MAX;
+	return head->len + options->via.len + options->add.len + ADDED_MAX;
 }
 
 size_t heads_response(const struct h1_head *head, const struct heads_response *options, char *out)
@@ -174,6 +130,8 @@ size_t heads_response(const struct h1_head *head, const struct heads_response *o
 		if (response_keeps(head, &head->fields[i], options))
 			at = run_add(at, &run, head->fields[i].line);
 	at = run_end(at, &run);
+	if (options->via.len > 0)
+		at = put(at, options->via.p, options->via.len);
 	if (options->add.len > 0)
 		at = put(at, options->add.p, options->add.len);
 	if (options->close)

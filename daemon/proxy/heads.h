@@ -8,21 +8,23 @@
 #include "daemon/base/addr.h"
 #include "daemon/base/text.h"
 #include "daemon/http/h1.h"
+#include "daemon/proxy/forward.h"
 
 /* Room that is enough for heads_request of this head. */
 size_t heads_request_room(const struct h1_head *head);
-/* The request as the target gets it: HTTP/1.1, origin-form, without hop-by-hop fields, with
- * X-Forwarded-For (one line: what came, then `peer`) and X-Forwarded-Proto, and one forward fewer
- * in Max-Forwards, which must not be 0. `default_host`, at most an address with a port, is for
- * HTTP/1.0 requests that name no host. Returns the length. */
-size_t heads_request(
-    const struct h1_head *head, const struct addr *peer, struct slice default_host, char *out);
+/* The request as the target gets it: HTTP/1.1, origin-form, without hop-by-hop fields, with what
+ * `forward` says of `peer`, and one forward fewer in Max-Forwards, which must not be 0.
+ * `default_host`, at most an address with a port, is for HTTP/1.0 requests that name no host.
+ * Returns the length. */
+size_t heads_request(const struct h1_head *head, const struct forward *forward,
+    const struct addr *peer, struct slice default_host, char *out);
 
 struct heads_response {
 	bool close;       /* say Connection: close */
 	bool keep_alive;  /* say Connection: keep-alive (to HTTP/1.0) */
 	bool unchunked;   /* to HTTP/1.0, which knows no chunked coding */
-	struct slice add; /* complete field lines, or empty */
+	struct slice via; /* these two are complete field lines, or empty */
+	struct slice add;
 };
 
 /* The head may go out as it came. `raw` is its first byte. */

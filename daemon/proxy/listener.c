@@ -171,6 +171,7 @@ void listener_attach(struct listener *listener, const struct conf_listener *conf
 	struct worker *worker = listener->worker;
 	bool mode_changed = listener->conf && listener->conf->mode != conf->mode;
 	listener->conf = conf;
+	forward_init(&listener->forward, conf, &listener->bind);
 	if (mode_changed)
 		listener_close_idle(listener);
 	if (listener->attached)

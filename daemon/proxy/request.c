@@ -86,8 +86,8 @@ static void accept_head(struct txn *txn, const struct h1_head *head)
 		return;
 	}
 	struct slice default_host = {target->text, strlen(target->text)};
-	txn->request.end =
-	    (uint32_t)heads_request(head, &client->peer, default_host, txn->request.data);
+	txn->request.end = (uint32_t)heads_request(
+	    head, &client->listener->forward, &client->peer, default_host, txn->request.data);
 }
 
 size_t request_begin(struct client *client, const char *data, size_t len)

@@ -260,6 +260,7 @@ static void begin_response(struct txn *txn, struct h1_head *head, char *data, si
 	    .close = txn->close,
 	    .keep_alive = !txn->close && txn->minor == 0,
 	    .unchunked = txn->minor == 0,
+	    .via = forward_response(&txn->client->listener->forward, head->minor),
 	    .add = {cookie, choose_set_cookie(txn->gen, txn->listener->pool, txn->target,
 				&txn->choice, cookie, sizeof(cookie))},
 	};

@@ -17,6 +17,7 @@
 #include "daemon/base/wheel.h"
 #include "daemon/http/h1.h"
 #include "daemon/proxy/buf.h"
+#include "daemon/proxy/forward.h"
 #include "daemon/proxy/pipe.h"
 #include "daemon/proxy/proxy.h"
 #include "daemon/tls/seal.h"
@@ -81,6 +82,7 @@ struct listener {
 	bool closing;                     /* not in the present configuration */
 	struct timer pause;               /* accepting goes on when it fires */
 	const struct conf_listener *conf; /* of the worker's generation; NULL when closing */
+	struct forward forward;           /* as conf says */
 	struct list clients;              /* struct client */
 	struct list pairs;                /* struct pair */
 	union node node;                  /* worker->listeners */

@@ -1,7 +1,7 @@
 """Keep-alive and pooling, pipelining, who closes what and when."""
 from harness import (Case, answer, answer_drip, closed, do, drip, gets, gets_error, hangup, leave,
                      released, sees, send, shut, stop_listening, untouched)
-from messages import fwd, fwd_post, ok, ok_close, post, req, served
+from messages import fwd, fwd10, fwd_post, ok, ok_close, post, req, served
 from transfer import eager_client
 
 CASES = [
@@ -59,10 +59,10 @@ CASES = [
          send(req(b"/1")), sees(fwd(b"/1")), answer(ok(fields=b"Connection: close\r\n")),
          gets(ok()), released(), *served(b"/2", b="b2")),
     Case("an HTTP/1.0 client is answered and closed",
-         send(b"GET / HTTP/1.0\r\nHost: a\r\n\r\n"), sees(fwd()), answer(ok()), gets(ok_close()),
+         send(b"GET / HTTP/1.0\r\nHost: a\r\n\r\n"), sees(fwd10()), answer(ok()), gets(ok_close()),
          closed()),
     Case("an HTTP/1.0 client may keep the connection",
-         send(b"GET / HTTP/1.0\r\nHost: a\r\nConnection: keep-alive\r\n\r\n"), sees(fwd()),
+         send(b"GET / HTTP/1.0\r\nHost: a\r\nConnection: keep-alive\r\n\r\n"), sees(fwd10()),
          answer(ok()),
          gets(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: keep-alive\r\n\r\nok"),
          *served(b"/2")),

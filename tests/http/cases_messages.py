@@ -1,7 +1,7 @@
 """Bodies and their framing, interim responses, both ways."""
 from harness import (Case, answer, answer_drip, closed, do, drip, gets, gets_error, gets_head,
                      half_close, hangup, leave, released, sees, send, untouched)
-from messages import (CLOSE, TE, chunked, fwd, fwd_post, ok, ok_close, post, req, served)
+from messages import (CLOSE, TE, chunked, fwd, fwd10, fwd_post, ok, ok_close, post, req, served)
 from transfer import (backend_to_client, client_to_backend, copy, pattern, require_equal,
                       slow_backend, slow_client)
 
@@ -130,7 +130,7 @@ CASES = [
          released(reset=None)),
     Case("an expectation in HTTP/1.0 stays here",
          send(b"POST / HTTP/1.0\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\nab"),
-         sees(fwd(method=b"POST", fields=b"Content-Length: 2\r\n", body=b"ab")), answer(ok()),
+         sees(fwd10(method=b"POST", fields=b"Content-Length: 2\r\n", body=b"ab")), answer(ok()),
          gets(ok_close()), closed()),
     # interim responses
     Case("103 is relayed",
@@ -143,7 +143,7 @@ CASES = [
          send(req()), sees(fwd()), answer_drip(HINTS + HINTS + ok()), gets(HINTS + HINTS + ok()),
          *served(b"/2")),
     Case("interim responses are not for HTTP/1.0",
-         send(b"GET / HTTP/1.0\r\nHost: a\r\n\r\n"), sees(fwd()), answer(HINTS + ok()),
+         send(b"GET / HTTP/1.0\r\nHost: a\r\n\r\n"), sees(fwd10()), answer(HINTS + ok()),
          gets(ok_close()), closed()),
     Case("101 was not asked for",
          send(req(fields=b"Connection: upgrade\r\nUpgrade: x\r\n")), sees(fwd()),
@@ -162,7 +162,7 @@ CASES = [
          send(req()), sees(fwd()), answer_drip(b"HTTP/1.1 200 OK\r\n" + TE + b"\r\n" + ODD),
          gets(b"HTTP/1.1 200 OK\r\n" + TE + b"\r\n" + ODD), *served(b"/2")),
     Case("a chunked response for HTTP/1.0 loses its framing",
-         send(b"GET / HTTP/1.0\r\nHost: a\r\nConnection: keep-alive\r\n\r\n"), sees(fwd()),
+         send(b"GET / HTTP/1.0\r\nHost: a\r\nConnection: keep-alive\r\n\r\n"), sees(fwd10()),
          answer(b"HTTP/1.1 200 OK\r\nTrailer: x-checksum\r\n" + TE + b"\r\n" + ODD),
          gets(b"HTTP/1.1 200 OK\r\n" + CLOSE + b"\r\nhello0123456789"), closed(),
          *served(b"/2", c="2")),
@@ -206,7 +206,7 @@ CASES = [
     Case("10 MiB in chunks to the client",
          send(req()), sees(fwd()), do(chunked_down), *served(b"/2")),
     Case("10 MiB in chunks to an HTTP/1.0 client",
-         send(b"GET / HTTP/1.0\r\nHost: a\r\n\r\n"), sees(fwd()), do(unchunked_down), closed()),
+         send(b"GET / HTTP/1.0\r\nHost: a\r\n\r\n"), sees(fwd10()), do(unchunked_down), closed()),
     Case("10 MiB until the connection closes",
          send(req()), sees(fwd()),
          do(lambda run: backend_to_client(run, MIB10, b"HTTP/1.1 200 OK\r\n\r\n",

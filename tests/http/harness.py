@@ -20,7 +20,8 @@ import tempfile
 import time
 
 STEP_TIMEOUT = float(os.environ.get("YOKE_STEP_TIMEOUT", "5"))
-XF = b"X-Forwarded-For: 127.0.0.1\r\nX-Forwarded-Proto: http\r\n"  # what yoke adds to requests
+# What yoke adds to requests.
+XF = b"X-Forwarded-For: 127.0.0.1\r\nX-Forwarded-Proto: http\r\nVia: 1.1 yoke\r\n"
 
 
 class Failed(Exception):

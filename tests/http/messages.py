@@ -12,6 +12,11 @@ def fwd(path=b"/", fields=b"", method=b"GET", body=b"", host=b"a"):
     return b"%s %s HTTP/1.1\r\nHost: %s\r\n%s%s\r\n%s" % (method, path, host, fields, XF, body)
 
 
+def fwd10(**kw):
+    """As fwd, of a request of HTTP/1.0."""
+    return fwd(**kw).replace(b"Via: 1.1", b"Via: 1.0")
+
+
 def post(body=b"hello", path=b"/", fields=b""):
     return req(path, fields + b"Content-Length: %d\r\n" % len(body), b"POST", body)
 

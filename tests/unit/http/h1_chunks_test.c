@@ -191,7 +191,7 @@ static void refuses_trailers_that_matter(void)
 	static const char *const names[] = {"authorization", "connection", "content-encoding",
 	    "content-length", "content-type", "cookie", "expect", "forwarded", "host", "set-cookie",
 	    "te", "trailer", "transfer-encoding", "upgrade", "x-forwarded-for", "x-forwarded-host",
-	    "x-forwarded-proto"};
+	    "x-forwarded-port", "x-forwarded-proto"};
 	char text[64];
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
 		int n = snprintf(text, sizeof(text), "0\r\nOk: 1\r\n%s: x\r\n\r\n", names[i]);

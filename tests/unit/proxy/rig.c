@@ -76,6 +76,7 @@ void rig_init(struct rig *rig)
 	    .header_timeout_us = 10 * US_PER_SEC,
 	    .idle_timeout_us = 20 * US_PER_SEC,
 	    .max_header_size = 4096,
+	    .forwarded = {.for_ = CONF_FORWARD_APPEND, .proto = CONF_FORWARD_REPLACE},
 	};
 	rig->pool = (struct conf_pool){
 	    .name = "pool",
