@@ -111,5 +111,5 @@ void worker_ack_wake(void *arg)
 	struct worker *worker = arg;
 	atomic_thread_fence(memory_order_seq_cst);
 	if (atomic_load(&worker->n_ack_waits) > 0)
-		ev_async_send(worker->loop, &worker->acks);
+		worker_ring(worker);
 }

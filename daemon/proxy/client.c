@@ -11,7 +11,7 @@
 
 static struct worker *worker_of(const struct client *client)
 {
-	return client->conn.io.data;
+	return worker_of_watch(&client->conn.io);
 }
 
 void client_close(struct worker *worker, struct client *client, bool reset)
@@ -24,7 +24,7 @@ void client_close(struct worker *worker, struct client *client, bool reset)
 	if (client->txn)
 		txn_drop(client->txn);
 	timer_cancel(worker, &client->timer);
-	conn_close(worker->loop, &client->conn, reset);
+	conn_close(&client->conn, reset);
 	buf_free(&client->in);
 	list_del(&client->node.list);
 	worker_bury(worker, &client->node, client);
@@ -50,8 +50,8 @@ void client_watch(struct client *client)
 	if (client->dead)
 		return;
 	bool write = client->txn && txn_owes_client(client->txn);
-	conn_want(worker_of(client)->loop, &client->conn,
-	    (wants_read(client) ? EV_READ : 0) | (write ? EV_WRITE : 0));
+	conn_want(
+	    &client->conn, (wants_read(client) ? POLLER_READ : 0) | (write ? POLLER_WRITE : 0));
 }
 
 /* Takes requests one after the other, as long as none has to wait for its response. Returns the
@@ -181,13 +181,12 @@ static void readable(struct client *client)
 	client_watch(client);
 }
 
-static void on_event(struct ev_loop *loop, ev_io *io, int events)
+static void on_event(struct watch *watch, unsigned events)
 {
-	(void)loop;
-	struct client *client = list_entry(io, struct client, conn.io);
-	if ((events & EV_WRITE) && client->txn)
+	struct client *client = list_entry(watch, struct client, conn.io);
+	if ((events & POLLER_WRITE) && client->txn)
 		response_flush(client->txn);
-	if ((events & EV_READ) && !client->dead && wants_read(client))
+	if ((events & POLLER_READ) && !client->dead && wants_read(client))
 		readable(client);
 }
 
@@ -294,7 +293,7 @@ bool client_open(struct listener *listener, int fd, const struct addr *peer, boo
 	list_push_back(&listener->clients, &client->node.list);
 	timer_init(&client->timer, on_timeout);
 	timer_set(worker, &client->timer, listener->conf->header_timeout_us);
-	conn_init(&client->conn, worker, fd, on_event);
-	conn_want(worker->loop, &client->conn, EV_READ);
+	conn_init(&client->conn, &worker->poller, fd, on_event);
+	conn_want(&client->conn, POLLER_READ);
 	return true;
 }

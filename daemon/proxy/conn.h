@@ -2,73 +2,88 @@
  * moves bytes goes through these few functions, and those of pipe.h for long bodies; for plain
  * sockets they are one system call each.
  *
- * One watcher a connection. EV_READ stays armed for its whole life unless the other side is slow;
- * EV_WRITE is armed only after a short write. libev compares masks when it goes to sleep, so
- * changes that cancel each other within one turn of the loop cost no system call. */
+ * One watch a connection (daemon/net/poller.h). Reading is armed for its whole life, writing from
+ * the first short write on; when the interest changes, because the other side is slow, that costs
+ * no system call.
+ *
+ * The calls are made by their numbers: those of the C library are points where a thread can be
+ * cancelled, which costs two locked instructions each in a process with threads. */
 #pragma once
 
 #include <errno.h>
-#include <ev.h>
 #include <netinet/in.h>
 #include <stdbool.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
-struct worker;
+#include "daemon/net/poller.h"
 
 struct conn {
-	ev_io io; /* data: the worker */
+	struct watch io;
 };
 
-typedef void conn_fn(struct ev_loop *loop, ev_io *io, int events);
-
-static inline void conn_init(struct conn *conn, struct worker *worker, int fd, conn_fn *on_event)
+static inline void conn_init(struct conn *conn, struct poller *poller, int fd, watch_fn *on_event)
 {
-	ev_io_init(&conn->io, on_event, fd, 0);
-	conn->io.data = worker;
+	watch_init(&conn->io, poller, fd, on_event);
 }
 
-/* Watches for exactly `events` (EV_READ | EV_WRITE, 0: none). Events of this turn that are not
- * wanted any more are dropped. */
-static inline void conn_want(struct ev_loop *loop, struct conn *conn, int events)
+/* Watches for exactly `events` (POLLER_READ | POLLER_WRITE, 0: none). */
+static inline void conn_want(struct conn *conn, unsigned events)
 {
-	int have = ev_is_active(&conn->io) ? conn->io.events & (EV_READ | EV_WRITE) : 0;
-	if (have == events)
-		return;
-	ev_io_stop(loop, &conn->io);
-	ev_io_modify(&conn->io, events);
-	if (events)
-		ev_io_start(loop, &conn->io);
+	watch_want(&conn->io, events);
 }
 
 static inline bool conn_is_open(const struct conn *conn)
 {
-	return conn->io.fd >= 0;
+	return watch_is_open(&conn->io);
 }
 
 /* The number of bytes, 0 at the end of the stream, or -errno. A short read means that there is no
  * more for now: do not ask again. */
 static inline ssize_t conn_recv(struct conn *conn, void *data, size_t len)
 {
-	ssize_t n = recv(conn->io.fd, data, len, 0);
-	return n < 0 ? -errno : n;
+	ssize_t n = syscall(SYS_recvfrom, conn->io.fd, data, len, 0, NULL, NULL);
+	if (n > 0 && (size_t)n < len)
+		watch_read_short(&conn->io);
+	if (n >= 0)
+		return n;
+	if (errno == EAGAIN)
+		watch_blocked(&conn->io, POLLER_READ);
+	return -errno;
 }
 
-/* Bytes, the end or an error could be read now. Takes nothing. */
-static inline bool conn_has_input(const struct conn *conn)
+/* Bytes, the end or an error could be read now. Takes nothing, and costs nothing after a read that
+ * came short. */
+static inline bool conn_has_input(struct conn *conn)
 {
 	char byte;
-	return recv(conn->io.fd, &byte, 1, MSG_PEEK) >= 0 || errno != EAGAIN;
+	if (!(conn->io.ready & POLLER_READ))
+		return false;
+	if (recv(conn->io.fd, &byte, 1, MSG_PEEK) >= 0 || errno != EAGAIN)
+		return true;
+	watch_blocked(&conn->io, POLLER_READ);
+	return false;
+}
+
+/* The result of a call that was to send `len` bytes, as conn_send returns it. */
+static inline ssize_t conn_sent(struct conn *conn, ssize_t n, size_t len)
+{
+	if (n == (ssize_t)len)
+		return n;
+	if (n < 0 && errno != EAGAIN && errno != EINTR)
+		return -errno;
+	if (n >= 0 || errno == EAGAIN)
+		watch_blocked(&conn->io, POLLER_WRITE);
+	return n < 0 ? 0 : n;
 }
 
 /* The number of bytes, possibly fewer than asked for, or -errno; 0 means not now. */
 static inline ssize_t conn_send(struct conn *conn, const void *data, size_t len)
 {
-	ssize_t n = send(conn->io.fd, data, len, MSG_NOSIGNAL);
-	if (n >= 0)
-		return n;
-	return errno == EAGAIN || errno == EINTR ? 0 : -errno;
+	ssize_t n = syscall(SYS_sendto, conn->io.fd, data, len, MSG_NOSIGNAL, NULL, 0);
+	return conn_sent(conn, n, len);
 }
 
 static inline ssize_t conn_sendv(struct conn *conn, struct iovec *iov, size_t n_iov)
@@ -76,10 +91,10 @@ static inline ssize_t conn_sendv(struct conn *conn, struct iovec *iov, size_t n_
 	if (n_iov == 1)
 		return conn_send(conn, iov->iov_base, iov->iov_len);
 	struct msghdr msg = {.msg_iov = iov, .msg_iovlen = n_iov};
-	ssize_t n = sendmsg(conn->io.fd, &msg, MSG_NOSIGNAL);
-	if (n >= 0)
-		return n;
-	return errno == EAGAIN || errno == EINTR ? 0 : -errno;
+	size_t len = 0;
+	for (size_t i = 0; i < n_iov; i++)
+		len += iov[i].iov_len;
+	return conn_sent(conn, syscall(SYS_sendmsg, conn->io.fd, &msg, MSG_NOSIGNAL), len);
 }
 
 /* Says that nothing more will be sent. */
@@ -89,15 +104,15 @@ static inline void conn_shut(struct conn *conn)
 }
 
 /* `reset`: the peer gets RST instead of FIN, and unsent bytes are thrown away. */
-static inline void conn_close(struct ev_loop *loop, struct conn *conn, bool reset)
+static inline void conn_close(struct conn *conn, bool reset)
 {
 	if (!conn_is_open(conn))
 		return;
-	ev_io_stop(loop, &conn->io);
+	int fd = conn->io.fd;
+	watch_stop(&conn->io);
 	if (reset) {
 		struct linger linger = {.l_onoff = 1, .l_linger = 0};
-		setsockopt(conn->io.fd, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger));
+		setsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger));
 	}
-	close(conn->io.fd);
-	conn->io.fd = -1;
+	close(fd);
 }

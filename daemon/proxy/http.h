@@ -44,8 +44,8 @@ struct client {
 };
 
 /* What a client does is counted, unless the client is ourselves. */
-#define COUNT_CLIENT(client, name, n)                                          \
-	counter_add(&((struct worker *)(client)->conn.io.data)->counters.name, \
+#define COUNT_CLIENT(client, name, n)                                    \
+	counter_add(&worker_of_watch(&(client)->conn.io)->counters.name, \
 	    (client)->own ? 0 : (uint64_t)(n))
 
 enum response_state { RESPONSE_HEAD, RESPONSE_BODY, RESPONSE_DONE };

@@ -107,15 +107,16 @@ static void pause_accepting(struct listener *listener, int error)
 	if (log_allowed(&worker->log_accept, worker->now_us, LOG_EVERY_US, &suppressed))
 		log_warn("listener %s: accepting pauses for %u ms: %s", listener->name,
 		    (unsigned)(PAUSE_US / US_PER_MS), worker_error_text(error));
-	ev_io_stop(worker->loop, &listener->io);
+	watch_want(&listener->io, 0);
 	timer_set(worker, &listener->pause, PAUSE_US);
 }
 
 static void on_pause_over(struct worker *worker, struct timer *timer)
 {
+	(void)worker;
 	struct listener *listener = list_entry(timer, struct listener, pause);
 	if (listener->fd >= 0)
-		ev_io_start(worker->loop, &listener->io);
+		watch_want(&listener->io, POLLER_READ);
 }
 
 /* Up to `max` connections; the number taken. */
@@ -143,11 +144,10 @@ static uint32_t accept_some(struct listener *listener, uint32_t max)
 }
 
 /* One accept when connections come singly, so that none ends in EAGAIN; more when they queue. */
-static void on_acceptable(struct ev_loop *loop, ev_io *io, int events)
+static void on_acceptable(struct watch *watch, unsigned events)
 {
-	(void)loop, (void)events;
-	struct listener *listener = list_entry(io, struct listener, io);
-	worker_wake(listener->worker);
+	(void)events;
+	struct listener *listener = list_entry(watch, struct listener, io);
 	uint32_t n = accept_some(listener, listener->batch);
 	if (n < listener->batch)
 		listener->batch = n > 0 ? n : 1;
@@ -159,7 +159,8 @@ void listener_init(struct listener *listener, struct worker *worker)
 {
 	listener->worker = worker;
 	listener->batch = 1;
-	ev_io_init(&listener->io, on_acceptable, listener->fd, EV_READ);
+	watch_init(&listener->io, &worker->poller, listener->fd, on_acceptable);
+	listener->io.level = true;
 	timer_init(&listener->pause, on_pause_over);
 	list_init(&listener->clients);
 	list_init(&listener->pairs);
@@ -181,7 +182,7 @@ void listener_attach(struct listener *listener, const struct conf_listener *conf
 	if (worker->draining)
 		listener_shut(listener);
 	else
-		ev_io_start(worker->loop, &listener->io);
+		watch_want(&listener->io, POLLER_READ);
 }
 
 void listener_shut(struct listener *listener)
@@ -192,7 +193,7 @@ void listener_shut(struct listener *listener)
 	/* Who is in the queue was promised service by our SYN-ACK; closing would reset them. */
 	if (listener->attached)
 		accept_some(listener, SHUT_MAX);
-	ev_io_stop(worker->loop, &listener->io);
+	watch_stop(&listener->io);
 	timer_cancel(worker, &listener->pause);
 	close(listener->fd);
 	listener->fd = -1;

@@ -109,8 +109,11 @@ ssize_t pipe_fill(struct pipe *pipe, struct conn *from, size_t max)
 	assert(pipe->len == 0);
 	ssize_t n = splice(from->io.fd, NULL, pipe->in, NULL, max < PIPE_SIZE ? max : PIPE_SIZE,
 	    SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
+	int error = errno;
+	if (n < 0 ? error == EAGAIN : n > 0 && n < (ssize_t)PIPE_MORE && (size_t)n < max)
+		watch_ask(&from->io);
 	if (n < 0)
-		return errno == EINTR ? -EAGAIN : -errno;
+		return error == EINTR ? -EAGAIN : -error;
 	pipe->len = (uint32_t)n;
 	return n;
 }
@@ -119,8 +122,7 @@ ssize_t pipe_drain(struct pipe *pipe, struct conn *to)
 {
 	ssize_t n =
 	    splice(pipe->out, NULL, to->io.fd, NULL, pipe->len, SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
-	if (n < 0)
-		return errno == EAGAIN || errno == EINTR ? 0 : -errno;
-	pipe->len -= (uint32_t)n;
+	n = conn_sent(to, n, pipe->len);
+	pipe->len -= (uint32_t)(n > 0 ? n : 0);
 	return n;
 }

@@ -8,7 +8,7 @@
 /* The result of looking for a head at data. */
 static enum h1_result parse(struct client *client, const char *data, size_t len)
 {
-	struct worker *worker = client->conn.io.data;
+	struct worker *worker = worker_of_watch(&client->conn.io);
 	size_t max = client->listener->conf->max_header_size;
 	size_t scanned = client->in.scanned;
 	enum h1_result result = H1_MORE;
@@ -29,7 +29,7 @@ static void wait_for_head(struct client *client, const char *data, size_t len)
 	client->in.scanned = (uint32_t)scanned;
 	if (client->head_timed)
 		return;
-	struct worker *worker = client->conn.io.data;
+	struct worker *worker = worker_of_watch(&client->conn.io);
 	client->head_timed = true;
 	timer_cancel(worker, &client->timer);
 	timer_set(worker, &client->timer, client->listener->conf->header_timeout_us);
@@ -92,7 +92,7 @@ static void accept_head(struct txn *txn, const struct h1_head *head)
 
 size_t request_begin(struct client *client, const char *data, size_t len)
 {
-	struct worker *worker = client->conn.io.data;
+	struct worker *worker = worker_of_watch(&client->conn.io);
 	enum h1_result result = parse(client, data, len);
 	if (result == H1_MORE) {
 		wait_for_head(client, data, len);

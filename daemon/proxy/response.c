@@ -377,12 +377,8 @@ static void continue_spliced(struct txn *txn, struct pipe *pipe, size_t n)
 	struct body *body = &txn->response_body;
 	if (body->framing == H1_BODY_LENGTH) {
 		body->left -= n;
-		if (body->left == 0) {
+		if (body->left == 0)
 			txn->state = RESPONSE_DONE;
-			/* Does it say more than was asked for? */
-			if (conn_has_input(&txn->upstream->conn))
-				txn->upstream_keep_alive = false;
-		}
 	}
 	txn->response_pipe = pipe;
 	timer_set(worker, &txn->client->timer, txn->listener->idle_timeout_us);

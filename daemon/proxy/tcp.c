@@ -68,7 +68,7 @@ static void close_server(struct worker *worker, struct pair *pair, bool reset)
 {
 	if (!conn_is_open(&pair->conns[SIDE_SERVER]))
 		return;
-	conn_close(worker->loop, &pair->conns[SIDE_SERVER], reset);
+	conn_close(&pair->conns[SIDE_SERVER], reset);
 	UNCOUNT(worker, upstream_connections);
 }
 
@@ -80,7 +80,7 @@ void pair_close(struct worker *worker, struct pair *pair, bool reset)
 	end_setup(worker, pair);
 	timer_cancel(worker, &pair->timer);
 	close_server(worker, pair, reset);
-	conn_close(worker->loop, &pair->conns[SIDE_CLIENT], reset);
+	conn_close(&pair->conns[SIDE_CLIENT], reset);
 	free_unsent(worker, pair, SIDE_CLIENT);
 	free_unsent(worker, pair, SIDE_SERVER);
 	set_target(pair, NULL);
@@ -102,20 +102,20 @@ static bool wants_read(const struct pair *pair, enum side side)
  *	write a side:	bytes wait for it; or it is a server that we must know to be there before
  *			the client's FIN can follow
  * A connect in progress is not watched for success: the first write tells. */
-static void watch(struct worker *worker, struct pair *pair, enum side side)
+static void watch(struct pair *pair, enum side side)
 {
 	if (pair->dead || !conn_is_open(&pair->conns[side]))
 		return;
 	bool read = wants_read(pair, side);
 	bool write = pair->unsent[side] ||
 		     (side == SIDE_SERVER && !pair->established && pair->eof[SIDE_CLIENT]);
-	conn_want(worker->loop, &pair->conns[side], (read ? EV_READ : 0) | (write ? EV_WRITE : 0));
+	conn_want(&pair->conns[side], (read ? POLLER_READ : 0) | (write ? POLLER_WRITE : 0));
 }
 
-static void watch_both(struct worker *worker, struct pair *pair)
+static void watch_both(struct pair *pair)
 {
-	watch(worker, pair, SIDE_CLIENT);
-	watch(worker, pair, SIDE_SERVER);
+	watch(pair, SIDE_CLIENT);
+	watch(pair, SIDE_SERVER);
 }
 
 static void touch(struct worker *worker, struct pair *pair)
@@ -356,27 +356,27 @@ static bool must_wait(struct worker *worker, struct pair *pair, enum side side)
 	return false;
 }
 
-static void on_event(struct worker *worker, struct pair *pair, enum side side, int events)
+static void on_event(struct worker *worker, struct pair *pair, enum side side, unsigned events)
 {
 	if (side == SIDE_SERVER && !pair->established && !check_connected(worker, pair))
 		return;
-	if (events & EV_WRITE)
+	if (events & POLLER_WRITE)
 		flush(worker, pair, side);
-	if ((events & EV_READ) && wants_read(pair, side) && !must_wait(worker, pair, side))
+	if ((events & POLLER_READ) && wants_read(pair, side) && !must_wait(worker, pair, side))
 		relay(worker, pair, side);
-	watch_both(worker, pair);
+	watch_both(pair);
 }
 
-static void on_client_event(struct ev_loop *loop, ev_io *io, int events)
+static void on_client_event(struct watch *watch, unsigned events)
 {
-	(void)loop;
-	on_event(io->data, list_entry(io, struct pair, conns[SIDE_CLIENT].io), SIDE_CLIENT, events);
+	struct pair *pair = list_entry(watch, struct pair, conns[SIDE_CLIENT].io);
+	on_event(worker_of_watch(watch), pair, SIDE_CLIENT, events);
 }
 
-static void on_server_event(struct ev_loop *loop, ev_io *io, int events)
+static void on_server_event(struct watch *watch, unsigned events)
 {
-	(void)loop;
-	on_event(io->data, list_entry(io, struct pair, conns[SIDE_SERVER].io), SIDE_SERVER, events);
+	struct pair *pair = list_entry(watch, struct pair, conns[SIDE_SERVER].io);
+	on_event(worker_of_watch(watch), pair, SIDE_SERVER, events);
 }
 
 static void on_timeout(struct worker *worker, struct timer *timer)
@@ -404,7 +404,7 @@ static void on_acked(struct worker *worker, struct ack_wait *wait)
 	struct pair *pair = setup->pair;
 	if (pair->established)
 		end_setup(worker, pair);
-	watch(worker, pair, SIDE_SERVER);
+	watch(pair, SIDE_SERVER);
 }
 
 /* Connects to pair->target; on failure to the next one, until none is left. */
@@ -426,10 +426,10 @@ static void connect_next(struct worker *worker, struct pair *pair)
 		}
 		COUNT(worker, upstream_connects);
 		COUNT(worker, upstream_connections);
-		conn_init(&pair->conns[SIDE_SERVER], worker, fd, on_server_event);
+		conn_init(&pair->conns[SIDE_SERVER], &worker->poller, fd, on_server_event);
 		timer_cancel(worker, &pair->timer);
 		timer_set(worker, &pair->timer, pool_of(pair)->connect_timeout_us);
-		watch_both(worker, pair);
+		watch_both(pair);
 		return;
 	}
 }
@@ -462,8 +462,8 @@ bool pair_open(struct listener *listener, int fd, const struct addr *peer)
 		return false;
 	list_push_back(&listener->pairs, &pair->node.list);
 	timer_init(&pair->timer, on_timeout);
-	conn_init(&pair->conns[SIDE_CLIENT], worker, fd, on_client_event);
-	conn_init(&pair->conns[SIDE_SERVER], worker, -1, on_server_event);
+	conn_init(&pair->conns[SIDE_CLIENT], &worker->poller, fd, on_client_event);
+	conn_init(&pair->conns[SIDE_SERVER], &worker->poller, -1, on_server_event);
 	struct target *target =
 	    choose_first(worker, pair->gen, pair->conf->pool, peer, NULL, &pair->setup->choice);
 	if (!target) {

@@ -14,7 +14,7 @@
 
 struct txn *txn_new(struct client *client)
 {
-	struct worker *worker = client->conn.io.data;
+	struct worker *worker = worker_of_watch(&client->conn.io);
 	struct buf request = {0};
 	struct txn *txn = worker->free_txns;
 	if (txn) {
@@ -92,7 +92,8 @@ void txn_release_upstream(struct txn *txn)
 	struct upstream *upstream = txn->upstream;
 	if (upstream) {
 		bool clean = txn->state == RESPONSE_DONE && txn->request_done &&
-			     txn->upstream_keep_alive && !upstream->error && !txn_owes_target(txn);
+			     txn->upstream_keep_alive && !upstream->error &&
+			     !txn_owes_target(txn) && !conn_has_input(&upstream->conn);
 		txn->upstream = NULL;
 		if (clean)
 			upstream_release(txn->worker, upstream);
@@ -181,8 +182,7 @@ void txn_watch_upstream(struct txn *txn)
 		return;
 	bool read = !txn_owes_client(txn) && !ack_is_held(&txn->ack);
 	bool write = txn_owes_target(txn) && !upstream->error;
-	conn_want(
-	    txn->worker->loop, &upstream->conn, (read ? EV_READ : 0) | (write ? EV_WRITE : 0));
+	conn_want(&upstream->conn, (read ? POLLER_READ : 0) | (write ? POLLER_WRITE : 0));
 }
 
 static ssize_t send_request(struct txn *txn)

@@ -22,7 +22,7 @@ void upstream_close(struct worker *worker, struct upstream *upstream)
 		UNCOUNT(worker, upstream_idle);
 	}
 	timer_cancel(worker, &upstream->timer);
-	conn_close(worker->loop, &upstream->conn, false);
+	conn_close(&upstream->conn, false);
 	UNCOUNT(worker, upstream_connections);
 	worker_bury(worker, &upstream->node, upstream);
 }
@@ -38,19 +38,17 @@ static void on_timeout(struct worker *worker, struct timer *timer)
 		response_timed_out(upstream->txn);
 }
 
-static void on_event(struct ev_loop *loop, ev_io *io, int events)
+static void on_event(struct watch *watch, unsigned events)
 {
-	(void)loop;
-	struct upstream *upstream = list_entry(io, struct upstream, conn.io);
-	struct worker *worker = io->data;
+	struct upstream *upstream = list_entry(watch, struct upstream, conn.io);
 	if (is_idle(upstream)) {
 		/* The target closed it, or speaks without being asked. */
-		upstream_close(worker, upstream);
+		upstream_close(worker_of_watch(watch), upstream);
 		return;
 	}
-	if (events & EV_WRITE)
+	if (events & POLLER_WRITE)
 		txn_send_request(upstream->txn);
-	if ((events & EV_READ) && upstream->txn && conn_is_open(&upstream->conn))
+	if ((events & POLLER_READ) && upstream->txn && conn_is_open(&upstream->conn))
 		response_readable(upstream->txn);
 }
 
@@ -92,8 +90,8 @@ struct upstream *upstream_connect(
 	}
 	upstream->target = target;
 	upstream->txn = txn;
-	conn_init(&upstream->conn, worker, fd, on_event);
-	conn_want(worker->loop, &upstream->conn, EV_READ);
+	conn_init(&upstream->conn, &worker->poller, fd, on_event);
+	conn_want(&upstream->conn, POLLER_READ);
 	timer_init(&upstream->timer, on_timeout);
 	timer_set(worker, &upstream->timer, timeout_us);
 	list_init(&upstream->node.list);
@@ -118,7 +116,7 @@ void upstream_release(struct worker *worker, struct upstream *upstream)
 	slot->n_idle++;
 	COUNT(worker, upstream_idle);
 	timer_set(worker, &upstream->timer, IDLE_TIMEOUT_US);
-	conn_want(worker->loop, &upstream->conn, EV_READ);
+	conn_want(&upstream->conn, POLLER_READ);
 }
 
 static void close_slot(struct worker *worker, struct upstream_slot *slot)

@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
 
 #include "daemon/base/clock.h"
 #include "daemon/proxy/ack.h"
@@ -13,8 +15,9 @@
 #include "daemon/proxy/tcp.h"
 #include "daemon/proxy/upstream.h"
 
-#define TICK_BUSY    0.016
-#define TICK_IDLE    0.1
+/* How long a turn waits at most. */
+#define TURN_BUSY_MS 16
+#define TURN_IDLE_MS 100
 #define LOG_EVERY_US US_PER_SEC
 
 void worker_bury(struct worker *worker, union node *node, void *base)
@@ -35,50 +38,10 @@ static void free_buried(struct worker *worker)
 		txn_free_dead(worker);
 }
 
-static void on_prepare(struct ev_loop *loop, ev_prepare *prepare, int events)
-{
-	(void)loop, (void)events;
-	free_buried(prepare->data);
-}
-
-static void set_tick(struct worker *worker, bool fast)
-{
-	worker->tick_fast = fast;
-	worker->tick.repeat = fast ? TICK_BUSY : TICK_IDLE;
-	ev_timer_again(worker->loop, &worker->tick);
-}
-
-void worker_wake(struct worker *worker)
-{
-	worker->now_us = clock_us();
-	if (!worker->tick_fast)
-		set_tick(worker, true);
-}
-
 static void on_timer(struct wheel_entry *entry, void *arg)
 {
 	struct timer *timer = list_entry(entry, struct timer, entry);
 	timer->fire(arg, timer);
-}
-
-static void on_tick(struct ev_loop *loop, ev_timer *tick, int events)
-{
-	(void)loop, (void)events;
-	struct worker *worker = tick->data;
-	worker->now_us = clock_us();
-	atomic_store_explicit(&worker->heartbeat_us, worker->now_us, memory_order_relaxed);
-	wheel_run(&worker->wheel, worker->now_us, on_timer, worker);
-	/* Without clients only idle connections to targets wait for something. */
-	bool fast =
-	    atomic_load_explicit(&worker->counters.client_connections, memory_order_relaxed) > 0;
-	if (fast != worker->tick_fast)
-		set_tick(worker, fast);
-}
-
-static void on_acks(struct ev_loop *loop, ev_async *async, int events)
-{
-	(void)loop, (void)events;
-	ack_run(async->data);
 }
 
 /* Generations. */
@@ -150,14 +113,10 @@ static void stop(struct worker *worker)
 	if (worker->gen)
 		worker_gen_put(worker->gen);
 	worker->gen = NULL;
-	ev_break(worker->loop, EVBREAK_ALL);
 }
 
-static void on_mail(struct ev_loop *loop, ev_async *async, int events)
+static void take_mail(struct worker *worker)
 {
-	(void)loop, (void)events;
-	struct worker *worker = async->data;
-	worker_wake(worker);
 	pthread_mutex_lock(&worker->mail_lock);
 	struct message *message = worker->mail_first;
 	worker->mail_first = NULL;
@@ -178,6 +137,23 @@ static void on_mail(struct ev_loop *loop, ev_async *async, int events)
 	}
 }
 
+static void on_bell(struct watch *watch, unsigned events)
+{
+	(void)events;
+	struct worker *worker = worker_of_watch(watch);
+	/* Its count is never read: each ring is an edge. */
+	watch_blocked(watch, POLLER_READ);
+	atomic_store(&worker->rung, false);
+	take_mail(worker);
+	ack_run(worker);
+}
+
+void worker_ring(struct worker *worker)
+{
+	if (!atomic_exchange(&worker->rung, true))
+		eventfd_write(worker->bell_fd, 1);
+}
+
 void worker_post(struct worker *worker, struct message *message)
 {
 	message->next = NULL;
@@ -185,7 +161,26 @@ void worker_post(struct worker *worker, struct message *message)
 	*worker->mail_last = message;
 	worker->mail_last = &message->next;
 	pthread_mutex_unlock(&worker->mail_lock);
-	ev_async_send(worker->loop, &worker->mail);
+	worker_ring(worker);
+}
+
+/* Without clients only idle connections to targets wait for something. */
+static int turn_ms(const struct worker *worker)
+{
+	return atomic_load_explicit(&worker->counters.client_connections, memory_order_relaxed) > 0
+		   ? TURN_BUSY_MS
+		   : TURN_IDLE_MS;
+}
+
+/* Timers come after the events: who was served in time is not timed out because we were late. */
+static void turn(struct worker *worker)
+{
+	poller_wait(&worker->poller, turn_ms(worker));
+	worker->now_us = clock_us();
+	atomic_store_explicit(&worker->heartbeat_us, worker->now_us, memory_order_relaxed);
+	poller_dispatch(&worker->poller);
+	wheel_run(&worker->wheel, worker->now_us, on_timer, worker);
+	free_buried(worker);
 }
 
 static void *run(void *arg)
@@ -194,7 +189,8 @@ static void *run(void *arg)
 	char name[16];
 	snprintf(name, sizeof(name), "worker/%u", worker->index);
 	pthread_setname_np(pthread_self(), name);
-	ev_run(worker->loop, 0);
+	while (!worker->stopping)
+		turn(worker);
 	return NULL;
 }
 
@@ -216,20 +212,13 @@ void worker_join(struct worker *worker)
 
 static bool init_loop(struct worker *worker)
 {
-	worker->loop = ev_loop_new(EVBACKEND_EPOLL | EVFLAG_NOENV);
-	if (!worker->loop)
+	if (poller_init(&worker->poller) < 0)
 		return false;
-	ev_timer_init(&worker->tick, on_tick, 0, TICK_BUSY);
-	ev_prepare_init(&worker->prepare, on_prepare);
-	ev_async_init(&worker->mail, on_mail);
-	ev_async_init(&worker->acks, on_acks);
-	worker->tick.data = worker->prepare.data = worker;
-	worker->mail.data = worker->acks.data = worker;
-	worker->tick_fast = true;
-	ev_timer_again(worker->loop, &worker->tick);
-	ev_prepare_start(worker->loop, &worker->prepare);
-	ev_async_start(worker->loop, &worker->mail);
-	ev_async_start(worker->loop, &worker->acks);
+	worker->bell_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (worker->bell_fd < 0)
+		return false;
+	watch_init(&worker->bell, &worker->poller, worker->bell_fd, on_bell);
+	watch_want(&worker->bell, POLLER_READ);
 	return true;
 }
 
@@ -241,6 +230,7 @@ struct worker *worker_new(uint32_t index, const struct proxy_shared *shared)
 		return NULL;
 	memset(worker, 0, sizeof(*worker));
 	worker->index = index;
+	worker->bell_fd = worker->poller.epoll_fd = -1;
 	worker->shared = shared;
 	worker->now_us = clock_us();
 	worker->heartbeat_us = worker->now_us;
@@ -272,8 +262,9 @@ void worker_free(struct worker *worker)
 	pipes_fini(&worker->pipes);
 	free(worker->slots);
 	buf_free(&worker->scratch);
-	if (worker->loop)
-		ev_loop_destroy(worker->loop);
+	if (worker->bell_fd >= 0)
+		close(worker->bell_fd);
+	poller_fini(&worker->poller);
 	pthread_mutex_destroy(&worker->mail_lock);
 	free(worker);
 }

@@ -2,7 +2,6 @@
  * says otherwise a field belongs to the worker's thread. */
 #pragma once
 
-#include <ev.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -16,6 +15,7 @@
 #include "daemon/base/log.h"
 #include "daemon/base/wheel.h"
 #include "daemon/http/h1.h"
+#include "daemon/net/poller.h"
 #include "daemon/proxy/buf.h"
 #include "daemon/proxy/forward.h"
 #include "daemon/proxy/pipe.h"
@@ -74,7 +74,7 @@ struct listener {
 	_Atomic uint16_t own_port; /* the process' own request comes from here; 0: none does */
 
 	struct worker *worker;
-	ev_io io;
+	struct watch io;
 	int fd;                           /* -1: not listening any more */
 	uint32_t connections;             /* of this worker */
 	uint32_t batch;                   /* accepts in a turn: follows the load */
@@ -154,14 +154,11 @@ struct worker {
 	uint32_t index;
 	const struct proxy_shared *shared;
 	pthread_t thread;
-	struct ev_loop *loop;
-	ev_timer tick;
-	ev_prepare prepare;
-	ev_async mail, acks;
+	struct poller poller;
+	struct watch bell;
 
 	struct wheel wheel;
-	uint64_t now_us; /* as of the last tick or accept: at most TICK_IDLE old when idle */
-	bool tick_fast;
+	uint64_t now_us; /* of this turn of the loop */
 	bool draining, stopping;
 
 	struct worker_gen *gen;
@@ -180,6 +177,8 @@ struct worker {
 	struct counters counters;
 
 	/* Shared with the control thread. */
+	int bell_fd; /* eventfd: there is mail, or what a response waits for was acknowledged */
+	atomic_bool rung;
 	pthread_mutex_t mail_lock;
 	struct message *mail_first, **mail_last; /* under mail_lock */
 	_Atomic uint64_t heartbeat_us;
@@ -213,8 +212,13 @@ void worker_gen_put(struct worker_gen *gen);
 void worker_gen_free(struct worker_gen *gen);
 
 void worker_bury(struct worker *worker, union node *node, void *base);
-/* Time moves with the tick; whoever arms a timer after a long sleep calls this first. */
-void worker_wake(struct worker *worker);
+/* The worker looks what there is for it. Any thread. */
+void worker_ring(struct worker *worker);
+
+static inline struct worker *worker_of_watch(const struct watch *watch)
+{
+	return list_entry(watch->poller, struct worker, poller);
+}
 
 static inline void timer_init(
     struct timer *timer, void (*fire)(struct worker *worker, struct timer *timer))
@@ -223,7 +227,7 @@ static inline void timer_init(
 	timer->fire = fire;
 }
 
-/* Not before now + timeout_us, although now_us lags by up to a tick. */
+/* Not before now + timeout_us, although now_us is the beginning of this turn. */
 static inline void timer_set(struct worker *worker, struct timer *timer, uint64_t timeout_us)
 {
 	wheel_set(&worker->wheel, &timer->entry, worker->now_us + timeout_us + WHEEL_TICK_US);
