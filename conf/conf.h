@@ -137,6 +137,12 @@ struct conf_via {
 	bool requests, responses;
 };
 
+/* Probes on a connection on which nothing moves; idle 0: none. Whole seconds. */
+struct conf_keepalive {
+	uint64_t idle_us, interval_us;
+	uint16_t count;
+};
+
 enum conf_listener_mode { CONF_MODE_HTTP, CONF_MODE_TCP };
 
 struct conf_listener {
@@ -152,6 +158,10 @@ struct conf_listener {
 	uint64_t max_connections; /* 0: no limit but the process' file descriptors */
 	struct conf_forwarded forwarded;
 	struct conf_via via;
+	uint32_t backlog;
+	bool defer_accept, fast_open;
+	struct conf_keepalive tcp_keepalive;
+	uint64_t tcp_user_timeout_us; /* 0: the kernel's retransmissions */
 };
 
 enum conf_balance {
@@ -201,7 +211,9 @@ struct conf_pool {
 	    response_timeout_us; /* from the end of the request to the first byte of the response */
 	uint16_t retries;        /* on other targets, before a byte of the response, where safe */
 	bool fail_open;          /* all down: use all, instead of 503 */
-	bool tracked;            /* by a virtual router */
+	struct conf_keepalive tcp_keepalive;
+	uint64_t tcp_user_timeout_us;
+	bool tracked; /* by a virtual router */
 };
 
 enum conf_sync_sessions { CONF_SYNC_ASYNC, CONF_SYNC_ACKED };

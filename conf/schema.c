@@ -284,6 +284,34 @@ static const struct conf_key via_keys[] = {
 static const struct conf_object via_object = {
     "Via", KEYS(via_keys), .size = sizeof(struct conf_via)};
 
+static const struct conf_key keepalive_keys[] = {
+    {"idle", CONF_DURATION, FIELD(struct conf_keepalive, idle_us), .required = true, .min = S,
+	.max = 32767 * S, .step = S, .help = "Probes begin when no byte came for so long"},
+    {"interval", CONF_DURATION, FIELD(struct conf_keepalive, interval_us), .min = S,
+	.max = 32767 * S, .step = S, .def = "10s", .help = "Time between probes"},
+    {"count", CONF_INT, FIELD(struct conf_keepalive, count), .min = 1, .max = 127, .def = "3",
+	.help = "Probes without an answer that end the connection"},
+};
+static const struct conf_object keepalive_object = {
+    "TCP keep-alive", KEYS(keepalive_keys), .size = sizeof(struct conf_keepalive)};
+/* Of listeners and pools alike. */
+#define TCP_KEEPALIVE(t)                                                                         \
+	{                                                                                        \
+		"tcp_keepalive", CONF_OBJECT, FIELD(struct t, tcp_keepalive),                    \
+		    .object = &keepalive_object, .def_note = "no probes",                        \
+		    .help = "Whether the other side is still there is asked on a connection on " \
+			    "which nothing moves (SO_KEEPALIVE)"                                 \
+	}
+#define TCP_USER_TIMEOUT_KEY(t)                                                                   \
+	{                                                                                         \
+		"tcp_user_timeout", CONF_DURATION, FIELD(struct t, tcp_user_timeout_us),          \
+		    .min = 100 * MS, .max = 24 * H, .step = MS,                                   \
+		    .def_note = "the kernel's: about a quarter of an hour",                       \
+		    .help = "A connection ends when what was sent has not been acknowledged for " \
+			    "so long (RFC 5482); probes of tcp_keepalive count, whatever their "  \
+			    "count"                                                               \
+	}
+
 static const struct conf_key bind_element = {
     "", CONF_ENDPOINT, 0, sizeof(struct addr), .help = "Address and port"};
 static const struct conf_key listener_keys[] = {
@@ -309,6 +337,19 @@ static const struct conf_key listener_keys[] = {
 	.help = "http: what becomes of fields that tell targets where a request came from"},
     {"via", CONF_OBJECT, FIELD(struct conf_listener, via), .object = &via_object,
 	.help = "http: the field in which each proxy on the way names itself (RFC 9110)"},
+    {"backlog", CONF_INT, FIELD(struct conf_listener, backlog), .min = 1, .max = 1000000,
+	.def = "16384",
+	.help =
+	    "Connections of each worker that may wait to be accepted; net.core.somaxconn of the "
+	    "kernel limits it"},
+    {"defer_accept", CONF_BOOL, FIELD(struct conf_listener, defer_accept), .def = "false",
+	.help = "A connection is taken when its first byte is there, or after a second "
+		"(TCP_DEFER_ACCEPT); not for protocols in which the server speaks first"},
+    {"fast_open", CONF_BOOL, FIELD(struct conf_listener, fast_open), .def = "false",
+	.help = "Takes data that comes with the SYN (TCP Fast Open, RFC 7413), if "
+		"net.ipv4.tcp_fastopen of the kernel has bit 2; such data can come twice"},
+    TCP_KEEPALIVE(conf_listener),
+    TCP_USER_TIMEOUT_KEY(conf_listener),
 };
 static const struct conf_object listener_object = {"Listeners", KEYS(listener_keys),
     .size = sizeof(struct conf_listener), .later = "routes tls proxy_protocol"};
@@ -407,6 +448,8 @@ static const struct conf_key pool_keys[] = {
 	.help = "Attempts on other targets, before a byte of the response and where it is safe"},
     {"fail_open", CONF_BOOL, FIELD(struct conf_pool, fail_open), .def = "false",
 	.help = "When all targets are down: use them all instead of answering 503"},
+    TCP_KEEPALIVE(conf_pool),
+    TCP_USER_TIMEOUT_KEY(conf_pool),
 };
 static const struct conf_object pool_object = {"Pools", KEYS(pool_keys),
     .size = sizeof(struct conf_pool),

@@ -11,15 +11,51 @@
 #include <unistd.h>
 
 #define BACKLOG_DEFAULT 16384
+#define DEFER_SEC       1 /* the kernel counts in retransmissions of its SYN-ACK: this is one */
 
 #ifndef IPV6_FREEBIND
 #define IPV6_FREEBIND 78 /* linux/in6.h, which does not mix with netinet/in.h */
 #endif
 
+static int set_number(int fd, int level, int option, int value)
+{
+	return setsockopt(fd, level, option, &value, sizeof(value)) < 0 ? -errno : 0;
+}
+
 static int set_flag(int fd, int level, int option)
 {
-	int on = 1;
-	return setsockopt(fd, level, option, &on, sizeof(on)) < 0 ? -errno : 0;
+	return set_number(fd, level, option, 1);
+}
+
+/* Also to what is the default: the socket may have had something else. */
+static int set_tcp_options(int fd, const struct net_tcp_options *options)
+{
+	bool probes = options->keepalive_idle_sec > 0;
+	int rc = set_number(fd, SOL_SOCKET, SO_KEEPALIVE, probes);
+	if (!rc && probes)
+		rc = set_number(fd, IPPROTO_TCP, TCP_KEEPIDLE, (int)options->keepalive_idle_sec);
+	if (!rc && probes)
+		rc = set_number(
+		    fd, IPPROTO_TCP, TCP_KEEPINTVL, (int)options->keepalive_interval_sec);
+	if (!rc && probes)
+		rc = set_number(fd, IPPROTO_TCP, TCP_KEEPCNT, (int)options->keepalive_count);
+	if (!rc)
+		rc = set_number(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, (int)options->user_timeout_ms);
+	return rc;
+}
+
+int net_listen_change(int fd, const struct net_listen_options *options)
+{
+	int backlog = options->backlog > 0 ? options->backlog : BACKLOG_DEFAULT;
+	int rc = set_tcp_options(fd, &options->tcp);
+	if (!rc)
+		rc = set_number(
+		    fd, IPPROTO_TCP, TCP_DEFER_ACCEPT, options->defer_accept ? DEFER_SEC : 0);
+	if (!rc)
+		rc = set_number(fd, IPPROTO_TCP, TCP_FASTOPEN, options->fast_open ? backlog : 0);
+	if (!rc && listen(fd, backlog) < 0)
+		rc = -errno;
+	return rc;
 }
 
 static int set_listen_options(
@@ -47,8 +83,8 @@ int net_listen_tcp(const struct addr *addr, const struct net_listen_options *opt
 	int rc = set_listen_options(fd, addr, options);
 	if (!rc && bind(fd, &addr->sa, addr_len(addr)) < 0)
 		rc = -errno;
-	if (!rc && listen(fd, options->backlog > 0 ? options->backlog : BACKLOG_DEFAULT) < 0)
-		rc = -errno;
+	if (!rc)
+		rc = net_listen_change(fd, options);
 	if (rc) {
 		close(fd);
 		return rc;
@@ -107,10 +143,19 @@ int net_listen_unix(const char *path, unsigned mode)
 
 int net_connect_tcp(const struct addr *addr, bool *in_progress)
 {
+	static const struct net_tcp_options none;
+	return net_connect_tcp_with(addr, &none, in_progress);
+}
+
+int net_connect_tcp_with(
+    const struct addr *addr, const struct net_tcp_options *options, bool *in_progress)
+{
 	int fd = socket(addr->sa.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return -errno;
 	int rc = set_flag(fd, IPPROTO_TCP, TCP_NODELAY);
+	if (!rc && (options->keepalive_idle_sec > 0 || options->user_timeout_ms > 0))
+		rc = set_tcp_options(fd, options);
 	if (!rc && connect(fd, &addr->sa, addr_len(addr)) < 0)
 		rc = -errno;
 	/* A connect that a signal interrupted goes on by itself, like one in progress. */

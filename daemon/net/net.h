@@ -7,19 +7,35 @@
 
 #include "daemon/base/addr.h"
 
+/* How TCP finds out that the other side is gone. Zero: it does not, or as the kernel likes. */
+struct net_tcp_options {
+	uint32_t keepalive_idle_sec; /* probes after so long without a byte; 0: none */
+	uint32_t keepalive_interval_sec, keepalive_count;
+	uint32_t user_timeout_ms; /* TCP_USER_TIMEOUT (RFC 5482); 0: the kernel's retransmissions */
+};
+
 struct net_listen_options {
-	bool reuse_port; /* one socket per worker */
-	bool free_bind;  /* IP_FREEBIND: listen on an address that we do not hold yet */
-	int backlog;     /* 0: 16384 */
+	bool reuse_port;   /* one socket per worker */
+	bool free_bind;    /* IP_FREEBIND: listen on an address that we do not hold yet */
+	int backlog;       /* 0: 16384 */
+	bool defer_accept; /* nobody is accepted who has said nothing yet, for a second */
+	bool fast_open;    /* data in the SYN (RFC 7413), where net.ipv4.tcp_fastopen allows it */
+	struct net_tcp_options tcp; /* accepted sockets inherit them */
 };
 
 /* TCP, with TCP_NODELAY set so that accepted sockets inherit it, SO_REUSEADDR, and IPV6_V6ONLY. */
 int net_listen_tcp(const struct addr *addr, const struct net_listen_options *options);
+/* Gives a socket that listens what can be changed under it: backlog and what follows it in the
+ * options. Who is connected keeps what there was. 0 or -errno. */
+int net_listen_change(int fd, const struct net_listen_options *options);
 /* Unix stream socket; a stale file is replaced, one that somebody listens on is -EADDRINUSE. */
 int net_listen_unix(const char *path, unsigned mode);
 /* Starts a connection; *in_progress says that it is not established yet (wait for writable, then
  * net_connect_result). */
 int net_connect_tcp(const struct addr *addr, bool *in_progress);
+/* The same with options. */
+int net_connect_tcp_with(
+    const struct addr *addr, const struct net_tcp_options *options, bool *in_progress);
 int net_connect_result(int fd); /* 0 or -errno */
 /* *peer (may be NULL) becomes the other side; of a unix socket only the family is set. */
 int net_accept(int listen_fd, struct addr *peer);

@@ -44,9 +44,12 @@ static void welcome_own(struct listener *listener, int fd, const struct addr *pe
 {
 	listener->connections++;
 	bool http = listener->conf->mode == CONF_MODE_HTTP;
-	/* Of TCP, that it was accepted is the answer. */
+	/* Of TCP, that it was accepted is the answer. A byte that is not read would make it a reset. */
+	char byte;
 	if (http && client_open(listener, fd, peer, true))
 		return;
+	if (!http)
+		(void)recv(fd, &byte, 1, 0);
 	close(fd);
 	listener_left(listener, true);
 }

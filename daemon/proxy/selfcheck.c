@@ -278,6 +278,14 @@ static bool is_connected(const struct selfcheck *check)
 	return getpeername(check->fd, (struct sockaddr *)&peer, &len) == 0;
 }
 
+/* Where `defer_accept` is set the kernel keeps a connection back until there is a byte. */
+static void nudge(struct selfcheck *check)
+{
+	if (check->http || check->sent)
+		return;
+	check->sent = send(check->fd, "", 1, MSG_NOSIGNAL) == 1;
+}
+
 static enum sign wait_on(struct selfcheck *check, uint64_t now_us)
 {
 	if (now_us - check->asked_us < PATIENCE_US)
@@ -285,8 +293,10 @@ static enum sign wait_on(struct selfcheck *check, uint64_t now_us)
 	/* It may have left meanwhile. */
 	if (!is_here(check))
 		return not_asked(check, -EADDRNOTAVAIL, now_us);
-	if (is_connected(check))
+	if (is_connected(check)) {
+		nudge(check);
 		return SIGN_SILENCE;
+	}
 	if (queue_is_full(check))
 		return no_answer(check, "its queue is full", now_us);
 	return not_asked(check, -ETIMEDOUT, now_us);

@@ -25,7 +25,7 @@ struct selfcheck {
 	bool http;
 	bool here;         /* self was an address of this host when we looked last */
 	int fd;            /* the request under way; -1: none */
-	bool sent;         /* HTTP: the request has left */
+	bool sent;         /* the request (TCP: a byte) has left */
 	uint64_t asked_us; /* the last one */
 	uint64_t due_us;   /* the next one */
 	const char *cause; /* of the silence, if more is known; or NULL */

@@ -8,6 +8,7 @@
 #include "daemon/net/net.h"
 #include "daemon/proxy/ack.h"
 #include "daemon/proxy/choose.h"
+#include "daemon/proxy/dial.h"
 
 #define TRIED_MAX 8
 /* A stream leaves its pipe after this many small pieces: each message of a protocol ends by one. */
@@ -412,14 +413,11 @@ static void connect_next(struct worker *worker, struct pair *pair)
 {
 	struct pair_setup *setup = pair->setup;
 	while (!pair->dead) {
-		bool in_progress = false;
 		struct target *target = choose_commit(worker, pair->gen, pair->conf->pool,
 		    &setup->peer, pair->target, &setup->choice, &setup->ack);
 		if (target != pair->target)
 			set_target(pair, target);
-		int fd = net_connect_tcp(&pair->target->addr, &in_progress);
-		if (fd < 0 && worker_gives_up_pipes(worker, fd))
-			fd = net_connect_tcp(&pair->target->addr, &in_progress);
+		int fd = dial(worker, pool_of(pair), &pair->target->addr);
 		if (fd < 0) {
 			connect_failed(worker, pair, fd);
 			continue;

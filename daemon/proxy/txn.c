@@ -296,8 +296,7 @@ void txn_dispatch(struct txn *txn)
 		if (!txn->fresh_only)
 			upstream = upstream_take(worker, txn->target, max_age_us, txn);
 		if (!upstream)
-			upstream = upstream_connect(
-			    worker, txn->target, txn->pool->connect_timeout_us, txn, &error);
+			upstream = upstream_connect(worker, txn->target, txn, &error);
 		if (upstream)
 			break;
 		txn->sent_any = false;

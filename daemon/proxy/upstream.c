@@ -3,7 +3,7 @@
 #include <stdlib.h>
 
 #include "daemon/base/clock.h"
-#include "daemon/net/net.h"
+#include "daemon/proxy/dial.h"
 #include "daemon/proxy/http.h"
 
 #define IDLE_MAX        256U /* per target and worker */
@@ -72,17 +72,14 @@ struct upstream *upstream_take(
 }
 
 struct upstream *upstream_connect(
-    struct worker *worker, struct target *target, uint64_t timeout_us, struct txn *txn, int *error)
+    struct worker *worker, struct target *target, struct txn *txn, int *error)
 {
-	bool in_progress = false;
 	struct upstream *upstream = calloc(1, sizeof(*upstream));
 	if (!upstream) {
 		*error = -ENOMEM;
 		return NULL;
 	}
-	int fd = net_connect_tcp(&target->addr, &in_progress);
-	if (fd < 0 && worker_gives_up_pipes(worker, fd))
-		fd = net_connect_tcp(&target->addr, &in_progress);
+	int fd = dial(worker, txn->pool, &target->addr);
 	if (fd < 0) {
 		free(upstream);
 		*error = fd;
@@ -93,7 +90,7 @@ struct upstream *upstream_connect(
 	conn_init(&upstream->conn, &worker->poller, fd, on_event);
 	conn_want(&upstream->conn, POLLER_READ);
 	timer_init(&upstream->timer, on_timeout);
-	timer_set(worker, &upstream->timer, timeout_us);
+	timer_set(worker, &upstream->timer, txn->pool->connect_timeout_us);
 	list_init(&upstream->node.list);
 	COUNT(worker, upstream_connects);
 	COUNT(worker, upstream_connections);

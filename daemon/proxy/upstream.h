@@ -24,9 +24,9 @@ struct upstream {
 /* An idle connection that was used within `max_age_us`, or NULL. */
 struct upstream *upstream_take(
     struct worker *worker, struct target *target, uint64_t max_age_us, struct txn *txn);
-/* Starts a connection. NULL with *error (-errno) on failure. */
+/* Starts a connection for txn->pool. NULL with *error (-errno) on failure. */
 struct upstream *upstream_connect(
-    struct worker *worker, struct target *target, uint64_t timeout_us, struct txn *txn, int *error);
+    struct worker *worker, struct target *target, struct txn *txn, int *error);
 /* Gives a connection that ended its request well back. */
 void upstream_release(struct worker *worker, struct upstream *upstream);
 void upstream_close(struct worker *worker, struct upstream *upstream);

@@ -8,8 +8,8 @@
 #include <unistd.h>
 
 #include "daemon/base/log.h"
+#include "daemon/base/clock.h"
 #include "daemon/base/text.h"
-#include "daemon/net/net.h"
 
 #define QUEUE_MAX 65536 /* connections of a socket that are reset at once */
 
@@ -35,8 +35,23 @@ void listeners_fini(struct listeners *set)
 	set->n = 0;
 }
 
+static struct net_listen_options options_of(const struct conf_listener *conf)
+{
+	const struct conf_keepalive *keepalive = &conf->tcp_keepalive;
+	return (struct net_listen_options){.reuse_port = true,
+	    .free_bind = true,
+	    .backlog = (int)conf->backlog,
+	    .defer_accept = conf->defer_accept,
+	    .fast_open = conf->fast_open,
+	    .tcp = {.keepalive_idle_sec = (uint32_t)(keepalive->idle_us / US_PER_SEC),
+		.keepalive_interval_sec = (uint32_t)(keepalive->interval_us / US_PER_SEC),
+		.keepalive_count = keepalive->count,
+		.user_timeout_ms = (uint32_t)(conf->tcp_user_timeout_us / US_PER_MS)}};
+}
+
+/* One of `conf`, or of our own. */
 static void add_wanted(struct listener *out, size_t *n, enum ipc_listener_kind kind,
-    const char *name, const struct addr *bind, uint32_t worker)
+    const char *name, const struct addr *bind, uint32_t worker, const struct conf_listener *conf)
 {
 	struct listener *listener = &out[(*n)++];
 	memset(listener, 0, sizeof(*listener));
@@ -46,6 +61,8 @@ static void add_wanted(struct listener *out, size_t *n, enum ipc_listener_kind k
 	text_copy(listener->name, sizeof(listener->name), name);
 	if (bind)
 		listener->bind = *bind;
+	listener->options =
+	    conf ? options_of(conf) : (struct net_listen_options){.free_bind = true};
 }
 
 int listeners_wanted(
@@ -62,15 +79,16 @@ int listeners_wanted(
 		for (uint32_t j = 0; j < listener->n_binds; j++)
 			for (uint32_t worker = 0; worker < workers; worker++)
 				add_wanted(array, &n, IPC_LISTENER_TRAFFIC, listener->name,
-				    &listener->binds[j], worker);
+				    &listener->binds[j], worker, listener);
 	}
-	add_wanted(array, &n, IPC_LISTENER_ADMIN_UNIX, "admin", NULL, 0);
+	add_wanted(array, &n, IPC_LISTENER_ADMIN_UNIX, "admin", NULL, 0, NULL);
 	if (conf->admin_tcp)
-		add_wanted(array, &n, IPC_LISTENER_ADMIN_TCP, "admin", &conf->admin_listen, 0);
+		add_wanted(
+		    array, &n, IPC_LISTENER_ADMIN_TCP, "admin", &conf->admin_listen, 0, NULL);
 	if (conf->peer != CONF_NONE) {
 		struct addr own = conf->nodes[conf->self].address;
 		addr_set_port(&own, conf->sync.port);
-		add_wanted(array, &n, IPC_LISTENER_SYNC, "sync", &own, 0);
+		add_wanted(array, &n, IPC_LISTENER_SYNC, "sync", &own, 0, NULL);
 	}
 	*out = array;
 	*n_out = n;
@@ -132,11 +150,13 @@ static int check_port_is_free(const struct listeners *set, const struct listener
 	return 0;
 }
 
-static int open_one(struct listeners *set, const struct listener *wanted)
+/* A descriptor or -errno. */
+static int open_one(struct listeners *set, struct listener *wanted)
 {
 	/* Known under another name: the same socket, with what waits in its queue. */
 	const struct listener *twin = find(set, wanted, false);
 	if (twin) {
+		wanted->options = twin->options;
 		int fd = fcntl(twin->fd, F_DUPFD_CLOEXEC, 0);
 		return fd < 0 ? -errno : fd;
 	}
@@ -145,9 +165,7 @@ static int open_one(struct listeners *set, const struct listener *wanted)
 	int rc = check_port_is_free(set, wanted);
 	if (rc)
 		return rc;
-	struct net_listen_options options = {
-	    .free_bind = true, .reuse_port = wanted->kind == IPC_LISTENER_TRAFFIC};
-	return net_listen_tcp(&wanted->bind, &options);
+	return net_listen_tcp(&wanted->bind, &wanted->options);
 }
 
 int listeners_prepare(
@@ -161,20 +179,37 @@ int listeners_prepare(
 		struct listener *known = find(set, &wanted[i], true);
 		if (known) {
 			known->next = true;
+			known->next_options = wanted[i].options;
 			continue;
 		}
-		int fd = open_one(set, &wanted[i]);
-		if (fd < 0) {
-			listeners_abort(set);
-			return open_error(&wanted[i], fd, err);
-		}
-		struct listener *added = &set->array[set->n++];
+		struct listener *added = &set->array[set->n];
 		*added = wanted[i];
-		added->fd = fd;
+		added->next_options = added->options;
+		added->fd = open_one(set, added);
+		if (added->fd < 0) {
+			int error = added->fd;
+			listeners_abort(set);
+			return open_error(&wanted[i], error, err);
+		}
+		set->n++;
 		added->next = true;
 		added->current = added->sent = false;
 	}
 	return 0;
+}
+
+/* A socket that is kept gets what the configuration says now. */
+static void change_options(struct listener *listener)
+{
+	if (listener->kind == IPC_LISTENER_ADMIN_UNIX ||
+	    memcmp(&listener->options, &listener->next_options, sizeof(listener->options)) == 0)
+		return;
+	int rc = net_listen_change(listener->fd, &listener->next_options);
+	if (rc)
+		log_warn(
+		    "listener %s: its socket keeps its options: %s", listener->name, strerror(-rc));
+	else
+		listener->options = listener->next_options;
 }
 
 /* Keeps those for which the flag is set. */
@@ -184,6 +219,8 @@ static void keep_only(struct listeners *set, bool next)
 	for (size_t i = 0; i < set->n; i++) {
 		struct listener *listener = &set->array[i];
 		if (next ? listener->next : listener->current) {
+			if (next)
+				change_options(listener);
 			listener->current = true;
 			listener->next = false;
 			set->array[kept++] = *listener;

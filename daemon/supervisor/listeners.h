@@ -20,6 +20,7 @@
 #include "daemon/base/addr.h"
 #include "daemon/base/err.h"
 #include "daemon/ipc/ipc.h"
+#include "daemon/net/net.h"
 #include "daemon/supervisor/setup.h"
 
 struct listener {
@@ -28,6 +29,7 @@ struct listener {
 	char name[IPC_NAME_MAX];
 	struct addr bind; /* ADMIN_UNIX: none */
 	int fd;
+	struct net_listen_options options, next_options; /* TCP: in force; those of the next set */
 	bool current, next;
 	bool sent; /* the running yoke-proxy has it */
 };

@@ -63,6 +63,9 @@ static void minimal_example(void)
 	CU_ASSERT_EQUAL(listener->idle_timeout_us, 60 * S);
 	CU_ASSERT_EQUAL(listener->max_header_size, 16384);
 	CU_ASSERT_EQUAL(listener->max_connections, 0);
+	CU_ASSERT_EQUAL(listener->backlog, 16384);
+	CU_ASSERT_EQUAL(listener->tcp_keepalive.idle_us, 0); /* no probes */
+	CU_ASSERT_EQUAL(listener->tcp_user_timeout_us, 0);
 
 	const struct conf_pool *pool = &conf->pools[0];
 	CU_ASSERT_STRING_EQUAL(pool->name, "web");
@@ -181,8 +184,11 @@ static void keys_beyond_the_examples(void)
 	    "\"max_lag_entries\": 7},\n"
 	    "\"listeners\": {\"w\": {\"bind\": [\"0.0.0.0:80\", \"[::]:80\"], \"pool\": \"p\",\n"
 	    "\"header_timeout\": \"5s\", \"idle_timeout\": \"2m\", \"max_header_size\": \"8KiB\",\n"
-	    "\"max_connections\": 77}},\n"
+	    "\"max_connections\": 77, \"backlog\": 100, \"defer_accept\": true,\n"
+	    "\"fast_open\": true, \"tcp_user_timeout\": \"30s\",\n"
+	    "\"tcp_keepalive\": {\"idle\": \"1m\", \"interval\": \"5s\", \"count\": 4}}},\n"
 	    "\"pools\": {\"p\": {\"targets\": [\"[2001:DB8:0::1]:80\"], \"retries\": 0,\n"
+	    "\"tcp_keepalive\": {\"idle\": \"90s\"}, \"tcp_user_timeout\": \"1500ms\",\n"
 	    "\"fail_open\": true, \"connect_timeout\": \"250ms\", \"response_timeout\": \"1h\",\n"
 	    "\"health\": {\"http\": {\"host\": \"a.example\", \"method\": \"HEAD\", \"expect\": "
 	    "\"204\"},\n"
@@ -205,10 +211,20 @@ static void keys_beyond_the_examples(void)
 	CU_ASSERT_EQUAL(listener->idle_timeout_us, 120 * S);
 	CU_ASSERT_EQUAL(listener->max_header_size, 8192);
 	CU_ASSERT_EQUAL(listener->max_connections, 77);
+	CU_ASSERT_EQUAL(listener->backlog, 100);
+	CU_ASSERT_TRUE(listener->defer_accept && listener->fast_open);
+	CU_ASSERT_EQUAL(listener->tcp_user_timeout_us, 30 * S);
+	CU_ASSERT_EQUAL(listener->tcp_keepalive.idle_us, 60 * S);
+	CU_ASSERT_EQUAL(listener->tcp_keepalive.interval_us, 5 * S);
+	CU_ASSERT_EQUAL(listener->tcp_keepalive.count, 4);
 	const struct conf_pool *pool = &conf->pools[0];
 	CU_ASSERT_STRING_EQUAL(pool->targets[0].text, "[2001:db8::1]:80");
 	CU_ASSERT_EQUAL(pool->retries, 0);
 	CU_ASSERT_TRUE(pool->fail_open);
+	CU_ASSERT_EQUAL(pool->tcp_user_timeout_us, 1500 * MS);
+	CU_ASSERT_EQUAL(pool->tcp_keepalive.idle_us, 90 * S);
+	CU_ASSERT_EQUAL(pool->tcp_keepalive.interval_us, 10 * S);
+	CU_ASSERT_EQUAL(pool->tcp_keepalive.count, 3);
 	CU_ASSERT_EQUAL(pool->connect_timeout_us, 250 * MS);
 	CU_ASSERT_EQUAL(pool->response_timeout_us, 3600 * S);
 	CU_ASSERT_STRING_EQUAL(pool->health.host, "a.example");

@@ -88,6 +88,90 @@ static void connects_and_accepts_v6(void)
 	connection("::1");
 }
 
+static int option(int fd, int level, int name)
+{
+	int value = -1;
+	socklen_t len = sizeof(value);
+	CU_ASSERT_EQUAL(getsockopt(fd, level, name, &value, &len), 0);
+	return value;
+}
+
+static void expect_tcp_options(int fd, const struct net_tcp_options *expected)
+{
+	CU_ASSERT_EQUAL(option(fd, SOL_SOCKET, SO_KEEPALIVE), expected->keepalive_idle_sec > 0);
+	CU_ASSERT_EQUAL(option(fd, IPPROTO_TCP, TCP_USER_TIMEOUT), (int)expected->user_timeout_ms);
+	if (expected->keepalive_idle_sec == 0)
+		return;
+	CU_ASSERT_EQUAL(option(fd, IPPROTO_TCP, TCP_KEEPIDLE), (int)expected->keepalive_idle_sec);
+	CU_ASSERT_EQUAL(
+	    option(fd, IPPROTO_TCP, TCP_KEEPINTVL), (int)expected->keepalive_interval_sec);
+	CU_ASSERT_EQUAL(option(fd, IPPROTO_TCP, TCP_KEEPCNT), (int)expected->keepalive_count);
+}
+
+/* Connects to `listener`; both ends. */
+static int join(
+    int listener, const struct addr *addr, const struct net_tcp_options *options, int *accepted)
+{
+	bool in_progress;
+	int client = net_connect_tcp_with(addr, options, &in_progress);
+	CU_ASSERT_TRUE_FATAL(client >= 0);
+	wait_for(listener, POLLIN);
+	*accepted = net_accept(listener, NULL);
+	CU_ASSERT_TRUE_FATAL(*accepted >= 0);
+	return client;
+}
+
+static void options_are_inherited_and_changed(void)
+{
+	struct net_listen_options options = {.tcp = {7, 2, 4, 12345}};
+	struct net_tcp_options own = {9, 3, 5, 0}, none = {0};
+	struct addr addr;
+	int first, second, listener = listen_on("127.0.0.1", &addr, options);
+	int client = join(listener, &addr, &own, &first);
+	expect_tcp_options(client, &own);
+	expect_tcp_options(first, &options.tcp);
+	close(client);
+
+	options = (struct net_listen_options){.fast_open = true, .defer_accept = true};
+	CU_ASSERT_EQUAL(net_listen_change(listener, &options), 0);
+	CU_ASSERT_TRUE(option(listener, IPPROTO_TCP, TCP_FASTOPEN) > 0);
+	CU_ASSERT_TRUE(option(listener, IPPROTO_TCP, TCP_DEFER_ACCEPT) > 0);
+	options = (struct net_listen_options){.backlog = 3};
+	CU_ASSERT_EQUAL(net_listen_change(listener, &options), 0);
+	CU_ASSERT_EQUAL(option(listener, IPPROTO_TCP, TCP_FASTOPEN), 0);
+	CU_ASSERT_EQUAL(option(listener, IPPROTO_TCP, TCP_DEFER_ACCEPT), 0);
+	struct tcp_info info;
+	socklen_t len = sizeof(info);
+	CU_ASSERT_EQUAL(getsockopt(listener, IPPROTO_TCP, TCP_INFO, &info, &len), 0);
+	CU_ASSERT_EQUAL(info.tcpi_sacked, 3); /* of one that listens: its backlog */
+	client = join(listener, &addr, &none, &second);
+	expect_tcp_options(client, &none);
+	expect_tcp_options(second, &none);
+	expect_tcp_options(first, &(struct net_tcp_options){7, 2, 4, 12345});
+	close(client);
+	close(first);
+	close(second);
+	close(listener);
+}
+
+static void accepting_waits_for_a_byte(void)
+{
+	struct net_listen_options options = {.defer_accept = true};
+	struct addr addr;
+	bool in_progress;
+	int listener = listen_on("127.0.0.1", &addr, options);
+	int client = net_connect_tcp(&addr, &in_progress);
+	wait_for(client, POLLOUT);
+	CU_ASSERT_EQUAL(net_accept(listener, NULL), -EAGAIN);
+	CU_ASSERT_EQUAL(write(client, "x", 1), 1);
+	wait_for(listener, POLLIN);
+	int server = net_accept(listener, NULL);
+	CU_ASSERT_TRUE(server >= 0);
+	close(server);
+	close(client);
+	close(listener);
+}
+
 static void a_refused_connection_is_reported(void)
 {
 	struct addr addr;
@@ -208,6 +292,7 @@ static void unix_sockets(void)
 }
 
 UNIT_MAIN("net/net", UNIT(connects_and_accepts_v4), UNIT(connects_and_accepts_v6),
+    UNIT(options_are_inherited_and_changed), UNIT(accepting_waits_for_a_byte),
     UNIT(a_refused_connection_is_reported), UNIT(ports_are_shared_only_on_request),
     UNIT(addresses_of_others_need_free_bind), UNIT(v6_does_not_take_v4),
     UNIT(local_addresses_are_known), UNIT(unix_sockets))

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "daemon/base/clock.h"
+#include "daemon/net/net.h"
 #include "tests/unit/proxy/rig.h"
 #include "tests/unit/unit.h"
 
@@ -299,8 +300,27 @@ static void follows_reloads(void)
 	rig_fini(&rig);
 }
 
+/* The kernel keeps back who has said nothing. */
+static void is_heard_where_accepting_is_deferred(void)
+{
+	struct rig rig;
+	rig_init(&rig);
+	for (unsigned i = 0; i < 2; i++)
+		CU_ASSERT_EQUAL(net_listen_change(rig.sockets[i],
+				    &(struct net_listen_options){.defer_accept = true}),
+		    0);
+	rig_apply(&rig);
+	uint64_t begun_us = clock_us();
+	for (int i = 0; i < 3; i++)
+		expect_answers(&rig);
+	/* Not by the kernel's giving up after a second or three each time. */
+	CU_ASSERT_TRUE(clock_us() - begun_us < 3 * US_PER_SEC);
+	expect_nothing_counted(&rig);
+	rig_fini(&rig);
+}
+
 UNIT_MAIN("proxy/selfcheck", UNIT(counts_for_nothing), UNIT(a_user_who_asks_the_same_is_counted),
     UNIT(no_limit_keeps_it_out), UNIT(says_when_no_descriptor_is_left),
     UNIT(says_when_it_is_refused), UNIT(says_which_one_is_stuck), UNIT(does_not_judge_while_paused),
     UNIT(does_not_judge_what_a_packet_filter_drops), UNIT(does_not_judge_while_draining),
-    UNIT(follows_reloads))
+    UNIT(follows_reloads), UNIT(is_heard_where_accepting_is_deferred))

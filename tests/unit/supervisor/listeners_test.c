@@ -4,6 +4,8 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -40,8 +42,11 @@ static struct addr free_address(void)
 
 static struct listener traffic(const char *name, struct addr bind, uint32_t worker)
 {
-	struct listener listener = {
-	    .kind = IPC_LISTENER_TRAFFIC, .worker = worker, .bind = bind, .fd = -1};
+	struct listener listener = {.kind = IPC_LISTENER_TRAFFIC,
+	    .worker = worker,
+	    .bind = bind,
+	    .options = {.reuse_port = true},
+	    .fd = -1};
 	strcpy(listener.name, name);
 	return listener;
 }
@@ -75,7 +80,13 @@ static void wanted_follows_the_configuration(void)
 	struct addr binds[2];
 	addr_parse_endpoint("192.0.2.10:80", &binds[0]);
 	addr_parse_endpoint("[2001:db8::10]:80", &binds[1]);
-	struct conf_listener listeners[2] = {{.name = "web", .binds = binds, .n_binds = 2},
+	struct conf_listener listeners[2] = {{.name = "web",
+						 .binds = binds,
+						 .n_binds = 2,
+						 .backlog = 77,
+						 .fast_open = true,
+						 .tcp_keepalive = {60000000, 5000000, 4},
+						 .tcp_user_timeout_us = 90000000},
 	    {.name = "sql", .binds = binds, .n_binds = 1}};
 	struct conf_node nodes[2] = {{.name = "a"}, {.name = "b"}};
 	addr_parse_ip("192.0.2.11", &nodes[0].address);
@@ -94,6 +105,15 @@ static void wanted_follows_the_configuration(void)
 	CU_ASSERT_TRUE(addr_equal(&wanted[3].bind, &binds[1]));
 	CU_ASSERT_EQUAL(wanted[4].worker, 1);
 	CU_ASSERT_EQUAL(wanted[9].kind, IPC_LISTENER_ADMIN_UNIX);
+	const struct net_listen_options *options = &wanted[3].options;
+	CU_ASSERT_TRUE(options->reuse_port && options->free_bind);
+	CU_ASSERT_TRUE(options->fast_open && !options->defer_accept);
+	CU_ASSERT_EQUAL(options->backlog, 77);
+	CU_ASSERT_EQUAL(options->tcp.keepalive_idle_sec, 60);
+	CU_ASSERT_EQUAL(options->tcp.keepalive_interval_sec, 5);
+	CU_ASSERT_EQUAL(options->tcp.keepalive_count, 4);
+	CU_ASSERT_EQUAL(options->tcp.user_timeout_ms, 90000);
+	CU_ASSERT_TRUE(!wanted[9].options.reuse_port && wanted[9].options.backlog == 0);
 	free(wanted);
 
 	conf.admin_tcp = true;
@@ -179,6 +199,39 @@ static void a_new_name_keeps_the_socket(void)
 	listeners_commit(&set);
 	CU_ASSERT_PTR_NULL(find("web", 0));
 	CU_ASSERT_EQUAL(inode(find("shop", 0)->fd), socket);
+	listeners_fini(&set);
+}
+
+static int user_timeout(const char *name)
+{
+	int value = -1;
+	socklen_t len = sizeof(value);
+	getsockopt(find(name, 0)->fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &value, &len);
+	return value;
+}
+
+static void a_reload_changes_options_of_kept_sockets(void)
+{
+	struct addr a = free_address();
+	struct listener before = traffic("web", a, 0), after = before,
+			renamed = traffic("shop", a, 0);
+	struct err err;
+	after.options.tcp.user_timeout_ms = 7000;
+	open_set();
+	CU_ASSERT_EQUAL(listeners_prepare(&set, &before, 1, &err), 0);
+	listeners_commit(&set);
+	CU_ASSERT_EQUAL(user_timeout("web"), 0);
+	CU_ASSERT_EQUAL(listeners_prepare(&set, &after, 1, &err), 0);
+	listeners_abort(&set);
+	CU_ASSERT_EQUAL(user_timeout("web"), 0);
+	CU_ASSERT_EQUAL(listeners_prepare(&set, &after, 1, &err), 0);
+	listeners_commit(&set);
+	CU_ASSERT_EQUAL(user_timeout("web"), 7000);
+	/* The same socket under another name. */
+	CU_ASSERT_EQUAL(listeners_prepare(&set, &renamed, 1, &err), 0);
+	CU_ASSERT_EQUAL(user_timeout("web"), 7000);
+	listeners_commit(&set);
+	CU_ASSERT_EQUAL(user_timeout("shop"), 0);
 	listeners_fini(&set);
 }
 
@@ -273,4 +326,5 @@ static void what_waits_at_a_virtual_address_is_reset(void)
 UNIT_MAIN("supervisor/listeners", UNIT(what_waits_at_a_virtual_address_is_reset),
     UNIT(wanted_follows_the_configuration), UNIT(a_reload_keeps_opens_and_closes),
     UNIT(a_taken_port_changes_nothing), UNIT(a_new_name_keeps_the_socket),
-    UNIT(the_proxy_gets_what_it_lacks), UNIT(the_admin_socket_is_private_and_goes))
+    UNIT(a_reload_changes_options_of_kept_sockets), UNIT(the_proxy_gets_what_it_lacks),
+    UNIT(the_admin_socket_is_private_and_goes))

@@ -1,0 +1,25 @@
+#include "daemon/proxy/dial.h"
+
+#include "daemon/base/clock.h"
+#include "daemon/net/net.h"
+#include "daemon/proxy/worker.h"
+
+static struct net_tcp_options options_of(const struct conf_pool *pool)
+{
+	const struct conf_keepalive *keepalive = &pool->tcp_keepalive;
+	return (struct net_tcp_options){
+	    .keepalive_idle_sec = (uint32_t)(keepalive->idle_us / US_PER_SEC),
+	    .keepalive_interval_sec = (uint32_t)(keepalive->interval_us / US_PER_SEC),
+	    .keepalive_count = keepalive->count,
+	    .user_timeout_ms = (uint32_t)(pool->tcp_user_timeout_us / US_PER_MS)};
+}
+
+int dial(struct worker *worker, const struct conf_pool *pool, const struct addr *target)
+{
+	bool in_progress;
+	struct net_tcp_options options = options_of(pool);
+	int fd = net_connect_tcp_with(target, &options, &in_progress);
+	if (fd < 0 && worker_gives_up_pipes(worker, fd))
+		fd = net_connect_tcp_with(target, &options, &in_progress);
+	return fd;
+}
