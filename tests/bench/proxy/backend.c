@@ -1,14 +1,12 @@
 /* The web server behind the proxies of the benchmark: one thread, as little as possible. Not a test.
  *
- *	proxy_backend PORT BODY_SIZE [PORT BODY_SIZE]... [log PORT]
+ *	proxy_backend PORT BODY_SIZE [PORT BODY_SIZE]...
  *
  * Answers each request head on PORT (of every local address) with 200 and BODY_SIZE bytes. Keeps
- * connections alive, unless the head says "Connection: close". Request bodies are not understood.
- * `log`: receives UDP datagrams, and that is all; SIGTERM prints how many. */
+ * connections alive, unless the head says "Connection: close". Request bodies are not understood. */
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -17,7 +15,6 @@
 #include <sys/epoll.h>
 #include <sys/mman.h>
 #include <sys/sendfile.h>
-#include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -25,7 +22,6 @@
 #define IN_ONE   65536 /* head and body up to this size leave with one send */
 #define EVENTS   256
 #define ACCEPTS  64 /* at most, per turn */
-#define DATAGRAM 64
 
 struct body {
 	size_t size;
@@ -34,13 +30,11 @@ struct body {
 	int fd; /* of the body of large ones */
 };
 
-enum kind { LISTENER, LOG, END, CLIENT };
-
 struct watched {
-	enum kind kind;
+	bool listener;
 	int fd;
 	const struct body *body;
-	/* CLIENT */
+	/* Of a client: */
 	bool last;
 	size_t left;
 	off_t at;
@@ -48,10 +42,7 @@ struct watched {
 	char in[HEAD_MAX];
 };
 
-static struct {
-	int epoll;
-	uint64_t datagrams;
-} backend;
+static int epoll;
 
 static void fatal(const char *what)
 {
@@ -91,38 +82,30 @@ static const struct body *make_body(size_t size)
 	return body;
 }
 
-static struct watched *watch(enum kind kind, int fd, const struct body *body)
+static void watch(int fd, bool listener, const struct body *body)
 {
 	struct watched *w = malloc(sizeof(*w));
 	if (!w)
 		fatal("memory");
-	*w = (struct watched){.kind = kind, .fd = fd, .body = body};
+	*w = (struct watched){.listener = listener, .fd = fd, .body = body};
 	struct epoll_event event = {.events = EPOLLIN, .data.ptr = w};
-	if (kind == CLIENT)
+	if (!listener)
 		event.events |= EPOLLOUT | EPOLLRDHUP | EPOLLET;
-	if (epoll_ctl(backend.epoll, EPOLL_CTL_ADD, fd, &event) < 0)
+	if (epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event) < 0)
 		fatal("epoll_ctl");
-	return w;
-}
-
-static int bound(int type, const char *port)
-{
-	int fd = socket(AF_INET, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), on = 1;
-	struct sockaddr_in addr = {
-	    .sin_family = AF_INET, .sin_port = htons((uint16_t)strtoul(port, NULL, 10))};
-	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) < 0 ||
-	    bind(fd, (struct sockaddr *)&addr, sizeof(addr)) < 0)
-		fatal("bind");
-	return fd;
 }
 
 static void listen_on(const char *port, const struct body *body)
 {
-	int fd = bound(SOCK_STREAM, port), on = 1;
-	/* Accepted connections inherit it. */
-	if (setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)) < 0 || listen(fd, 16384) < 0)
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), on = 1;
+	struct sockaddr_in addr = {
+	    .sin_family = AF_INET, .sin_port = htons((uint16_t)strtoul(port, NULL, 10))};
+	/* Accepted connections inherit TCP_NODELAY. */
+	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) < 0 ||
+	    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)) < 0 ||
+	    bind(fd, (struct sockaddr *)&addr, sizeof(addr)) < 0 || listen(fd, 16384) < 0)
 		fatal("listen");
-	watch(LISTENER, fd, body);
+	watch(fd, true, body);
 }
 
 static void on_acceptable(const struct watched *listener)
@@ -131,23 +114,8 @@ static void on_acceptable(const struct watched *listener)
 		int fd = accept4(listener->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 		if (fd < 0)
 			return;
-		watch(CLIENT, fd, listener->body);
+		watch(fd, false, listener->body);
 	}
-}
-
-static void on_datagrams(const struct watched *log)
-{
-	static char bytes[DATAGRAM][4096];
-	struct iovec iov[DATAGRAM];
-	struct mmsghdr messages[DATAGRAM];
-	memset(messages, 0, sizeof(messages));
-	for (int i = 0; i < DATAGRAM; i++) {
-		iov[i] = (struct iovec){bytes[i], sizeof(bytes[i])};
-		messages[i].msg_hdr.msg_iov = &iov[i];
-		messages[i].msg_hdr.msg_iovlen = 1;
-	}
-	int n = recvmmsg(log->fd, messages, DATAGRAM, MSG_DONTWAIT, NULL);
-	backend.datagrams += n > 0 ? (uint64_t)n : 0;
 }
 
 /* The rest of a large body. False: the connection is over. */
@@ -215,36 +183,20 @@ static bool on_client(struct watched *client, uint32_t events)
 
 int main(int argc, char **argv)
 {
-	backend.epoll = epoll_create1(EPOLL_CLOEXEC);
-	if (argc < 3 || argc % 2 == 0 || backend.epoll < 0) {
-		fprintf(stderr, "usage: proxy_backend PORT BODY_SIZE [PORT BODY_SIZE]... "
-				"[log PORT]\n");
+	epoll = epoll_create1(EPOLL_CLOEXEC);
+	if (argc < 3 || argc % 2 == 0 || epoll < 0) {
+		fprintf(stderr, "usage: proxy_backend PORT BODY_SIZE [PORT BODY_SIZE]...\n");
 		return 2;
 	}
-	for (int i = 1; i < argc; i += 2) {
-		if (strcmp(argv[i], "log") == 0)
-			watch(LOG, bound(SOCK_DGRAM, argv[i + 1]), NULL);
-		else
-			listen_on(argv[i], make_body(strtoul(argv[i + 1], NULL, 10)));
-	}
-	sigset_t end;
-	sigemptyset(&end);
-	sigaddset(&end, SIGTERM);
-	sigprocmask(SIG_BLOCK, &end, NULL);
-	watch(END, signalfd(-1, &end, SFD_CLOEXEC), NULL);
+	for (int i = 1; i < argc; i += 2)
+		listen_on(argv[i], make_body(strtoul(argv[i + 1], NULL, 10)));
 	for (;;) {
 		struct epoll_event events[EVENTS];
-		int n = epoll_wait(backend.epoll, events, EVENTS, -1);
+		int n = epoll_wait(epoll, events, EVENTS, -1);
 		for (int i = 0; i < n; i++) {
 			struct watched *w = events[i].data.ptr;
-			if (w->kind == END) {
-				printf("{\"datagrams\": %llu}\n",
-				    (unsigned long long)backend.datagrams);
-				return 0;
-			} else if (w->kind == LISTENER) {
+			if (w->listener) {
 				on_acceptable(w);
-			} else if (w->kind == LOG) {
-				on_datagrams(w);
 			} else if (!on_client(w, events[i].events)) {
 				close(w->fd);
 				free(w);

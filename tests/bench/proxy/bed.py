@@ -1,40 +1,25 @@
 """Where it is measured: a network namespace with loopback only, the backend, one proxy at a time, its
-clients. Processes are pinned: the proxy on one CPU, everything else on another."""
+clients, each on its CPUs."""
+import contextlib
 import json
 import os
 import resource
 import shutil
+import signal
 import socket
 import subprocess
 import sys
 import tempfile
 import time
-from dataclasses import dataclass
 
-from contenders import HOST, LOG_PORT, PORT
+from contenders import HOST, PORT
+from report import Run
 from scenarios import BODIES
 from segment import LabError, children_of, end_process, run, wait_until
 
 ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "..")
 BIN_DIR = os.environ.get("YOKE_BIN_DIR", os.path.join(ROOT, "build", "release", "bin"))
 INSIDE = "YOKE_BENCH_INSIDE"
-
-
-@dataclass
-class Run:
-    """One contender in one scenario, once. What was not measured there is None."""
-    scenario: str
-    contender: str
-    turn: int
-    rss: int                      # bytes, the most
-    bytes: float | None = None    # a connection that idles
-    cpu_us: float | None = None   # of the proxy, all its threads, per request
-    rate: float | None = None     # requests a second
-    core: float | None = None     # how busy the proxy was: 1 is one CPU
-    requests: int | None = None
-    p50_us: int | None = None
-    p99_us: int | None = None
-    p999_us: int | None = None
 
 
 def tool(name):
@@ -82,9 +67,9 @@ def memory(pids, what="VmRSS"):
     return total
 
 
-def answers():
+def answers(port=PORT):
     try:
-        socket.create_connection((HOST, PORT), 1).close()
+        socket.create_connection((HOST, port), 1).close()
         return True
     except OSError:
         return False
@@ -93,13 +78,13 @@ def answers():
 class Load:
     """load.c; it is prepared when this has returned, and its connections stay until the block ends."""
 
-    def __init__(self, bed, scenario, seconds, warm_up=0.3, **more):
+    def __init__(self, bed, cpus, scenario, seconds, warm_up=0.3, **more):
         path = os.path.join(bed.dir, "requests")
         with open(path, "w", encoding="ascii", newline="") as file:
             file.write("".join(scenario.heads))
         words = [str(word) for pair in ({"warm_up": warm_up} | scenario.load | more).items()
                  for word in pair]
-        self.process = bed.start(bed.load_cpus, tool("proxy_load"), f"{HOST}:{PORT}", path,
+        self.process = bed.start(cpus, tool("proxy_load"), f"{HOST}:{PORT}", path,
                                  str(seconds), *words, stdin=subprocess.PIPE)
         ready = self.process.stdout.readline().split()
         if ready != ["ready", "0"]:
@@ -125,12 +110,12 @@ class Load:
 class Proxy:
     """A contender that runs, and accepts connections."""
 
-    def __init__(self, bed, contender, setup):
+    def __init__(self, bed, cpus, contender, setup):
         wait_until(lambda: not answers(), 5, "the port is free")
         self.dir = tempfile.mkdtemp(dir=bed.dir)
         self.log = os.path.join(self.dir, "log")
         with open(self.log, "w", encoding="ascii") as log:
-            self.process = bed.start(bed.proxy_cpus, *contender.command(setup, self.dir),
+            self.process = bed.start(cpus, *contender.command(setup, self.dir),
                                      stdout=log, stderr=log)
         try:
             wait_until(lambda: self.process.poll() is not None or answers(), 20,
@@ -139,7 +124,10 @@ class Proxy:
         except LabError:
             self.stop()
             raise
-        self.pids = children_of(self.process.pid)
+
+    def pids(self):
+        """Those that serve are here when a request was served."""
+        return children_of(self.process.pid)
 
     def check(self, contender):
         if self.process.poll() is not None:
@@ -156,47 +144,100 @@ class Bed:
         self.proxy_cpus, self.load_cpus = proxy_cpus, load_cpus
         self.dir = tempfile.mkdtemp(prefix="yoke-bench.")
         os.chmod(self.dir, 0o711)  # for proxies that give up root
-        self.backend = None
 
     def __enter__(self):
         prepare()
-        words = [str(word) for pair in BODIES.items() for word in pair]
-        self.backend = self.start(self.load_cpus, tool("proxy_backend"), *words, "log",
-                                  str(LOG_PORT))
         return self
 
     def __exit__(self, *_):
-        end_process(self.backend)
         shutil.rmtree(self.dir)
 
     def start(self, cpus, *words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=None):
         return subprocess.Popen(["taskset", "--cpu-list", cpus, *words], text=True, stdin=stdin,
                                 stdout=stdout, stderr=stderr)
 
+    def start_backend(self, cpus):
+        words = [str(word) for pair in BODIES.items() for word in pair]
+        process = self.start(cpus, tool("proxy_backend"), *words)
+        wait_until(lambda: all(map(answers, BODIES)), 5, "the backend listens")
+        return process
+
+    def cpus(self, scenario):
+        """Of the proxy, and of all others. Two workers and their clients need more than two CPUs; if
+        that is all there is, they share them."""
+        if not scenario.spread or "," in self.proxy_cpus or "-" in self.proxy_cpus:
+            return self.proxy_cpus, self.load_cpus
+        both = f"{self.proxy_cpus},{self.load_cpus}"
+        return both, both
+
     def measure(self, contender, scenario, turn, seconds):
         """A Run; LabError if a single request failed."""
-        proxy = Proxy(self, contender, scenario.setup)
-        try:
-            figures = (self.idle if scenario.figure == "bytes" else self.busy)(
-                proxy, scenario, seconds)
+        proxy_cpus, load_cpus = self.cpus(scenario)
+        how = {"bytes": self.idle, "syscalls": self.traced}.get(scenario.figure, self.busy)
+        with contextlib.ExitStack() as stack:
+            backend = self.start_backend(load_cpus)
+            stack.callback(end_process, backend)
+            proxy = Proxy(self, proxy_cpus, contender, scenario.setup)
+            stack.callback(proxy.stop)
+            figures = how(proxy, load_cpus, scenario, seconds)
             proxy.check(contender)
-            return Run(scenario.key, contender.name, turn, memory(proxy.pids, "VmHWM"), **figures)
-        finally:
-            proxy.stop()
+            return Run(scenario.key, contender.name, turn, memory(proxy.pids(), "VmHWM"), **figures)
 
-    def busy(self, proxy, scenario, seconds):
-        with Load(self, scenario, seconds) as load:
-            before = cpu_us(proxy.pids)
+    def busy(self, proxy, cpus, scenario, seconds):
+        with Load(self, cpus, scenario, seconds) as load:
+            pids = proxy.pids()
+            before = cpu_us(pids)
             result = load.work()
-            took = cpu_us(proxy.pids) - before
+            took = cpu_us(pids) - before
         return {"cpu_us": took / result["requests"], "core": took / 1e6 / result["seconds"],
                 "rate": result["requests"] / result["seconds"]} | {
                     key: result[key] for key in ("requests", "p50_us", "p99_us", "p999_us")}
 
-    def idle(self, proxy, scenario, _):
-        with Load(self, scenario, 0.2, idle=0, connections=16) as load:
+    def idle(self, proxy, cpus, scenario, _):
+        with Load(self, cpus, scenario, 0.2, idle=0, connections=16) as load:
             load.work()  # what it has anyway
-        before = memory(proxy.pids)
-        with Load(self, scenario, 0, warm_up=0):
+        pids = proxy.pids()
+        before = memory(pids)
+        with Load(self, cpus, scenario, 0, warm_up=0):
             time.sleep(0.3)  # what it gives back after a request is not counted
-            return {"bytes": (memory(proxy.pids) - before) / scenario.load["idle"]}
+            return {"bytes": (memory(pids) - before) / scenario.load["idle"]}
+
+    def traced(self, proxy, cpus, scenario, seconds):
+        with Load(self, cpus, scenario, seconds) as load:
+            with Strace(self, proxy.pids()) as strace:
+                result = load.work()
+        return {"syscalls": {name: calls / result["requests"]
+                             for name, calls in strace.calls().items()}}
+
+
+class Strace:
+    """Counts the system calls of processes, all their threads, while the block lasts."""
+
+    def __init__(self, bed, pids):
+        self.path = os.path.join(bed.dir, "strace")
+        which = [word for pid in pids for word in ("--attach", str(pid))]
+        self.tasks = [f"/proc/{pid}/task/{task}" for pid in pids
+                      for task in os.listdir(f"/proc/{pid}/task")]
+        self.process = subprocess.Popen(
+            ["strace", "--summary-only", "--follow-forks", "--output", self.path, *which],
+            stderr=subprocess.DEVNULL)
+
+    def __enter__(self):
+        wait_until(lambda: all(map(traced, self.tasks)), 10, "strace is attached")
+        return self
+
+    def __exit__(self, *_):
+        self.process.send_signal(signal.SIGINT)
+        self.process.wait(10)
+
+    def calls(self):
+        """Columns: % of time, seconds, µs a call, calls, perhaps errors, name."""
+        with open(self.path, encoding="ascii") as file:
+            rows = [line.split() for line in file]
+        return {row[-1]: int(row[3]) for row in rows
+                if len(row) in (5, 6) and row[3].isdigit() and row[-1] != "total"}
+
+
+def traced(task):
+    with open(f"{task}/status", encoding="ascii") as file:
+        return "TracerPid:\t0\n" not in file.read()

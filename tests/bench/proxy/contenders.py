@@ -1,34 +1,36 @@
-"""The proxies that are compared. Each writes the configuration that a careful user of it would write
-for what is asked for, and is started in the foreground."""
+"""The proxies that are compared. Each writes the configuration that a careful user of it would write for
+what is asked for, and is started in the foreground."""
 import json
 import os
 import re
 import subprocess
 from dataclasses import dataclass
+from itertools import groupby
 
 HOST = "127.0.0.1"
 PORT = 18000
-LOG_PORT = 19514
 IDLE_S = 300  # connections may idle as long as a measurement takes
 
 
 @dataclass(frozen=True)
 class Route:
+    """Requests to that host for paths that begin so. All lead to the same targets."""
     host: str
-    path: str | None = None  # the beginning of it; None: any
+    path: str = "/"
 
 
 @dataclass(frozen=True)
 class Setup:
     """What a proxy is asked to do."""
     targets: tuple
-    mode: str = "http"          # or "tcp"
+    mode: str = "http"       # or "tcp"
     workers: int = 1
     long_bodies: bool = False
-    routes: tuple = ()          # all to the same targets
-    sticky: bool = False        # by a cookie
-    sessions: int = 0           # sticky by a table with room for so many clients
+    routes: tuple = ()       # the routes of a host together, longer paths first
+    sticky: bool = False     # by a cookie
+    sessions: int = 0        # sticky by source address, in a table with room for so many
     access_log: bool = False
+    forwarded: bool = False  # X-Forwarded-For, -Proto and -Host; yoke always adds them
 
 
 def output(*words):
@@ -73,6 +75,18 @@ class Yoke(Contender):
                     "idle_timeout": f"{IDLE_S}s"}
         config = {"workers": setup.workers, "log_level": "warn", "listeners": {"front": listener},
                   "pools": {"web": pool}}
+        if setup.routes:
+            listener["routes"] = [
+                {"host": route.host, "pool": "web"} |
+                ({"path": f"{route.path}*"} if route.path != "/" else {}) for route in setup.routes]
+        if setup.sticky:
+            pool["sticky"] = {"cookie": {"name": "YOKE"}}
+        if setup.sessions:
+            pool["sticky"] = {"source": {}}
+            config["sync"] = {"max_sessions": setup.sessions}
+        if setup.access_log:
+            config["access_log"] = {"file": os.path.join(directory, "access.log"),
+                                    "format": "combined"}
         path = self.write(directory, "yoke.json", json.dumps(config, indent=1))
         return [self.program, "--config", path, "--run-dir", os.path.join(directory, "run")]
 
@@ -85,8 +99,11 @@ class Haproxy(Contender):
             # With splice it wants descriptors for as many pipes.
             most=2000 if setup.long_bodies else 9800,
             workers=setup.workers, mode=setup.mode, idle=IDLE_S, bind=f"{HOST}:{PORT}",
+            log="log stdout format raw local0 info" if setup.access_log else "",
             options="\n  ".join(self.options(setup)),
-            servers="\n  ".join(f"server s{i} {target}"
+            rules="\n  ".join(self.rules(setup, directory)),
+            stick="\n  ".join(self.stick(setup)),
+            servers="\n  ".join(f"server s{i} {target}{f' cookie s{i}' if setup.sticky else ''}"
                                 for i, target in enumerate(setup.targets))))
         return [self.program, "-db", "-q", "-f", path]
 
@@ -97,12 +114,44 @@ class Haproxy(Contender):
         if setup.long_bodies:
             yield "option splice-request"
             yield "option splice-response"
+        if setup.forwarded:
+            yield "option forwardfor"
+        if setup.access_log:
+            yield "log global"
+            yield "option httplog"
+
+    def rules(self, setup, directory):
+        """Of the frontend. For routes a rule each where paths count, else a map."""
+        if setup.forwarded:
+            yield "http-request set-header X-Forwarded-Proto http"
+            yield "http-request set-header X-Forwarded-Host %[req.hdr(host)]"
+        if all(route.path == "/" for route in setup.routes):
+            path = self.write(directory, "hosts.map",
+                              "".join(f"{route.host} web\n" for route in setup.routes))
+            if setup.routes:
+                yield f"use_backend %[req.hdr(host),lower,map_str({path})]"
+            return
+        for route in setup.routes:
+            beginning = f" {{ path_beg {route.path} }}" if route.path != "/" else ""
+            yield f"use_backend web if {{ req.hdr(host) -i {route.host} }}{beginning}"
+
+    @staticmethod
+    def stick(setup):
+        if setup.sticky:
+            yield "cookie SERVERID insert indirect nocache httponly"
+        if setup.sessions:
+            yield f"stick-table type ip size {setup.sessions} expire 1h"
+            yield "stick on src"
 
 
 HAPROXY = """
 global
   nbthread {workers}
   maxconn {most}
+  # It would keep no connections to servers while clients have a quarter of the descriptors.
+  tune.pool-low-fd-ratio 80
+  tune.pool-high-fd-ratio 90
+  {log}
 defaults
   mode {mode}
   timeout connect 5s
@@ -112,9 +161,11 @@ defaults
   {options}
 frontend front
   bind {bind} backlog 16384
+  {rules}
   default_backend web
 backend web
   balance roundrobin
+  {stick}
   {servers}
 """
 
@@ -122,13 +173,26 @@ backend web
 class Nginx(Contender):
     PRODUCT = "nginx"
 
+    def __init__(self, program):
+        super().__init__(program)
+        self.has_sticky = tuple(map(int, self.version.split("."))) >= (1, 29, 6)
+
     def command(self, setup, directory):
-        servers = "".join(f"server {target};\n    " for target in setup.targets)
+        fields = {
+            "targets": "\n    ".join(f"server {target};" for target in setup.targets),
+            "idle": IDLE_S, "bind": f"{HOST}:{PORT} reuseport backlog=16384",
+            "buffers": self.buffers(setup)}
+        if setup.mode == "http":
+            block = NGINX_HTTP.format(
+                **fields, stick=self.stick(setup), keep=max(256, 2 * len(setup.targets)),
+                forwarded=NGINX_FORWARDED if setup.forwarded else "",
+                log="combined buffer=64k flush=1s" if setup.access_log else "",
+                access_log="access.log" if setup.access_log else "off",
+                servers="\n".join(self.servers(setup)))
+        else:
+            block = NGINX_TCP.format(**fields)
         path = self.write(directory, "nginx.conf", NGINX.format(
-            workers=setup.workers, module=self.stream_module(),
-            block=(NGINX_HTTP if setup.mode == "http" else NGINX_TCP).format(
-                servers=servers, idle=IDLE_S, bind=f"{HOST}:{PORT}",
-                buffers=self.buffers(setup))))
+            workers=setup.workers, module=self.stream_module(), block=block))
         return [self.program, "-p", directory, "-e", "stderr", "-c", path]
 
     def stream_module(self):
@@ -148,6 +212,19 @@ class Nginx(Contender):
         return ("proxy_buffer_size 16k; proxy_buffers 8 16k; proxy_busy_buffers_size 32k; "
                 "proxy_max_temp_file_size 0;")
 
+    def stick(self, setup):
+        """Nothing is remembered: new versions set a cookie that names the target, for others the
+        client's own cookie chooses it."""
+        if not setup.sticky:
+            return ""
+        return "sticky cookie SRV;" if self.has_sticky else "hash $cookie_SID consistent;"
+
+    @staticmethod
+    def servers(setup):
+        for host, routes in groupby(setup.routes, lambda route: route.host):
+            locations = "\n".join(NGINX_LOCATION.format(path=route.path) for route in routes)
+            yield f"  server {{\n    listen {HOST}:{PORT};\n    server_name {host};\n{locations}  }}"
+
 
 NGINX = """
 user root;
@@ -163,39 +240,54 @@ events {{
 }}
 {block}
 """
+NGINX_LOCATION = """
+    location {path} {{
+      proxy_pass http://web;
+    }}
+"""
+NGINX_FORWARDED = """
+  proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
+  proxy_set_header X-Forwarded-Proto $scheme;
+  proxy_set_header X-Forwarded-Host $host;
+"""
 NGINX_HTTP = """
 http {{
-  access_log off;
+  access_log {access_log} {log};
   server_tokens off;
   tcp_nodelay on;
   keepalive_timeout {idle}s;
   keepalive_requests 1000000000;
+  server_names_hash_max_size 8192;
+  server_names_hash_bucket_size 128;
+  proxy_http_version 1.1;
+  proxy_set_header Connection "";
+  proxy_set_header Host $host;
+  {forwarded}
   upstream web {{
-    {servers}
-    keepalive 256;
+    {stick}
+    {targets}
+    keepalive {keep};
     keepalive_requests 1000000000;
     keepalive_timeout {idle}s;
   }}
   server {{
-    listen {bind} reuseport backlog=16384;
+    listen {bind};
     {buffers}
     location / {{
       proxy_pass http://web;
-      proxy_http_version 1.1;
-      proxy_set_header Connection "";
-      proxy_set_header Host $host;
     }}
   }}
+{servers}
 }}
 """
 NGINX_TCP = """
 stream {{
   access_log off;
   upstream web {{
-    {servers}
+    {targets}
   }}
   server {{
-    listen {bind} reuseport backlog=16384;
+    listen {bind};
     tcp_nodelay on;
     {buffers}
     proxy_pass web;

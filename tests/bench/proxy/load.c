@@ -11,10 +11,11 @@
  *	               latency counts from that time on (an open loop, nothing is omitted)
  *	warm_up SECONDS  before, not counted
  *	idle N         as many more connections, which ask once and then stay
- *	clients N      each request is that of a random one of N clients. It has a cookie "SID" with the
- *	               client's number, and the last cookie that was set for that client; they join a
- *	               Cookie field that is a head's last line. Each has asked once before it begins
- *	sources N      connections come from 127.0.0.1 to 127.0.0.N, in turn; 8
+ *	clients N      each request is that of a random one of N clients, after each has asked once. It
+ *	               has a cookie "SID" with the client's number, and the last cookie that was set for
+ *	               that client; they join a Cookie field that is a head's last line
+ *	hosts 1        with close: clients have no cookies but addresses, from 127.0.0.1 up
+ *	sources N      else connections come from 127.0.0.1 to 127.0.0.N, in turn; 8
  *
  * Prints "ready" and how many requests have failed when all that was prepared stands, waits for a line, then does SECONDS of work and
  * prints a line of JSON; its connections stay until stdin ends. A request has failed if its answer is
@@ -41,7 +42,8 @@
 #define EVENTS      512
 #define AT_ONCE     200 /* idle connections that are being opened */
 #define FAILED_MAX  100
-#define LAST_US     (5 * US_PER_SEC) /* for what is still under way at the end */
+#define MEET_US     (300 * US_PER_SEC) /* until each client has asked once */
+#define LAST_US     (5 * US_PER_SEC)   /* for what is still under way at the end */
 
 enum state { CLOSED, FREE, SENDING, HEAD, BODY, ENDING };
 
@@ -65,7 +67,7 @@ static struct {
 	struct addr addr;
 	size_t n_conns, n_idle, n_clients, n_sources;
 	uint64_t rate_wanted;
-	bool close;
+	bool close, hosts;
 	double warm_up_s;
 
 	struct request *requests;
@@ -133,7 +135,7 @@ static size_t compose(const struct conn *conn, char out[REQUEST_MAX])
 	const struct request *request = &load.requests[conn->request];
 	size_t len = request->len;
 	memcpy(out, request->head, len);
-	if (load.n_clients > 0)
+	if (load.cookies)
 		len += (size_t)sprintf(out + len, "%sSID=%08zx%s",
 		    request->cookie ? "; " : "\r\nCookie: ", conn->client,
 		    load.cookies[conn->client]);
@@ -145,8 +147,8 @@ static void open_conn(struct conn *conn)
 {
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), on = 1;
 	struct sockaddr_in from = {.sin_family = AF_INET};
-	from.sin_addr.s_addr =
-	    htonl(INADDR_LOOPBACK + (uint32_t)(load.next_source++ % load.n_sources));
+	size_t source = load.hosts ? conn->client : load.next_source++ % load.n_sources;
+	from.sin_addr.s_addr = htonl(INADDR_LOOPBACK + (uint32_t)source);
 	if (fd < 0 || setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on, sizeof(on)) < 0 ||
 	    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)) < 0 ||
 	    bind(fd, (struct sockaddr *)&from, sizeof(from)) < 0 ||
@@ -227,13 +229,13 @@ static void settle(struct conn *conn)
 
 static void begin(struct conn *conn, uint64_t due_us)
 {
+	conn->client = choose_client();
 	if (conn->state == CLOSED)
 		open_conn(conn);
 	conn->state = SENDING;
 	conn->due_us = due_us;
 	conn->sent = conn->len = 0;
 	conn->request = load.next_request++ % load.n_requests;
-	conn->client = choose_client();
 	load.begun++;
 	load.busy++;
 	if (!send_request(conn))
@@ -279,7 +281,7 @@ static bool on_head(struct conn *conn, bool *again)
 	*again = false;
 	if (strncmp(conn->in, "HTTP/1.1 200", 12) != 0 || !length)
 		return false;
-	if (load.n_clients > 0)
+	if (load.cookies)
 		learn_cookie(conn);
 	size_t body = strtoul(length, NULL, 10);
 	size_t got = conn->len - (size_t)(end + 4 - conn->in);
@@ -355,12 +357,17 @@ static void await(uint64_t until_us)
 	}
 }
 
-/* Waits until all are answered that are under way, but not for ever. */
+/* Waits until all are answered that are under way, as long as some are. */
 static void finish(void)
 {
+	size_t answered = load.answered;
 	uint64_t end_us = clock_us() + LAST_US;
-	while (load.busy > 0 && load.failed < FAILED_MAX && clock_us() < end_us)
+	while (load.busy > 0 && load.failed < FAILED_MAX && clock_us() < end_us) {
 		await(end_us);
+		if (load.answered != answered)
+			end_us = clock_us() + LAST_US;
+		answered = load.answered;
+	}
 	load.failed += load.busy;
 	load.busy = 0;
 }
@@ -392,7 +399,7 @@ static void work_in_turn(void)
 	for (;;) {
 		uint64_t now_us = clock_us();
 		if ((now_us >= load.end_us && load.n_met == load.n_clients) ||
-		    load.failed >= FAILED_MAX)
+		    load.failed >= FAILED_MAX || now_us > load.end_us + MEET_US)
 			return;
 		await(now_us + 10 * US_PER_MS);
 	}
@@ -460,6 +467,8 @@ static bool set(const char *key, const char *value)
 		load.n_idle = number;
 	else if (strcmp(key, "clients") == 0)
 		load.n_clients = number;
+	else if (strcmp(key, "hosts") == 0)
+		load.hosts = number;
 	else if (strcmp(key, "sources") == 0)
 		load.n_sources = number;
 	else
@@ -480,15 +489,18 @@ int main(int argc, char **argv)
 	for (int i = 4; i < argc; i += 2)
 		if (!set(argv[i], argv[i + 1]))
 			return usage();
+	if (load.n_sources == 0 || (load.hosts && !load.close))
+		return usage();
 	if (!read_requests(argv[2])) {
 		fprintf(stderr, "proxy_load: %s has no request heads\n", argv[2]);
 		return 1;
 	}
 	load.epoll = epoll_create1(EPOLL_CLOEXEC);
 	load.conns = calloc(load.n_conns + load.n_idle, sizeof(*load.conns));
-	load.cookies = calloc(load.n_clients + 1, sizeof(*load.cookies));
-	if (load.epoll < 0 || !load.conns || !load.cookies || load.n_sources == 0)
-		return 1;
+	if (load.n_clients > 0 && !load.hosts)
+		load.cookies = calloc(load.n_clients, sizeof(*load.cookies));
+	if (load.epoll < 0 || !load.conns || (load.n_clients > 0 && !load.hosts && !load.cookies))
+		fatal("memory");
 	prctl(PR_SET_TIMERSLACK, 1);
 	open_idle();
 	size_t failed = load.failed;
