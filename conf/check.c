@@ -92,6 +92,9 @@ static int finish_pool(struct arena *arena, struct conf_pool *pool)
 	struct conf_health *health = &pool->health;
 	if (health->kind != CONF_HEALTH_NONE && health->timeout_us == 0)
 		health->timeout_us = shorter(PROBE_US, health->interval_us);
+	pool->source_client = pool->source && strcmp(pool->source, "client") == 0;
+	if (pool->source && !pool->source_client)
+		addr_parse_ip(pool->source, &pool->source_addr);
 	for (uint32_t i = 0; i < pool->n_targets; i++) {
 		addr_format(&pool->targets[i].addr, text);
 		pool->targets[i].text = arena_copy(arena, text, strlen(text));
@@ -256,6 +259,26 @@ static int check_listeners(
 	return check_places(places, report);
 }
 
+/* The client's is known only when it comes. */
+static void check_source(
+    struct report *report, const struct node *entry, const struct conf_pool *pool)
+{
+	const struct node *source = node_child(entry, "source");
+	if (!check_is_set(&pool->source_addr))
+		return;
+	if (check_is_any(&pool->source_addr))
+		report_value(report, source, "%s is not the address of a host", pool->source);
+	for (uint32_t i = 0; i < pool->n_targets; i++) {
+		const struct addr *target = &pool->targets[i].addr;
+		if (!check_is_set(target) ||
+		    check_is_ipv6(target) == check_is_ipv6(&pool->source_addr))
+			continue;
+		report_value(report, source, "target %s cannot be reached from %s",
+		    pool->targets[i].text, pool->source);
+		return;
+	}
+}
+
 static int check_pools(
     struct report *report, const struct node *root, const struct conf *conf, struct places *places)
 {
@@ -273,6 +296,7 @@ static int check_pools(
 			return -ENOMEM;
 		check_timeout(report, node_child(entry, "health"), pool->health.interval_us,
 		    pool->health.timeout_us);
+		check_source(report, entry, pool);
 	}
 	return 0;
 }

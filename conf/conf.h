@@ -213,7 +213,10 @@ struct conf_pool {
 	bool fail_open;          /* all down: use all, instead of 503 */
 	struct conf_keepalive tcp_keepalive;
 	uint64_t tcp_user_timeout_us;
-	bool tracked; /* by a virtual router */
+	const char *source;      /* as written, or NULL */
+	bool source_client;      /* targets see the client's address */
+	struct addr source_addr; /* ours towards targets, or none */
+	bool tracked;            /* by a virtual router */
 };
 
 enum conf_sync_sessions { CONF_SYNC_ASYNC, CONF_SYNC_ACKED };
@@ -275,6 +278,9 @@ int conf_select_node(
     struct conf *conf, const char *name, bool (*is_local)(const struct addr *), struct err *err);
 
 uint8_t conf_node_priority(const struct conf_node *node, const char *router);
+
+/* A pool wants to connect from addresses that are not ours. */
+bool conf_is_transparent(const struct conf *conf);
 
 /* What can only change with a restart (workers, user, the node's own address, ...). 0, or -EINVAL
  * with a text that names the key. */

@@ -58,6 +58,12 @@ static bool is_host(const char *text)
 	return only(text, LETTER DIGIT "_.-:[]");
 }
 
+static bool is_source(const char *text)
+{
+	struct addr addr;
+	return strcmp(text, "client") == 0 || addr_parse_ip(text, &addr);
+}
+
 static bool is_cookie(const char *text)
 {
 	return only(text, LETTER DIGIT "!#$%&'*+.^_`|~-");
@@ -80,6 +86,8 @@ const struct conf_format conf_format_url_path = {
     "a path that begins with \"/\"", "^/[!\\x22$-~]*$", 1024, is_url_path};
 const struct conf_format conf_format_host = {
     "a host name or address", "^[A-Za-z0-9_.:\\[\\]-]+$", 255, is_host};
+const struct conf_format conf_format_source = {
+    "an IP address, or \"client\"", "^(client|[0-9A-Fa-f:.]+)$", 45, is_source};
 const struct conf_format conf_format_cookie = {
     "the name of a cookie", "^[A-Za-z0-9!#$%&'*+.^_`|~-]+$", 63, is_cookie};
 const struct conf_format conf_format_user = {

@@ -450,6 +450,13 @@ static const struct conf_key pool_keys[] = {
 	.help = "When all targets are down: use them all instead of answering 503"},
     TCP_KEEPALIVE(conf_pool),
     TCP_USER_TIMEOUT_KEY(conf_pool),
+    {"source", CONF_STRING, FIELD(struct conf_pool, source), .format = &conf_format_source,
+	.def_note = "as the kernel chooses",
+	.help =
+	    "The address that targets are connected to from, one of the host, like a virtual one; "
+	    "not for health checks. client: the client's own address (transparent proxying); the "
+	    "answers must be routed through the node, see yoked(8). Connections to targets are "
+	    "then not kept for other requests"},
 };
 static const struct conf_object pool_object = {"Pools", KEYS(pool_keys),
     .size = sizeof(struct conf_pool),

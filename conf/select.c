@@ -118,10 +118,23 @@ static int compare_rows(const struct conf_object *object, const char *prefix, co
 	return 0;
 }
 
+bool conf_is_transparent(const struct conf *conf)
+{
+	for (uint32_t i = 0; i < conf->n_pools; i++) {
+		if (conf->pools[i].source_client)
+			return true;
+	}
+	return false;
+}
+
 int conf_reload_allowed(const struct conf *from, const struct conf *to, struct err *err)
 {
 	int result = compare_nodes(from, to, err);
 	if (result < 0)
 		return result;
+	/* A capability that was given up does not come back. */
+	if (conf_is_transparent(to) && !conf_is_transparent(from))
+		return err_set(
+		    err, -EINVAL, "pools: the first pool with source \"client\" needs a restart");
 	return compare_rows(&conf_schema_root, "", (const char *)from, (const char *)to, err);
 }

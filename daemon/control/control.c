@@ -83,10 +83,12 @@ static int load_incoming(struct control *control, struct conf **out, struct err 
 
 /* --- the first configuration: give up privileges, then start the parts --- */
 
-static int drop_privileges(const struct ipc_config *config, struct err *err)
+static int drop_privileges(
+    const struct ipc_config *config, const struct conf *conf, struct err *err)
 {
-	int error = config->unprivileged ? sandbox_no_new_privs(err)
-					 : sandbox_become_user(config->user, err);
+	int error = config->unprivileged
+			? sandbox_no_new_privs(err)
+			: sandbox_become_user(config->user, conf_is_transparent(conf), err);
 	return error ? error : sandbox_seccomp_proxy(err);
 }
 
@@ -124,7 +126,7 @@ static int start_parts(struct control *control, const struct conf *conf, struct 
 	const struct ipc_config *config = &control->incoming;
 	struct proxy_shared shared = {.workers = config->workers};
 	uint64_t hash_key[2];
-	int error = drop_privileges(config, err);
+	int error = drop_privileges(config, conf, err);
 	if (!error)
 		error = random_bytes(hash_key, sizeof(hash_key), err);
 	control->cookie_keys.n = 1;

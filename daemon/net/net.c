@@ -13,8 +13,12 @@
 #define BACKLOG_DEFAULT 16384
 #define DEFER_SEC       1 /* the kernel counts in retransmissions of its SYN-ACK: this is one */
 
+/* linux/in6.h, which does not mix with netinet/in.h */
 #ifndef IPV6_FREEBIND
-#define IPV6_FREEBIND 78 /* linux/in6.h, which does not mix with netinet/in.h */
+#define IPV6_FREEBIND 78
+#endif
+#ifndef IPV6_TRANSPARENT
+#define IPV6_TRANSPARENT 75
 #endif
 
 static int set_number(int fd, int level, int option, int value)
@@ -141,21 +145,39 @@ int net_listen_unix(const char *path, unsigned mode)
 	return fd;
 }
 
+/* The kernel chooses the port when it knows the other end, too: so the number of ports limits the
+ * connections to one target, not those to all. */
+static int bind_source(int fd, const struct addr *source, bool transparent)
+{
+	struct addr from = *source;
+	bool v6 = from.sa.sa_family == AF_INET6;
+	addr_set_port(&from, 0);
+	int rc = set_flag(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT);
+	if (!rc && transparent)
+		rc = v6 ? set_flag(fd, IPPROTO_IPV6, IPV6_TRANSPARENT)
+			: set_flag(fd, IPPROTO_IP, IP_TRANSPARENT);
+	if (!rc && bind(fd, &from.sa, addr_len(&from)) < 0)
+		rc = -errno;
+	return rc;
+}
+
 int net_connect_tcp(const struct addr *addr, bool *in_progress)
 {
-	static const struct net_tcp_options none;
+	static const struct net_connect_options none;
 	return net_connect_tcp_with(addr, &none, in_progress);
 }
 
 int net_connect_tcp_with(
-    const struct addr *addr, const struct net_tcp_options *options, bool *in_progress)
+    const struct addr *addr, const struct net_connect_options *options, bool *in_progress)
 {
 	int fd = socket(addr->sa.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return -errno;
 	int rc = set_flag(fd, IPPROTO_TCP, TCP_NODELAY);
-	if (!rc && (options->keepalive_idle_sec > 0 || options->user_timeout_ms > 0))
-		rc = set_tcp_options(fd, options);
+	if (!rc && (options->tcp.keepalive_idle_sec > 0 || options->tcp.user_timeout_ms > 0))
+		rc = set_tcp_options(fd, &options->tcp);
+	if (!rc && options->source)
+		rc = bind_source(fd, options->source, options->transparent);
 	if (!rc && connect(fd, &addr->sa, addr_len(addr)) < 0)
 		rc = -errno;
 	/* A connect that a signal interrupted goes on by itself, like one in progress. */

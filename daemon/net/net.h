@@ -23,6 +23,13 @@ struct net_listen_options {
 	struct net_tcp_options tcp; /* accepted sockets inherit them */
 };
 
+struct net_connect_options {
+	struct net_tcp_options tcp;
+	const struct addr
+	    *source;      /* to come from, whatever its port is; NULL: the kernel chooses */
+	bool transparent; /* `source` need not be of this host (IP_TRANSPARENT, by CAP_NET_RAW) */
+};
+
 /* TCP, with TCP_NODELAY set so that accepted sockets inherit it, SO_REUSEADDR, and IPV6_V6ONLY. */
 int net_listen_tcp(const struct addr *addr, const struct net_listen_options *options);
 /* Gives a socket that listens what can be changed under it: backlog and what follows it in the
@@ -35,7 +42,7 @@ int net_listen_unix(const char *path, unsigned mode);
 int net_connect_tcp(const struct addr *addr, bool *in_progress);
 /* The same with options. */
 int net_connect_tcp_with(
-    const struct addr *addr, const struct net_tcp_options *options, bool *in_progress);
+    const struct addr *addr, const struct net_connect_options *options, bool *in_progress);
 int net_connect_result(int fd); /* 0 or -errno */
 /* *peer (may be NULL) becomes the other side; of a unix socket only the family is set. */
 int net_accept(int listen_fd, struct addr *peer);

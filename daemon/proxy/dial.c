@@ -4,7 +4,14 @@
 #include "daemon/net/net.h"
 #include "daemon/proxy/worker.h"
 
-static struct net_tcp_options options_of(const struct conf_pool *pool)
+static const struct addr *source_of(const struct conf_pool *pool, const struct addr *client)
+{
+	if (pool->source_client)
+		return client;
+	return pool->source_addr.sa.sa_family != AF_UNSPEC ? &pool->source_addr : NULL;
+}
+
+static struct net_tcp_options tcp_options_of(const struct conf_pool *pool)
 {
 	const struct conf_keepalive *keepalive = &pool->tcp_keepalive;
 	return (struct net_tcp_options){
@@ -14,10 +21,13 @@ static struct net_tcp_options options_of(const struct conf_pool *pool)
 	    .user_timeout_ms = (uint32_t)(pool->tcp_user_timeout_us / US_PER_MS)};
 }
 
-int dial(struct worker *worker, const struct conf_pool *pool, const struct addr *target)
+int dial(struct worker *worker, const struct conf_pool *pool, const struct addr *target,
+    const struct addr *client)
 {
 	bool in_progress;
-	struct net_tcp_options options = options_of(pool);
+	struct net_connect_options options = {.tcp = tcp_options_of(pool),
+	    .source = source_of(pool, client),
+	    .transparent = pool->source_client};
 	int fd = net_connect_tcp_with(target, &options, &in_progress);
 	if (fd < 0 && worker_gives_up_pipes(worker, fd))
 		fd = net_connect_tcp_with(target, &options, &in_progress);

@@ -6,6 +6,12 @@
 
 struct worker;
 
-/* A connect that has begun, or -errno. When descriptors run out, those of idle pipes are given up
- * for it. */
-int dial(struct worker *worker, const struct conf_pool *pool, const struct addr *target);
+/* A connect for `client` that has begun, or -errno. When descriptors run out, those of idle pipes
+ * are given up for it. */
+int dial(struct worker *worker, const struct conf_pool *pool, const struct addr *target,
+    const struct addr *client);
+/* Connections of this pool are one client's: the target knows the client by them. */
+static inline bool dial_is_personal(const struct conf_pool *pool)
+{
+	return pool->source_client;
+}

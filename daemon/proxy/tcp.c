@@ -417,7 +417,7 @@ static void connect_next(struct worker *worker, struct pair *pair)
 		    &setup->peer, pair->target, &setup->choice, &setup->ack);
 		if (target != pair->target)
 			set_target(pair, target);
-		int fd = dial(worker, pool_of(pair), &pair->target->addr);
+		int fd = dial(worker, pool_of(pair), &pair->target->addr, &setup->peer);
 		if (fd < 0) {
 			connect_failed(worker, pair, fd);
 			continue;

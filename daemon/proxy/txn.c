@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "daemon/base/clock.h"
+#include "daemon/proxy/dial.h"
 #include "daemon/proxy/heads.h"
 #include "daemon/proxy/http.h"
 
@@ -95,7 +96,7 @@ void txn_release_upstream(struct txn *txn)
 			     txn->upstream_keep_alive && !upstream->error &&
 			     !txn_owes_target(txn) && !conn_has_input(&upstream->conn);
 		txn->upstream = NULL;
-		if (clean)
+		if (clean && !dial_is_personal(txn->pool))
 			upstream_release(txn->worker, upstream);
 		else
 			upstream_close(txn->worker, upstream);
@@ -293,7 +294,7 @@ void txn_dispatch(struct txn *txn)
 		    &txn->client->peer, txn->target, &txn->choice, &txn->ack);
 		if (target != txn->target)
 			txn_set_target(txn, target);
-		if (!txn->fresh_only)
+		if (!txn->fresh_only && !dial_is_personal(txn->pool))
 			upstream = upstream_take(worker, txn->target, max_age_us, txn);
 		if (!upstream)
 			upstream = upstream_connect(worker, txn->target, txn, &error);

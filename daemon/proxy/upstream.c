@@ -79,7 +79,7 @@ struct upstream *upstream_connect(
 		*error = -ENOMEM;
 		return NULL;
 	}
-	int fd = dial(worker, txn->pool, &target->addr);
+	int fd = dial(worker, txn->pool, &target->addr, &txn->client->peer);
 	if (fd < 0) {
 		free(upstream);
 		*error = fd;

@@ -27,7 +27,7 @@ struct upstream *upstream_take(
 /* Starts a connection for txn->pool. NULL with *error (-errno) on failure. */
 struct upstream *upstream_connect(
     struct worker *worker, struct target *target, struct txn *txn, int *error);
-/* Gives a connection that ended its request well back. */
+/* Gives a connection that ended its request well back, for requests of any client. */
 void upstream_release(struct worker *worker, struct upstream *upstream);
 void upstream_close(struct worker *worker, struct upstream *upstream);
 

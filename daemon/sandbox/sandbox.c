@@ -20,7 +20,7 @@ int sandbox_no_new_privs(struct err *err)
 }
 
 /* Nothing may bring back what was given up: look, instead of trusting return codes. */
-static int check_dropped(uid_t uid, gid_t gid, struct err *err)
+static int check_dropped(uid_t uid, gid_t gid, bool net_raw, struct err *err)
 {
 	uid_t r, e, s;
 	gid_t rg, eg, sg;
@@ -31,12 +31,16 @@ static int check_dropped(uid_t uid, gid_t gid, struct err *err)
 	if (getgroups(0, NULL) != 0)
 		return err_set(err, -EPERM, "supplementary groups are left");
 	capng_get_caps_process();
-	if (capng_have_capabilities(CAPNG_SELECT_CAPS) != CAPNG_NONE)
-		return err_set(err, -EPERM, "capabilities are left");
+	for (unsigned cap = 0; cap <= (unsigned)CAP_LAST_CAP; cap++) {
+		bool keep = net_raw && cap == CAP_NET_RAW;
+		if (capng_have_capability(CAPNG_PERMITTED, cap) != keep)
+			return err_set(
+			    err, -EPERM, "capability %u is %s", cap, keep ? "missing" : "left");
+	}
 	return 0;
 }
 
-int sandbox_become_user(const char *user, struct err *err)
+int sandbox_become_user(const char *user, bool transparent, struct err *err)
 {
 	errno = 0;
 	const struct passwd *pw = getpwnam(user);
@@ -54,12 +58,14 @@ int sandbox_become_user(const char *user, struct err *err)
 	pid_t parent = getppid();
 
 	capng_clear(CAPNG_SELECT_ALL);
+	if (transparent)
+		capng_update(CAPNG_ADD, CAPNG_EFFECTIVE | CAPNG_PERMITTED, CAP_NET_RAW);
 	int rc = capng_change_id(
 	    (int)uid, (int)gid, CAPNG_DROP_SUPP_GRP | CAPNG_CLEAR_BOUNDING | CAPNG_CLEAR_AMBIENT);
 	if (rc)
 		return err_set(err, errno ? -errno : -EPERM,
 		    "cannot become user \"%s\" (libcap-ng %d): %s", user, rc, strerror(errno));
-	rc = check_dropped(uid, gid, err);
+	rc = check_dropped(uid, gid, transparent, err);
 	if (rc)
 		return rc;
 	if (death_signal) {

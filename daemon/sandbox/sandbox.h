@@ -6,8 +6,9 @@
 
 #include "daemon/base/err.h"
 
-/* Become `user` (uid, gid, no supplementary groups), without any capability, no_new_privs. */
-int sandbox_become_user(const char *user, struct err *err);
+/* Become `user` (uid, gid, no supplementary groups), without any capability (`transparent`: but
+ * CAP_NET_RAW, for IP_TRANSPARENT), no_new_privs. */
+int sandbox_become_user(const char *user, bool transparent, struct err *err);
 /* Keep CAP_NET_RAW and CAP_NET_ADMIN only (permitted, effective, bounding set), no_new_privs. */
 int sandbox_keep_net_caps(struct err *err);
 /* no_new_privs and nothing else: started without root. */

@@ -184,9 +184,14 @@ static int choose_user(struct setup *setup, struct err *err)
 
 static int check_capabilities(const struct conf *conf, struct err *err)
 {
+	capng_get_caps_process();
+	if (conf_is_transparent(conf) &&
+	    (geteuid() != 0 || !capng_have_capability(CAPNG_EFFECTIVE, CAP_NET_RAW)))
+		return err_set(err, -EPERM,
+		    "pools: source \"client\": needs root, with CAP_NET_RAW, to connect from other "
+		    "hosts' addresses");
 	if (conf->n_routers == 0)
 		return 0;
-	capng_get_caps_process();
 	if (capng_have_capability(CAPNG_EFFECTIVE, CAP_NET_ADMIN) &&
 	    capng_have_capability(CAPNG_EFFECTIVE, CAP_NET_RAW))
 		return 0;

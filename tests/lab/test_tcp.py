@@ -1,9 +1,11 @@
 """Options of TCP, seen from outside: who is gone without a word is noticed."""
 import os
 import re
+import time
 
 import testing
-from lab import HERE, PYTHON, SLACK, SQL_PORT, Tool, address, listening, wait_until
+from lab import (HERE, NETWORK, PYTHON, SLACK, SOURCES, SQL_PORT, WEB_PORT, LabError, Tool, address,
+                 listening, wait_until)
 from testing import TestLab
 
 PLAIN, PROBED, TIMED, TARGET = 5431, 5432, 5433, 5434
@@ -132,6 +134,94 @@ def test_tcp_dead_peers(checks):
         lab.isolate("client", True)
         node.wait(lambda: not connected(lab, TIMED), 10, "tcp_user_timeout")
         checks.equal("without it", connected(lab, PLAIN), 1)
+
+
+# --- where connections to targets come from ---
+
+OWN = f"{NETWORK}.50"  # a second address of the node
+FIXED, AS_CLIENT, AS_CLIENT_TCP = 8001, 8002, 8003
+CLIENTS = SOURCES[:2]
+NET_RAW = 1 << 13
+
+
+def source_config(transparent=True):
+    def listener(port, mode, pool):
+        return {"bind": f"{address('node1')}:{port}", "mode": mode, "pool": pool}
+
+    def pool(source):
+        return {"targets": [address("web1", WEB_PORT)], "source": source}
+    config = {"listeners": {"fixed": listener(FIXED, "http", "fixed")}, "pools": {"fixed": pool(OWN)}}
+    if transparent:
+        config["listeners"]["client"] = listener(AS_CLIENT, "http", "client")
+        config["listeners"]["client_tcp"] = listener(AS_CLIENT_TCP, "tcp", "client")
+        config["pools"]["client"] = pool("client")
+    return config
+
+
+def route_answers(lab):
+    """As yoked(8) says it: what comes for a socket of ours goes to it, whatever its address is. And
+    the target sends its answers to clients through the node."""
+    lab.run_in("node1", "nft", """
+        add table inet yoke_source
+        add chain inet yoke_source prerouting { type filter hook prerouting priority mangle; }
+        add rule inet yoke_source prerouting meta l4proto tcp socket transparent 1 meta mark set 1""")
+    lab.run_in("node1", "ip", "rule", "add", "fwmark", "1", "lookup", "100")
+    lab.run_in("node1", "ip", "route", "add", "local", "default", "dev", "lo", "table", "100")
+    for client in CLIENTS:
+        lab.run_in("web1", "ip", "route", "add", f"{client}/32", "via", address("node1"))
+
+
+def ask(lab, port, client, requests=1):
+    """The target's view: where that many requests of this client came from, on one connection of
+    the client."""
+    marks = [f"/{port}-{client}-{time.monotonic_ns()}-{n}" for n in range(requests)]
+    urls = [f"http://{address('node1')}:{port}{mark}" for mark in marks]
+    out = lab.run_in("client", "curl", "-sS", "-m", 10 * SLACK, "--interface", client, *urls)
+    if out.split() != ["web1"] * requests:
+        raise LabError(f"{client} at port {port}: {out}")
+
+    def seen():
+        with open(lab.webs["web1"].log, encoding="ascii") as log:
+            found = [line.split()[1] for line in log if line.split()[2] in marks]
+        return found if len(found) == requests else None
+    return wait_until(seen, 5 * SLACK, "nginx writes its log")
+
+
+def capabilities(node):
+    """(effective, bounding) of yoke-proxy."""
+    with open(f"/proc/{node.pid_of('yoke-proxy')}/status", encoding="ascii") as file:
+        fields = dict(line.split(":\t") for line in file.read().splitlines() if ":\t" in line)
+    return int(fields["CapEff"], 16), int(fields["CapBnd"], 16)
+
+
+def test_tcp_source(checks):
+    """Targets see the address that the configuration says, and never one client's as another's."""
+    with TestLab() as lab:
+        node = lab.nodes["node1"]
+        lab.run_in("node1", "ip", "addr", "add", f"{OWN}/24", "dev", "eth0")
+        node.write_config(source_config(transparent=False))
+        node.start()
+        node.wait(node.status, 10, "the Admin API answers")
+        checks.equal("from an address of the node", ask(lab, FIXED, CLIENTS[0], 3), [OWN] * 3)
+        checks.equal("capabilities", capabilities(node), (0, 0))
+
+        checks.section("a reload cannot bring back what was given up")
+        node.write_config(source_config())
+        text = node.ctl("reload", check=False)
+        checks.true(f"refused: {text.strip()}", "needs a restart" in text)
+        checks.equal("it goes on", ask(lab, FIXED, CLIENTS[0]), [OWN])
+
+        checks.section("after a restart")
+        node.sigterm()
+        node.wait_exit()
+        route_answers(lab)
+        node.start()
+        node.wait(node.status, 10, "the Admin API answers")
+        checks.equal("capabilities", capabilities(node), (NET_RAW, 0))
+        for client in CLIENTS * 2:
+            checks.equal("HTTP", ask(lab, AS_CLIENT, client, 3), [client] * 3)
+            checks.equal("TCP", ask(lab, AS_CLIENT_TCP, client), [client])
+        checks.equal("the other pool", ask(lab, FIXED, CLIENTS[0]), [OWN])
 
 
 if __name__ == "__main__":

@@ -188,7 +188,8 @@ static void keys_beyond_the_examples(void)
 	    "\"fast_open\": true, \"tcp_user_timeout\": \"30s\",\n"
 	    "\"tcp_keepalive\": {\"idle\": \"1m\", \"interval\": \"5s\", \"count\": 4}}},\n"
 	    "\"pools\": {\"p\": {\"targets\": [\"[2001:DB8:0::1]:80\"], \"retries\": 0,\n"
-	    "\"tcp_keepalive\": {\"idle\": \"90s\"}, \"tcp_user_timeout\": \"1500ms\",\n"
+	    "\"source\": \"2001:db8::9\", \"tcp_keepalive\": {\"idle\": \"90s\"}, "
+	    "\"tcp_user_timeout\": \"1500ms\",\n"
 	    "\"fail_open\": true, \"connect_timeout\": \"250ms\", \"response_timeout\": \"1h\",\n"
 	    "\"health\": {\"http\": {\"host\": \"a.example\", \"method\": \"HEAD\", \"expect\": "
 	    "\"204\"},\n"
@@ -222,6 +223,8 @@ static void keys_beyond_the_examples(void)
 	CU_ASSERT_EQUAL(pool->retries, 0);
 	CU_ASSERT_TRUE(pool->fail_open);
 	CU_ASSERT_EQUAL(pool->tcp_user_timeout_us, 1500 * MS);
+	CU_ASSERT_EQUAL(pool->source_addr.sa.sa_family, AF_INET6);
+	CU_ASSERT_FALSE(pool->source_client || conf_is_transparent(conf));
 	CU_ASSERT_EQUAL(pool->tcp_keepalive.idle_us, 90 * S);
 	CU_ASSERT_EQUAL(pool->tcp_keepalive.interval_us, 10 * S);
 	CU_ASSERT_EQUAL(pool->tcp_keepalive.count, 3);
@@ -484,6 +487,20 @@ static void reload_stands_another_number_of_cpus(void)
 	conf_free(to);
 }
 
+static void reload_does_not_bring_a_privilege_back(void)
+{
+	struct err err = {0};
+	struct conf *from = load(BASE("", "", "")),
+		    *to = load(BASE("", ",\"source\":\"client\"", ""));
+	CU_ASSERT_TRUE(conf_is_transparent(to));
+	CU_ASSERT_EQUAL(conf_reload_allowed(from, to, &err), -EINVAL);
+	CU_ASSERT_PTR_NOT_NULL(strstr(err.text, "needs a restart"));
+	CU_ASSERT_EQUAL(conf_reload_allowed(to, from, &err), 0);
+	CU_ASSERT_EQUAL(conf_reload_allowed(to, to, &err), 0);
+	conf_free(from);
+	conf_free(to);
+}
+
 static void reload_does_not_swap_the_nodes(void)
 {
 	struct err err = {0};
@@ -517,5 +534,5 @@ UNIT_MAIN("conf/load", UNIT(minimal_example), UNIT(top_level_defaults), UNIT(pai
     UNIT(adverts_are_signed_where_there_is_a_key), UNIT(announcing_is_configurable),
     UNIT(what_is_tracked), UNIT(pair_example_pools), UNIT(keys_beyond_the_examples),
     UNIT(hash_is_of_the_meaning), UNIT(selects_the_node), UNIT(reload_names_what_needs_a_restart),
-    UNIT(reload_stands_another_number_of_cpus), UNIT(reload_does_not_swap_the_nodes),
-    UNIT(says_when_a_file_cannot_be_read))
+    UNIT(reload_stands_another_number_of_cpus), UNIT(reload_does_not_bring_a_privilege_back),
+    UNIT(reload_does_not_swap_the_nodes), UNIT(says_when_a_file_cannot_be_read))

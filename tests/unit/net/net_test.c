@@ -110,10 +110,11 @@ static void expect_tcp_options(int fd, const struct net_tcp_options *expected)
 
 /* Connects to `listener`; both ends. */
 static int join(
-    int listener, const struct addr *addr, const struct net_tcp_options *options, int *accepted)
+    int listener, const struct addr *addr, const struct net_tcp_options *tcp, int *accepted)
 {
 	bool in_progress;
-	int client = net_connect_tcp_with(addr, options, &in_progress);
+	struct net_connect_options options = {.tcp = *tcp};
+	int client = net_connect_tcp_with(addr, &options, &in_progress);
 	CU_ASSERT_TRUE_FATAL(client >= 0);
 	wait_for(listener, POLLIN);
 	*accepted = net_accept(listener, NULL);
@@ -151,6 +152,26 @@ static void options_are_inherited_and_changed(void)
 	close(client);
 	close(first);
 	close(second);
+	close(listener);
+}
+
+static void comes_from_where_it_is_told(void)
+{
+	struct addr addr, from, source = parse("127.9.8.7");
+	struct net_connect_options options = {.source = &source};
+	bool in_progress;
+	addr_set_port(&source, 80); /* does not count */
+	int listener = listen_on("127.0.0.1", &addr, (struct net_listen_options){0});
+	int client = net_connect_tcp_with(&addr, &options, &in_progress);
+	CU_ASSERT_TRUE_FATAL(client >= 0);
+	wait_for(listener, POLLIN);
+	int server = net_accept(listener, &from);
+	CU_ASSERT_TRUE(addr_equal_ip(&from, &source));
+	CU_ASSERT_NOT_EQUAL(addr_port(&from), 80);
+	source = parse("198.51.100.77");
+	CU_ASSERT_EQUAL(net_connect_tcp_with(&addr, &options, &in_progress), -EADDRNOTAVAIL);
+	close(server);
+	close(client);
 	close(listener);
 }
 
@@ -292,7 +313,7 @@ static void unix_sockets(void)
 }
 
 UNIT_MAIN("net/net", UNIT(connects_and_accepts_v4), UNIT(connects_and_accepts_v6),
-    UNIT(options_are_inherited_and_changed), UNIT(accepting_waits_for_a_byte),
-    UNIT(a_refused_connection_is_reported), UNIT(ports_are_shared_only_on_request),
-    UNIT(addresses_of_others_need_free_bind), UNIT(v6_does_not_take_v4),
-    UNIT(local_addresses_are_known), UNIT(unix_sockets))
+    UNIT(options_are_inherited_and_changed), UNIT(comes_from_where_it_is_told),
+    UNIT(accepting_waits_for_a_byte), UNIT(a_refused_connection_is_reported),
+    UNIT(ports_are_shared_only_on_request), UNIT(addresses_of_others_need_free_bind),
+    UNIT(v6_does_not_take_v4), UNIT(local_addresses_are_known), UNIT(unix_sockets))

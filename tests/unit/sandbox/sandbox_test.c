@@ -292,7 +292,7 @@ static int becomes_nobody(void)
 	gid_t extra = 4;
 	NEED(setgroups(1, &extra) == 0);
 	sandbox_die_with_parent();
-	NEED(sandbox_become_user("nobody", &err) == 0);
+	NEED(sandbox_become_user("nobody", false, &err) == 0);
 	NEED(getuid() == uid && geteuid() == uid && getgroups(0, NULL) == 0);
 	NEED(setuid(0) < 0 && setgid(0) < 0);
 	NEED(prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == 1);
@@ -303,12 +303,40 @@ static int becomes_nobody(void)
 	return 0;
 }
 
+/* For addresses of others, and for nothing else. */
+static int becomes_nobody_transparent(void)
+{
+	struct err err = {""};
+	int on = 1;
+	NEED(sandbox_become_user("nobody", true, &err) == 0);
+	NEED(getuid() != 0 && setuid(0) < 0);
+	capng_get_caps_process();
+	for (unsigned cap = 0; cap <= (unsigned)CAP_LAST_CAP; cap++) {
+		NEED((capng_have_capability(CAPNG_EFFECTIVE, cap) != 0) == (cap == CAP_NET_RAW));
+		NEED((capng_have_capability(CAPNG_PERMITTED, cap) != 0) == (cap == CAP_NET_RAW));
+		NEED(!capng_have_capability(CAPNG_BOUNDING_SET, cap));
+	}
+	NEED(sandbox_seccomp_proxy(&err) == 0);
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	NEED(fd >= 0 && setsockopt(fd, IPPROTO_IP, IP_TRANSPARENT, &on, sizeof(on)) == 0);
+	return 0;
+}
+
+/* What the capability is known for, the filter forbids. */
+static int transparent_opens_raw_socket(void)
+{
+	struct err err = {""};
+	if (sandbox_become_user("nobody", true, &err) < 0 || sandbox_seccomp_proxy(&err) < 0)
+		return 1;
+	return socket(AF_INET, SOCK_RAW | SOCK_CLOEXEC, IPPROTO_ICMP) >= 0 ? 2 : 3;
+}
+
 static int refuses_bad_users(void)
 {
 	struct err err = {""};
-	NEED(sandbox_become_user("yoke-no-such-user", &err) == -ENOENT);
+	NEED(sandbox_become_user("yoke-no-such-user", false, &err) == -ENOENT);
 	NEED(strstr(err.text, "yoke-no-such-user"));
-	NEED(sandbox_become_user("root", &err) == -EINVAL);
+	NEED(sandbox_become_user("root", false, &err) == -EINVAL);
 	return 0;
 }
 
@@ -334,7 +362,7 @@ static int keeps_net_caps(void)
 static int net_caps_missing(void)
 {
 	struct err err = {""};
-	NEED(sandbox_become_user("nobody", &err) == 0);
+	NEED(sandbox_become_user("nobody", false, &err) == 0);
 	NEED(sandbox_keep_net_caps(&err) == -EPERM && strstr(err.text, "CAP_NET_"));
 	return 0;
 }
@@ -366,6 +394,9 @@ static void privileges_go(void)
 		return;
 	}
 	PASSES(becomes_nobody);
+	PASSES(becomes_nobody_transparent);
+	if (FILTERED)
+		KILLED(transparent_opens_raw_socket);
 	PASSES(refuses_bad_users);
 	PASSES(keeps_net_caps);
 	PASSES(net_caps_missing);
