@@ -284,7 +284,7 @@ static inline bool is_blank(char c)
 /* field-name ":" OWS field-value OWS CRLF */
 static inline enum h1_result take_field(const char **at, const char *end, struct h1_field *field)
 {
-	const char *line = *at, *p = h1_scan(line, end, H1_C_TOKEN), *value_end;
+	const char *line = *at, *p = h1_scan_name(line, end), *value_end;
 	if (p == end)
 		return H1_MORE;
 	if (*p != ':' || p == line)

@@ -25,21 +25,38 @@ static inline bool h1_is(char c, unsigned class)
 	return h1_class[(unsigned char)c] & class;
 }
 
+static inline uint32_t h1_differ4(const char *p, const char *lower)
+{
+	uint32_t a, b;
+	memcpy(&a, p, 4);
+	memcpy(&b, lower, 4);
+	return (a | 0x20202020U) ^ b;
+}
+
+static inline uint64_t h1_differ8(const char *p, const char *lower)
+{
+	uint64_t a, b;
+	memcpy(&a, p, 8);
+	memcpy(&b, lower, 8);
+	return (a | 0x2020202020202020ULL) ^ b;
+}
+
 /* Names and options are tokens: for these, setting bit 5 folds case and makes nothing else equal to
- * a lower-case letter, a digit or '-'. `len` and `lower` are constants, so this becomes a few word
- * compares. */
+ * a lower-case letter, a digit or '-'. `len` (up to 24) and `lower` are constants, so this becomes a
+ * few word compares. */
 static inline bool h1_token_is(const char *p, const char *lower, size_t len)
 {
-	uint64_t differ = 0;
-	size_t i = 0;
-	for (; i + 8 <= len; i += 8) {
-		uint64_t a, b;
-		memcpy(&a, p + i, 8);
-		memcpy(&b, lower + i, 8);
-		differ |= (a | 0x2020202020202020ULL) ^ b;
+	if (len < 4) {
+		unsigned differ = 0;
+		for (size_t i = 0; i < len; i++)
+			differ |= (unsigned)((p[i] | 0x20) ^ lower[i]);
+		return differ == 0;
 	}
-	for (; i < len; i++)
-		differ |= (uint64_t)(uint8_t)((p[i] | 0x20) ^ lower[i]);
+	if (len < 8)
+		return (h1_differ4(p, lower) | h1_differ4(p + len - 4, lower + len - 4)) == 0;
+	uint64_t differ = h1_differ8(p, lower) | h1_differ8(p + len - 8, lower + len - 8);
+	if (len > 16)
+		differ |= h1_differ8(p + 8, lower + 8);
 	return differ == 0;
 }
 
@@ -52,6 +69,24 @@ static inline const char *h1_scan(const char *p, const char *end, unsigned class
 	while (p < end && h1_is(*p, class))
 		p++;
 	return p;
+}
+
+/* Names are letters and '-' nearly always. */
+static inline const char *h1_scan_name(const char *p, const char *end)
+{
+#ifdef __SSE2__
+	if (end - p >= 16) {
+		__m128i x = _mm_loadu_si128((const __m128i *)(const void *)p);
+		__m128i letter =
+		    _mm_sub_epi8(_mm_or_si128(x, _mm_set1_epi8(0x20)), _mm_set1_epi8('a'));
+		__m128i good = _mm_or_si128(
+		    _mm_cmpeq_epi8(_mm_min_epu8(letter, _mm_set1_epi8('z' - 'a')), letter),
+		    _mm_cmpeq_epi8(x, _mm_set1_epi8('-')));
+		int mask = _mm_movemask_epi8(good) ^ 0xffff;
+		p += mask ? __builtin_ctz((unsigned)mask) : 16;
+	}
+#endif
+	return h1_scan(p, end, H1_C_TOKEN);
 }
 
 static inline const char *h1_scan_value(const char *p, const char *end)
