@@ -127,19 +127,14 @@ static void read_more(struct client *client)
 /* A long body. False: it must be copied. */
 static bool read_bulk(struct client *client)
 {
-	ssize_t n = PIPE_MORE;
-	int rounds = 0;
-	while (n >= (ssize_t)PIPE_MORE && rounds < PIPE_ROUNDS && client->txn) {
-		n = request_splice(client->txn);
-		if (n == -EAGAIN)
-			break;
-		rounds++;
-		if (n > 0)
-			COUNT_CLIENT(client, bytes_in, n);
-		else
-			input_ended(client, n);
-	}
-	return rounds > 0;
+	ssize_t n = client->txn ? request_splice(client->txn) : -EAGAIN;
+	if (n == -EAGAIN)
+		return false;
+	if (n > 0)
+		COUNT_CLIENT(client, bytes_in, n);
+	else
+		input_ended(client, n);
+	return true;
 }
 
 /* The usual case: whole requests, or pieces of a body, that never need memory of their own. */

@@ -10,7 +10,7 @@
 #define FREE_MAX 64U
 /* The kernel lets a user without privileges have pipes of 64 MiB in all (pipe-user-pages-soft);
  * ours are perhaps not the only ones. */
-#define TOTAL_MAX 384U
+#define TOTAL_MAX 192U
 #define SHARE     8U /* 1/SHARE of the descriptors */
 #define RETRY_US  US_PER_SEC
 
@@ -110,7 +110,7 @@ ssize_t pipe_fill(struct pipe *pipe, struct conn *from, size_t max)
 	ssize_t n = splice(from->io.fd, NULL, pipe->in, NULL, max < PIPE_SIZE ? max : PIPE_SIZE,
 	    SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
 	int error = errno;
-	if (n < 0 ? error == EAGAIN : n > 0 && n < (ssize_t)PIPE_MORE && (size_t)n < max)
+	if (n < 0 ? error == EAGAIN : n > 0 && (size_t)n < max)
 		watch_ask(&from->io);
 	if (n < 0)
 		return error == EINTR ? -EAGAIN : -error;

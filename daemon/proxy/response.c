@@ -430,14 +430,7 @@ static ssize_t splice_body(struct txn *txn)
 /* False: it must be copied. */
 static bool read_bulk(struct txn *txn)
 {
-	ssize_t n = PIPE_MORE;
-	int rounds = 0;
-	while (n >= (ssize_t)PIPE_MORE && rounds < PIPE_ROUNDS && may_splice(txn)) {
-		n = splice_body(txn);
-		if (n != -EAGAIN)
-			rounds++;
-	}
-	return rounds > 0;
+	return may_splice(txn) && splice_body(txn) != -EAGAIN;
 }
 
 void response_readable(struct txn *txn)

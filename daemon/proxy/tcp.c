@@ -223,17 +223,11 @@ static ssize_t splice_piece(struct worker *worker, struct pair *pair, enum side 
 /* relay() for a side that says much. False: it must be copied. */
 static bool relay_bulk(struct worker *worker, struct pair *pair, enum side from)
 {
-	ssize_t n = PIPE_MORE;
-	int rounds = 0;
-	while (n >= (ssize_t)PIPE_MORE && rounds < PIPE_ROUNDS && wants_read(pair, from)) {
-		n = splice_piece(worker, pair, from);
-		if (n == -EAGAIN)
-			break;
-		rounds++;
-		pair->bulk[from] =
-		    n < (ssize_t)PIPE_MIN ? (uint8_t)(pair->bulk[from] - 1) : BULK_PIECES;
-	}
-	return rounds > 0;
+	ssize_t n = splice_piece(worker, pair, from);
+	if (n == -EAGAIN)
+		return false;
+	pair->bulk[from] = n < (ssize_t)PIPE_MIN ? (uint8_t)(pair->bulk[from] - 1) : BULK_PIECES;
+	return true;
 }
 
 /* Moves what one read brings. */
