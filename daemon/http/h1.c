@@ -219,11 +219,24 @@ static enum h1_result take_status_line(const char **at, const char *end, struct 
 	return H1_OK;
 }
 
+/* `lower` with something else for its hyphens. Gateways that make variables of fields read such a
+ * name as the real one. */
+static bool is_lookalike(const char *name, const char *lower, size_t len)
+{
+	for (size_t i = 0; i < len; i++)
+		if (lower[i] == '-' ? h1_is_alnum(name[i]) : (name[i] | 0x20) != lower[i])
+			return false;
+	return true;
+}
+
 static inline uint8_t field_id(const char *name, size_t len)
 {
 #define TRY(text, id)                                  \
 	if (h1_token_is(name, text, sizeof(text) - 1)) \
 	return H1_FIELD_##id
+#define BEWARE(text)                                    \
+	if (is_lookalike(name, text, sizeof(text) - 1)) \
+	return H1_FIELD_LOOKALIKE
 	switch (len) {
 	case 2: TRY("te", TE); break;
 	case 4: TRY("host", HOST); break;
@@ -244,22 +257,31 @@ static inline uint8_t field_id(const char *name, size_t len)
 	case 14:
 		TRY("content-length", CONTENT_LENGTH);
 		TRY("http2-settings", HTTP2_SETTINGS);
+		BEWARE("content-length");
 		break;
-	case 15: TRY("x-forwarded-for", X_FORWARDED_FOR); break;
+	case 15:
+		TRY("x-forwarded-for", X_FORWARDED_FOR);
+		BEWARE("x-forwarded-for");
+		break;
 	case 16:
 		TRY("proxy-connection", PROXY_CONNECTION);
 		TRY("x-forwarded-host", X_FORWARDED_HOST);
 		TRY("x-forwarded-port", X_FORWARDED_PORT);
+		BEWARE("x-forwarded-host");
+		BEWARE("x-forwarded-port");
 		break;
 	case 17:
 		TRY("transfer-encoding", TRANSFER_ENCODING);
 		TRY("x-forwarded-proto", X_FORWARDED_PROTO);
+		BEWARE("transfer-encoding");
+		BEWARE("x-forwarded-proto");
 		break;
 	case 18: TRY("proxy-authenticate", PROXY_AUTHENTICATE); break;
 	case 19: TRY("proxy-authorization", PROXY_AUTHORIZATION); break;
 	default: break;
 	}
 #undef TRY
+#undef BEWARE
 	return H1_FIELD_OTHER;
 }
 
@@ -326,6 +348,8 @@ static enum h1_result take_fields(
 		if (result != H1_OK)
 			return result;
 		uint8_t id = field_id(field->name.p, field->name.len);
+		if (id == H1_FIELD_LOOKALIKE)
+			return H1_BAD_FIELD_NAME;
 		field->id = id;
 		field->hop = always_hop[id];
 		if (seen->count[id]++ == 0)

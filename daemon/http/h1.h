@@ -91,7 +91,8 @@ enum h1_field_id {
 #define X(name, text) H1_FIELD_##name,
 	H1_KNOWN_FIELDS(X)
 #undef X
-	    H1_FIELD_COUNT
+	    H1_FIELD_COUNT,
+	H1_FIELD_LOOKALIKE = H1_FIELD_COUNT /* Content_Length and such: the message is refused */
 };
 
 struct h1_field {

@@ -137,7 +137,8 @@ static enum state step_trailer(struct h1_chunks *chunks, char c)
 		return h1_is(c, H1_C_VALUE) ? TRAILER_VALUE : expect(c, '\r', TRAILER_LF);
 	default: return expect(c, '\n', TRAILER_FIRST); /* TRAILER_LF */
 	}
-	chunks->name = (chunks->name ^ (uint8_t)(c | 0x20)) * FNV_PRIME;
+	/* Case and punctuation do not count: Content_Length is no better. */
+	chunks->name = (chunks->name ^ (uint8_t)(h1_is_alnum(c) ? c | 0x20 : '-')) * FNV_PRIME;
 	return TRAILER_NAME;
 }
 

@@ -41,6 +41,11 @@ static inline uint64_t h1_differ8(const char *p, const char *lower)
 	return (a | 0x2020202020202020ULL) ^ b;
 }
 
+static inline bool h1_is_alnum(char c)
+{
+	return h1_is(c, H1_C_DIGIT) || ((c | 0x20) >= 'a' && (c | 0x20) <= 'z');
+}
+
 /* Names and options are tokens: for these, setting bit 5 folds case and makes nothing else equal to
  * a lower-case letter, a digit or '-'. `len` (up to 24) and `lower` are constants, so this becomes a
  * few word compares. */

@@ -34,6 +34,37 @@ static bool request_keeps(const struct h1_head *head, const struct h1_field *fie
 	}
 }
 
+/* What decides where a message ends, and for whom it is, goes out in one spelling: some reader may
+ * not know that a tab is a blank or that capitals do not count. */
+static bool has_lower_case_value(const struct h1_field *field)
+{
+	return field->id == H1_FIELD_TRANSFER_ENCODING || field->id == H1_FIELD_EXPECT;
+}
+
+static bool is_spelled_oddly(const struct h1_field *field)
+{
+	struct slice value = field->value;
+	if (field->id != H1_FIELD_CONTENT_LENGTH && field->id != H1_FIELD_HOST &&
+	    !has_lower_case_value(field))
+		return false;
+	for (size_t i = 0; has_lower_case_value(field) && i < value.len; i++)
+		if (value.p[i] >= 'A' && value.p[i] <= 'Z')
+			return true;
+	return field->line.len != field->name.len + value.len + sizeof(": \r\n") - 1 ||
+	       value.p[-2] != ':' || value.p[-1] != ' ';
+}
+
+static char *put_plainly(char *at, const struct h1_field *field)
+{
+	at = put(at, field->name.p, field->name.len);
+	at = PUT(at, ": ");
+	at = put(at, field->value.p, field->value.len);
+	for (char *c = at - field->value.len; has_lower_case_value(field) && c < at; c++)
+		if (*c >= 'A' && *c <= 'Z')
+			*c |= 0x20;
+	return PUT(at, "\r\n");
+}
+
 /* Lines that stay are copied in runs: most heads are one or two. */
 struct run {
 	const char *from, *to;
@@ -44,8 +75,14 @@ static inline char *run_end(char *at, struct run *run)
 	return run->from ? put(at, run->from, (size_t)(run->to - run->from)) : at;
 }
 
-static inline char *run_add(char *at, struct run *run, struct slice line)
+static inline char *run_add(char *at, struct run *run, const struct h1_field *field)
 {
+	struct slice line = field->line;
+	if (is_spelled_oddly(field)) {
+		at = run_end(at, run);
+		*run = (struct run){NULL, NULL};
+		return put_plainly(at, field);
+	}
 	if (line.p != run->to) {
 		at = run_end(at, run);
 		run->from = line.p;
@@ -74,7 +111,7 @@ size_t heads_request(const struct h1_head *head, const struct forward *forward,
 	struct run run = {NULL, NULL};
 	for (uint32_t i = 0; i < head->n_fields; i++)
 		if (request_keeps(head, &head->fields[i], absolute, forward))
-			at = run_add(at, &run, head->fields[i].line);
+			at = run_add(at, &run, &head->fields[i]);
 	at = run_end(at, &run);
 	if (head->max_forwards != H1_FORWARDS_FREE)
 		at += sprintf(at, "Max-Forwards: %" PRIu32 "\r\n", head->max_forwards - 1);
@@ -104,7 +141,8 @@ bool heads_response_unchanged(
 	    memcmp(raw, "HTTP/1.1", 8) != 0)
 		return false;
 	for (uint32_t i = 0; i < head->n_fields; i++)
-		if (!response_keeps(head, &head->fields[i], options))
+		if (!response_keeps(head, &head->fields[i], options) ||
+		    is_spelled_oddly(&head->fields[i]))
 			return false;
 	return true;
 }
@@ -128,7 +166,7 @@ size_t heads_response(const struct h1_head *head, const struct heads_response *o
 	struct run run = {NULL, NULL};
 	for (uint32_t i = 0; i < head->n_fields; i++)
 		if (response_keeps(head, &head->fields[i], options))
-			at = run_add(at, &run, head->fields[i].line);
+			at = run_add(at, &run, &head->fields[i]);
 	at = run_end(at, &run);
 	if (options->via.len > 0)
 		at = put(at, options->via.p, options->via.len);

@@ -201,6 +201,9 @@ static void refuses_trailers_that_matter(void)
 		text[10] = '_';
 		run(&(struct chunks_case){text, (size_t)n, H1_OK, true, "", 0});
 	}
+	run(&(struct chunks_case){BYTES("0\r\nContent_Length: 5\r\n\r\n"), H1_BAD_CHUNK});
+	run(&(struct chunks_case){BYTES("0\r\ntransfer.Encoding: x\r\n\r\n"), H1_BAD_CHUNK});
+	run(&(struct chunks_case){BYTES("0\r\nContent1Length: 5\r\n\r\n"), H1_OK, true, "", 0});
 }
 
 static void refuses_too_much_framing(void)

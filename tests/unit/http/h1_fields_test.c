@@ -13,6 +13,8 @@ static void knows_fields(void)
 	};
 	static const char hop[] = "connection http2-settings keep-alive proxy-authenticate "
 				  "proxy-authorization proxy-connection te upgrade ";
+	static const char no_lookalikes[] = "content-length transfer-encoding x-forwarded-for "
+					    "x-forwarded-host x-forwarded-port x-forwarded-proto ";
 	static struct h1_head head;
 	char text[128], word[32];
 	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
@@ -34,10 +36,12 @@ static void knows_fields(void)
 		}
 		for (size_t at = 0; at < strlen(known[i].name); at++) {
 			char saved = text[16 + at];
+			bool alike = saved == '-' && strstr(no_lookalikes, word);
 			text[16 + at] = '_';
-			CU_ASSERT_EQUAL(h1_parse_response(text, (size_t)n, H1_GET, &head), H1_OK);
-			CU_ASSERT_EQUAL(head.fields[0].id, H1_FIELD_OTHER);
-			CU_ASSERT(!head.fields[0].hop);
+			enum h1_result got = h1_parse_response(text, (size_t)n, H1_GET, &head);
+			CU_ASSERT_EQUAL(got, alike ? H1_BAD_FIELD_NAME : H1_OK);
+			CU_ASSERT(alike || head.fields[0].id == H1_FIELD_OTHER);
+			CU_ASSERT(alike || !head.fields[0].hop);
 			text[16 + at] = saved;
 		}
 	}

@@ -112,6 +112,17 @@ static void names(void)
 	    {BYTES(P "\"Content-Length\": 5" E), H1_BAD_FIELD_NAME},
 	    {BYTES(P "Content-Length=5" E), H1_BAD_FIELD_NAME},
 	    {BYTES(P "GET / HTTP/1.1" E), H1_BAD_FIELD_NAME},
+	    {BYTES(P "Content_Length: 5" E), H1_BAD_FIELD_NAME},
+	    {BYTES(P "content.length: 5" E), H1_BAD_FIELD_NAME},
+	    {BYTES(P "Content-Length: 5\r\nCONTENT_LENGTH: 5" E), H1_BAD_FIELD_NAME},
+	    {BYTES(P "Transfer_Encoding: chunked" E), H1_BAD_FIELD_NAME},
+	    {BYTES(P "transfer|encoding: chunked" E), H1_BAD_FIELD_NAME},
+	    {BYTES(P "X_Forwarded_For: 192.0.2.1" E), H1_BAD_FIELD_NAME},
+	    {BYTES(P "X-Forwarded_For: 192.0.2.1" E), H1_BAD_FIELD_NAME},
+	    {BYTES(P "x_forwarded-host: b" E), H1_BAD_FIELD_NAME},
+	    {BYTES(P "X.Forwarded.Port: 1" E), H1_BAD_FIELD_NAME},
+	    {BYTES(P "X_Forwarded_Proto: https" E), H1_BAD_FIELD_NAME},
+	    {BYTES(P "Content1Length: 5\r\nContent--Lengt: 5\r\nTransfer-Encodin_: x" E), H1_OK},
 	};
 	CASES_RUN(cases, h1_parse_request);
 }

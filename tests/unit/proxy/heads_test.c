@@ -69,6 +69,18 @@ static void requests(void)
 		"OPTIONS * HTTP/1.1\r\nHost: a.b\r\n" FORWARDED("192.0.2.1")},
 	    {"192.0.2.1", "GET /p HTTP/1.0\r\n\r\n",
 		"GET /p HTTP/1.1\r\nHost: 192.0.2.9:8080\r\n" FORWARDED("192.0.2.1")},
+	    /* one spelling of what decides */
+	    {"192.0.2.1",
+		"POST / HTTP/1.1\r\nHOST:\tH \r\nA:  b\r\nContent-Length:3\r\nExpect: "
+		"\t100-Continue\r\nB:c\r\n\r\n",
+		"POST / HTTP/1.1\r\nHOST: H\r\nA:  b\r\nContent-Length: 3\r\nExpect: "
+		"100-continue\r\nB:c\r\n" FORWARDED("192.0.2.1")},
+	    {"192.0.2.1", "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding:chunked \r\n\r\n",
+		"POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n" FORWARDED(
+		    "192.0.2.1")},
+	    {"192.0.2.1", "POST / HTTP/1.1\r\nhost: h\r\ntransfer-encoding: CHUNKED\r\n\r\n",
+		"POST / HTTP/1.1\r\nhost: h\r\ntransfer-encoding: chunked\r\n" FORWARDED(
+		    "192.0.2.1")},
 	    /* Expect only where somebody waits for it */
 	    {"192.0.2.1",
 		"PUT / HTTP/1.1\r\nHost: h\r\nExpect: 100-continue\r\nContent-Length: 1\r\n\r\n",
@@ -127,6 +139,10 @@ static void responses(void)
 		"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTrailer: T\r\n\r\n"},
 	    {"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTrailer: T\r\n\r\n",
 		{.unchunked = true, .close = true}, "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n"},
+	    {"HTTP/1.1 200 OK\r\nA:b\r\nContent-Length:\t2\r\n\r\n", {0},
+		"HTTP/1.1 200 OK\r\nA:b\r\nContent-Length: 2\r\n\r\n"},
+	    {"HTTP/1.1 200 OK\r\nTransfer-Encoding: Chunked\r\n\r\n", {0},
+		"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"},
 	    {"HTTP/1.1 204 No Content\r\nContent-Length: 0\r\n\r\n", {0},
 		"HTTP/1.1 204 No Content\r\n\r\n"},
 	    {"HTTP/1.1 304 Not Modified\r\nContent-Length: 9\r\n\r\n", {0},
