@@ -75,6 +75,12 @@ static size_t take_input(struct client *client, const char *data, size_t len)
 	return used;
 }
 
+/* The client says no more: is there something to tell it, or to wait for? */
+static bool may_be_answered(const struct txn *txn)
+{
+	return txn && (txn->request_done || txn->state == RESPONSE_DONE);
+}
+
 /* Works on what client->in holds. Nobody else touches the buffer meanwhile, even if the client
  * dies of what is in it. */
 static void take_buffered(struct client *client)
@@ -90,7 +96,7 @@ static void take_buffered(struct client *client)
 		buf_compact(&in);
 		client->in = in;
 	}
-	if (!client->dead && client->eof && !client->txn)
+	if (!client->dead && client->eof && !may_be_answered(client->txn))
 		client_close(worker_of(client), client, false);
 }
 
