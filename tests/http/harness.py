@@ -154,12 +154,15 @@ def wait_readable(sock, what):
 
 
 def consumed(sock):
-    """Waits until the peer's kernel has acknowledged all that was sent."""
+    """Waits until the peer's kernel has acknowledged all that was sent; false if it never will."""
     deadline = time.monotonic() + STEP_TIMEOUT
     unsent = 1
     while unsent and time.monotonic() < deadline:
+        if sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0] == 7:  # TCP_CLOSE: reset
+            return False
         raw = fcntl.ioctl(sock, 0x5411, b"\0\0\0\0")  # SIOCOUTQ
         unsent = struct.unpack("i", raw)[0]
+        os.sched_yield()
     return not unsent
 
 
