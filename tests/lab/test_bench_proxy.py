@@ -33,7 +33,8 @@ def read_head(client, rest=b""):
 @contextlib.contextmanager
 def server(answers, pauses=()):
     """One connection: each request is answered by the next of `answers`, the last one again and
-    again; None is the end. Before an answer, by its number, it sleeps. Its port and what it was asked."""
+    again; None is the end. Before an answer, by its number, it sleeps. Its port, and what it was
+    asked."""
     asked = []
 
     def serve():
@@ -52,14 +53,33 @@ def server(answers, pauses=()):
         yield listener.getsockname()[1], asked
 
 
+@contextlib.contextmanager
+def echo(spoil=b""):
+    """Sends each datagram back, and `spoil` behind the third one; its port."""
+    def serve():
+        for number in range(1, 1_000_000):
+            data, client = sock.recvfrom(65536)
+            if not data:
+                return
+            sock.sendto(data + spoil * (number == 3), client)
+
+    with socket.socket(type=socket.SOCK_DGRAM) as sock:
+        sock.bind(("127.0.0.1", 0))
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        yield sock.getsockname()[1]
+        sock.sendto(b"", sock.getsockname())
+        thread.join()
+
+
 def load(port, seconds, *words, heads=(head(),)):
     """What proxy_load said: its two lines."""
     with tempfile.NamedTemporaryFile("w", encoding="ascii", newline="") as requests:
         requests.write("".join(heads))
         requests.flush()
         done = subprocess.run(
-            [tool("proxy_load"), f"127.0.0.1:{port}", requests.name, str(seconds), "connections", "1",
-             *words], input="\n", text=True, capture_output=True, timeout=60, check=False)
+            [tool("proxy_load"), f"127.0.0.1:{port}", requests.name, str(seconds),
+             "connections", "1", *words], input="\n", text=True, capture_output=True, timeout=60, check=False)
     ready, result = done.stdout.splitlines()
     return ready, json.loads(result)
 
@@ -87,6 +107,13 @@ def test_bench_load(checks):
         seen = load(port, 0.8, "rate", "200")[1]
         checks.equal(f"an open loop asks as often: {seen}", seen["requests"] + seen["failed"], 160)
         checks.true("and does not omit who had to wait", seen["p50_us"] > 30_000)
+
+    with echo() as port:
+        seen = load(port, 0.1, "udp", "1", "close", "1")[1]
+        checks.true(f"datagrams: {seen}", seen["requests"] > 0 and seen["failed"] == 0)
+    with echo(spoil=b"!") as port:
+        seen = load(port, 0.1, "udp", "1")[1]
+        checks.equal(f"another one: {seen}", (seen["requests"], seen["failed"]), (1, 1))
 
     heads = [head(path="/1"), head(path="/2", more=("Cookie: a=b",))]
     with server([GOOD % i for i in range(1, 5)]) as (port, asked):
@@ -126,7 +153,7 @@ def test_bench_proxy_report(checks):
     checks.true(f"an absolute one: {idle}", idle.endswith("| **0.50** | ≤ 320 bytes |"))
     whole = text(SCENARIOS, "about", [
         *runs("yoke", "workers-1", cpu_us=[10]), *runs("yoke", "workers-2", cpu_us=[12.5]),
-        *runs("yoke", "syscalls-a", syscalls=[{"recvfrom": 2.0, "epoll_wait": 0.25, "rare": 0.001}])],
+        *runs("yoke", "syscalls-a", syscalls=[{"recvfrom": 2, "epoll_wait": 0.25, "rare": 0.001}])],
         ["a, nginx, round 1: it ended"])
     checks.true(f"two workers: {whole}", "| yoke | 1.60 |" in whole)
     checks.true("system calls", "| yoke | 2.25 | recvfrom 2.00, epoll_wait 0.25 |" in whole)
@@ -141,7 +168,8 @@ def test_bench_proxy(checks):
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=150, check=False)
     checks.note("output", done.stdout)
     checks.equal("exit status", done.returncode, 0)
-    lines = [line for line in done.stdout.splitlines() if line.startswith(("| a |", "| d |", "| h |"))]
+    lines = [line for line in done.stdout.splitlines()
+             if line.startswith(("| a |", "| d |", "| h |"))]
     checks.equal("lines of both tables", len(lines), 3 + 6)
     for line in lines[:3]:
         values = [float(cell.split()[0].replace(",", "")) for cell in line.split(" | ")[2:4]]

@@ -1,9 +1,10 @@
 /* The web server behind the proxies of the benchmark: one thread, as little as possible. Not a test.
  *
- *	proxy_backend PORT BODY_SIZE [PORT BODY_SIZE]...
+ *	proxy_backend PORT WHAT [PORT WHAT]...
  *
- * Answers each request head on PORT (of every local address) with 200 and BODY_SIZE bytes. Keeps
- * connections alive, unless the head says "Connection: close". Request bodies are not understood. */
+ * WHAT is a number: it answers each request head on PORT (of every local address) with 200 and that
+ * many bytes. It keeps connections alive, unless the head says "Connection: close", and does not
+ * understand request bodies. Or "echo": it sends back each UDP datagram. */
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -22,6 +23,7 @@
 #define IN_ONE   65536 /* head and body up to this size leave with one send */
 #define EVENTS   256
 #define ACCEPTS  64 /* at most, per turn */
+#define BATCH    64 /* datagrams, per turn */
 
 struct body {
 	size_t size;
@@ -30,11 +32,13 @@ struct body {
 	int fd; /* of the body of large ones */
 };
 
+enum kind { LISTENER, ECHO, CLIENT };
+
 struct watched {
-	bool listener;
+	enum kind kind;
 	int fd;
 	const struct body *body;
-	/* Of a client: */
+	/* CLIENT */
 	bool last;
 	size_t left;
 	off_t at;
@@ -82,30 +86,78 @@ static const struct body *make_body(size_t size)
 	return body;
 }
 
-static void watch(int fd, bool listener, const struct body *body)
+static void watch(enum kind kind, int fd, const struct body *body)
 {
 	struct watched *w = malloc(sizeof(*w));
 	if (!w)
 		fatal("memory");
-	*w = (struct watched){.listener = listener, .fd = fd, .body = body};
+	*w = (struct watched){.kind = kind, .fd = fd, .body = body};
 	struct epoll_event event = {.events = EPOLLIN, .data.ptr = w};
-	if (!listener)
+	if (kind == CLIENT)
 		event.events |= EPOLLOUT | EPOLLRDHUP | EPOLLET;
 	if (epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event) < 0)
 		fatal("epoll_ctl");
 }
 
-static void listen_on(const char *port, const struct body *body)
+static int bound(int type, const char *port)
 {
-	int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), on = 1;
+	int fd = socket(AF_INET, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), on = 1;
 	struct sockaddr_in addr = {
 	    .sin_family = AF_INET, .sin_port = htons((uint16_t)strtoul(port, NULL, 10))};
-	/* Accepted connections inherit TCP_NODELAY. */
 	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) < 0 ||
-	    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)) < 0 ||
-	    bind(fd, (struct sockaddr *)&addr, sizeof(addr)) < 0 || listen(fd, 16384) < 0)
+	    bind(fd, (struct sockaddr *)&addr, sizeof(addr)) < 0)
+		fatal("bind");
+	return fd;
+}
+
+static void listen_on(const char *port, const struct body *body)
+{
+	int fd = bound(SOCK_STREAM, port), on = 1;
+	/* Accepted connections inherit TCP_NODELAY. */
+	if (setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)) < 0 || listen(fd, 16384) < 0)
 		fatal("listen");
-	watch(fd, true, body);
+	watch(LISTENER, fd, body);
+}
+
+/* It answers from the address that was asked. */
+static void echo_on(const char *port)
+{
+	int fd = bound(SOCK_DGRAM, port), on = 1, size = 4 << 20;
+	if (setsockopt(fd, IPPROTO_IP, IP_PKTINFO, &on, sizeof(on)) < 0 ||
+	    setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof(size)) < 0)
+		fatal("setsockopt");
+	watch(ECHO, fd, NULL);
+}
+
+static void on_datagrams(const struct watched *echo)
+{
+	static char bytes[BATCH][2048];
+	static struct sockaddr_in from[BATCH];
+	static union {
+		struct cmsghdr align;
+		char bytes[CMSG_SPACE(sizeof(struct in_pktinfo))];
+	} control[BATCH];
+	struct iovec iov[BATCH];
+	struct mmsghdr messages[BATCH];
+	for (int i = 0; i < BATCH; i++) {
+		iov[i] = (struct iovec){bytes[i], sizeof(bytes[i])};
+		messages[i].msg_hdr = (struct msghdr){.msg_name = &from[i],
+		    .msg_namelen = sizeof(from[i]),
+		    .msg_iov = &iov[i],
+		    .msg_iovlen = 1,
+		    .msg_control = control[i].bytes,
+		    .msg_controllen = sizeof(control[i].bytes)};
+	}
+	int n = recvmmsg(echo->fd, messages, BATCH, MSG_DONTWAIT, NULL);
+	for (int i = 0; i < n; i++) {
+		struct in_pktinfo *info = (struct in_pktinfo *)CMSG_DATA(&control[i].align);
+		info->ipi_ifindex = 0;
+		info->ipi_spec_dst = info->ipi_addr;
+		iov[i].iov_len = messages[i].msg_len;
+	}
+	for (int sent = 0, more; sent < n; sent += more)
+		if ((more = sendmmsg(echo->fd, messages + sent, (unsigned)(n - sent), 0)) <= 0)
+			return; /* lost, as datagrams are */
 }
 
 static void on_acceptable(const struct watched *listener)
@@ -114,7 +166,7 @@ static void on_acceptable(const struct watched *listener)
 		int fd = accept4(listener->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 		if (fd < 0)
 			return;
-		watch(fd, false, listener->body);
+		watch(CLIENT, fd, listener->body);
 	}
 }
 
@@ -185,18 +237,23 @@ int main(int argc, char **argv)
 {
 	epoll = epoll_create1(EPOLL_CLOEXEC);
 	if (argc < 3 || argc % 2 == 0 || epoll < 0) {
-		fprintf(stderr, "usage: proxy_backend PORT BODY_SIZE [PORT BODY_SIZE]...\n");
+		fprintf(stderr, "usage: proxy_backend PORT WHAT [PORT WHAT]...\n");
 		return 2;
 	}
 	for (int i = 1; i < argc; i += 2)
-		listen_on(argv[i], make_body(strtoul(argv[i + 1], NULL, 10)));
+		if (strcmp(argv[i + 1], "echo") == 0)
+			echo_on(argv[i]);
+		else
+			listen_on(argv[i], make_body(strtoul(argv[i + 1], NULL, 10)));
 	for (;;) {
 		struct epoll_event events[EVENTS];
 		int n = epoll_wait(epoll, events, EVENTS, -1);
 		for (int i = 0; i < n; i++) {
 			struct watched *w = events[i].data.ptr;
-			if (w->listener) {
+			if (w->kind == LISTENER) {
 				on_acceptable(w);
+			} else if (w->kind == ECHO) {
+				on_datagrams(w);
 			} else if (!on_client(w, events[i].events)) {
 				close(w->fd);
 				free(w);

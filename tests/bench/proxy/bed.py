@@ -1,12 +1,11 @@
-"""Where it is measured: a network namespace with loopback only, the backend, one proxy at a time, its
-clients, each on its CPUs."""
+"""Where it is measured: a network namespace with loopback only, the backend, one proxy at a time,
+its clients, each on its CPUs."""
 import contextlib
 import json
 import os
 import resource
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -14,7 +13,7 @@ import time
 
 from contenders import HOST, PORT
 from report import Run
-from scenarios import BODIES
+from scenarios import BACKEND, SMALL_PORT
 from segment import LabError, children_of, end_process, run, wait_until
 
 ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "..")
@@ -67,16 +66,16 @@ def memory(pids, what="VmRSS"):
     return total
 
 
-def answers(port=PORT):
-    try:
-        socket.create_connection((HOST, port), 1).close()
-        return True
-    except OSError:
-        return False
+def bound(port, mode):
+    """Does somebody listen there?"""
+    protocol, state = ("udp", "07") if mode == "udp" else ("tcp", "0A")
+    with open(f"/proc/net/{protocol}", encoding="ascii") as file:
+        rows = [line.split() for line in file]
+    return any(row[1].endswith(f":{port:04X}") and row[3] == state for row in rows)
 
 
 class Load:
-    """load.c; it is prepared when this has returned, and its connections stay until the block ends."""
+    """load.c. It is prepared when this returns; its connections stay until the block ends."""
 
     def __init__(self, bed, cpus, scenario, seconds, warm_up=0.3, **more):
         path = os.path.join(bed.dir, "requests")
@@ -108,17 +107,17 @@ class Load:
 
 
 class Proxy:
-    """A contender that runs, and accepts connections."""
+    """A contender that runs, and listens."""
 
     def __init__(self, bed, cpus, contender, setup):
-        wait_until(lambda: not answers(), 5, "the port is free")
+        wait_until(lambda: not bound(PORT, setup.mode), 5, "the port is free")
         self.dir = tempfile.mkdtemp(dir=bed.dir)
         self.log = os.path.join(self.dir, "log")
         with open(self.log, "w", encoding="ascii") as log:
             self.process = bed.start(cpus, *contender.command(setup, self.dir),
                                      stdout=log, stderr=log)
         try:
-            wait_until(lambda: self.process.poll() is not None or answers(), 20,
+            wait_until(lambda: self.process.poll() is not None or bound(PORT, setup.mode), 20,
                        f"{contender.name} listens")
             self.check(contender)
         except LabError:
@@ -157,14 +156,14 @@ class Bed:
                                 stdout=stdout, stderr=stderr)
 
     def start_backend(self, cpus):
-        words = [str(word) for pair in BODIES.items() for word in pair]
+        words = [str(word) for pair in BACKEND.items() for word in pair]
         process = self.start(cpus, tool("proxy_backend"), *words)
-        wait_until(lambda: all(map(answers, BODIES)), 5, "the backend listens")
+        wait_until(lambda: bound(SMALL_PORT, "tcp"), 5, "the backend listens")
         return process
 
     def cpus(self, scenario):
-        """Of the proxy, and of all others. Two workers and their clients need more than two CPUs; if
-        that is all there is, they share them."""
+        """Of the proxy, and of all others. Two workers and their clients need more than two CPUs;
+        if that is all there is, they share them."""
         if not scenario.spread or "," in self.proxy_cpus or "-" in self.proxy_cpus:
             return self.proxy_cpus, self.load_cpus
         both = f"{self.proxy_cpus},{self.load_cpus}"

@@ -1,5 +1,5 @@
-"""The proxies that are compared. Each writes the configuration that a careful user of it would write for
-what is asked for, and is started in the foreground."""
+"""The proxies that are compared. Each writes the configuration that a careful user of it would write
+for what is asked for, and is started in the foreground."""
 import json
 import os
 import re
@@ -23,13 +23,14 @@ class Route:
 class Setup:
     """What a proxy is asked to do."""
     targets: tuple
-    mode: str = "http"       # or "tcp"
+    mode: str = "http"       # or "tcp", "udp"
     workers: int = 1
     long_bodies: bool = False
     routes: tuple = ()       # the routes of a host together, longer paths first
     sticky: bool = False     # by a cookie
     sessions: int = 0        # sticky by source address, in a table with room for so many
     access_log: bool = False
+    one_answer: bool = False  # udp: a session is a datagram and its answer
     forwarded: bool = False  # X-Forwarded-For, -Proto and -Host; yoke always adds them
 
 
@@ -75,6 +76,8 @@ class Yoke(Contender):
                     "idle_timeout": f"{IDLE_S}s"}
         config = {"workers": setup.workers, "log_level": "warn", "listeners": {"front": listener},
                   "pools": {"web": pool}}
+        if setup.one_answer:
+            listener |= {"requests": 1, "responses": 1}
         if setup.routes:
             listener["routes"] = [
                 {"host": route.host, "pool": "web"} |
@@ -180,7 +183,7 @@ class Nginx(Contender):
     def command(self, setup, directory):
         fields = {
             "targets": "\n    ".join(f"server {target};" for target in setup.targets),
-            "idle": IDLE_S, "bind": f"{HOST}:{PORT} reuseport backlog=16384",
+            "idle": IDLE_S, "bind": f"{HOST}:{PORT} reuseport",
             "buffers": self.buffers(setup)}
         if setup.mode == "http":
             block = NGINX_HTTP.format(
@@ -189,8 +192,11 @@ class Nginx(Contender):
                 log="combined buffer=64k flush=1s" if setup.access_log else "",
                 access_log="access.log" if setup.access_log else "off",
                 servers="\n".join(self.servers(setup)))
-        else:
+        elif setup.mode == "tcp":
             block = NGINX_TCP.format(**fields)
+        else:
+            block = NGINX_UDP.format(**fields, limits="proxy_requests 1; proxy_responses 1;"
+                                     if setup.one_answer else "")
         path = self.write(directory, "nginx.conf", NGINX.format(
             workers=setup.workers, module=self.stream_module(), block=block))
         return [self.program, "-p", directory, "-e", "stderr", "-c", path]
@@ -223,7 +229,7 @@ class Nginx(Contender):
     def servers(setup):
         for host, routes in groupby(setup.routes, lambda route: route.host):
             locations = "\n".join(NGINX_LOCATION.format(path=route.path) for route in routes)
-            yield f"  server {{\n    listen {HOST}:{PORT};\n    server_name {host};\n{locations}  }}"
+            yield NGINX_SERVER.format(bind=f"{HOST}:{PORT}", host=host, locations=locations)
 
 
 NGINX = """
@@ -244,6 +250,13 @@ NGINX_LOCATION = """
     location {path} {{
       proxy_pass http://web;
     }}
+"""
+NGINX_SERVER = """
+  server {{
+    listen {bind};
+    server_name {host};
+    {locations}
+  }}
 """
 NGINX_FORWARDED = """
   proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
@@ -271,7 +284,7 @@ http {{
     keepalive_timeout {idle}s;
   }}
   server {{
-    listen {bind};
+    listen {bind} backlog=16384;
     {buffers}
     location / {{
       proxy_pass http://web;
@@ -287,9 +300,23 @@ stream {{
     {targets}
   }}
   server {{
-    listen {bind};
+    listen {bind} backlog=16384;
     tcp_nodelay on;
     {buffers}
+    proxy_pass web;
+  }}
+}}
+"""
+NGINX_UDP = """
+stream {{
+  access_log off;
+  upstream web {{
+    {targets}
+  }}
+  server {{
+    listen {bind} udp;
+    proxy_timeout {idle}s;
+    {limits}
     proxy_pass web;
   }}
 }}

@@ -1,4 +1,4 @@
-/* Clients of the proxy benchmark: HTTP/1.1 requests from one thread. Not a test.
+/* Clients of the proxy benchmark: HTTP/1.1 requests, or datagrams, from one thread. Not a test.
  *
  *	proxy_load ADDRESS:PORT REQUESTS SECONDS [KEY VALUE]...
  *
@@ -15,11 +15,14 @@
  *	               has a cookie "SID" with the client's number, and the last cookie that was set for
  *	               that client; they join a Cookie field that is a head's last line
  *	hosts 1        with close: clients have no cookies but addresses, from 127.0.0.1 up
+ *	udp 1          each request is one datagram and so is its answer, which is the same. With close:
+ *	               each from another port
  *	sources N      else connections come from 127.0.0.1 to 127.0.0.N, in turn; 8
  *
- * Prints "ready" and how many requests have failed when all that was prepared stands, waits for a line, then does SECONDS of work and
- * prints a line of JSON; its connections stay until stdin ends. A request has failed if its answer is
- * not a 200 with a Content-Length and that many bytes, or the connection ended; after some it gives up. */
+ * Prints "ready" and how many requests have failed when all that was prepared stands, waits for a
+ * line, then does SECONDS of work and prints a line of JSON; its connections stay until stdin ends. A
+ * request has failed if its answer is not a 200 with a Content-Length and that many bytes, or if the
+ * connection ended or was silent at the end; after some it gives up. */
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
@@ -67,7 +70,7 @@ static struct {
 	struct addr addr;
 	size_t n_conns, n_idle, n_clients, n_sources;
 	uint64_t rate_wanted;
-	bool close, hosts;
+	bool close, hosts, udp;
 	double warm_up_s;
 
 	struct request *requests;
@@ -145,12 +148,13 @@ static size_t compose(const struct conn *conn, char out[REQUEST_MAX])
 
 static void open_conn(struct conn *conn)
 {
-	int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), on = 1;
+	int type = load.udp ? SOCK_DGRAM : SOCK_STREAM, on = 1;
+	int fd = socket(AF_INET, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	struct sockaddr_in from = {.sin_family = AF_INET};
 	size_t source = load.hosts ? conn->client : load.next_source++ % load.n_sources;
 	from.sin_addr.s_addr = htonl(INADDR_LOOPBACK + (uint32_t)source);
 	if (fd < 0 || setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on, sizeof(on)) < 0 ||
-	    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)) < 0 ||
+	    (!load.udp && setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)) < 0) ||
 	    bind(fd, (struct sockaddr *)&from, sizeof(from)) < 0 ||
 	    (connect(fd, &load.addr.sa, addr_len(&load.addr)) < 0 && errno != EINPROGRESS))
 		fatal("connect");
@@ -262,7 +266,7 @@ static void learn_cookie(const struct conn *conn)
 		    (int)strcspn(value, ";\r"), value);
 }
 
-/* Reads the head of an answer. False: it is none, or there is nothing more to read now, as *again says. */
+/* Reads the head of an answer. False: *again says whether there is only nothing more to read now. */
 static bool on_head(struct conn *conn, bool *again)
 {
 	size_t room = ANSWER_MAX - conn->len;
@@ -292,6 +296,15 @@ static bool on_head(struct conn *conn, bool *again)
 	return true;
 }
 
+/* The same result. */
+static bool on_datagram(struct conn *conn, bool *again)
+{
+	char out[REQUEST_MAX], in[REQUEST_MAX];
+	ssize_t n = recv(conn->fd, in, sizeof(in), 0);
+	*again = n < 0 && errno == EAGAIN;
+	return n == (ssize_t)compose(conn, out) && memcmp(in, out, (size_t)n) == 0;
+}
+
 /* Drops what is there of the body. The same result. */
 static bool on_body(struct conn *conn, bool *again)
 {
@@ -318,6 +331,12 @@ static bool ended(struct conn *conn, bool *again)
 static void on_readable(struct conn *conn)
 {
 	bool again = true;
+	if (load.udp && conn->state == HEAD) {
+		if (!on_datagram(conn, &again))
+			goto out;
+		settle(conn);
+		return;
+	}
 	if (conn->state == HEAD && !on_head(conn, &again))
 		goto out;
 	if (conn->state == BODY) {
@@ -469,6 +488,8 @@ static bool set(const char *key, const char *value)
 		load.n_clients = number;
 	else if (strcmp(key, "hosts") == 0)
 		load.hosts = number;
+	else if (strcmp(key, "udp") == 0)
+		load.udp = number;
 	else if (strcmp(key, "sources") == 0)
 		load.n_sources = number;
 	else

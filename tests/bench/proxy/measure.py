@@ -1,6 +1,6 @@
 #!/usr/bin/python3
-"""yoke beside haproxy and nginx: processor time per request, latency, memory, system calls, measured in
-turns on loopback. Prints Markdown tables; see README.md."""
+"""yoke beside haproxy and nginx: processor time per request, latency, memory, system calls, measured
+in turns on loopback. Prints Markdown tables; see README.md."""
 import argparse
 import dataclasses
 import json
@@ -50,8 +50,9 @@ def plan(args, who):
     for turn in range(args.rounds):
         for scenario in chosen(args):
             able = [one for one in who if one.PRODUCT in scenario.products]
-            # Their number does not depend on the minute.
-            if turn >= (1 if scenario.figure == "syscalls" else 2 if scenario.slow else args.rounds):
+            # The number of system calls does not depend on the minute.
+            most = 1 if scenario.figure == "syscalls" else 2 if scenario.slow else args.rounds
+            if turn >= most:
                 continue
             for i in range(len(able)):
                 yield turn, scenario, able[(i + turn) % len(able)]
@@ -62,7 +63,8 @@ def machine(who):
     with open("/proc/cpuinfo", encoding="ascii") as file:
         model = next((line.split(":")[1].strip() for line in file if "model name" in line), "CPU")
     return ", ".join([time.strftime("%Y-%m-%d"), f"{os.cpu_count()} × {model}",
-                      f"kernel {platform.release()}", *(f"{one.PRODUCT} {one.version}" for one in who)])
+                      f"kernel {platform.release()}",
+                      *(f"{one.PRODUCT} {one.version}" for one in who)])
 
 
 def arguments():
@@ -73,11 +75,11 @@ def arguments():
     parser.add_argument("--contenders", nargs="+", metavar="NAME",
                         help="those whose names begin so: yoke haproxy nginx")
     parser.add_argument("--quick", action="store_true",
-                        help="two rounds of 0.3 s, and not what is slow to prepare: to see that it works")
+                        help="two rounds of 0.3 s, without what is slow to prepare")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=1, help="of each measurement")
-    parser.add_argument("--proxy-cpus", default="0", help="where the proxy runs, as taskset takes it")
-    parser.add_argument("--load-cpus", default="1", help="where backend and clients run")
+    parser.add_argument("--proxy-cpus", default="0", help="of the proxy, as taskset has it")
+    parser.add_argument("--load-cpus", default="1", help="of backend and clients")
     parser.add_argument("--out", metavar="DIR",
                         help="write results.md, runs.json and the plots there, too")
     parser.add_argument("--again", metavar="DIR", help="read runs.json there instead of measuring")

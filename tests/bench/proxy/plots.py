@@ -1,5 +1,5 @@
-"""From runs to SVG: scenarios.svg, what yoke costs beside the others; curves.svg, what a request costs
-when something grows."""
+"""From runs to SVG: scenarios.svg, what yoke costs beside the others; curves.svg, what a request
+costs when something grows."""
 import os
 
 from report import grouped, median
@@ -62,12 +62,12 @@ def curves(pyplot, scenarios, groups, colours):
             mine = [(x, runs[name]) for x, runs in points if name in runs]
             if mine:
                 middle = [median(runs, "cpu_us") for _, runs in mine]
-                axes.errorbar(
-                    [x for x, _ in mine], middle, color=colour, label=name, marker="o", markersize=3,
-                    capsize=2, yerr=[[value - min(run.cpu_us for run in runs)
-                                      for value, (_, runs) in zip(middle, mine)],
-                                     [max(run.cpu_us for run in runs) - value
-                                      for value, (_, runs) in zip(middle, mine)]])
+                least = [min(run.cpu_us for run in runs) for _, runs in mine]
+                most = [max(run.cpu_us for run in runs) for _, runs in mine]
+                axes.errorbar([x for x, _ in mine], middle,
+                              [[m - l for m, l in zip(middle, least)],
+                               [m - l for m, l in zip(most, middle)]],
+                              color=colour, label=name, marker="o", markersize=3, capsize=2)
         if all(x > 0 for x, _ in points):
             axes.set_xscale("log")
         axes.set_xlabel(group)

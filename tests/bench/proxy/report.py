@@ -120,9 +120,10 @@ def details(scenarios, names, groups):
         for name in names:
             runs = groups.get(key, {}).get(name)
             if runs and runs[0].syscalls is None:
-                lines.append([key, name, *(
-                    number(median(runs, figure) * factor)
-                    if getattr(runs[0], figure) is not None else "" for _, figure, factor in FIGURES)])
+                cells = [number(median(runs, figure) * factor)
+                         if getattr(runs[0], figure) is not None else ""
+                         for _, figure, factor in FIGURES]
+                lines.append([key, name, *cells])
     return table(["", "", *(title for title, _, _ in FIGURES)], lines, 2)
 
 

@@ -1,10 +1,10 @@
 """What is measured: for each scenario what a proxy is asked to do and what its clients do."""
 from dataclasses import dataclass, field, replace
 
-from contenders import Setup
+from contenders import Route, Setup
 
-SMALL_PORT, LARGE_PORT = 19001, 19002
-BODIES = {SMALL_PORT: 1024, LARGE_PORT: 1 << 20}
+SMALL_PORT, LARGE_PORT, ECHO_PORT = 19001, 19002, 19003
+BACKEND = {SMALL_PORT: 1024, LARGE_PORT: 1 << 20, ECHO_PORT: "echo"}  # what backend.c does there
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class Scenario:
     goal: float | None = None   # of yoke: so many times the best other
     limit: float | None = None  # of yoke: absolute
     products: tuple = ("yoke", "haproxy", "nginx")
-    spread: bool = False        # where there are two CPUs only, proxy, backend and clients share both
+    spread: bool = False        # where there are but two CPUs, all processes share both
     slow: bool = False          # to prepare
 
 
@@ -39,21 +39,27 @@ def head(host="www.example.com", path="/index.html", more=()):
 
 def browser_head(host="www.example.com", path="/catalogue/shoes?page=2&sort=price"):
     """Twenty fields, 1.5 KB of cookies."""
-    cookies = "; ".join(f"{name}={'%08x' % (7919 * len(name)) * (length // 8)}" for name, length in (
-        ("consent", 128), ("_analytics", 64), ("_analytics_id", 96), ("experiments", 320),
-        ("preferences", 256), ("basket", 64), ("last_seen", 160), ("session_token", 352)))
+    lengths = {"consent": 128, "_analytics": 64, "_analytics_id": 96, "experiments": 320,
+               "preferences": 256, "basket": 64, "last_seen": 160, "session_token": 352}
+    cookies = "; ".join(f"{name}={'0123abcd' * (length // 8)}" for name, length in lengths.items())
     return "\r\n".join((
-        f"GET {path} HTTP/1.1", f"Host: {host}", "Connection: keep-alive", "Cache-Control: max-age=0",
+        f"GET {path} HTTP/1.1", f"Host: {host}", "Connection: keep-alive",
+        "Cache-Control: max-age=0",
         'sec-ch-ua: "Chromium";v="140", "Not=A?Brand";v="24"', "sec-ch-ua-mobile: ?0",
         'sec-ch-ua-platform: "Linux"', "Upgrade-Insecure-Requests: 1", "DNT: 1",
         "User-Agent: Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) "
         "Chrome/140.0.0.0 Safari/537.36",
-        "Accept: text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,*/*;q=0.8",
+        "Accept: text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,"
+        "*/*;q=0.8",
         "Sec-Fetch-Site: same-origin", "Sec-Fetch-Mode: navigate", "Sec-Fetch-User: ?1",
         "Sec-Fetch-Dest: document", f"Referer: http://{host}/catalogue/shoes",
         "Accept-Encoding: gzip, deflate, br", "Accept-Language: en-GB,en;q=0.9,de;q=0.8",
         "Priority: u=0, i", "traceparent: 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
         f"Cookie: {cookies}", "", ""))
+
+
+def hosts(count):
+    return tuple(Route(f"site{i}.example.com") for i in range(count))
 
 
 PLAIN = (head(),)
@@ -64,6 +70,10 @@ LONG_TCP = Setup(targets(LARGE_PORT), mode="tcp", long_bodies=True)
 IDLE = {"idle": 9000, "connections": 0, "sources": 64}  # a TCP pair is two descriptors, of 20,000
 RATE = 8000
 CLIENTS = {"clients": 1000}
+# Ten sites with three parts each; requests meet all of them.
+ROUTES = tuple(Route(route.host, path) for route in hosts(10) 
+               for path in ("/api/", "/static/", "/"))
+ROUTED = tuple(head(route.host, f"{route.path}index.html") for route in ROUTES)
 
 
 def speed():
@@ -80,17 +90,32 @@ def speed():
                    figure="p99_us", goal=1.0)
 
 
+def udp():
+    """64 clients, a datagram of 200 bytes and the same back. haproxy has none."""
+    for one_answer, key, title in ((False, "u", "UDP, a session for each client"),
+                                   (True, "u2", "UDP, a session for each request")):
+        setup = Setup(targets(ECHO_PORT), mode="udp", one_answer=one_answer)
+        yield Scenario(key, title, setup, PLAIN, {"udp": 1, "close": int(one_answer)}, group="udp",
+                       products=("yoke", "nginx"))
+
+
 def real():
     """What a site has, and what each of it costs alone: beside `a`."""
     for scenario in (
             Scenario("head", "20 fields, 1.5 KB of cookies", HTTP, (browser_head(),)),
-            Scenario("sticky", "sticky by a cookie, 1,000 clients", replace(HTTP, sticky=True), PLAIN,
-                     CLIENTS)):
+            Scenario("routes30", "30 routes by host and path", replace(HTTP, routes=ROUTES),
+                     ROUTED),
+            Scenario("sticky", "sticky by a cookie, 1,000 clients", replace(HTTP, sticky=True),
+                     PLAIN, CLIENTS)):
         yield replace(scenario, group="real")
 
 
 def curves():
-    """One number grows. HTTP keep-alive, but for sessions, whose clients are known by their address."""
+    """One number grows. HTTP keep-alive, but for sessions: these clients are known by address."""
+    for n in (1, 30, 1000):
+        yield Scenario(f"routes-{n}", f"{n:,} host{'s' * (n > 1)}, a route each",
+                       replace(HTTP, routes=hosts(n)),
+                       tuple(head(route.host) for route in hosts(n)), group="routes", x=n)
     for n in (2, 100, 1000):
         yield Scenario(f"targets-{n}", f"{n:,} targets", Setup(targets(SMALL_PORT, n)), PLAIN,
                        group="targets", x=n)
@@ -117,5 +142,5 @@ def syscalls():
                           figure="syscalls", unit="a request", goal=None)
 
 
-SCENARIOS = {s.key: s for part in (speed, real, curves, workers, syscalls) for s in part()}
+SCENARIOS = {s.key: s for part in (speed, udp, real, curves, workers, syscalls) for s in part()}
 GROUPS = list(dict.fromkeys(s.group for s in SCENARIOS.values()))
