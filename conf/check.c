@@ -15,6 +15,8 @@
 
 /* ---- what follows from something else ---- */
 
+static const char *default_upgrade[] = {"websocket"};
+
 static uint32_t find_pool(const struct conf *conf, const char *name, const char **nearest)
 {
 	unsigned edits = UINT32_MAX;
@@ -49,6 +51,10 @@ static void finish_listener(struct report *report, const struct node *node, cons
 	if (listener->idle_timeout_us == 0)
 		listener->idle_timeout_us =
 		    listener->mode == CONF_MODE_TCP ? TCP_IDLE_US : HTTP_IDLE_US;
+	if (!listener->upgrade_given) {
+		listener->upgrade = default_upgrade;
+		listener->n_upgrade = 1;
+	}
 	listener->pool = resolve_pool(report, node_child(node, "pool"), conf);
 }
 

@@ -20,6 +20,7 @@
 #define CONF_ADDRESSES_MAX 16 /* VIPs per virtual router */
 #define CONF_LISTENERS_MAX 256
 #define CONF_BINDS_MAX     16
+#define CONF_UPGRADES_MAX  8 /* protocols, per listener */
 #define CONF_POOLS_MAX     1024
 #define CONF_TARGETS_MAX   1024 /* per pool */
 #define CONF_WORKERS_MAX   64
@@ -156,6 +157,10 @@ struct conf_listener {
 				     way */
 	uint32_t max_header_size; /* bytes of a request or response head */
 	uint64_t max_connections; /* 0: no limit but the process' file descriptors */
+	const char **upgrade;     /* http: protocols that a target may switch to */
+	uint32_t n_upgrade;
+	bool upgrade_given;         /* written in the file */
+	uint64_t tunnel_timeout_us; /* http, after such a switch: no byte either way */
 	struct conf_forwarded forwarded;
 	struct conf_via via;
 	uint32_t backlog;

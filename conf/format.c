@@ -1,12 +1,16 @@
 #include "conf/format.h"
 
 #include <string.h>
+#include <strings.h>
 
 #include "conf/conf.h"
 
 #define LOWER  "abcdefghijklmnopqrstuvwxyz"
 #define LETTER LOWER "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 #define DIGIT  "0123456789"
+#define TOKEN  LETTER DIGIT "!#$%&'*+.^_`|~-" /* RFC 9110 */
+
+#define TOKEN_PATTERN "[A-Za-z0-9!#$%&'*+.^_`|~-]+"
 
 static bool only(const char *text, const char *set)
 {
@@ -66,7 +70,27 @@ static bool is_source(const char *text)
 
 static bool is_cookie(const char *text)
 {
-	return only(text, LETTER DIGIT "!#$%&'*+.^_`|~-");
+	return only(text, TOKEN);
+}
+
+/* Behind an upgrade to HTTP the target would get requests that nobody has read before. */
+static bool is_http(const char *text, size_t len)
+{
+	static const char *const names[] = {"h2", "h2c", "http"};
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		if (strlen(names[i]) == len && strncasecmp(text, names[i], len) == 0)
+			return true;
+	}
+	return false;
+}
+
+static bool is_protocol(const char *text)
+{
+	size_t name_len = strspn(text, TOKEN);
+	if (name_len == 0 || is_http(text, name_len))
+		return false;
+	return text[name_len] == '\0' ||
+	       (text[name_len] == '/' && only(text + name_len + 1, TOKEN));
 }
 
 static bool is_user(const char *text)
@@ -89,6 +113,10 @@ const struct conf_format conf_format_host = {
 const struct conf_format conf_format_source = {
     "an IP address, or \"client\"", "^(client|[0-9A-Fa-f:.]+)$", 45, is_source};
 const struct conf_format conf_format_cookie = {
-    "the name of a cookie", "^[A-Za-z0-9!#$%&'*+.^_`|~-]+$", 63, is_cookie};
+    "the name of a cookie", "^" TOKEN_PATTERN "$", 63, is_cookie};
+const struct conf_format conf_format_protocol = {
+    "the name of a protocol, like \"websocket\", that is not HTTP",
+    "^(?!([Hh]2[Cc]|[Hh]2|[Hh][Tt][Tt][Pp])(/|$))" TOKEN_PATTERN "(/" TOKEN_PATTERN ")?$", 63,
+    is_protocol};
 const struct conf_format conf_format_user = {
     "the name of a user", "^[a-z_][a-z0-9_-]*$", 32, is_user};

@@ -9,6 +9,7 @@ extern const struct conf_format conf_format_file;      /* an absolute path */
 extern const struct conf_format conf_format_argument;  /* of a program */
 extern const struct conf_format conf_format_url_path;
 extern const struct conf_format conf_format_host;
-extern const struct conf_format conf_format_source; /* of connections: an address, or "client" */
-extern const struct conf_format conf_format_cookie; /* RFC 6265: a token */
+extern const struct conf_format conf_format_source;   /* of connections: an address, or "client" */
+extern const struct conf_format conf_format_cookie;   /* RFC 6265: a token */
+extern const struct conf_format conf_format_protocol; /* RFC 9110: to switch to, by Upgrade */
 extern const struct conf_format conf_format_user;

@@ -314,6 +314,8 @@ static const struct conf_object keepalive_object = {
 
 static const struct conf_key bind_element = {
     "", CONF_ENDPOINT, 0, sizeof(struct addr), .help = "Address and port"};
+static const struct conf_key upgrade_element = {"", CONF_STRING, 0, sizeof(const char *),
+    .format = &conf_format_protocol, .help = "Name of a protocol, with its version if it has one"};
 static const struct conf_key listener_keys[] = {
     {"bind", CONF_LIST, ENTRIES(struct conf_listener, binds, n_binds), .required = true, .min = 1,
 	.max = CONF_BINDS_MAX, .one_or_list = true, .element = &bind_element,
@@ -333,6 +335,16 @@ static const struct conf_key listener_keys[] = {
     {"max_connections", CONF_INT, FIELD(struct conf_listener, max_connections), .min = 0,
 	.max = 10000000, .def = "0",
 	.help = "Connections at a time; 0: as many as the process may open"},
+    {"upgrade", CONF_LIST, ENTRIES(struct conf_listener, upgrade, n_upgrade),
+	.max = CONF_UPGRADES_MAX, .notes_given = true,
+	.given_offset = offsetof(struct conf_listener, upgrade_given), .element = &upgrade_element,
+	.def_note = "[\"websocket\"]",
+	.help = "http: protocols that clients may switch to (RFC 9110, Upgrade); an empty list: "
+		"none. After the switch all bytes pass as in mode tcp"},
+    {"tunnel_timeout", CONF_DURATION, FIELD(struct conf_listener, tunnel_timeout_us),
+	.min = 100 * MS, .max = 7 * D, .def = "1h",
+	.help = "http: closes a connection that has switched and on which no byte moved for so "
+		"long, either way"},
     {"forwarded", CONF_OBJECT, FIELD(struct conf_listener, forwarded), .object = &forwarded_object,
 	.help = "http: what becomes of fields that tell targets where a request came from"},
     {"via", CONF_OBJECT, FIELD(struct conf_listener, via), .object = &via_object,

@@ -30,6 +30,7 @@ static void put_proxy(FILE *out, struct control *control)
 	    stats.upstream_connections);
 	single(out, "upstream_idle", "gauge", "Pooled connections to targets now",
 	    stats.upstream_idle);
+	single(out, "tunnels", "gauge", "Tunnels now", stats.tunnels_now);
 }
 
 struct listening_metric {

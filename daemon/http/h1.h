@@ -124,7 +124,7 @@ struct h1_head {
 	enum h1_framing framing;
 	uint64_t content_length; /* H1_BODY_LENGTH; a length of 0 is H1_BODY_NONE */
 	bool keep_alive; /* the sender wants to keep the connection (version and Connection) */
-	bool upgrade;    /* Connection: upgrade with an Upgrade field; not acted on yet */
+	bool upgrade;    /* Connection: upgrade, with an Upgrade field */
 	uint16_t n_fields;
 	struct h1_field fields[H1_FIELDS_MAX];
 };

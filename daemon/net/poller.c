@@ -50,6 +50,18 @@ void watch_arm(struct watch *watch)
 	tell_kernel(watch);
 }
 
+void watch_take(struct watch *watch, struct watch *from, watch_fn *fn)
+{
+	*watch = *from;
+	watch->fn = fn;
+	watch->want = 0;
+	list_init(&watch->again);
+	watch_stop(from);
+	/* An edge that was reported to `from` in this turn and not seen yet is reported again. */
+	if (watch->added)
+		tell_kernel(watch);
+}
+
 void watch_ask(struct watch *watch)
 {
 	watch->ready &= (uint8_t)~POLLER_READ;

@@ -89,6 +89,9 @@ static inline void watch_read_short(struct watch *watch)
 		watch->ready &= (uint8_t)~POLLER_READ;
 }
 
+/* `from` is stopped, and its descriptor is watched by `watch`, which wants nothing yet. */
+void watch_take(struct watch *watch, struct watch *from, watch_fn *fn);
+
 /* There may be more to read or not: the kernel is asked to say. */
 void watch_ask(struct watch *watch);
 

@@ -1,3 +1,4 @@
+#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 
@@ -14,21 +15,33 @@ static struct worker *worker_of(const struct client *client)
 	return worker_of_watch(&client->conn.io);
 }
 
-void client_close(struct worker *worker, struct client *client, bool reset)
+/* All of it but the connection. */
+static void forget(struct worker *worker, struct client *client)
 {
-	if (client->dead)
-		return;
 	client->dead = true;
 	if (client->fresh)
 		UNCOUNT(worker, fresh_clients);
 	if (client->txn)
 		txn_drop(client->txn);
 	timer_cancel(worker, &client->timer);
-	conn_close(&client->conn, reset);
 	buf_free(&client->in);
 	list_del(&client->node.list);
 	worker_bury(worker, &client->node, client);
+}
+
+void client_close(struct worker *worker, struct client *client, bool reset)
+{
+	if (client->dead)
+		return;
+	forget(worker, client);
+	conn_close(&client->conn, reset);
 	listener_left(client->listener, client->own);
+}
+
+void client_give_up(struct worker *worker, struct client *client)
+{
+	assert(!conn_is_open(&client->conn));
+	forget(worker, client);
 }
 
 static bool wants_read(const struct client *client)

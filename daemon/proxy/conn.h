@@ -103,6 +103,12 @@ static inline void conn_shut(struct conn *conn)
 	shutdown(conn->io.fd, SHUT_WR);
 }
 
+/* Becomes the connection that `from` was. Nothing is wanted of it yet. */
+static inline void conn_take(struct conn *conn, struct conn *from, watch_fn *on_event)
+{
+	watch_take(&conn->io, &from->io, on_event);
+}
+
 /* `reset`: the peer gets RST instead of FIN, and unsent bytes are thrown away. */
 static inline void conn_close(struct conn *conn, bool reset)
 {

@@ -91,8 +91,15 @@ static inline char *run_add(char *at, struct run *run, const struct h1_field *fi
 	return at;
 }
 
-size_t heads_request(const struct h1_head *head, const struct forward *forward,
-    const struct addr *peer, struct slice default_host, char *out)
+/* Our own words for what the client asked for. */
+static char *put_upgrade(char *at, const char *protocol)
+{
+	at = PUT(at, "Connection: Upgrade\r\nUpgrade: ");
+	at = put(at, protocol, strlen(protocol));
+	return PUT(at, "\r\n");
+}
+
+size_t heads_request(const struct h1_head *head, const struct heads_request *options, char *out)
 {
 	char *at = out;
 	bool absolute = head->target.p[0] != '/' && head->target.p[0] != '*';
@@ -103,19 +110,21 @@ size_t heads_request(const struct h1_head *head, const struct forward *forward,
 	/* HTTP/1.1 wants a Host even where HTTP/1.0 had none (RFC 9112 section 3.2), and servers
 	 * refuse an empty one. */
 	if (absolute || head->host.len == 0) {
-		struct slice host = head->host.len > 0 ? head->host : default_host;
+		struct slice host = head->host.len > 0 ? head->host : options->default_host;
 		at = PUT(at, "Host: ");
 		at = put(at, host.p, host.len);
 		at = PUT(at, "\r\n");
 	}
 	struct run run = {NULL, NULL};
 	for (uint32_t i = 0; i < head->n_fields; i++)
-		if (request_keeps(head, &head->fields[i], absolute, forward))
+		if (request_keeps(head, &head->fields[i], absolute, options->forward))
 			at = run_add(at, &run, &head->fields[i]);
 	at = run_end(at, &run);
 	if (head->max_forwards != H1_FORWARDS_FREE)
 		at += sprintf(at, "Max-Forwards: %" PRIu32 "\r\n", head->max_forwards - 1);
-	at = forward_put(forward, head, peer, at);
+	if (options->upgrade)
+		at = put_upgrade(at, options->upgrade);
+	at = forward_put(options->forward, head, options->peer, at);
 	at = PUT(at, "\r\n");
 	return (size_t)(at - out);
 }

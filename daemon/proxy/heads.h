@@ -12,12 +12,17 @@
 
 /* Room that is enough for heads_request of this head. */
 size_t heads_request_room(const struct h1_head *head);
-/* The request as the target gets it: HTTP/1.1, origin-form, without hop-by-hop fields, with what
- * `forward` says of `peer`, and one forward fewer in Max-Forwards, which must not be 0.
- * `default_host`, at most an address with a port, is for HTTP/1.0 requests that name no host.
- * Returns the length. */
-size_t heads_request(const struct h1_head *head, const struct forward *forward,
-    const struct addr *peer, struct slice default_host, char *out);
+struct heads_request {
+	const struct forward *forward;
+	const struct addr *peer;
+	struct slice default_host; /* for one of HTTP/1.0 that names no host: an address and port */
+	const char *upgrade;       /* ask for a switch to this protocol; NULL: do not */
+};
+
+/* The request as the target gets it: HTTP/1.1, origin-form, without hop-by-hop fields but those of an
+ * upgrade, with what `forward` says of `peer`, and one forward fewer in Max-Forwards, which must not
+ * be 0. Returns the length. */
+size_t heads_request(const struct h1_head *head, const struct heads_request *options, char *out);
 
 struct heads_response {
 	bool close;       /* say Connection: close */

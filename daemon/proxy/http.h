@@ -5,6 +5,7 @@
  *	request.c   request head and body, from the client into txn->request
  *	txn.c       choosing a target, sending, trying again, ending; answers of our own
  *	response.c  from the target to the client
+ *	tunnel.c    the end of HTTP on a connection: its pair becomes one of tcp.c
  *
  * A callback may end the transaction, and that may end the client: what was closed stays readable
  * until the loop's turn ends, and says so (client->dead, txn->client == NULL). */
@@ -79,6 +80,7 @@ struct txn {
 	struct body request_body;
 	enum h1_method method;
 	uint8_t minor;
+	const char *upgrade; /* the protocol that the target may switch to; NULL: none */
 	bool client_keep_alive;
 	bool request_done; /* read completely from the client */
 	bool dispatched;
@@ -116,6 +118,8 @@ static inline bool txn_owes_target(const struct txn *txn)
 bool client_open(struct listener *listener, int fd, const struct addr *peer, bool own);
 /* Now, whatever is in progress. */
 void client_close(struct worker *worker, struct client *client, bool reset);
+/* Forgets it and what is in progress: somebody has taken the connection, and counts it on. */
+void client_give_up(struct worker *worker, struct client *client);
 /* Unless a request is in progress or has just arrived. */
 void client_close_idle(struct worker *worker, struct client *client);
 /* What is watched follows from the state; call it when that has changed. */
@@ -157,6 +161,11 @@ void txn_abort(struct txn *txn);
 void txn_drop(struct txn *txn);
 void txn_free_dead(struct worker *worker);
 void txn_free_all(struct worker *worker);
+
+/* tunnel.c */
+/* The client was told that the protocol is switched: hands over both connections, and what is still
+ * unsent. The transaction and the client are over. */
+void tunnel_begin(struct txn *txn);
 
 /* response.c */
 void response_readable(struct txn *txn);

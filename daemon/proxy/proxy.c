@@ -371,6 +371,7 @@ void proxy_stats(struct proxy *proxy, struct proxy_stats *out)
 		X(client_connections, "")
 		X(upstream_connections, "")
 		X(upstream_idle, "")
+		X(tunnels_now, "")
 #undef X
 	}
 }

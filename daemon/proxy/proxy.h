@@ -58,6 +58,8 @@ struct proxy_generation {
 	X(sticky_stale, "Cookies of the second key, replaced by one of the first")    \
 	X(ack_timeouts, "Responses that waited for the peer in vain")                 \
 	X(unprotected_sessions, "Sessions made while the pair was unprotected")       \
+	X(tunnels, "Connections that became tunnels by a switch of protocols (101)")  \
+	X(upgrades_dropped, "Requests to switch protocols that were not passed on")   \
 	X(bytes_in, "Bytes read from clients")                                        \
 	X(bytes_out, "Bytes sent to clients")                                         \
 	X(bytes_spliced, "Bytes in both directions that were not copied")
@@ -69,6 +71,7 @@ struct proxy_stats {
 	uint64_t client_connections;   /* now */
 	uint64_t upstream_connections; /* now */
 	uint64_t upstream_idle;        /* now, pooled */
+	uint64_t tunnels_now;
 };
 
 /* Starts the workers, idle. NULL with a text on failure. */

@@ -4,6 +4,7 @@
 
 #include "daemon/proxy/heads.h"
 #include "daemon/proxy/http.h"
+#include "daemon/proxy/upgrade.h"
 
 /* The result of looking for a head at data. */
 static enum h1_result parse(struct client *client, const char *data, size_t len)
@@ -52,6 +53,16 @@ static void answer_last(struct txn *txn)
 		txn_answer(txn, 501, "trace");
 }
 
+/* What is not passed on is dropped, and the request is an ordinary one. */
+static const char *choose_upgrade(struct txn *txn, const struct h1_head *head)
+{
+	const char *protocol =
+	    upgrade_choose(head, txn->listener->upgrade, txn->listener->n_upgrade);
+	if (!protocol)
+		COUNT(txn->worker, upgrades_dropped);
+	return protocol;
+}
+
 static void accept_head(struct txn *txn, const struct h1_head *head)
 {
 	txn->method = head->method;
@@ -73,6 +84,8 @@ static void accept_head(struct txn *txn, const struct h1_head *head)
 	}
 	struct client *client = txn->client;
 	struct worker *worker = txn->worker;
+	if (head->upgrade)
+		txn->upgrade = choose_upgrade(txn, head);
 	struct target *target =
 	    choose_first(worker, txn->gen, txn->listener->pool, &client->peer, head, &txn->choice);
 	if (!target) {
@@ -85,9 +98,13 @@ static void accept_head(struct txn *txn, const struct h1_head *head)
 		client_close(worker, client, true);
 		return;
 	}
-	struct slice default_host = {target->text, strlen(target->text)};
-	txn->request.end = (uint32_t)heads_request(
-	    head, &client->listener->forward, &client->peer, default_host, txn->request.data);
+	struct heads_request options = {
+	    .forward = &client->listener->forward,
+	    .peer = &client->peer,
+	    .default_host = {target->text, strlen(target->text)},
+	    .upgrade = txn->upgrade,
+	};
+	txn->request.end = (uint32_t)heads_request(head, &options, txn->request.data);
 }
 
 size_t request_begin(struct client *client, const char *data, size_t len)

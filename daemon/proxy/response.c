@@ -1,12 +1,15 @@
 /* From the target to the client. */
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "daemon/proxy/heads.h"
 #include "daemon/proxy/http.h"
+#include "daemon/proxy/upgrade.h"
 
-#define READ_AHEAD  4096U
-#define COOKIE_LINE 512
+#define READ_AHEAD    4096U
+#define COOKIE_LINE   512
+#define UPGRADE_LINES 128 /* with the name of a protocol */
 /* A body up to this is copied behind a generated head: cheaper than a second slice to send. */
 #define JOIN_MAX 4096U
 
@@ -270,6 +273,28 @@ static void begin_response(struct txn *txn, struct h1_head *head, char *data, si
 		finish(txn);
 }
 
+/* 101, at `data`: what comes behind it is no HTTP any more. */
+static void switch_protocols(struct txn *txn, struct h1_head *head, char *data, size_t len)
+{
+	char lines[UPGRADE_LINES + COOKIE_LINE];
+	if (!txn->upgrade || !upgrade_accepted(head, txn->upgrade) || txn_owes_target(txn) ||
+	    txn->upstream->error) {
+		refuse(txn, "switched protocols without being asked to");
+		return;
+	}
+	size_t n = (size_t)snprintf(
+	    lines, UPGRADE_LINES, "Connection: Upgrade\r\nUpgrade: %s\r\n", txn->upgrade);
+	n += choose_set_cookie(
+	    txn->gen, txn->listener->pool, txn->target, &txn->choice, lines + n, sizeof(lines) - n);
+	struct heads_response options = {
+	    .via = forward_response(&txn->client->listener->forward, head->minor),
+	    .add = {lines, n},
+	};
+	count_status(txn->worker, head->status);
+	if (send_head(txn, head, data, len - head->len, &options))
+		tunnel_begin(txn);
+}
+
 static void continue_response(struct txn *txn, char *data, size_t len)
 {
 	size_t body_len;
@@ -300,13 +325,16 @@ static size_t take_input(struct txn *txn, char *data, size_t len)
 		    h1_parse_response(data + used, len - used, txn->method, head);
 		if (result == H1_MORE && len - used < txn->listener->max_header_size)
 			break;
-		/* 101 was not asked for: Upgrade is not passed on. */
-		if (result != H1_OK || head->status == 101) {
+		if (result != H1_OK) {
 			refuse(txn, "malformed response head");
 			return len;
 		}
 		if (head->status >= 200) {
 			begin_response(txn, head, data + used, len - used);
+			return len;
+		}
+		if (head->status == 101) {
+			switch_protocols(txn, head, data + used, len - used);
 			return len;
 		}
 		if (!relay_interim(txn, head, data + used))

@@ -29,6 +29,12 @@ static const struct conf_pool *pool_of(const struct pair *pair)
 	return &pair->gen->conf->pools[pair->conf->pool];
 }
 
+/* It began as a request of HTTP. */
+static bool is_tunnel(const struct pair *pair)
+{
+	return pair->conf->mode == CONF_MODE_HTTP;
+}
+
 static enum side other(enum side side)
 {
 	return side == SIDE_CLIENT ? SIDE_SERVER : SIDE_CLIENT;
@@ -85,6 +91,8 @@ void pair_close(struct worker *worker, struct pair *pair, bool reset)
 	free_unsent(worker, pair, SIDE_CLIENT);
 	free_unsent(worker, pair, SIDE_SERVER);
 	set_target(pair, NULL);
+	if (is_tunnel(pair))
+		UNCOUNT(worker, tunnels_now);
 	worker_gen_put(pair->gen);
 	list_del(&pair->node.list);
 	worker_bury(worker, &pair->node, pair);
@@ -121,7 +129,8 @@ static void watch_both(struct pair *pair)
 
 static void touch(struct worker *worker, struct pair *pair)
 {
-	timer_set(worker, &pair->timer, pair->conf->idle_timeout_us);
+	timer_set(worker, &pair->timer,
+	    is_tunnel(pair) ? pair->conf->tunnel_timeout_us : pair->conf->idle_timeout_us);
 }
 
 /* The server is there. */
@@ -465,5 +474,44 @@ bool pair_open(struct listener *listener, int fd, const struct addr *peer)
 	}
 	set_target(pair, target);
 	connect_next(worker, pair);
+	return true;
+}
+
+/* Takes what is unsent for one side. */
+static bool adopt_unsent(struct pair *pair, enum side to, struct buf *buf)
+{
+	if (buf_len(buf) == 0)
+		return true;
+	if (!keep(pair, to, NULL, NULL, 0))
+		return false;
+	pair->unsent[to]->buf = *buf;
+	*buf = (struct buf){0};
+	return true;
+}
+
+bool pair_adopt(struct worker *worker, const struct pair_parts *parts)
+{
+	struct pair *pair = calloc(1, sizeof(*pair));
+	if (!pair)
+		return false;
+	if (!adopt_unsent(pair, SIDE_CLIENT, parts->unsent[SIDE_CLIENT]) ||
+	    !adopt_unsent(pair, SIDE_SERVER, parts->unsent[SIDE_SERVER])) {
+		free_unsent(worker, pair, SIDE_CLIENT);
+		free(pair);
+		return false;
+	}
+	pair->listener = parts->listener;
+	pair->conf = parts->conf;
+	pair->gen = worker_gen_get(parts->gen);
+	pair->target = parts->target;
+	pair->established = true;
+	list_push_back(&pair->listener->pairs, &pair->node.list);
+	timer_init(&pair->timer, on_timeout);
+	conn_take(&pair->conns[SIDE_CLIENT], parts->conns[SIDE_CLIENT], on_client_event);
+	conn_take(&pair->conns[SIDE_SERVER], parts->conns[SIDE_SERVER], on_server_event);
+	COUNT(worker, tunnels);
+	COUNT(worker, tunnels_now);
+	touch(worker, pair);
+	watch_both(pair);
 	return true;
 }

@@ -31,5 +31,18 @@ struct pair {
 	bool dead;
 };
 
+/* Connections that stand already and go on as a pair: a tunnel. */
+struct pair_parts {
+	struct listener *listener;
+	const struct conf_listener *conf;
+	struct worker_gen *gen;
+	struct target *target; /* for which it is counted */
+	struct conn *conns[2];
+	struct buf *unsent[2]; /* for conns[i] */
+};
+
 bool pair_open(struct listener *listener, int fd, const struct addr *peer);
+/* Takes the connections and what is unsent, and their counts at listener, target and worker; nothing
+ * if it returns false. */
+bool pair_adopt(struct worker *worker, const struct pair_parts *parts);
 void pair_close(struct worker *worker, struct pair *pair, bool reset);

@@ -1,5 +1,6 @@
 #include "daemon/proxy/upstream.h"
 
+#include <assert.h>
 #include <stdlib.h>
 
 #include "daemon/base/clock.h"
@@ -24,6 +25,13 @@ void upstream_close(struct worker *worker, struct upstream *upstream)
 	timer_cancel(worker, &upstream->timer);
 	conn_close(&upstream->conn, false);
 	UNCOUNT(worker, upstream_connections);
+	worker_bury(worker, &upstream->node, upstream);
+}
+
+void upstream_give_up(struct worker *worker, struct upstream *upstream)
+{
+	timer_cancel(worker, &upstream->timer);
+	assert(!conn_is_open(&upstream->conn));
 	worker_bury(worker, &upstream->node, upstream);
 }
 

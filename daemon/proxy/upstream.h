@@ -30,6 +30,8 @@ struct upstream *upstream_connect(
 /* Gives a connection that ended its request well back, for requests of any client. */
 void upstream_release(struct worker *worker, struct upstream *upstream);
 void upstream_close(struct worker *worker, struct upstream *upstream);
+/* Forgets one that was in use: somebody has taken the connection, and counts it on. */
+void upstream_give_up(struct worker *worker, struct upstream *upstream);
 
 /* Takes the slots of a new generation: idle connections to targets that it names stay. */
 void upstream_set_slots(struct worker *worker, struct worker_gen *gen);

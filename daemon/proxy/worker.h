@@ -136,6 +136,7 @@ struct counters {
 	PROXY_COUNTERS(X)
 #undef X
 	_Atomic uint64_t client_connections, upstream_connections, upstream_idle;
+	_Atomic uint64_t tunnels_now;
 	_Atomic uint64_t fresh_clients; /* http, without a request yet */
 };
 

@@ -16,6 +16,7 @@ struct reader {
 	bool ended, stop_other;
 	size_t got;
 	struct reader *other;
+	struct reader *taker; /* of the other's descriptor */
 };
 
 static struct poller poller;
@@ -29,6 +30,10 @@ static void on_event(struct watch *watch, unsigned events)
 		int fd = reader->other->watch.fd;
 		watch_stop(&reader->other->watch);
 		close(fd);
+	}
+	if (reader->taker && !watch_is_open(&reader->taker->watch)) {
+		watch_take(&reader->taker->watch, &reader->other->watch, on_event);
+		watch_want(&reader->taker->watch, POLLER_READ);
 	}
 	if (events & POLLER_WRITE) {
 		reader->writable++;
@@ -307,6 +312,44 @@ static void level_triggered(void)
 	close(theirs);
 }
 
+/* Also the edge that has come in the turn in which the descriptor changes hands is not lost, and what
+ * was ready stays so. */
+static void taken(void)
+{
+	struct reader first, before, after = {.piece = 4, .watch.fd = -1};
+	int ours[2], theirs[2];
+	connect_pair(&ours[0], &theirs[0]);
+	connect_pair(&ours[1], &theirs[1]);
+	start(&first, ours[0], 64);
+	start(&before, ours[1], 4);
+	turns(1);
+	first.other = &before;
+	first.taker = &after;
+	said(theirs[0], "x");
+	said(theirs[1], "01234567");
+	turns(1);
+	CU_ASSERT_FALSE(watch_is_open(&before.watch));
+	turns(4);
+	CU_ASSERT_EQUAL(before.calls, 0);
+	CU_ASSERT_EQUAL(after.got, 8);
+	said(theirs[1], "more");
+	turns(3);
+	CU_ASSERT_EQUAL(after.got, 12);
+	/* Ready, but not wanted, when it is taken. */
+	watch_want(&after.watch, 0);
+	said(theirs[1], "last");
+	turns(2);
+	watch_take(&before.watch, &after.watch, on_event);
+	turns(2);
+	CU_ASSERT_EQUAL(before.got, 0);
+	watch_want(&before.watch, POLLER_READ);
+	turns(2);
+	CU_ASSERT_EQUAL(before.got, 4);
+	finish(&first);
+	finish(&before);
+	close(theirs[0]), close(theirs[1]);
+}
+
 UNIT_MAIN("net/poller", UNIT(short_read), UNIT(full_read), UNIT(wanted_later),
     UNIT(end_behind_bytes), UNIT(urgent_data), UNIT(room_to_write), UNIT(closed_in_the_same_turn),
-    UNIT(ask), UNIT(level_triggered))
+    UNIT(ask), UNIT(level_triggered), UNIT(taken))

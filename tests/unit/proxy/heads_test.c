@@ -13,7 +13,7 @@ static const struct forward forward = {
 
 /* The output lies in a heap block of exactly the promised room, so that a sanitizer sees a byte too
  * many. */
-static void check_request(const char *ip, const char *in, const char *expected)
+static void check_request(const char *ip, const char *upgrade, const char *in, const char *expected)
 {
 	struct h1_head head;
 	struct addr peer;
@@ -21,7 +21,8 @@ static void check_request(const char *ip, const char *in, const char *expected)
 	CU_ASSERT_EQUAL_FATAL(h1_parse_request(in, strlen(in), &head), H1_OK);
 	char *out = malloc(heads_request_room(&head));
 	CU_ASSERT_PTR_NOT_NULL_FATAL(out);
-	size_t len = heads_request(&head, &forward, &peer, SLICE("192.0.2.9:8080"), out);
+	struct heads_request options = {&forward, &peer, SLICE("192.0.2.9:8080"), upgrade};
+	size_t len = heads_request(&head, &options, out);
 	CU_ASSERT(len <= heads_request_room(&head));
 	bool equal = len == strlen(expected) && memcmp(out, expected, len) == 0;
 	if (!equal)
@@ -91,7 +92,13 @@ static void requests(void)
 		"PUT / HTTP/1.1\r\nHost: h\r\nContent-Length: 1\r\n" FORWARDED("192.0.2.1")},
 	};
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
-		check_request(cases[i].ip, cases[i].in, cases[i].expected);
+		check_request(cases[i].ip, NULL, cases[i].in, cases[i].expected);
+	/* An upgrade is written anew, whatever else Connection and Upgrade say. */
+	check_request("192.0.2.1", "websocket",
+	    "GET / HTTP/1.1\r\nHost: h\r\nUpgrade: h2c, WebSocket\r\nX-A: 1\r\n"
+	    "Connection: x-a, upgrade, http2-settings\r\nHTTP2-Settings: a\r\nX-B: 2\r\n\r\n",
+	    "GET / HTTP/1.1\r\nHost: h\r\nX-B: 2\r\nConnection: Upgrade\r\nUpgrade: "
+	    "websocket\r\n" FORWARDED("192.0.2.1"));
 }
 
 static void check_response(
