@@ -157,6 +157,8 @@ struct conf_listener {
 				     way */
 	uint32_t max_header_size; /* bytes of a request or response head */
 	uint64_t max_connections; /* 0: no limit but the process' file descriptors */
+	uint64_t max_body_size;   /* http: bytes of a request's body; 0: no limit */
+	uint32_t buffer_request;  /* http: bytes of a body that is read before a target is chosen */
 	const char **upgrade;     /* http: protocols that a target may switch to */
 	uint32_t n_upgrade;
 	bool upgrade_given;         /* written in the file */

@@ -335,6 +335,14 @@ static const struct conf_key listener_keys[] = {
     {"max_connections", CONF_INT, FIELD(struct conf_listener, max_connections), .min = 0,
 	.max = 10000000, .def = "0",
 	.help = "Connections at a time; 0: as many as the process may open"},
+    {"max_body_size", CONF_SIZE, FIELD(struct conf_listener, max_body_size), .min = 0,
+	.max = 1ULL << 50, .def = "0B",
+	.help = "http: largest body of a request; others are answered 413; 0B: no limit"},
+    {"buffer_request", CONF_SIZE, FIELD(struct conf_listener, buffer_request), .min = 0,
+	.max = 64 << 20, .def = "0B",
+	.help = "http: a request whose body is not larger is read to its end before a target is "
+		"chosen, so that slow clients do not occupy targets; it is kept in memory. Larger "
+		"ones, and those with Expect: 100-continue, pass as they come"},
     {"upgrade", CONF_LIST, ENTRIES(struct conf_listener, upgrade, n_upgrade),
 	.max = CONF_UPGRADES_MAX, .notes_given = true,
 	.given_offset = offsetof(struct conf_listener, upgrade_given), .element = &upgrade_element,

@@ -154,6 +154,7 @@ enum h1_result h1_parse_response(
 /* Chunked bodies (RFC 9112 section 7.1), byte by byte if need be. Zero-initialise. */
 struct h1_chunks {
 	uint64_t left;     /* of the present chunk's data */
+	uint64_t size;     /* of all data, that of the present chunk included */
 	uint64_t name;     /* hash of the present trailer's name: some are refused */
 	uint32_t line_len; /* of the size line, or of all trailers */
 	uint8_t state;

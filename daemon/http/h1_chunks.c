@@ -150,6 +150,7 @@ static enum state step(struct h1_chunks *chunks, char c)
 	case SIZE_LF:
 		if (chunks->left == 0)
 			chunks->line_len = 0; /* from here on: trailers */
+		chunks->size += chunks->left;
 		return expect(c, '\n', chunks->left > 0 ? DATA : TRAILER_FIRST);
 	case DATA_CR: return expect(c, '\r', DATA_LF);
 	case DATA_LF: return expect(c, '\n', SIZE_FIRST);

@@ -80,13 +80,22 @@ static bool read_binding(struct worker *worker, const struct worker_gen *gen, ui
 	}
 }
 
-struct target *choose_first(struct worker *worker, struct worker_gen *gen, uint32_t pool,
+void choose_read(struct worker *worker, struct worker_gen *gen, uint32_t pool,
     const struct addr *peer, const struct h1_head *head, struct choice *choice)
+{
+	const struct conf_sticky *sticky = &pool_conf(gen, pool)->sticky;
+	if (sticky->kind != CONF_STICKY_NONE &&
+	    !read_binding(worker, gen, pool, peer, head, choice))
+		choice->bound_id = 0;
+}
+
+struct target *choose_first(struct worker *worker, struct worker_gen *gen, uint32_t pool,
+    const struct addr *peer, struct choice *choice)
 {
 	const struct conf_sticky *sticky = &pool_conf(gen, pool)->sticky;
 	struct picker *picker = gen->pickers[pool];
 	if (sticky->kind != CONF_STICKY_NONE) {
-		if (read_binding(worker, gen, pool, peer, head, choice)) {
+		if (choice->bound_id != 0) {
 			struct target *target = picker_find(picker, choice->bound_id);
 			choice->locked = sticky->fail_when_down;
 			if (target) {
@@ -97,7 +106,6 @@ struct target *choose_first(struct worker *worker, struct worker_gen *gen, uint3
 			if (choice->locked)
 				return NULL;
 		} else {
-			choice->bound_id = 0;
 			COUNT(worker, sticky_misses);
 		}
 	}

@@ -15,10 +15,12 @@ struct choice {
 	bool locked;         /* when_down "fail": no other target will do */
 };
 
-/* A target for a request of `pool` (an index) from `peer`; `head` is NULL for TCP. NULL: none is
- * usable. */
-struct target *choose_first(struct worker *worker, struct worker_gen *gen, uint32_t pool,
+/* What a request of `pool` (an index) from `peer` says about its session; `head` is NULL for TCP. */
+void choose_read(struct worker *worker, struct worker_gen *gen, uint32_t pool,
     const struct addr *peer, const struct h1_head *head, struct choice *choice);
+/* A target for it, later or at once. NULL: none is usable. */
+struct target *choose_first(struct worker *worker, struct worker_gen *gen, uint32_t pool,
+    const struct addr *peer, struct choice *choice);
 /* Another one, after those in `tried` failed. NULL: none left. */
 struct target *choose_again(struct worker *worker, struct worker_gen *gen, uint32_t pool,
     const struct addr *peer, const struct choice *choice, struct target *const *tried,

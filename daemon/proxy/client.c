@@ -55,7 +55,7 @@ static bool wants_read(const struct client *client)
 		return buf_len(&client->in) < HTTP_AHEAD_MAX;
 	/* Answered before the request was complete: the rest is for linger(). */
 	return txn->state != RESPONSE_DONE && !txn->request_pipe &&
-	       buf_len(&txn->request) < HTTP_UNSENT_MAX;
+	       (buf_len(&txn->request) < HTTP_UNSENT_MAX || txn_is_held(txn));
 }
 
 void client_watch(struct client *client)
@@ -81,8 +81,8 @@ static size_t take_input(struct client *client, const char *data, size_t len)
 			took += request_body(client->txn, data + used + took, len - used - took);
 		used += took;
 		/* Head and body that came together leave together. */
-		if (client->txn && !client->txn->dispatched)
-			txn_dispatch(client->txn);
+		if (client->txn && !client->txn->dispatched && !txn_is_held(client->txn))
+			request_dispatch(client->txn);
 	} while (took > 0 && !client->txn && !client->dead && !client->lingering);
 	client->busy = false;
 	return used;
@@ -281,7 +281,7 @@ static void on_timeout(struct worker *worker, struct timer *timer)
 	}
 	if (txn->state != RESPONSE_HEAD) {
 		client_close(worker, client, true);
-	} else if (!txn_owes_target(txn) && !txn->request_done) {
+	} else if (!txn->request_done && (!txn_owes_target(txn) || txn_is_held(txn))) {
 		COUNT(worker, refused_timeout);
 		txn_answer(txn, 408, "request_body");
 	} else if (txn->upstream && txn->upstream->established && !txn->upstream->waiting &&

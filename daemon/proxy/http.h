@@ -81,6 +81,7 @@ struct txn {
 	enum h1_method method;
 	uint8_t minor;
 	const char *upgrade; /* the protocol that the target may switch to; NULL: none */
+	uint32_t held_until; /* bytes in `request` from which on it is not held; 0: it never is */
 	bool client_keep_alive;
 	bool request_done; /* read completely from the client */
 	bool dispatched;
@@ -114,6 +115,12 @@ static inline bool txn_owes_target(const struct txn *txn)
 	return txn->request_pipe || buf_len(&txn->request) > 0;
 }
 
+/* The request waits here until it is complete, or too long for that. */
+static inline bool txn_is_held(const struct txn *txn)
+{
+	return !txn->dispatched && !txn->request_done && txn->request.end < txn->held_until;
+}
+
 /* client.c */
 bool client_open(struct listener *listener, int fd, const struct addr *peer, bool own);
 /* Now, whatever is in progress. */
@@ -133,6 +140,8 @@ void client_txn_ended(struct client *client, bool keep, bool rest_unread);
 size_t request_begin(struct client *client, const char *data, size_t len);
 /* Takes what belongs to the body. May end the transaction. */
 size_t request_body(struct txn *txn, const char *data, size_t len);
+/* Sends what is here of a request that is not held (any more). May end the transaction. */
+void request_dispatch(struct txn *txn);
 /* Moves a piece of the body without copying it: the number of bytes, 0 at the end of the stream, or
  * -errno; -EAGAIN: it must be copied. May end the transaction. */
 ssize_t request_splice(struct txn *txn);

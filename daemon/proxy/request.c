@@ -63,6 +63,36 @@ static const char *choose_upgrade(struct txn *txn, const struct h1_head *head)
 	return protocol;
 }
 
+/* False: there is none, and the client has its answer. */
+static bool choose_target(struct txn *txn)
+{
+	struct target *target = choose_first(
+	    txn->worker, txn->gen, txn->listener->pool, &txn->client->peer, &txn->choice);
+	if (target) {
+		txn_set_target(txn, target);
+		return true;
+	}
+	COUNT(txn->worker, no_target);
+	txn_answer(txn, 503, "no_target");
+	return false;
+}
+
+/* Not who waits for the target's word before he goes on (RFC 9110 section 10.1.1), and not a request
+ * without a host, as the target's address stands in for it. */
+static bool may_hold(const struct txn *txn, const struct h1_head *head)
+{
+	if (head->expect_continue || head->host.len == 0)
+		return false;
+	return head->framing == H1_BODY_CHUNKED ||
+	       (head->framing == H1_BODY_LENGTH &&
+		   head->content_length <= txn->listener->buffer_request);
+}
+
+static bool is_too_large(const struct txn *txn, uint64_t body_len)
+{
+	return txn->listener->max_body_size > 0 && body_len > txn->listener->max_body_size;
+}
+
 static void accept_head(struct txn *txn, const struct h1_head *head)
 {
 	txn->method = head->method;
@@ -82,18 +112,18 @@ static void accept_head(struct txn *txn, const struct h1_head *head)
 		answer_last(txn);
 		return;
 	}
+	if (is_too_large(txn, head->content_length)) {
+		refuse(txn, 413, "body_too_large");
+		return;
+	}
 	struct client *client = txn->client;
 	struct worker *worker = txn->worker;
 	if (head->upgrade)
 		txn->upgrade = choose_upgrade(txn, head);
-	struct target *target =
-	    choose_first(worker, txn->gen, txn->listener->pool, &client->peer, head, &txn->choice);
-	if (!target) {
-		COUNT(worker, no_target);
-		txn_answer(txn, 503, "no_target");
+	choose_read(worker, txn->gen, txn->listener->pool, &client->peer, head, &txn->choice);
+	bool hold = txn->listener->buffer_request > 0 && may_hold(txn, head);
+	if (!hold && !choose_target(txn))
 		return;
-	}
-	txn_set_target(txn, target);
 	if (!buf_reserve(&txn->request, heads_request_room(head))) {
 		client_close(worker, client, true);
 		return;
@@ -101,10 +131,19 @@ static void accept_head(struct txn *txn, const struct h1_head *head)
 	struct heads_request options = {
 	    .forward = &client->listener->forward,
 	    .peer = &client->peer,
-	    .default_host = {target->text, strlen(target->text)},
 	    .upgrade = txn->upgrade,
 	};
+	if (txn->target)
+		options.default_host = (struct slice){txn->target->text, strlen(txn->target->text)};
 	txn->request.end = (uint32_t)heads_request(head, &options, txn->request.data);
+	if (hold)
+		txn->held_until = txn->request.end + txn->listener->buffer_request;
+}
+
+void request_dispatch(struct txn *txn)
+{
+	if (txn->target || choose_target(txn))
+		txn_dispatch(txn);
 }
 
 size_t request_begin(struct client *client, const char *data, size_t len)
@@ -139,7 +178,8 @@ size_t request_begin(struct client *client, const char *data, size_t len)
 static void forward(struct txn *txn, const char *data, size_t len)
 {
 	struct upstream *upstream = txn->upstream;
-	if (txn->request.end + len > HTTP_REPLAY_MAX)
+	size_t end = txn->request.end + len;
+	if (end > HTTP_REPLAY_MAX && end > txn->held_until)
 		txn->replayable = false;
 	if (txn->dispatched && !txn->replayable && !txn_owes_target(txn)) {
 		buf_reset(&txn->request);
@@ -163,6 +203,15 @@ static void forward(struct txn *txn, const char *data, size_t len)
 		txn_send_request(txn);
 }
 
+/* In the middle of a body. */
+static void break_off(struct txn *txn, unsigned status, const char *why)
+{
+	if (txn->started)
+		txn_abort(txn);
+	else
+		refuse(txn, status, why);
+}
+
 size_t request_body(struct txn *txn, const char *data, size_t len)
 {
 	struct body *body = &txn->request_body;
@@ -172,10 +221,11 @@ size_t request_body(struct txn *txn, const char *data, size_t len)
 	if (body->framing == H1_BODY_CHUNKED) {
 		enum h1_result result = h1_chunks_feed(&body->chunks, data, len, &take, NULL);
 		if (result != H1_OK) {
-			if (txn->started)
-				txn_abort(txn);
-			else
-				refuse(txn, h1_refusal_status(result), h1_refusal_name(result));
+			break_off(txn, h1_refusal_status(result), h1_refusal_name(result));
+			return len;
+		}
+		if (is_too_large(txn, body->chunks.size)) {
+			break_off(txn, 413, "body_too_large");
 			return len;
 		}
 		txn->request_done = body->chunks.done;

@@ -465,8 +465,9 @@ bool pair_open(struct listener *listener, int fd, const struct addr *peer)
 	timer_init(&pair->timer, on_timeout);
 	conn_init(&pair->conns[SIDE_CLIENT], &worker->poller, fd, on_client_event);
 	conn_init(&pair->conns[SIDE_SERVER], &worker->poller, -1, on_server_event);
+	choose_read(worker, pair->gen, pair->conf->pool, peer, NULL, &pair->setup->choice);
 	struct target *target =
-	    choose_first(worker, pair->gen, pair->conf->pool, peer, NULL, &pair->setup->choice);
+	    choose_first(worker, pair->gen, pair->conf->pool, peer, &pair->setup->choice);
 	if (!target) {
 		COUNT(worker, no_target);
 		pair_close(worker, pair, true);

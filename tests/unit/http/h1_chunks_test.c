@@ -84,6 +84,8 @@ static bool holds_when_cut(const struct chunks_case *c, size_t cut1, size_t cut2
 		}
 		if (!outcome_is(&got, c, reading))
 			return false;
+		if (got.done && c->data && chunks.size != strlen(c->data))
+			return false;
 	}
 	return true;
 }
