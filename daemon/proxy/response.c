@@ -325,8 +325,8 @@ static size_t take_input(struct txn *txn, char *data, size_t len)
 		    h1_parse_response(data + used, len - used, txn->method, head);
 		if (result == H1_MORE && len - used < txn->listener->max_header_size)
 			break;
-		if (result != H1_OK) {
-			refuse(txn, "malformed response head");
+		if (result != H1_OK || head->len > txn->listener->max_header_size) {
+			refuse(txn, "malformed response head, or a too large one");
 			return len;
 		}
 		if (head->status >= 200) {
