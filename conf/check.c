@@ -17,7 +17,7 @@
 
 static const char *default_upgrade[] = {"websocket"};
 
-static uint32_t find_pool(const struct conf *conf, const char *name, const char **nearest)
+uint32_t check_find_pool(const struct conf *conf, const char *name, const char **nearest)
 {
 	unsigned edits = UINT32_MAX;
 	for (uint32_t i = 0; i < conf->n_pools; i++) {
@@ -30,13 +30,13 @@ static uint32_t find_pool(const struct conf *conf, const char *name, const char 
 }
 
 /* The index of the pool that is named at `place`, or CONF_NONE. */
-static uint32_t resolve_pool(
+uint32_t check_resolve_pool(
     struct report *report, const struct node *place, const struct conf *conf)
 {
 	if (!place || place->kind != NODE_STRING)
 		return CONF_NONE;
 	const char *name = node_string(place), *nearest = NULL;
-	uint32_t pool = find_pool(conf, name, &nearest);
+	uint32_t pool = check_find_pool(conf, name, &nearest);
 	if (pool == CONF_NONE && nearest)
 		report_value(report, place,
 		    "\"%.63s\" is not one of the pools; did you mean \"%s\"?", name, nearest);
@@ -55,7 +55,16 @@ static void finish_listener(struct report *report, const struct node *node, cons
 		listener->upgrade = default_upgrade;
 		listener->n_upgrade = 1;
 	}
-	listener->pool = resolve_pool(report, node_child(node, "pool"), conf);
+	const struct node *pool = node_child(node, "pool");
+	listener->pool = check_resolve_pool(report, pool, conf);
+	check_finish_routes(report, node, conf, listener);
+	const struct node *routes = node_child(node, "routes");
+	bool may_lack = routes && listener->mode == CONF_MODE_HTTP &&
+			(listener->n_routes > 0 || routes->kind != NODE_LIST);
+	if (!pool && node->kind == NODE_OBJECT && !may_lack)
+		report_missing(report, node, "pool", "missing; wanted %s",
+		    listener->mode == CONF_MODE_HTTP ? "the name of a pool, or routes"
+						     : "the name of a pool");
 }
 
 static uint64_t shorter(uint64_t a_us, uint64_t b_us)
@@ -68,7 +77,7 @@ static void finish_track(struct report *report, const struct node *node, const s
 {
 	const struct node *entry = check_first(node_child(node, "pools"));
 	for (uint32_t i = 0; i < track->n_pools; i++, entry = entry->next) {
-		uint32_t pool = resolve_pool(report, check_shorthand(entry, "name"), conf);
+		uint32_t pool = check_resolve_pool(report, check_shorthand(entry, "name"), conf);
 		track->pools[i].pool = pool;
 		if (pool != CONF_NONE)
 			conf->pools[pool].tracked = true;
@@ -228,6 +237,7 @@ static void check_listener(struct report *report, const struct node *entry, cons
 		report_value(report, pool,
 		    "pool %s is sticky by cookie, which mode \"tcp\" does not have",
 		    conf->pools[listener->pool].name);
+	check_routes(report, entry, listener);
 }
 
 /* The sync channel listens on the nodes' own addresses. */

@@ -42,6 +42,19 @@ const struct node *check_element(const struct node *list, uint32_t i);
 /* Where the value is written that may stand for an object with `key`. */
 const struct node *check_shorthand(const struct node *entry, const char *key);
 
+/* The index of the pool of that name, or CONF_NONE and the nearest name, if there is one. */
+uint32_t check_find_pool(const struct conf *conf, const char *name, const char **nearest);
+/* The index of the pool that is named at `place`, or CONF_NONE, which is reported. */
+uint32_t check_resolve_pool(
+    struct report *report, const struct node *place, const struct conf *conf);
+
+/* check_routes.c: the routes of the listener that is written at `entry`: what follows from their
+ * values, and whether these fit together. */
+void check_finish_routes(struct report *report, const struct node *entry, const struct conf *conf,
+    struct conf_listener *listener);
+void check_routes(
+    struct report *report, const struct node *entry, const struct conf_listener *listener);
+
 /* check_routers.c: the virtual routers, and what nodes say about them. */
 void check_priorities(
     struct report *report, const struct node *entry, const struct conf *conf, uint32_t index);

@@ -13,6 +13,7 @@
 #include "daemon/base/err.h"
 #include "daemon/base/keys.h"
 #include "daemon/base/log.h"
+#include "daemon/route/spec.h"
 
 #define CONF_NAME_MAX      63 /* bytes of a name (node, virtual router, listener, pool) */
 #define CONF_NODES_MAX     2
@@ -151,7 +152,9 @@ struct conf_listener {
 	struct addr *binds;
 	uint32_t n_binds;
 	enum conf_listener_mode mode;
-	uint32_t pool;              /* index into conf.pools */
+	uint32_t pool;             /* index into conf.pools; CONF_NONE: only what `routes` say */
+	struct route_spec *routes; /* http; the first that takes a request, else `pool` */
+	uint32_t n_routes;
 	uint64_t header_timeout_us; /* from the first byte of a request head to its last */
 	uint64_t idle_timeout_us; /* http: no byte moved, also between requests; tcp: no byte either
 				     way */

@@ -4,6 +4,7 @@
 #include <strings.h>
 
 #include "conf/conf.h"
+#include "daemon/route/names.h"
 
 #define LOWER  "abcdefghijklmnopqrstuvwxyz"
 #define LETTER LOWER "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
@@ -68,6 +69,11 @@ static bool is_source(const char *text)
 	return strcmp(text, "client") == 0 || addr_parse_ip(text, &addr);
 }
 
+static bool is_path_pattern(const char *text)
+{
+	return (text[0] == '/' || text[0] == '~') && is_argument(text);
+}
+
 static bool is_cookie(const char *text)
 {
 	return only(text, TOKEN);
@@ -93,6 +99,38 @@ static bool is_protocol(const char *text)
 	       (text[name_len] == '/' && only(text + name_len + 1, TOKEN));
 }
 
+static bool is_key(const char *text)
+{
+	return *text && is_argument(text);
+}
+
+static bool is_host_template(const char *text)
+{
+	return only(text, LETTER DIGIT "_.-:[]{}");
+}
+
+static bool is_path_template(const char *text)
+{
+	return (text[0] == '/' || text[0] == '{') && visible(text) && !strpbrk(text, "?#\"<>\\");
+}
+
+static bool is_query_template(const char *text)
+{
+	return visible(text) && !strpbrk(text, "#\"<>\\");
+}
+
+static bool is_field_value(const char *text)
+{
+	size_t len = strlen(text);
+	return is_argument(text) && (len == 0 || (text[0] != ' ' && text[len - 1] != ' '));
+}
+
+static bool is_body(const char *text)
+{
+	(void)text;
+	return true;
+}
+
 static bool is_user(const char *text)
 {
 	return strchr(LOWER "_", text[0]) && only(text, LOWER DIGIT "_-");
@@ -112,6 +150,34 @@ const struct conf_format conf_format_host = {
     "a host name or address", "^[A-Za-z0-9_.:\\[\\]-]+$", 255, is_host};
 const struct conf_format conf_format_source = {
     "an IP address, or \"client\"", "^(client|[0-9A-Fa-f:.]+)$", 45, is_source};
+const struct conf_format conf_format_host_pattern = {
+    "a host name without port, like \"example.com\" or \"*.example.com\"",
+    "^((\\*\\.)?[A-Za-z0-9_-]+(\\.[A-Za-z0-9_-]+)*|\\[[0-9A-Fa-f:.]{2,}\\])$", NAMES_TEXT_MAX,
+    names_valid};
+const struct conf_format conf_format_path_pattern = {
+    "a path like \"/cart\", \"/api/*\" or \"~^/v[0-9]+/\"", "^[/~][^\\x00-\\x1f\\x7f]*$",
+    ROUTE_TEXT_MAX, is_path_pattern};
+const struct conf_format conf_format_pattern = {
+    "text without control characters", "^[^\\x00-\\x1f\\x7f]*$", ROUTE_TEXT_MAX, is_argument};
+const struct conf_format conf_format_key = {
+    "a name without control characters", "^[^\\x00-\\x1f\\x7f]+$", 255, is_key};
+const struct conf_format conf_format_token = {"a word of letters, digits and !#$%&'*+.^_`|~-",
+    "^[A-Za-z0-9!#$%&'*+.^_`|~-]+$", 255, is_cookie};
+const struct conf_format conf_format_host_template = {
+    "a host name, which may have variables like {host}", "^[A-Za-z0-9_.:\\[\\]{}-]+$", 255,
+    is_host_template};
+const struct conf_format conf_format_path_template = {
+    "a path that begins with \"/\" or a variable like {path}", "^[/{][!$-;=@-\\[\\]-~]*$",
+    ROUTE_TEXT_MAX, is_path_template};
+const struct conf_format conf_format_query_template = {
+    "a query without \"#\" and blanks", "^[!$-;=?-\\[\\]-~]*$", ROUTE_TEXT_MAX, is_query_template};
+const struct conf_format conf_format_rewrite = {
+    "text without control characters", "^[^\\x00-\\x1f\\x7f]*$", ROUTE_TEXT_MAX, is_argument};
+const struct conf_format conf_format_field_value = {
+    "a field's value, without control characters and blanks around it",
+    "^([^\\x00-\\x20\\x7f]([^\\x00-\\x1f\\x7f]*[^\\x00-\\x20\\x7f])?)?$", ROUTE_TEXT_MAX,
+    is_field_value};
+const struct conf_format conf_format_body = {"text", "^[^\\x00]*$", ROUTE_BODY_MAX, is_body};
 const struct conf_format conf_format_cookie = {
     "the name of a cookie", "^" TOKEN_PATTERN "$", 63, is_cookie};
 const struct conf_format conf_format_protocol = {

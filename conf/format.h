@@ -12,4 +12,15 @@ extern const struct conf_format conf_format_host;
 extern const struct conf_format conf_format_source;   /* of connections: an address, or "client" */
 extern const struct conf_format conf_format_cookie;   /* RFC 6265: a token */
 extern const struct conf_format conf_format_protocol; /* RFC 9110: to switch to, by Upgrade */
+extern const struct conf_format conf_format_host_pattern; /* of a route */
+extern const struct conf_format conf_format_path_pattern;
+extern const struct conf_format conf_format_pattern;       /* of a value */
+extern const struct conf_format conf_format_key;           /* of a header, parameter or cookie */
+extern const struct conf_format conf_format_token;         /* RFC 9110 */
+extern const struct conf_format conf_format_host_template; /* with variables: route/template.h */
+extern const struct conf_format conf_format_path_template;
+extern const struct conf_format conf_format_query_template;
+extern const struct conf_format conf_format_rewrite;
+extern const struct conf_format conf_format_field_value;
+extern const struct conf_format conf_format_body;
 extern const struct conf_format conf_format_user;

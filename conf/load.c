@@ -22,6 +22,9 @@ struct load {
 static void load_object(struct load *load, const struct conf_object *object,
     const struct node *node, void *base, uint64_t id);
 
+static void load_list(struct load *load, const struct conf_key *key, const struct node *node,
+    char *base, uint64_t id);
+
 static uint64_t id_of(uint64_t parent, const char *name)
 {
 	return hash_mix(parent + hash_id(name, strlen(name)));
@@ -113,9 +116,9 @@ static void *make_entries(
 	return entries;
 }
 
-static bool check_name(struct load *load, const struct node *entry)
+static bool check_name(struct load *load, const struct conf_key *key, const struct node *entry)
 {
-	const struct conf_format *format = &conf_format_name;
+	const struct conf_format *format = key->format ? key->format : &conf_format_name;
 	if (format->check(entry->key) && strlen(entry->key) <= format->max_len)
 		return true;
 	report_key(load->report, entry, "not %s", format->wish);
@@ -128,7 +131,10 @@ static void load_shorthand(struct load *load, const struct conf_object *object,
 {
 	load_object(load, object, NULL, base, id);
 	const struct conf_key *key = conf_schema_find(object, object->shorthand);
-	load_scalar(load, key, node, base + key->offset, id_of(id, key->name));
+	if (key->type == CONF_LIST)
+		load_list(load, key, node, base, id_of(id, key->name));
+	else
+		load_scalar(load, key, node, base + key->offset, id_of(id, key->name));
 }
 
 static void load_map(
@@ -149,7 +155,7 @@ static void load_map(
 			load->out_of_memory = true;
 			return;
 		}
-		check_name(load, child);
+		check_name(load, key, child);
 		hash_leaf(load, child_id, "");
 		if (key->object->shorthand)
 			load_shorthand(load, key->object, child, entry, child_id);

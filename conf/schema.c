@@ -4,10 +4,7 @@
 
 #include "conf/conf.h"
 #include "conf/format.h"
-
-#define FIELD(t, m)            .offset = offsetof(t, m), .size = sizeof(((t *)NULL)->m)
-#define ENTRIES(t, m, counter) FIELD(t, m), .count_offset = offsetof(t, counter)
-#define KEYS(array)            .keys = (array), .n_keys = sizeof(array) / sizeof((array)[0])
+#include "conf/schema_rows.h"
 
 /* Keys that tracked things have in common. */
 #define TRACK_WEIGHT(t)                                                                           \
@@ -322,8 +319,13 @@ static const struct conf_key listener_keys[] = {
 	.help = "Where to listen; the address need not be on this host yet"},
     {"mode", CONF_ENUM, FIELD(struct conf_listener, mode), .words = listener_mode_words,
 	.later = "udp", .def = "http", .help = "What is spoken there"},
-    {"pool", CONF_POOL, FIELD(struct conf_listener, pool), .required = true,
-	.format = &conf_format_name, .help = "Name of the pool that serves it"},
+    {"pool", CONF_POOL, FIELD(struct conf_listener, pool), .format = &conf_format_name,
+	.def_note = "none; without routes required",
+	.help = "Name of the pool that serves it, or what no route takes; without one that is "
+		"answered with 404"},
+    {"routes", CONF_LIST, ENTRIES(struct conf_listener, routes, n_routes), .max = ROUTES_MAX,
+	.element = &conf_schema_route, .def_note = "none",
+	.help = "http: the first one whose conditions all hold takes a request"},
     {"header_timeout", CONF_DURATION, FIELD(struct conf_listener, header_timeout_us),
 	.min = 100 * MS, .max = H, .def = "10s",
 	.help = "http: from the first byte of a request head to its last"},
@@ -372,7 +374,7 @@ static const struct conf_key listener_keys[] = {
     TCP_USER_TIMEOUT_KEY(conf_listener),
 };
 static const struct conf_object listener_object = {"Listeners", KEYS(listener_keys),
-    .size = sizeof(struct conf_listener), .later = "routes tls proxy_protocol"};
+    .size = sizeof(struct conf_listener), .later = "tls proxy_protocol"};
 
 static const struct conf_key target_keys[] = {
     {"address", CONF_ENDPOINT, FIELD(struct conf_target, addr), .required = true,

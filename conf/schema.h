@@ -55,10 +55,10 @@ struct conf_key {
 	const char *const *words;
 	/* What a later version will accept, separated by blanks: words, numbers */
 	const char *later;
-	const struct conf_format *format;
+	const struct conf_format *format; /* map: of its names, if they are not like others */
 	const struct conf_object *object; /* object, map */
 	const struct conf_key *element;   /* list */
-	/* A number that may be an object instead: the map of its entries by name, whose objects
+	/* A number or name that may be an object instead: the map of its entries by name, whose objects
 	 * have a shorthand and are written as this. */
 	const struct conf_key *by_name;
 	const char *unit; /* of numbers, for people */

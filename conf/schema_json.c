@@ -179,16 +179,27 @@ static void print_object(struct printer *printer, const struct conf_object *obje
 	member_raw(printer, "additionalProperties", "false");
 }
 
+static void print_list(struct printer *printer, const struct conf_key *key);
+
+static void print_value(struct printer *printer, const struct conf_key *key)
+{
+	if (key->type == CONF_LIST)
+		print_list(printer, key);
+	else
+		print_scalar(printer, key);
+}
+
 static void print_map(struct printer *printer, const struct conf_key *key)
 {
 	member(printer, "type", "object");
 	open_bracket(printer, "propertyNames", '{');
-	print_format(printer, &conf_format_name);
+	print_format(printer, key->format ? key->format : &conf_format_name);
 	close_bracket(printer, '}');
 	print_range(printer, key, "minProperties", "maxProperties");
 	open_bracket(printer, "additionalProperties", '{');
-	if (key->object->shorthand)
-		print_scalar(printer, conf_schema_find(key->object, key->object->shorthand));
+	const char *shorthand = key->object->shorthand;
+	if (shorthand)
+		print_value(printer, conf_schema_find(key->object, shorthand));
 	else
 		print_object(printer, key->object);
 	close_bracket(printer, '}');

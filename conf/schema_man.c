@@ -116,6 +116,8 @@ static void print_object(FILE *out, const struct conf_object *object, const char
 			text_append(below, sizeof(below), used, ".NAME");
 		else if (key->type == CONF_LIST)
 			text_append(below, sizeof(below), used, "[]");
+		if (key->type == CONF_MAP && key->object->shorthand)
+			continue; /* what is said of the map says it */
 		if (key->object)
 			print_object(out, key->object, below);
 		else if (key->element && key->element->object)

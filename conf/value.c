@@ -162,7 +162,7 @@ char *value_wish(const struct conf_key *key, char buf[VALUE_WISH_MAX])
 	};
 	if (key->type == CONF_LIST)
 		return list_wish(key, buf);
-	if (key->format) {
+	if (key->format && key->type != CONF_MAP) {
 		text_append(buf, VALUE_WISH_MAX, 0, "%s", key->format->wish);
 		return buf;
 	}
@@ -310,6 +310,11 @@ static int parse_string(const struct conf_key *key, enum node_kind kind, const c
 	*(const char **)field = copy;
 	return 0;
 }
+
+/* Whoever has networks, has them in this shape. */
+_Static_assert(sizeof(struct conf_vip) == sizeof(struct route_source) &&
+		   offsetof(struct conf_vip, prefix) == offsetof(struct route_source, prefix),
+    "CONF_CIDR");
 
 static bool parse_address(enum conf_type type, const char *text, void *field)
 {

@@ -81,6 +81,18 @@ static void put_listeners(FILE *out, struct control *control)
 	}
 }
 
+static void put_route(void *arg, const char *listener, const char *route, uint64_t requests)
+{
+	fprintf(arg, "yoke_route_requests_total{listener=\"%s\",route=\"%s\"} %llu\n", listener,
+	    route, (unsigned long long)requests);
+}
+
+static void put_routes(FILE *out, struct control *control)
+{
+	family(out, "route_requests_total", "counter", "Requests that the route has taken");
+	proxy_each_route(control->proxy, put_route, out);
+}
+
 struct target_metric {
 	const char *name, *type, *help;
 	uint64_t (*read)(const struct target *target);
@@ -235,6 +247,7 @@ char *metrics_text(struct control *control)
 	    prober_count(control->prober));
 	put_proxy(out, control);
 	put_listeners(out, control);
+	put_routes(out, control);
 	put_targets(out, control->current->fleet);
 	put_sessions(out, control);
 	put_sync(out, control);

@@ -126,7 +126,7 @@ struct h1_head {
 	bool keep_alive; /* the sender wants to keep the connection (version and Connection) */
 	bool upgrade;    /* Connection: upgrade, with an Upgrade field */
 	uint16_t n_fields;
-	struct h1_field fields[H1_FIELDS_MAX];
+	struct h1_field fields[H1_FIELDS_MAX + 1]; /* the last one is for who writes it on */
 };
 
 /* True when h1_parse_* has a verdict other than H1_MORE: an empty line is there, or something that

@@ -80,6 +80,20 @@ static bool read_binding(struct worker *worker, const struct worker_gen *gen, ui
 	}
 }
 
+uint32_t choose_pool(struct worker *worker, struct worker_gen *gen,
+    const struct route_share *shares, uint32_t n, const struct addr *peer,
+    const struct h1_head *head)
+{
+	for (uint32_t i = 0; i < n; i++) {
+		struct choice choice = {0};
+		uint32_t pool = shares[i].pool;
+		if (read_binding(worker, gen, pool, peer, head, &choice) &&
+		    picker_find(gen->pickers[pool], choice.bound_id))
+			return pool;
+	}
+	return CONF_NONE;
+}
+
 void choose_read(struct worker *worker, struct worker_gen *gen, uint32_t pool,
     const struct addr *peer, const struct h1_head *head, struct choice *choice)
 {

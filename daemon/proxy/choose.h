@@ -15,6 +15,11 @@ struct choice {
 	bool locked;         /* when_down "fail": no other target will do */
 };
 
+/* The first of these pools in which the client has a session, with a target that may be used, or
+ * CONF_NONE. */
+uint32_t choose_pool(struct worker *worker, struct worker_gen *gen,
+    const struct route_share *shares, uint32_t n, const struct addr *peer,
+    const struct h1_head *head);
 /* What a request of `pool` (an index) from `peer` says about its session; `head` is NULL for TCP. */
 void choose_read(struct worker *worker, struct worker_gen *gen, uint32_t pool,
     const struct addr *peer, const struct h1_head *head, struct choice *choice);

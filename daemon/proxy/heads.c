@@ -189,21 +189,39 @@ size_t heads_response(const struct h1_head *head, const struct heads_response *o
 	return (size_t)(at - out);
 }
 
+/* Of what we say ourselves, or may be told to; a client need not have one. */
 static const char *reason_of(unsigned status)
 {
 	switch (status) {
+	case 200: return "OK";
+	case 201: return "Created";
+	case 202: return "Accepted";
+	case 204: return "No Content";
+	case 301: return "Moved Permanently";
+	case 302: return "Found";
+	case 303: return "See Other";
+	case 304: return "Not Modified";
+	case 307: return "Temporary Redirect";
+	case 308: return "Permanent Redirect";
 	case 400: return "Bad Request";
+	case 401: return "Unauthorized";
+	case 403: return "Forbidden";
+	case 404: return "Not Found";
+	case 405: return "Method Not Allowed";
 	case 408: return "Request Timeout";
+	case 410: return "Gone";
 	case 413: return "Content Too Large";
 	case 414: return "URI Too Long";
 	case 417: return "Expectation Failed";
+	case 429: return "Too Many Requests";
 	case 431: return "Request Header Fields Too Large";
+	case 500: return "Internal Server Error";
 	case 501: return "Not Implemented";
 	case 502: return "Bad Gateway";
 	case 503: return "Service Unavailable";
 	case 504: return "Gateway Timeout";
 	case 505: return "HTTP Version Not Supported";
-	default: return "Internal Server Error";
+	default: return "";
 	}
 }
 
@@ -220,6 +238,22 @@ size_t heads_error(
 	    reason_of(status), body_len, close ? "Connection: close\r\n" : "",
 	    head_only ? "" : body);
 	return len < HEADS_ERROR_MAX ? (size_t)len : HEADS_ERROR_MAX - 1;
+}
+
+size_t heads_answer(
+    unsigned status, struct slice lines, struct slice body, bool head_only, bool close, char *out)
+{
+	char *at = out + sprintf(out, "HTTP/1.1 %u %s\r\n", status, reason_of(status));
+	if (lines.len > 0)
+		at = put(at, lines.p, lines.len);
+	if (status != 204 && status != 304)
+		at += sprintf(at, "Content-Length: %zu\r\n", body.len);
+	if (close)
+		at = PUT(at, "Connection: close\r\n");
+	at = PUT(at, "\r\n");
+	if (!head_only && body.len > 0)
+		at = put(at, body.p, body.len);
+	return (size_t)(at - out);
 }
 
 size_t heads_options(bool close, char out[HEADS_OPTIONS_MAX])

@@ -45,6 +45,12 @@ size_t heads_response(const struct h1_head *head, const struct heads_response *o
 size_t heads_error(
     unsigned status, const char *why, bool head_only, bool close, char out[HEADS_ERROR_MAX]);
 
+/* An answer of the configuration: complete field lines, and a body (announced but left out when
+ * `head_only`). `out` has HEADS_ANSWER_ROOM and the lengths of both. Returns the length. */
+#define HEADS_ANSWER_ROOM 256
+size_t heads_answer(
+    unsigned status, struct slice lines, struct slice body, bool head_only, bool close, char *out);
+
 #define HEADS_OPTIONS_MAX 64
 /* Our own answer to OPTIONS, when we are the one that is asked (RFC 9110 section 9.3.7). Returns the
  * length. */

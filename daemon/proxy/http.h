@@ -63,7 +63,8 @@ struct txn {
 	struct client *client; /* NULL: ended */
 	struct worker_gen *gen;
 	const struct conf_listener *listener;
-	const struct conf_pool *pool;
+	uint32_t pool;         /* an index; CONF_NONE: the request has not found its route */
+	const struct act *act; /* of the route, if it changes heads; else NULL */
 	struct upstream *upstream;
 	struct target *target; /* counted as active */
 	struct txn *next;      /* of a free list */
@@ -102,6 +103,11 @@ struct txn {
 	bool bulk;  /* the last read was a full one */
 	bool close; /* the client connection ends with this response */
 };
+
+static inline const struct conf_pool *txn_pool(const struct txn *txn)
+{
+	return &txn->gen->conf->pools[txn->pool];
+}
 
 /* Bytes wait for the client, so the target is not read. */
 static inline bool txn_owes_client(const struct txn *txn)
@@ -158,6 +164,8 @@ void txn_attempt_failed(struct txn *txn, int error);
 /* Answers by ourselves instead of a target. */
 void txn_answer(struct txn *txn, unsigned status, const char *why);
 void txn_answer_options(struct txn *txn);
+/* The same with fields (each with CRLF) and a body of the configuration. */
+void txn_answer_with(struct txn *txn, unsigned status, struct slice lines, struct slice body);
 /* The connection to the target is not needed any more: pooled when it is clean, else closed. */
 void txn_release_upstream(struct txn *txn);
 /* The client connection cannot go on after this response. */
@@ -177,6 +185,7 @@ void txn_free_all(struct worker *worker);
 void tunnel_begin(struct txn *txn);
 
 /* response.c */
+void response_count(struct worker *worker, unsigned status);
 void response_readable(struct txn *txn);
 void response_timed_out(struct txn *txn);
 void response_resume(struct worker *worker, struct ack_wait *wait);

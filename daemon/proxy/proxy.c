@@ -13,6 +13,7 @@
 #include "daemon/base/clock.h"
 #include "daemon/base/hash.h"
 #include "daemon/base/text.h"
+#include "daemon/proxy/routing.h"
 #include "daemon/proxy/selfcheck.h"
 #include "daemon/proxy/worker.h"
 
@@ -221,6 +222,7 @@ static struct worker_gen *build_gen(
 	gen->generation = generation;
 	gen->conf = generation->user->conf;
 	gen->fleet = generation->user->fleet;
+	gen->routing = generation->routing;
 	gen->serial = proxy->serial + 1;
 	gen->bindings = calloc(count_binds(gen->conf) + 1, sizeof(*gen->bindings));
 	int error = gen->bindings ? bind_listeners(proxy, gen, worker, err) : -ENOMEM;
@@ -253,6 +255,13 @@ static void hand_over(struct worker_gen *gen)
 	}
 }
 
+static const struct routing *newest_routing(const struct proxy *proxy)
+{
+	if (list_empty(&proxy->generations))
+		return NULL;
+	return list_entry(proxy->generations.prev, struct generation, node)->routing;
+}
+
 int proxy_apply(struct proxy *proxy, struct proxy_generation *user, struct err *err)
 {
 	uint32_t n = proxy->shared.workers;
@@ -265,6 +274,11 @@ int proxy_apply(struct proxy *proxy, struct proxy_generation *user, struct err *
 	}
 	generation->user = user;
 	generation->workers = n;
+	generation->routing = routing_new(user->conf, n, newest_routing(proxy));
+	if (!generation->routing) {
+		err_set(err, error, "out of memory");
+		goto out;
+	}
 	/* Everything that can fail is done before the first worker hears of it. */
 	for (uint32_t i = 0; i < n; i++) {
 		messages[i] = calloc(1, sizeof(struct message));
@@ -294,6 +308,8 @@ out:
 		free(messages[i]);
 	}
 	free(messages);
+	if (generation)
+		routing_free(generation->routing);
 	free(generation);
 	return error;
 }
@@ -314,6 +330,7 @@ void proxy_reap(struct proxy *proxy)
 		if (atomic_load_explicit(&generation->workers, memory_order_acquire) > 0)
 			continue;
 		list_del(it);
+		routing_free(generation->routing);
 		generation->user->free_fn(generation->user);
 		free(generation);
 	}
@@ -359,6 +376,13 @@ void proxy_each_listening(struct proxy *proxy, proxy_listening_fn *fn, void *arg
 		if (check->in_force)
 			fn(arg, &listening);
 	}
+}
+
+void proxy_each_route(struct proxy *proxy, proxy_route_fn *fn, void *arg)
+{
+	const struct routing *routing = newest_routing(proxy);
+	if (routing)
+		routing_each(routing, fn, arg);
 }
 
 void proxy_stats(struct proxy *proxy, struct proxy_stats *out)

@@ -45,6 +45,9 @@ struct proxy_generation {
 	X(responses_5xx, "5xx responses sent")                                         \
 	X(refused_malformed,                                                           \
 	    "Requests refused: malformed or too large (400, 413, 414, 431, 501, 505)") \
+	X(refused_path, "Requests refused: path that could be read in two ways (400)") \
+	X(refused_no_route, "Requests refused: no route, no pool by default (404)")    \
+	X(refused_complex, "Requests refused: a route's pattern was too costly (500)") \
 	X(refused_timeout, "Requests refused: head not complete in time (408)")        \
 	X(no_target, "Requests or connections refused: no usable target (503)")        \
 	X(target_failed, "Requests or connections failed: target failed (502)")        \
@@ -105,6 +108,10 @@ struct proxy_listening {
 };
 typedef void proxy_listening_fn(void *arg, const struct proxy_listening *listening);
 void proxy_each_listening(struct proxy *proxy, proxy_listening_fn *fn, void *arg);
+
+/* Requests that a route has taken since start. A route without name is called by its number. */
+typedef void proxy_route_fn(void *arg, const char *listener, const char *route, uint64_t requests);
+void proxy_each_route(struct proxy *proxy, proxy_route_fn *fn, void *arg);
 
 void proxy_stats(struct proxy *proxy, struct proxy_stats *out);
 

@@ -4,6 +4,7 @@
 
 #include "daemon/proxy/heads.h"
 #include "daemon/proxy/http.h"
+#include "daemon/proxy/routing.h"
 #include "daemon/proxy/upgrade.h"
 
 /* The result of looking for a head at data. */
@@ -66,8 +67,8 @@ static const char *choose_upgrade(struct txn *txn, const struct h1_head *head)
 /* False: there is none, and the client has its answer. */
 static bool choose_target(struct txn *txn)
 {
-	struct target *target = choose_first(
-	    txn->worker, txn->gen, txn->listener->pool, &txn->client->peer, &txn->choice);
+	struct target *target =
+	    choose_first(txn->worker, txn->gen, txn->pool, &txn->client->peer, &txn->choice);
 	if (target) {
 		txn_set_target(txn, target);
 		return true;
@@ -93,7 +94,7 @@ static bool is_too_large(const struct txn *txn, uint64_t body_len)
 	return txn->listener->max_body_size > 0 && body_len > txn->listener->max_body_size;
 }
 
-static void accept_head(struct txn *txn, const struct h1_head *head)
+static void accept_head(struct txn *txn, struct h1_head *head)
 {
 	txn->method = head->method;
 	txn->minor = head->minor;
@@ -116,15 +117,21 @@ static void accept_head(struct txn *txn, const struct h1_head *head)
 		refuse(txn, 413, "body_too_large");
 		return;
 	}
+	if (txn->listener->n_routes > 0 && !routing_take(txn, head))
+		return;
 	struct client *client = txn->client;
 	struct worker *worker = txn->worker;
+	txn->retries_left = txn_pool(txn)->retries;
 	if (head->upgrade)
 		txn->upgrade = choose_upgrade(txn, head);
-	choose_read(worker, txn->gen, txn->listener->pool, &client->peer, head, &txn->choice);
+	choose_read(worker, txn->gen, txn->pool, &client->peer, head, &txn->choice);
 	bool hold = txn->listener->buffer_request > 0 && may_hold(txn, head);
 	if (!hold && !choose_target(txn))
 		return;
-	if (!buf_reserve(&txn->request, heads_request_room(head))) {
+	size_t grown = 0;
+	if (txn->act && !routing_change_request(txn, head, &grown))
+		return;
+	if (!buf_reserve(&txn->request, heads_request_room(head) + grown)) {
 		client_close(worker, client, true);
 		return;
 	}

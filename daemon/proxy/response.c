@@ -5,6 +5,7 @@
 
 #include "daemon/proxy/heads.h"
 #include "daemon/proxy/http.h"
+#include "daemon/proxy/routing.h"
 #include "daemon/proxy/upgrade.h"
 
 #define READ_AHEAD    4096U
@@ -109,7 +110,7 @@ void response_resume(struct worker *worker, struct ack_wait *wait)
 static void fail(struct txn *txn, const char *what)
 {
 	atomic_fetch_add_explicit(&txn->target->failures, 1, memory_order_relaxed);
-	worker_log_target(txn->worker, txn->pool->name, txn->target, what);
+	worker_log_target(txn->worker, txn_pool(txn)->name, txn->target, what);
 }
 
 void response_timed_out(struct txn *txn)
@@ -198,7 +199,7 @@ static bool take_body(struct txn *txn, char *data, size_t len, size_t *out_len)
 	return true;
 }
 
-static void count_status(struct worker *worker, unsigned status)
+void response_count(struct worker *worker, unsigned status)
 {
 	switch (status / 100) {
 	case 1: COUNT(worker, responses_1xx); break;
@@ -258,15 +259,17 @@ static void begin_response(struct txn *txn, struct h1_head *head, char *data, si
 		refuse(txn, "malformed chunked body");
 		return;
 	}
-	count_status(worker, head->status);
+	response_count(worker, head->status);
 	struct heads_response options = {
 	    .close = txn->close,
 	    .keep_alive = !txn->close && txn->minor == 0,
 	    .unchunked = txn->minor == 0,
 	    .via = forward_response(&txn->client->listener->forward, head->minor),
-	    .add = {cookie, choose_set_cookie(txn->gen, txn->listener->pool, txn->target,
-				&txn->choice, cookie, sizeof(cookie))},
+	    .add = {cookie, choose_set_cookie(txn->gen, txn->pool, txn->target, &txn->choice,
+				cookie, sizeof(cookie))},
 	};
+	if (txn->act && !routing_change_response(txn, head, &options.add))
+		return;
 	txn->started = true;
 	timer_set(worker, &txn->client->timer, txn->listener->idle_timeout_us);
 	if (send_head(txn, head, data, body_len, &options) && txn->state == RESPONSE_DONE)
@@ -285,12 +288,14 @@ static void switch_protocols(struct txn *txn, struct h1_head *head, char *data, 
 	size_t n = (size_t)snprintf(
 	    lines, UPGRADE_LINES, "Connection: Upgrade\r\nUpgrade: %s\r\n", txn->upgrade);
 	n += choose_set_cookie(
-	    txn->gen, txn->listener->pool, txn->target, &txn->choice, lines + n, sizeof(lines) - n);
+	    txn->gen, txn->pool, txn->target, &txn->choice, lines + n, sizeof(lines) - n);
 	struct heads_response options = {
 	    .via = forward_response(&txn->client->listener->forward, head->minor),
 	    .add = {lines, n},
 	};
-	count_status(txn->worker, head->status);
+	if (txn->act && !routing_change_response(txn, head, &options.add))
+		return;
+	response_count(txn->worker, head->status);
 	if (send_head(txn, head, data, len - head->len, &options))
 		tunnel_begin(txn);
 }

@@ -34,8 +34,7 @@ struct txn *txn_new(struct client *client)
 	txn->request = request;
 	txn->gen = worker_gen_get(worker->gen);
 	txn->listener = client->listener->conf;
-	txn->pool = &txn->gen->conf->pools[txn->listener->pool];
-	txn->retries_left = txn->pool->retries;
+	txn->pool = txn->listener->pool;
 	txn->replayable = true;
 	ack_init(&txn->ack, response_resume);
 	client->txn = txn;
@@ -96,7 +95,7 @@ void txn_release_upstream(struct txn *txn)
 			     txn->upstream_keep_alive && !upstream->error &&
 			     !txn_owes_target(txn) && !conn_has_input(&upstream->conn);
 		txn->upstream = NULL;
-		if (clean && !dial_is_personal(txn->pool))
+		if (clean && !dial_is_personal(txn_pool(txn)))
 			upstream_release(txn->worker, upstream);
 		else
 			upstream_close(txn->worker, upstream);
@@ -176,6 +175,21 @@ void txn_answer_options(struct txn *txn)
 	send_answer(txn, text, heads_options(txn->close, text));
 }
 
+void txn_answer_with(struct txn *txn, unsigned status, struct slice lines, struct slice body)
+{
+	struct buf *scratch = &txn->worker->scratch;
+	begin_answer(txn);
+	response_count(txn->worker, status);
+	buf_reset(scratch);
+	if (!buf_reserve(scratch, HEADS_ANSWER_ROOM + lines.len + body.len)) {
+		txn_abort(txn);
+		return;
+	}
+	size_t len =
+	    heads_answer(status, lines, body, txn->method == H1_HEAD, txn->close, scratch->data);
+	send_answer(txn, scratch->data, len);
+}
+
 void txn_watch_upstream(struct txn *txn)
 {
 	struct upstream *upstream = txn->upstream;
@@ -229,7 +243,8 @@ void txn_send_request(struct txn *txn)
 			buf_reset(request);
 		if (txn->request_done && txn->state == RESPONSE_HEAD && !upstream->waiting) {
 			upstream->waiting = true;
-			timer_set(txn->worker, &upstream->timer, txn->pool->response_timeout_us);
+			timer_set(
+			    txn->worker, &upstream->timer, txn_pool(txn)->response_timeout_us);
 		}
 	}
 	txn_watch_upstream(txn);
@@ -245,7 +260,7 @@ static void note_failure(struct txn *txn, int error, bool established)
 		atomic_fetch_add_explicit(&txn->target->failures, 1, memory_order_relaxed);
 	const char *what =
 	    error == -ETIMEDOUT && !established ? "connect timed out" : worker_error_text(error);
-	worker_log_target(txn->worker, txn->pool->name, txn->target, what);
+	worker_log_target(txn->worker, txn_pool(txn)->name, txn->target, what);
 }
 
 /* Chooses where to go after an attempt failed. False: nowhere, and the client has its answer. */
@@ -262,7 +277,7 @@ static bool find_another(struct txn *txn, int error, bool reused, bool establish
 	if (safe && txn->retries_left > 0 && txn->n_tried < HTTP_TRIED_MAX) {
 		txn->retries_left--;
 		txn->tried[txn->n_tried++] = txn->target;
-		struct target *next = choose_again(txn->worker, txn->gen, txn->listener->pool,
+		struct target *next = choose_again(txn->worker, txn->gen, txn->pool,
 		    &txn->client->peer, &txn->choice, txn->tried, txn->n_tried);
 		if (next) {
 			/* A stale connection to one target says nothing about those to others. */
@@ -290,11 +305,11 @@ void txn_dispatch(struct txn *txn)
 	int error = 0;
 	txn->dispatched = true;
 	for (;;) {
-		struct target *target = choose_commit(worker, txn->gen, txn->listener->pool,
+		struct target *target = choose_commit(worker, txn->gen, txn->pool,
 		    &txn->client->peer, txn->target, &txn->choice, &txn->ack);
 		if (target != txn->target)
 			txn_set_target(txn, target);
-		if (!txn->fresh_only && !dial_is_personal(txn->pool))
+		if (!txn->fresh_only && !dial_is_personal(txn_pool(txn)))
 			upstream = upstream_take(worker, txn->target, max_age_us, txn);
 		if (!upstream)
 			upstream = upstream_connect(worker, txn->target, txn, &error);

@@ -87,7 +87,7 @@ struct upstream *upstream_connect(
 		*error = -ENOMEM;
 		return NULL;
 	}
-	int fd = dial(worker, txn->pool, &target->addr, &txn->client->peer);
+	int fd = dial(worker, txn_pool(txn), &target->addr, &txn->client->peer);
 	if (fd < 0) {
 		free(upstream);
 		*error = fd;
@@ -98,7 +98,7 @@ struct upstream *upstream_connect(
 	conn_init(&upstream->conn, &worker->poller, fd, on_event);
 	conn_want(&upstream->conn, POLLER_READ);
 	timer_init(&upstream->timer, on_timeout);
-	timer_set(worker, &upstream->timer, txn->pool->connect_timeout_us);
+	timer_set(worker, &upstream->timer, txn_pool(txn)->connect_timeout_us);
 	list_init(&upstream->node.list);
 	COUNT(worker, upstream_connects);
 	COUNT(worker, upstream_connections);

@@ -240,7 +240,9 @@ struct worker *worker_new(uint32_t index, const struct proxy_shared *shared)
 	list_init(&worker->listeners);
 	list_init(&worker->ack_waits);
 	pipes_init(&worker->pipes, shared->workers);
-	if (!init_loop(worker)) {
+	worker->route_space = route_space_new();
+	worker->act_room = act_room_new();
+	if (!worker->route_space || !worker->act_room || !init_loop(worker)) {
 		worker_free(worker);
 		return NULL;
 	}
@@ -262,6 +264,8 @@ void worker_free(struct worker *worker)
 	pipes_fini(&worker->pipes);
 	free(worker->slots);
 	buf_free(&worker->scratch);
+	route_space_free(worker->route_space);
+	act_room_free(worker->act_room);
 	if (worker->bell_fd >= 0)
 		close(worker->bell_fd);
 	poller_fini(&worker->poller);

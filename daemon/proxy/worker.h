@@ -20,6 +20,7 @@
 #include "daemon/proxy/forward.h"
 #include "daemon/proxy/pipe.h"
 #include "daemon/proxy/proxy.h"
+#include "daemon/route/route.h"
 #include "daemon/tls/seal.h"
 
 /* One read. It fits the first-level cache; longer heads and bodies take several. */
@@ -91,6 +92,7 @@ struct listener {
 /* A configuration as the control thread sees it. */
 struct generation {
 	struct proxy_generation *user;
+	struct routing *routing;
 	atomic_uint workers; /* that still use it */
 	struct list node;
 };
@@ -111,6 +113,7 @@ struct worker_gen {
 	struct generation *generation;
 	const struct conf *conf;
 	struct fleet *fleet;
+	const struct routing *routing; /* shared by the workers */
 	uint64_t serial;
 	uint32_t refs;               /* the worker's own and one a request or pair */
 	struct picker **pickers;     /* by pool index */
@@ -190,6 +193,8 @@ struct worker {
 	/* Scratch: valid within one callback. */
 	struct buf scratch; /* a generated head */
 	struct h1_head head;
+	struct route_space *route_space;
+	struct act_room *act_room;
 	char read[WORKER_READ_SIZE];
 };
 

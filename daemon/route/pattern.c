@@ -9,6 +9,7 @@
 
 /* Enough for PATTERN_STEPS_MAX of a plain expression; kept by the space once it was needed. */
 #define HEAP_KIB_MAX 2048
+#define GROUPS       PATTERN_GROUPS
 
 struct pattern_space {
 	pcre2_match_data *data;
@@ -20,7 +21,7 @@ struct pattern_space *pattern_space_new(void)
 	struct pattern_space *space = calloc(1, sizeof(*space));
 	if (!space)
 		return NULL;
-	space->data = pcre2_match_data_create(10, NULL);
+	space->data = pcre2_match_data_create(GROUPS, NULL);
 	space->limits = pcre2_match_context_create(NULL);
 	if (!space->data || !space->limits) {
 		pattern_space_free(space);
@@ -118,12 +119,37 @@ static bool wildcard_matches(struct slice pattern, struct slice text)
 	       memcmp(text.p + text.len - piece.len, piece.p, piece.len) == 0;
 }
 
-static int regex_matches(
-    const struct pattern *pattern, struct slice text, struct pattern_space *space)
+/* The number of groups that are set, the whole among them; 0: no match, -E2BIG. */
+static int run(const struct pattern *pattern, struct slice text, struct pattern_space *space)
 {
 	int n = pcre2_match(
 	    pattern->code, (PCRE2_SPTR)text.p, text.len, 0, 0, space->data, space->limits);
-	return n >= 0 ? 1 : n == PCRE2_ERROR_NOMATCH ? 0 : -E2BIG;
+	return n > 0 ? n : n == 0 ? GROUPS : n == PCRE2_ERROR_NOMATCH ? 0 : -E2BIG;
+}
+
+int pattern_find(const struct pattern *pattern, struct slice text, struct pattern_space *space,
+    struct slice groups[GROUPS])
+{
+	int n = run(pattern, text, space);
+	if (n <= 0)
+		return n;
+	const PCRE2_SIZE *places = pcre2_get_ovector_pointer(space->data);
+	for (int i = 0; i < GROUPS; i++) {
+		/* \K can put the beginning behind the end. */
+		bool is_set =
+		    i < n && places[2 * i] != PCRE2_UNSET && places[2 * i] <= places[2 * i + 1];
+		groups[i] = is_set ? (struct slice){text.p + places[2 * i],
+					 places[2 * i + 1] - places[2 * i]}
+				   : (struct slice){text.p, 0};
+	}
+	return 1;
+}
+
+static int regex_matches(
+    const struct pattern *pattern, struct slice text, struct pattern_space *space)
+{
+	int n = run(pattern, text, space);
+	return n > 0 ? 1 : n;
 }
 
 int pattern_matches(const struct pattern *pattern, struct slice text, struct pattern_space *space)

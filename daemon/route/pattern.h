@@ -17,6 +17,7 @@
 /* A comparison with a regular expression is given up after so many steps, well under a
  * millisecond. */
 #define PATTERN_STEPS_MAX 20000
+#define PATTERN_GROUPS    10 /* the whole, and what stands in the first nine brackets */
 
 enum pattern_kind { PATTERN_EXACT, PATTERN_PREFIX, PATTERN_WILDCARD, PATTERN_REGEX };
 
@@ -36,5 +37,9 @@ void pattern_space_free(struct pattern_space *space);
 int pattern_init(struct pattern *pattern, const char *text, struct err *err);
 void pattern_fini(struct pattern *pattern);
 
+/* The same for PATTERN_REGEX; groups[0] gets what it found, groups[1..9] its groups, empty where there
+ * are none. */
+int pattern_find(const struct pattern *pattern, struct slice text, struct pattern_space *space,
+    struct slice groups[PATTERN_GROUPS]);
 /* 1: it matches, 0: it does not, -E2BIG: given up. */
 int pattern_matches(const struct pattern *pattern, struct slice text, struct pattern_space *space);

@@ -8,12 +8,12 @@
 
 #include "daemon/base/err.h"
 #include "daemon/http/h1.h"
+#include "daemon/route/act.h"
 #include "daemon/route/spec.h"
 
 struct route_table;
 
-/* Keeps pointers to the texts of `specs` (which the configuration has checked), not to the array.
- * NULL when out of memory. */
+/* Keeps pointers to `specs`, which the configuration has checked. NULL when out of memory. */
 struct route_table *route_table_new(const struct route_spec *specs, uint32_t n);
 void route_table_free(struct route_table *table);
 
@@ -26,7 +26,8 @@ void route_space_free(struct route_space *space);
 enum route_result {
 	ROUTE_FOUND,
 	ROUTE_NOT_FOUND,
-	ROUTE_BAD_PATH,    /* refused: path.h. Only if a route has a condition on paths */
+	ROUTE_BAD_PATH,        /* refused: path.h. Only if a route has a condition on paths */
+	ROUTE_TOO_MANY_VALUES, /* of headers, parameters and cookies with conditions: values.h */
 	ROUTE_TOO_COMPLEX, /* a regular expression took too long: nobody knows whose request it is */
 };
 
@@ -34,4 +35,6 @@ enum route_result {
 
 /* *index gets the number of the route (ROUTE_FOUND). */
 enum route_result route_find(const struct route_table *table, const struct h1_head *head,
-    struct route_space *space, uint32_t *index);
+    const struct addr *peer, struct route_space *space, uint32_t *index);
+/* What the route does with requests. */
+const struct act *route_act(const struct route_table *table, uint32_t index);

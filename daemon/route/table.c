@@ -8,6 +8,8 @@
 #include "daemon/route/path.h"
 #include "daemon/route/pattern.h"
 #include "daemon/route/route.h"
+#include "daemon/route/sources.h"
+#include "daemon/route/values.h"
 
 /* A part of table->postings: numbers of routes, ascending. */
 struct span {
@@ -28,11 +30,24 @@ struct bucket {
 	struct span others; /* without a path, or with patterns to be tried */
 };
 
+/* A value of this name is like one of the patterns. */
+struct condition {
+	enum value_kind kind;
+	uint16_t name; /* its number */
+	uint32_t n_patterns;
+	struct pattern *patterns;
+};
+
 /* A route's own conditions that are not in the index. */
 struct route {
 	struct pattern *patterns; /* of paths: wildcards and regular expressions */
 	uint32_t n_patterns;
 	bool any_path; /* no condition on paths */
+	uint32_t n_conditions;
+	const struct route_spec *spec;
+	struct condition *conditions;
+	struct sources sources;
+	struct act *act;
 };
 
 struct route_table {
@@ -43,6 +58,7 @@ struct route_table {
 	uint32_t *postings;
 	uint32_t n_routes, n_literals, n_postings, max_postings;
 	bool uses_paths;
+	struct value_names values[VALUE_KIND_COUNT];
 };
 
 #define NONE UINT32_MAX
@@ -50,6 +66,7 @@ struct route_table {
 struct route_space {
 	struct pattern_space *patterns;
 	char path[ROUTE_PATH_MAX];
+	struct values values;
 };
 
 /* ---- building ---- */
@@ -254,7 +271,43 @@ static struct names *build_names(const struct route_spec *specs, uint32_t n)
 	return names;
 }
 
-static bool build_route(struct route *route, const struct route_spec *spec)
+static bool build_condition(struct route_table *table, struct route *route, enum value_kind kind,
+    const struct route_named *named)
+{
+	struct condition *condition = &route->conditions[route->n_conditions++];
+	struct err err;
+	int number = value_names_add(&table->values[kind], kind, named->name);
+	condition->kind = kind;
+	condition->name = (uint16_t)number;
+	condition->patterns = calloc(named->n_patterns + 1, sizeof(*condition->patterns));
+	for (uint32_t i = 0; condition->patterns && i < named->n_patterns; i++) {
+		if (pattern_init(&condition->patterns[i], named->patterns[i], &err) < 0)
+			return false;
+		condition->n_patterns++;
+	}
+	return number >= 0 && condition->patterns;
+}
+
+static bool build_conditions(
+    struct route_table *table, struct route *route, const struct route_spec *spec)
+{
+	const struct route_named *lists[] = {[VALUE_HEADER] = spec->headers,
+	    [VALUE_QUERY] = spec->queries,
+	    [VALUE_COOKIE] = spec->cookies};
+	const uint32_t counts[] = {[VALUE_HEADER] = spec->n_headers,
+	    [VALUE_QUERY] = spec->n_queries,
+	    [VALUE_COOKIE] = spec->n_cookies};
+	uint32_t n = spec->n_headers + spec->n_queries + spec->n_cookies;
+	route->conditions = calloc(n + 1, sizeof(*route->conditions));
+	for (enum value_kind kind = 0; route->conditions && kind < VALUE_KIND_COUNT; kind++)
+		for (uint32_t i = 0; i < counts[kind]; i++)
+			if (!build_condition(table, route, kind, &lists[kind][i]))
+				return false;
+	return route->conditions &&
+	       sources_init(&route->sources, spec->sources, spec->n_sources) == 0;
+}
+
+static bool build_paths(struct route *route, const struct route_spec *spec)
 {
 	route->any_path = spec->n_paths == 0;
 	route->patterns = calloc(spec->n_paths + 1, sizeof(*route->patterns));
@@ -271,6 +324,15 @@ static bool build_route(struct route *route, const struct route_spec *spec)
 	return true;
 }
 
+static bool build_route(
+    struct route_table *table, struct route *route, const struct route_spec *spec)
+{
+	struct err err;
+	route->spec = spec;
+	return build_paths(route, spec) && build_conditions(table, route, spec) &&
+	       act_new(spec, &err, &route->act) == 0;
+}
+
 struct route_table *route_table_new(const struct route_spec *specs, uint32_t n)
 {
 	struct route_table *table = calloc(1, sizeof(*table));
@@ -281,7 +343,7 @@ struct route_table *route_table_new(const struct route_spec *specs, uint32_t n)
 	table->names = build_names(specs, n);
 	bool ok = table->routes && table->names;
 	for (uint32_t i = 0; ok && i < n; i++) {
-		ok = build_route(&table->routes[i], &specs[i]);
+		ok = build_route(table, &table->routes[i], &specs[i]);
 		table->uses_paths |= !table->routes[i].any_path;
 	}
 	if (ok && build_index(table, specs))
@@ -290,16 +352,29 @@ struct route_table *route_table_new(const struct route_spec *specs, uint32_t n)
 	return NULL;
 }
 
+static void free_patterns(struct pattern *patterns, uint32_t n)
+{
+	for (uint32_t i = 0; i < n; i++)
+		pattern_fini(&patterns[i]);
+	free(patterns);
+}
+
+static void route_fini(struct route *route)
+{
+	free_patterns(route->patterns, route->n_patterns);
+	for (uint32_t i = 0; i < route->n_conditions; i++)
+		free_patterns(route->conditions[i].patterns, route->conditions[i].n_patterns);
+	free(route->conditions);
+	sources_fini(&route->sources);
+	act_free(route->act);
+}
+
 void route_table_free(struct route_table *table)
 {
 	if (!table)
 		return;
-	for (uint32_t i = 0; table->routes && i < table->n_routes; i++) {
-		struct route *route = &table->routes[i];
-		for (uint32_t p = 0; p < route->n_patterns; p++)
-			pattern_fini(&route->patterns[p]);
-		free(route->patterns);
-	}
+	for (uint32_t i = 0; table->routes && i < table->n_routes; i++)
+		route_fini(&table->routes[i]);
 	free(table->routes);
 	names_free(table->names);
 	free(table->buckets);
@@ -310,7 +385,7 @@ void route_table_free(struct route_table *table)
 
 struct route_space *route_space_new(void)
 {
-	struct route_space *space = malloc(sizeof(*space));
+	struct route_space *space = calloc(1, sizeof(*space));
 	if (!space)
 		return NULL;
 	space->patterns = pattern_space_new();
@@ -342,6 +417,8 @@ struct cursor {
 
 struct search {
 	const struct route_table *table;
+	const struct h1_head *head;
+	const struct addr *peer;
 	struct route_space *space;
 	struct slice path;
 	struct cursor cursors[CURSORS_MAX];
@@ -403,6 +480,51 @@ static int path_matches(struct search *search, const struct route *route)
 	return 0;
 }
 
+static bool method_matches(const struct search *search, const struct route_spec *spec)
+{
+	for (uint32_t i = 0; i < spec->n_methods; i++) {
+		struct slice method = {spec->methods[i], strlen(spec->methods[i])};
+		if (slice_equal(search->head->method_text, method))
+			return true;
+	}
+	return spec->n_methods == 0;
+}
+
+/* ROUTE_FOUND: one of the values is like one of the patterns. */
+static enum route_result condition_holds(struct search *search, const struct condition *condition)
+{
+	struct values *values = &search->space->values;
+	enum value_kind kind = condition->kind;
+	if (!values_collect(values, kind, &search->table->values[kind], search->head))
+		return ROUTE_TOO_MANY_VALUES;
+	for (uint16_t at = values->first[kind][condition->name]; at > 0;) {
+		const struct value *value = &values->all[at - 1];
+		for (uint32_t i = 0; i < condition->n_patterns; i++) {
+			int result = pattern_matches(
+			    &condition->patterns[i], value->text, search->space->patterns);
+			if (result != 0)
+				return result < 0 ? ROUTE_TOO_COMPLEX : ROUTE_FOUND;
+		}
+		at = value->next;
+	}
+	return ROUTE_NOT_FOUND;
+}
+
+/* ROUTE_FOUND: the route takes the request. The cheap conditions come first. */
+static enum route_result holds(struct search *search, const struct route *route, bool path_holds)
+{
+	if (!method_matches(search, route->spec) ||
+	    (route->sources.n > 0 && !sources_have(&route->sources, search->peer)))
+		return ROUTE_NOT_FOUND;
+	for (uint32_t i = 0; i < route->n_conditions; i++) {
+		enum route_result result = condition_holds(search, &route->conditions[i]);
+		if (result != ROUTE_FOUND)
+			return result;
+	}
+	int result = path_holds ? 1 : path_matches(search, route);
+	return result < 0 ? ROUTE_TOO_COMPLEX : result > 0 ? ROUTE_FOUND : ROUTE_NOT_FOUND;
+}
+
 /* Takes the smallest number that is left; NONE at the end. */
 static uint32_t next_candidate(struct search *search, bool *path_holds)
 {
@@ -424,13 +546,11 @@ static enum route_result first_that_holds(struct search *search, uint32_t *index
 	bool path_holds;
 	while ((number = next_candidate(search, &path_holds)) != NONE) {
 		const struct route *route = &search->table->routes[number];
-		int result = path_holds ? 1 : path_matches(search, route);
-		if (result < 0)
-			return ROUTE_TOO_COMPLEX;
-		if (result == 0)
+		enum route_result result = holds(search, route, path_holds);
+		if (result == ROUTE_NOT_FOUND)
 			continue;
 		*index = number;
-		return ROUTE_FOUND;
+		return result;
 	}
 	return ROUTE_NOT_FOUND;
 }
@@ -448,13 +568,21 @@ static bool set_path(struct search *search, const struct h1_head *head)
 	       path_canonical(raw, '/', search->space->path, &search->path) == 0;
 }
 
+const struct act *route_act(const struct route_table *table, uint32_t index)
+{
+	return table->routes[index].act;
+}
+
 enum route_result route_find(const struct route_table *table, const struct h1_head *head,
-    struct route_space *space, uint32_t *index)
+    const struct addr *peer, struct route_space *space, uint32_t *index)
 {
 	struct search search;
 	char buf[NAMES_TEXT_MAX];
 	search.table = table;
+	search.head = head;
+	search.peer = peer;
 	search.space = space;
+	values_begin(&space->values);
 	search.n_cursors = 0;
 	if (!set_path(&search, head))
 		return ROUTE_BAD_PATH;

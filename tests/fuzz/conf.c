@@ -33,9 +33,17 @@ static void check_tree(const struct conf *conf)
 		abort();
 	for (uint32_t i = 0; i < conf->n_listeners; i++) {
 		const struct conf_listener *listener = &conf->listeners[i];
-		if (listener->pool >= conf->n_pools || listener->n_binds == 0 ||
-		    listener->idle_timeout_us == 0)
+		bool has_pool = listener->pool < conf->n_pools;
+		if ((!has_pool && (listener->pool != CONF_NONE || listener->n_routes == 0)) ||
+		    listener->n_binds == 0 || listener->idle_timeout_us == 0)
 			abort();
+		for (uint32_t j = 0; j < listener->n_routes; j++) {
+			const struct route_spec *route = &listener->routes[j];
+			if (route->kind == ROUTE_NOTHING ||
+			    (route->kind == ROUTE_POOL && route->n_shares == 0 &&
+				route->pool >= conf->n_pools))
+				abort();
+		}
 	}
 	for (uint32_t i = 0; i < conf->n_pools; i++) {
 		const struct conf_pool *pool = &conf->pools[i];

@@ -6,6 +6,7 @@ bytes, for a connection or for its end, at most STEP_TIMEOUT seconds. Each case
 has a listener, a pool and target sockets of its own, so that cases do not meet; yoked runs one
 worker, so that what is asked first is done first.
 """
+import copy
 import ctypes
 import fcntl
 import json
@@ -124,10 +125,13 @@ def do(function):
 
 class Case:
     """`targets`: how many; `dead`: indexes of those that refuse connections. `listener` and `pool`
-    are merged into the configuration."""
+    are merged into the configuration. With `routes`, each target is in a pool of its own, which the
+    routes call "t0", "t1", ...; `default` is the listener's, or None."""
 
-    def __init__(self, name, *steps, targets=1, dead=(), listener=None, pool=None, target=None):
+    def __init__(self, name, *steps, targets=1, dead=(), listener=None, pool=None, target=None,
+                 routes=None, default="t0"):
         self.name, self.steps = name, steps
+        self.routes, self.default = routes, default
         self.n_targets, self.dead = targets, dead
         self.listener, self.pool, self.target = listener or {}, pool or {}, target or {}
 
@@ -135,6 +139,37 @@ class Case:
 def becomes(index, state):
     """Waits until the health checks say so."""
     return do(lambda run: run.yoke.wait_target(run.name(), index, state))
+
+
+def reroute(routes, default="t0"):
+    """A reload with other routes for this case."""
+    def change(run):
+        listener = run.yoke.config["listeners"][run.name()]
+        listener.update(run.routing(routes, default))
+        if default is None:
+            listener.pop("pool", None)
+        run.yoke.reload()
+    return do(change)
+
+
+def routed(name, requests):
+    """`requests` (more) are counted for the route of that name or number since the last look."""
+    def look(run):
+        metric = f'yoke_route_requests_total{{listener="{run.name()}",route="{name}"}}'
+        before = run.saved.get(metric, 0)
+        run.saved[metric] = run.yoke.metric(metric)
+        if run.saved[metric] != before + requests:
+            raise Failed(f"{metric}: {run.saved[metric]:g}, not {before + requests:g}")
+    return do(look)
+
+
+def counted(name, more=1):
+    """A counter of the whole process; `counted(name, None)` before is the first look."""
+    def look(run):
+        before, run.saved[name] = run.saved.get(name), run.yoke.metric(name)
+        if more is not None and run.saved[name] != before + more:
+            raise Failed(f"{name}: {run.saved[name]:g}, not {before + more:g}")
+    return do(look)
 
 
 def listen(index):
@@ -293,7 +328,28 @@ class Run:
     def config(self):
         targets = [{"address": f"127.0.0.1:{t.port}", **self.case.target} for t in self.targets]
         listener = {"bind": f"{self.address}:{self.port}", "mode": "http", "pool": self.name()}
-        return {**listener, **self.case.listener}, {"targets": targets, **self.case.pool}
+        if self.case.routes is None:
+            return ({**listener, **self.case.listener},
+                    {self.name(): {"targets": targets, **self.case.pool}})
+        del listener["pool"]
+        listener.update(self.routing(self.case.routes, self.case.default))
+        pools = {self.pool_name(f"t{i}"): {"targets": [target], **self.case.pool}
+                 for i, target in enumerate(targets)}
+        return {**listener, **self.case.listener}, pools
+
+    def pool_name(self, pool):
+        return f"{self.name()}.{pool}"
+
+    def routing(self, routes, default):
+        """What a listener says of these routes."""
+        routes = copy.deepcopy(routes)
+        for route in routes:
+            pool = route.get("pool")
+            if isinstance(pool, dict):
+                route["pool"] = {self.pool_name(name): n for name, n in pool.items()}
+            elif pool:
+                route["pool"] = self.pool_name(pool)
+        return {"routes": routes, **({"pool": self.pool_name(default)} if default else {})}
 
     def name(self):
         return f"case-{self.port}"
@@ -456,9 +512,8 @@ class Yoke:
         self.dir = tempfile.TemporaryDirectory(prefix="yoke-http-")
         self.run_dir = os.path.join(self.dir.name, "run")
         os.mkdir(self.run_dir)
-        path = os.path.join(self.dir.name, "yoke.json")
-        with open(path, "w", encoding="utf-8") as file:
-            json.dump(config, file, indent=1)
+        self.config, self.path = config, os.path.join(self.dir.name, "yoke.json")
+        self.write_config()
         self.log_path = os.path.join(self.dir.name, "log")
         self.notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         notify_path = os.path.join(self.dir.name, "notify")
@@ -466,9 +521,26 @@ class Yoke:
         bin_dir = os.environ.get("YOKE_BIN_DIR", "build/bin")
         with open(self.log_path, "wb") as log:
             self.process = subprocess.Popen(
-                [os.path.join(bin_dir, "yoked"), "--config", path, "--run-dir", self.run_dir],
+                [os.path.join(bin_dir, "yoked"), "--config", self.path, "--run-dir", self.run_dir],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, preexec_fn=die_with_us,
                 env={**os.environ, "NOTIFY_SOCKET": notify_path})
+
+    def write_config(self):
+        with open(self.path, "w", encoding="utf-8") as file:
+            json.dump(self.config, file, indent=1)
+
+    def reload(self):
+        """Returns when every worker runs the new configuration."""
+        before = self.metric("yoke_config_generation")
+        self.write_config()
+        status, body = self.admin("/v1/reload", "POST")
+        if status != 200:
+            raise Failed(f"reload: {status} {body!r}")
+        deadline = time.monotonic() + STEP_TIMEOUT
+        while self.metric("yoke_config_generation") == before:
+            if time.monotonic() > deadline:
+                raise Failed("a reload was not put in force")
+            select.select([], [], [], 0.01)
 
     def wait_ready(self):
         """READY=1, or the death of the process, whichever comes first."""
@@ -490,11 +562,12 @@ class Yoke:
         if status != 200:
             raise Failed(f"GET /healthz: {status} {body!r}\n{self.log()}")
 
-    def admin(self, path):
+    def admin(self, path, method="GET"):
         with socket.socket(socket.AF_UNIX) as sock:
             sock.settimeout(STEP_TIMEOUT)
             sock.connect(os.path.join(self.run_dir, "admin.sock"))
-            sock.sendall(b"GET %s HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n" % path.encode())
+            sock.sendall(b"%s %s HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+                         % (method.encode(), path.encode()))
             data = b""
             while chunk := sock.recv(65536):
                 data += chunk
@@ -515,8 +588,8 @@ class Yoke:
 
     def metric(self, name):
         for line in self.admin("/metrics")[1].decode().splitlines():
-            if line.split(" ")[0] == name:
-                return float(line.split(" ")[1])
+            if line.rpartition(" ")[0] == name:
+                return float(line.rpartition(" ")[2])
         raise Failed(f"no metric {name}")
 
     def log(self):
@@ -554,7 +627,8 @@ def run_group(name, cases, only=None):
     runs = [Run(case, address, 10000 + i) for i, case in enumerate(chosen)]
     config = {"workers": 1, "shutdown_timeout": "2s", "listeners": {}, "pools": {}}
     for run in runs:
-        config["listeners"][run.name()], config["pools"][run.name()] = run.config()
+        config["listeners"][run.name()], pools = run.config()
+        config["pools"].update(pools)
     failed = 0
     yoke = Yoke(config)
     try:

@@ -17,12 +17,12 @@ def fwd10(**kw):
     return fwd(**kw).replace(b"Via: 1.1", b"Via: 1.0")
 
 
-def post(body=b"hello", path=b"/", fields=b""):
-    return req(path, fields + b"Content-Length: %d\r\n" % len(body), b"POST", body)
+def post(body=b"hello", path=b"/", fields=b"", host=b"a"):
+    return req(path, fields + b"Content-Length: %d\r\n" % len(body), b"POST", body, host)
 
 
-def fwd_post(body=b"hello", path=b"/", fields=b""):
-    return fwd(path, fields + b"Content-Length: %d\r\n" % len(body), b"POST", body)
+def fwd_post(body=b"hello", path=b"/", fields=b"", host=b"a"):
+    return fwd(path, fields + b"Content-Length: %d\r\n" % len(body), b"POST", body, host)
 
 
 def ok(body=b"ok", fields=b"", status=b"200 OK"):

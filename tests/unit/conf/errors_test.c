@@ -28,6 +28,11 @@ static const struct {
 	"{\"pools\":{\"servers\":{\"targets\":[\"10.0.0.1:80\"]},\"sticky\":{\"targets\":["
 	"\"10.0.0.1:80\"],\"sticky\":{\"cookie\":{}}}},\"listeners\":{\"w\":{\n",
 	"}},\"cluster\":\"c\"}"},
+    {"routes",
+	"{\"pools\":{\"servers\":{\"targets\":[\"10.0.0.1:80\"]},\"sticky\":{\"targets\":["
+	"\"10.0.0.1:80\"],\"sticky\":{\"cookie\":{}}}},\"listeners\":{\"w\":{\"bind\":"
+	"\"127.0.0.1:80\",\"routes\":[\n",
+	"]}},\"cluster\":\"c\"}"},
     {"targets", "{" LISTENERS "\"pools\":{\"p\":{\n", "}}}"},
     {"pool", "{" LISTENERS "\"pools\":{\"p\":{\"targets\":[\"10.0.0.1:80\"],\n", "}}}"},
 };

@@ -8,7 +8,8 @@ trap 'rm -rf "$dir"' EXIT
 "$tool" --json >"$dir/yoke.schema.json"
 "$tool" --man "A single balancer:" "$conf/examples/minimal.json" \
 	"A pair:" "$conf/examples/pair.json" \
-	"A pair between two networks, with tracking:" "$conf/examples/tracking.json" >"$dir/yoke.json.5"
+	"A pair between two networks, with tracking:" "$conf/examples/tracking.json" \
+	"Routes:" "$conf/examples/routes.json" >"$dir/yoke.json.5"
 for file in yoke.schema.json yoke.json.5; do
 	if ! diff -u "$conf/$file" "$dir/$file"; then
 		echo "conf/$file is out of date: ninja conf-generate" >&2

@@ -104,6 +104,36 @@ static void top_level_defaults(void)
 	conf_free(conf);
 }
 
+static void routes_example(void)
+{
+	struct conf *conf = load_example(EXAMPLES "/routes.json");
+	const struct conf_listener *listener = &conf->listeners[0];
+	CU_ASSERT_EQUAL(listener->pool, 0);
+	CU_ASSERT_EQUAL_FATAL(listener->n_routes, 7);
+	const struct route_spec *route = listener->routes;
+	CU_ASSERT_EQUAL(route[0].kind, ROUTE_RESPOND);
+	CU_ASSERT_EQUAL(route[0].respond.status, 403);
+	CU_ASSERT_STRING_EQUAL(route[0].respond.content_type, "text/plain");
+	CU_ASSERT_EQUAL(route[1].kind, ROUTE_REDIRECT);
+	CU_ASSERT_STRING_EQUAL(route[1].redirect.host, "www.shop.example");
+	CU_ASSERT_PTR_NULL(route[1].redirect.scheme);
+	CU_ASSERT_STRING_EQUAL(route[2].rewrite.to, "/items/{1}");
+	CU_ASSERT_EQUAL(route[3].kind, ROUTE_POOL);
+	CU_ASSERT_EQUAL(route[3].pool, 2);
+	CU_ASSERT_EQUAL(route[3].n_hosts, 2);
+	CU_ASSERT_STRING_EQUAL(route[3].headers[0].name, "X-Beta");
+	CU_ASSERT_STRING_EQUAL(route[3].headers[0].patterns[0], "*");
+	CU_ASSERT_EQUAL_FATAL(route[4].n_shares, 2);
+	CU_ASSERT_EQUAL(route[4].shares[1].pool, 2);
+	CU_ASSERT_EQUAL(route[4].shares[1].weight, 5);
+	CU_ASSERT_STRING_EQUAL(route[4].request.set[0].value, "{path}");
+	CU_ASSERT_STRING_EQUAL(route[4].request.remove[0], "Cookie");
+	CU_ASSERT_EQUAL(route[5].n_methods, 2);
+	CU_ASSERT_EQUAL(route[5].sources[0].prefix, 8);
+	CU_ASSERT_EQUAL(route[6].response.n_set, 1);
+	conf_free(conf);
+}
+
 static void pair_example(void)
 {
 	struct conf *conf = load_example(EXAMPLES "/pair.json");
@@ -530,9 +560,10 @@ static void says_when_a_file_cannot_be_read(void)
 	CU_ASSERT_PTR_NULL(conf);
 }
 
-UNIT_MAIN("conf/load", UNIT(minimal_example), UNIT(top_level_defaults), UNIT(pair_example),
-    UNIT(adverts_are_signed_where_there_is_a_key), UNIT(announcing_is_configurable),
-    UNIT(what_is_tracked), UNIT(pair_example_pools), UNIT(keys_beyond_the_examples),
-    UNIT(hash_is_of_the_meaning), UNIT(selects_the_node), UNIT(reload_names_what_needs_a_restart),
-    UNIT(reload_stands_another_number_of_cpus), UNIT(reload_does_not_bring_a_privilege_back),
-    UNIT(reload_does_not_swap_the_nodes), UNIT(says_when_a_file_cannot_be_read))
+UNIT_MAIN("conf/load", UNIT(minimal_example), UNIT(routes_example), UNIT(top_level_defaults),
+    UNIT(pair_example), UNIT(adverts_are_signed_where_there_is_a_key),
+    UNIT(announcing_is_configurable), UNIT(what_is_tracked), UNIT(pair_example_pools),
+    UNIT(keys_beyond_the_examples), UNIT(hash_is_of_the_meaning), UNIT(selects_the_node),
+    UNIT(reload_names_what_needs_a_restart), UNIT(reload_stands_another_number_of_cpus),
+    UNIT(reload_does_not_bring_a_privilege_back), UNIT(reload_does_not_swap_the_nodes),
+    UNIT(says_when_a_file_cannot_be_read))

@@ -150,11 +150,122 @@ static bool any_matches(const char *const *patterns, uint32_t n, const char *tex
 	return n == 0;
 }
 
-int reference_find(const struct route_spec *specs, uint32_t n, const struct h1_head *head)
+static bool method_matches(const char *pattern, const char *method)
 {
-	char host[TEXT_MAX], target[TEXT_MAX], path[TEXT_MAX];
+	return strcmp(pattern, method) == 0;
+}
+
+/* A value of `name` that is like one of its patterns. */
+typedef bool value_fn(const struct route_named *named, const struct h1_head *head);
+
+static bool like_one(const struct route_named *named, const char *text)
+{
+	for (uint32_t i = 0; i < named->n_patterns; i++)
+		if (text_matches(named->patterns[i], text))
+			return true;
+	return false;
+}
+
+static bool header_holds(const struct route_named *named, const struct h1_head *head)
+{
+	char name[TEXT_MAX], value[TEXT_MAX];
+	for (uint32_t i = 0; i < head->n_fields; i++) {
+		to_text(head->fields[i].name, name);
+		to_text(head->fields[i].value, value);
+		if (strcasecmp(name, named->name) == 0 && like_one(named, value))
+			return true;
+	}
+	return false;
+}
+
+/* In place. */
+static void decode_form(char *text)
+{
+	char *out = text;
+	for (; *text; text++) {
+		char digits[3] = {text[1], text[1] ? text[2] : '\0', '\0'};
+		bool code = *text == '%' && strspn(digits, "0123456789abcdefABCDEF") == 2;
+		*out++ = code ? (char)strtoul(digits, NULL, 16) : *text == '+' ? ' ' : *text;
+		text += code ? 2 : 0;
+	}
+	*out = '\0';
+}
+
+static bool query_holds(const struct route_named *named, const struct h1_head *head)
+{
+	char target[TEXT_MAX], *save;
+	to_text(head->path, target);
+	if (!(save = strchr(target, '?')))
+		return false;
+	save++;
+	for (char *part; (part = strsep(&save, "&"));) {
+		char *value = strchr(part, '=');
+		if (value)
+			*value++ = '\0';
+		else
+			value = part + strlen(part);
+		decode_form(part);
+		decode_form(value);
+		if (strcmp(part, named->name) == 0 && like_one(named, value))
+			return true;
+	}
+	return false;
+}
+
+static bool cookie_holds(const struct route_named *named, const struct h1_head *head)
+{
+	char name[TEXT_MAX], cookies[TEXT_MAX], *save;
+	for (uint32_t i = 0; i < head->n_fields; i++) {
+		to_text(head->fields[i].name, name);
+		to_text(head->fields[i].value, cookies);
+		save = cookies;
+		for (char *part; strcasecmp(name, "cookie") == 0 && (part = strsep(&save, ";"));) {
+			part += strspn(part, " \t");
+			for (char *end = part + strlen(part); end > part && end[-1] == ' '; end--)
+				end[-1] = '\0';
+			char *value = strchr(part, '=');
+			if (value)
+				*value++ = '\0';
+			if (strcmp(part, named->name) == 0 && like_one(named, value ? value : ""))
+				return true;
+		}
+	}
+	return false;
+}
+
+static bool all_hold(
+    const struct route_named *named, uint32_t n, const struct h1_head *head, value_fn *holds)
+{
+	for (uint32_t i = 0; i < n; i++)
+		if (!holds(&named[i], head))
+			return false;
+	return true;
+}
+
+/* Bit by bit. */
+static bool source_holds(const struct route_spec *spec, const struct addr *peer)
+{
+	for (uint32_t i = 0; i < spec->n_sources; i++) {
+		size_t len, other;
+		const uint8_t *a = addr_bytes(&spec->sources[i].addr, &len);
+		const uint8_t *b = addr_bytes(peer, &other);
+		unsigned same = 0;
+		while (len == other && same < spec->sources[i].prefix &&
+		       ((a[same / 8] ^ b[same / 8]) & (0x80 >> same % 8)) == 0)
+			same++;
+		if (len == other && same == spec->sources[i].prefix)
+			return true;
+	}
+	return spec->n_sources == 0;
+}
+
+int reference_find(
+    const struct route_spec *specs, uint32_t n, const struct h1_head *head, const struct addr *peer)
+{
+	char host[TEXT_MAX], target[TEXT_MAX], path[TEXT_MAX], method[TEXT_MAX];
 	bool uses_paths = false;
 	to_text(head->host, host);
+	to_text(head->method_text, method);
 	if (host[0] != '[')
 		host[strcspn(host, ":")] = '\0';
 	else
@@ -172,7 +283,12 @@ int reference_find(const struct route_spec *specs, uint32_t n, const struct h1_h
 	for (uint32_t i = 0; i < n; i++) {
 		const struct route_spec *spec = &specs[i];
 		if (any_matches(spec->hosts, spec->n_hosts, host, host_matches) &&
-		    any_matches(spec->paths, spec->n_paths, path, text_matches))
+		    any_matches(spec->paths, spec->n_paths, path, text_matches) &&
+		    any_matches(spec->methods, spec->n_methods, method, method_matches) &&
+		    all_hold(spec->headers, spec->n_headers, head, header_holds) &&
+		    all_hold(spec->queries, spec->n_queries, head, query_holds) &&
+		    all_hold(spec->cookies, spec->n_cookies, head, cookie_holds) &&
+		    source_holds(spec, peer))
 			return (int)i;
 	}
 	return -1;

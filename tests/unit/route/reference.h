@@ -7,4 +7,5 @@
 #define REFERENCE_BAD_PATH (-2)
 
 /* The number of the route, -1: none, REFERENCE_BAD_PATH. */
-int reference_find(const struct route_spec *specs, uint32_t n, const struct h1_head *head);
+int reference_find(const struct route_spec *specs, uint32_t n, const struct h1_head *head,
+    const struct addr *peer);

@@ -34,10 +34,10 @@ struct expectation {
 };
 
 static struct words hosts[WRITTEN_MAX], paths[WRITTEN_MAX];
+static struct route_spec specs[WRITTEN_MAX];
 
 static struct route_table *compile(const struct written *routes, uint32_t n)
 {
-	struct route_spec specs[WRITTEN_MAX];
 	for (uint32_t i = 0; i < n; i++) {
 		split(&hosts[i], routes[i].hosts);
 		split(&paths[i], routes[i].paths);
@@ -59,7 +59,8 @@ static int find(const struct route_table *table, const char *host, const char *t
 		       : snprintf(request, sizeof(request), "OPTIONS %s HTTP/1.0\r\n\r\n", target);
 	CU_ASSERT_FATAL(space && h1_parse_request(request, (size_t)len, &head) == H1_OK);
 	uint32_t index;
-	enum route_result result = route_find(table, &head, space, &index);
+	static const struct addr peer;
+	enum route_result result = route_find(table, &head, &peer, space, &index);
 	route_space_free(space);
 	return result == ROUTE_FOUND       ? (int)index
 	       : result == ROUTE_NOT_FOUND ? -1
@@ -151,15 +152,15 @@ static void a_name_may_lie_below_many_wildcards(void)
 	enum { DEPTH = 30 };
 	char texts[DEPTH][80] = {"*.w"}, host[80] = "w";
 	const char *lists[DEPTH];
-	struct route_spec specs[DEPTH];
+	struct route_spec deep[DEPTH];
 	for (int i = 0; i < DEPTH; i++) {
 		snprintf(texts[i], sizeof(texts[i]), "*.%s", host);
 		memmove(host + 2, host, strlen(host) + 1);
 		memcpy(host, "w.", 2);
 		lists[i] = texts[i];
-		specs[i] = (struct route_spec){.hosts = &lists[i], .n_hosts = 1, .paths = NULL};
+		deep[i] = (struct route_spec){.hosts = &lists[i], .n_hosts = 1, .paths = NULL};
 	}
-	struct route_table *table = route_table_new(specs, DEPTH);
+	struct route_table *table = route_table_new(deep, DEPTH);
 	CU_ASSERT_PTR_NOT_NULL_FATAL(table);
 	CU_ASSERT_EQUAL(find(table, host, "/"), 0);
 	CU_ASSERT_EQUAL(find(table, host + 2, "/"), 0);
@@ -182,7 +183,8 @@ static void a_long_path_is_refused(void)
 		n += len - 1;
 		n += (size_t)sprintf(request + n, " HTTP/1.1\r\nHost: a\r\n\r\n");
 		CU_ASSERT_EQUAL_FATAL(h1_parse_request(request, n, &head), H1_OK);
-		CU_ASSERT_EQUAL(route_find(table, &head, space, &index),
+		static const struct addr peer;
+		CU_ASSERT_EQUAL(route_find(table, &head, &peer, space, &index),
 		    len <= ROUTE_PATH_MAX ? ROUTE_FOUND : ROUTE_BAD_PATH);
 	}
 	route_space_free(space);

@@ -1,0 +1,10 @@
+/* What the files with rows of the schema table share. Nobody else includes this. */
+#pragma once
+
+#include "conf/schema.h"
+
+#define FIELD(t, m)            .offset = offsetof(t, m), .size = sizeof(((t *)NULL)->m)
+#define ENTRIES(t, m, counter) FIELD(t, m), .count_offset = offsetof(t, counter)
+#define KEYS(array)            .keys = (array), .n_keys = sizeof(array) / sizeof((array)[0])
+
+extern const struct conf_key conf_schema_route; /* schema_routes.c: one of a listener's routes */
