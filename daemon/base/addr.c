@@ -85,14 +85,90 @@ bool addr_parse_cidr(const char *text, struct addr *out, unsigned *prefix)
 	return true;
 }
 
+static char *put_octet(char *at, unsigned value)
+{
+	if (value >= 100)
+		*at++ = (char)('0' + value / 100);
+	if (value >= 10)
+		*at++ = (char)('0' + value / 10 % 10);
+	*at++ = (char)('0' + value % 10);
+	return at;
+}
+
+static char *put_ipv4(char *at, const uint8_t ip[4])
+{
+	for (int i = 0; i < 4; i++) {
+		at = put_octet(at, ip[i]);
+		*at++ = '.';
+	}
+	return at - 1;
+}
+
+static char *put_group(char *at, unsigned group)
+{
+	static const char digits[] = "0123456789abcdef";
+	int shift = 12;
+	while (shift > 0 && group >> shift == 0)
+		shift -= 4;
+	for (; shift >= 0; shift -= 4)
+		*at++ = digits[group >> shift & 15];
+	return at;
+}
+
+/* The first of the longest runs of two or more zero groups (RFC 5952 section 4.2): its length. */
+static int find_zeros(const unsigned groups[8], int *start)
+{
+	int best = 1, run = 0;
+	*start = -1;
+	for (int i = 0; i < 8; i++) {
+		run = groups[i] == 0 ? run + 1 : 0;
+		if (run > best) {
+			best = run;
+			*start = i - run + 1;
+		}
+	}
+	return best;
+}
+
+static char *put_ipv6(char *at, const uint8_t ip[16])
+{
+	unsigned groups[8];
+	int start;
+	for (int i = 0; i < 8; i++)
+		groups[i] = (unsigned)ip[2 * i] << 8 | ip[2 * i + 1];
+	int len = find_zeros(groups, &start);
+	for (int i = 0; i < 8; i++) {
+		if (i == start) {
+			*at++ = ':';
+			if (i == 0)
+				*at++ = ':';
+			i += len - 1;
+			continue;
+		}
+		/* IPv4 addresses in IPv6 ones (RFC 4291 section 2.5.5). */
+		bool mapped = start == 0 && len == 5 && groups[5] == 0xffff;
+		if (i == 6 && (mapped || (start == 0 && len == 6)))
+			return put_ipv4(at, ip + 12);
+		at = put_group(at, groups[i]);
+		if (i < 7)
+			*at++ = ':';
+	}
+	return at;
+}
+
+size_t addr_put_ip(const struct addr *addr, char *out)
+{
+	if (addr->sa.sa_family == AF_INET)
+		return (size_t)(put_ipv4(out, (const uint8_t *)&addr->in.sin_addr) - out);
+	if (addr->sa.sa_family == AF_INET6)
+		return (size_t)(put_ipv6(out, addr->in6.sin6_addr.s6_addr) - out);
+	*out = '-';
+	return 1;
+}
+
 char *addr_format_ip(const struct addr *addr, char *buf)
 {
-	const void *bytes = addr->sa.sa_family == AF_INET6 ? (const void *)&addr->in6.sin6_addr
-							   : (const void *)&addr->in.sin_addr;
-	if (addr->sa.sa_family != AF_INET && addr->sa.sa_family != AF_INET6)
-		snprintf(buf, ADDR_TEXT_MAX, "-");
-	else
-		inet_ntop(addr->sa.sa_family, bytes, buf, ADDR_TEXT_MAX);
+	buf[addr_put_ip(addr, buf)] = '\0';
 	return buf;
 }
 

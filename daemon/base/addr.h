@@ -27,6 +27,9 @@ bool addr_parse_cidr(const char *text, struct addr *out, unsigned *prefix);
 /* The canonical texts of the parsers above; `buf` needs ADDR_TEXT_MAX bytes. Return `buf`. */
 char *addr_format(const struct addr *addr, char *buf);
 char *addr_format_ip(const struct addr *addr, char *buf);
+/* As addr_format_ip, without a NUL: returns the length. For heads and log lines, of which each needs
+ * one: inet_ntop costs more than the rest of them together. */
+size_t addr_put_ip(const struct addr *addr, char *out);
 
 socklen_t addr_len(const struct addr *addr);
 uint16_t addr_port(const struct addr *addr);

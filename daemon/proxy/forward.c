@@ -1,6 +1,5 @@
 #include "daemon/proxy/forward.h"
 
-#include <arpa/inet.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -11,34 +10,6 @@ static char *put(char *at, const char *p, size_t len)
 }
 
 #define PUT(at, literal) put(at, literal, sizeof(literal) - 1)
-
-static char *put_octet(char *at, unsigned value)
-{
-	if (value >= 100)
-		*at++ = (char)('0' + value / 100);
-	if (value >= 10)
-		*at++ = (char)('0' + value / 10 % 10);
-	*at++ = (char)('0' + value % 10);
-	return at;
-}
-
-/* inet_ntop costs more than the rest of the head together. */
-static char *put_ip(char *at, const struct addr *addr)
-{
-	if (addr->sa.sa_family == AF_INET) {
-		uint32_t ip = ntohl(addr->in.sin_addr.s_addr);
-		at = put_octet(at, ip >> 24);
-		*at++ = '.';
-		at = put_octet(at, ip >> 16 & 255);
-		*at++ = '.';
-		at = put_octet(at, ip >> 8 & 255);
-		*at++ = '.';
-		return put_octet(at, ip & 255);
-	}
-	char text[ADDR_TEXT_MAX];
-	addr_format_ip(addr, text);
-	return put(at, text, strlen(text));
-}
 
 static uint32_t bit(enum h1_field_id id, enum conf_forward how)
 {
@@ -97,7 +68,7 @@ static char *put_for(
 		at = put(at, field->value.p, field->value.len);
 		at = PUT(at, ", ");
 	}
-	at = put_ip(at, peer);
+	at += addr_put_ip(peer, at);
 	return PUT(at, "\r\n");
 }
 
@@ -113,7 +84,7 @@ static char *put_rfc7239(const struct h1_head *head, const struct addr *peer, ch
 {
 	bool ipv4 = peer->sa.sa_family == AF_INET;
 	at = ipv4 ? PUT(at, "Forwarded: for=") : PUT(at, "Forwarded: for=\"[");
-	at = put_ip(at, peer);
+	at += addr_put_ip(peer, at);
 	at = ipv4 ? PUT(at, ";proto=http") : PUT(at, "]\";proto=http");
 	if (head->host.len > 0) {
 		at = PUT(at, ";host=\"");

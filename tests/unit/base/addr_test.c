@@ -1,7 +1,9 @@
 #include "daemon/base/addr.h"
 
+#include <arpa/inet.h>
 #include <string.h>
 
+#include "daemon/base/hash.h"
 #include "tests/unit/unit.h"
 
 #define LONG_TEXT "1111:2222:3333:4444:5555:6666:7777:8888:9999:aaaa:bbbb:cccc:dddd:eeee:ffff"
@@ -216,5 +218,34 @@ static void keys(void)
 	}
 }
 
-UNIT_MAIN("base/addr", UNIT(endpoints), UNIT(addresses), UNIT(cidrs), UNIT(equality),
+/* The C library's text is the canonical one; each bit of `zeros` clears a group, so that all their
+ * runs occur. */
+static void ips_as_the_library_writes_them(void)
+{
+	uint64_t random = 1;
+	for (unsigned zeros = 0; zeros < 256 * 16; zeros++) {
+		struct addr addr = {.in6 = {.sin6_family = AF_INET6}};
+		uint8_t *bytes = addr.in6.sin6_addr.s6_addr;
+		for (int i = 0; i < 16; i++) {
+			random = hash_mix(random + 1);
+			/* small groups, too: leading zeros are not written */
+			bytes[i] = (uint8_t)(random >> (random & 8 ? 63 : 13));
+			if (zeros >> (i / 2) & 1)
+				bytes[i] = 0;
+		}
+		if (zeros & 256) /* mapped */
+			memcpy(bytes, "\0\0\0\0\0\0\0\0\0\0\xff\xff", 12);
+		char expected[ADDR_TEXT_MAX], got[ADDR_TEXT_MAX];
+		inet_ntop(AF_INET6, bytes, expected, sizeof(expected));
+		got[addr_put_ip(&addr, got)] = '\0';
+		CU_ASSERT_STRING_EQUAL(got, expected);
+		struct addr four = {.in = {.sin_family = AF_INET}};
+		memcpy(&four.in.sin_addr, bytes + 8, 4);
+		inet_ntop(AF_INET, bytes + 8, expected, sizeof(expected));
+		got[addr_put_ip(&four, got)] = '\0';
+		CU_ASSERT_STRING_EQUAL(got, expected);
+	}
+}
+
+UNIT_MAIN("base/addr", UNIT(ips_as_the_library_writes_them), UNIT(endpoints), UNIT(addresses), UNIT(cidrs), UNIT(equality),
     UNIT(order_and_bytes), UNIT(keys))
