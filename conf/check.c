@@ -65,6 +65,7 @@ static void finish_listener(struct report *report, const struct node *node, cons
 		report_missing(report, node, "pool", "missing; wanted %s",
 		    listener->mode == CONF_MODE_HTTP ? "the name of a pool, or routes"
 						     : "the name of a pool");
+	listener->access_log = listener->access_log && conf->access_log.file;
 }
 
 static uint64_t shorter(uint64_t a_us, uint64_t b_us)

@@ -145,6 +145,17 @@ struct conf_keepalive {
 	uint16_t count;
 };
 
+/* In the order of daemon/accesslog/line.h. */
+enum conf_log_format { CONF_LOG_JSON, CONF_LOG_COMBINED };
+
+struct conf_access_log {
+	const char *file; /* absolute, or "stdout", "stderr"; NULL: no access log */
+	enum conf_log_format format;
+	uint32_t sample; /* one in so many of the requests that went well */
+	uint64_t buffer; /* bytes a worker */
+	bool query;      /* of the request's target */
+};
+
 enum conf_listener_mode { CONF_MODE_HTTP, CONF_MODE_TCP };
 
 struct conf_listener {
@@ -172,6 +183,7 @@ struct conf_listener {
 	bool defer_accept, fast_open;
 	struct conf_keepalive tcp_keepalive;
 	uint64_t tcp_user_timeout_us; /* 0: the kernel's retransmissions */
+	bool access_log;              /* there is one, and this listener is in it */
 };
 
 enum conf_balance {
@@ -255,6 +267,7 @@ struct conf {
 	struct conf_pool *pools;
 	uint32_t n_pools;
 	struct conf_sync sync;
+	struct conf_access_log access_log;
 	bool admin_tcp;
 	struct addr admin_listen;     /* when admin_tcp */
 	const char *admin_token_file; /* or NULL */

@@ -53,6 +53,11 @@ static bool is_file(const char *text)
 	return text[0] == '/' && text[1] != '\0' && is_argument(text);
 }
 
+static bool is_log_file(const char *text)
+{
+	return is_file(text) || strcmp(text, "stdout") == 0 || strcmp(text, "stderr") == 0;
+}
+
 static bool is_url_path(const char *text)
 {
 	return text[0] == '/' && visible(text) && !strchr(text, '#');
@@ -142,6 +147,8 @@ const struct conf_format conf_format_interface = {
     "the name of a network interface", "^(?!\\.{1,2}$)[!-.0-9;-~]+$", 15, is_interface};
 const struct conf_format conf_format_file = {
     "an absolute path", "^/[^\\x00-\\x1f\\x7f]+$", 4095, is_file};
+const struct conf_format conf_format_log_file = {"an absolute path, \"stdout\" or \"stderr\"",
+    "^(/[^\\x00-\\x1f\\x7f]+|stdout|stderr)$", 4095, is_log_file};
 const struct conf_format conf_format_argument = {
     "text without control characters", "^[^\\x00-\\x1f\\x7f]*$", 1024, is_argument};
 const struct conf_format conf_format_url_path = {

@@ -6,6 +6,7 @@
 extern const struct conf_format conf_format_name;      /* of a pool, node, ... */
 extern const struct conf_format conf_format_interface; /* Linux: dev_valid_name() */
 extern const struct conf_format conf_format_file;      /* an absolute path */
+extern const struct conf_format conf_format_log_file;  /* that, or one that yoked has */
 extern const struct conf_format conf_format_argument;  /* of a program */
 extern const struct conf_format conf_format_url_path;
 extern const struct conf_format conf_format_host;

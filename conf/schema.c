@@ -53,6 +53,8 @@ static const char *const checksum_words[] = {[CONF_CHECKSUM_AUTO] = "auto",
     NULL};
 static const char *const listener_mode_words[] = {
     [CONF_MODE_HTTP] = "http", [CONF_MODE_TCP] = "tcp", NULL};
+static const char *const log_format_words[] = {
+    [CONF_LOG_JSON] = "json", [CONF_LOG_COMBINED] = "combined", NULL};
 static const char *const method_words[] = {"GET", "HEAD", NULL};
 static const char *const when_down_words[] = {"rebalance", "fail", NULL};
 static const char *const sessions_words[] = {
@@ -372,6 +374,8 @@ static const struct conf_key listener_keys[] = {
 		"net.ipv4.tcp_fastopen of the kernel has bit 2; such data can come twice"},
     TCP_KEEPALIVE(conf_listener),
     TCP_USER_TIMEOUT_KEY(conf_listener),
+    {"access_log", CONF_BOOL, FIELD(struct conf_listener, access_log), .def = "true",
+	.help = "Whether its requests or connections are in the access log, if there is one"},
 };
 static const struct conf_object listener_object = {"Listeners", KEYS(listener_keys),
     .size = sizeof(struct conf_listener), .later = "tls proxy_protocol"};
@@ -529,6 +533,29 @@ static const struct conf_key sync_keys[] = {
 };
 static const struct conf_object sync_object = {"Replication", KEYS(sync_keys)};
 
+static const struct conf_key access_log_keys[] = {
+    {"file", CONF_STRING, FIELD(struct conf_access_log, file), .required = true,
+	.format = &conf_format_log_file,
+	.help = "Where the lines go: a file (made if it is not there, and opened anew by each "
+		"reload), a FIFO, or stdout or stderr of yoked"},
+    {"format", CONF_ENUM, FIELD(struct conf_access_log, format), .words = log_format_words,
+	.def = "json",
+	.help = "json: an object a line, see ACCESS LOG; combined: as Apache and nginx write it, "
+		"which has no line for connections of mode tcp"},
+    {"sample", CONF_INT, FIELD(struct conf_access_log, sample), .min = 1, .max = 1000000,
+	.def = "1",
+	.help = "One in so many requests or connections that went well has a line; all others "
+		"always have one: status 400 and above, or with a reason"},
+    {"query", CONF_BOOL, FIELD(struct conf_access_log, query), .def = "true",
+	.help = "Whether the query of the request's target is written; it may hold secrets"},
+    {"buffer", CONF_SIZE, FIELD(struct conf_access_log, buffer), .min = 65536, .max = 1ULL << 28,
+	.def = "1MiB",
+	.help = "Lines that each worker keeps while the disk is slow or full; when it is full, "
+		"further ones are dropped and counted: traffic does not wait"},
+};
+static const struct conf_object access_log_object = {
+    "Access log", KEYS(access_log_keys), .size = sizeof(struct conf_access_log)};
+
 static const struct conf_key admin_keys[] = {
     {"listen", CONF_ENDPOINT, FIELD(struct conf, admin_listen), .notes_given = true,
 	.given_offset = offsetof(struct conf, admin_tcp), .def_note = "none",
@@ -555,6 +582,8 @@ static const struct conf_key root_keys[] = {
 	.help = "Groups of servers that do the same, by name"},
     {"sync", CONF_OBJECT, FIELD(struct conf, sync), .object = &sync_object,
 	.help = "Replication to the peer, and the session table"},
+    {"access_log", CONF_OBJECT, FIELD(struct conf, access_log), .object = &access_log_object,
+	.def_note = "none", .help = "A line for each request or connection"},
     {"admin", CONF_OBJECT, 0, 0, .object = &admin_object, .help = "The admin API"},
     {"workers", CONF_INT, FIELD(struct conf, workers), .min = 1, .max = CONF_WORKERS_MAX,
 	.notes_given = true, .given_offset = offsetof(struct conf, workers_given),

@@ -198,10 +198,12 @@ static int put_in_force(struct control *control, struct conf *conf, struct err *
 		conf_free(conf);
 		return err_set(err, -ENOMEM, "out of memory");
 	}
+	next->pub.log_fd = control->incoming_log_fd;
 	next->pub.cookie_keys =
 	    control->incoming.keys.n > 0 ? &control->incoming.keys : &control->cookie_keys;
 	int error = proxy_apply(control->proxy, &next->pub, err);
 	next->pub.cookie_keys = NULL;
+	control->incoming_log_fd = next->pub.log_fd;
 	if (error) {
 		generation_free(next);
 		return error;
@@ -224,7 +226,9 @@ static void forget_incoming(struct control *control)
 {
 	if (control->incoming_text_fd >= 0)
 		close(control->incoming_text_fd);
-	control->incoming_text_fd = -1;
+	if (control->incoming_log_fd >= 0)
+		close(control->incoming_log_fd);
+	control->incoming_text_fd = control->incoming_log_fd = -1;
 	text_wipe(&control->incoming, sizeof(control->incoming));
 }
 
@@ -275,6 +279,13 @@ static void on_listener(struct control *control, const struct ipc_listener *list
 	}
 }
 
+static void on_access_log(struct control *control, int fd)
+{
+	if (control->incoming_log_fd >= 0)
+		close(control->incoming_log_fd);
+	control->incoming_log_fd = fd;
+}
+
 static void on_config_end(struct control *control, uint64_t number)
 {
 	struct conf *conf = NULL;
@@ -303,7 +314,8 @@ static void on_config_end(struct control *control, uint64_t number)
 
 static void poll_applied(struct control *control)
 {
-	if (!control->applying || !proxy_applied(control->proxy))
+	if (!control->applying || !proxy_applied(control->proxy) ||
+	    !proxy_log_settled(control->proxy))
 		return;
 	struct generation *now = control->current;
 	char text[IPC_REASON_MAX];
@@ -366,6 +378,7 @@ static void on_message(struct control *control, const union ipc_message *msg, in
 	switch (msg->header.type) {
 	case IPC_CONFIG: on_config(control, &msg->config, fd); return;
 	case IPC_LISTENER: on_listener(control, &msg->listener, fd); return;
+	case IPC_ACCESS_LOG: on_access_log(control, fd); return;
 	case IPC_LINK: routers_set_link(control, fd); return;
 	case IPC_CONFIG_END: on_config_end(control, msg->config_end.generation); break;
 	case IPC_RELOAD_RESULT: on_reload_result(control, &msg->reload_result); break;
@@ -481,7 +494,7 @@ static void init(struct control *control)
 {
 	control->loop = ev_default_loop(EVBACKEND_EPOLL | EVFLAG_NOENV);
 	control->start_us = clock_us();
-	control->incoming_text_fd = -1;
+	control->incoming_text_fd = control->incoming_log_fd = -1;
 	control->sync_listen_fd = -1;
 	control->admin_fds[0] = control->admin_fds[1] = -1;
 	control->link_io.fd = -1;

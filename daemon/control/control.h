@@ -79,7 +79,7 @@ struct control {
 	/* yoked */
 	ev_io supervisor_io;
 	struct ipc_config incoming; /* the configuration that is being received */
-	int incoming_text_fd;
+	int incoming_text_fd, incoming_log_fd;
 	int sync_listen_fd;      /* before sync starts */
 	int admin_fds[2];        /* unix, TCP: not served before a configuration is in force */
 	struct keys cookie_keys; /* of a single node: random */

@@ -14,9 +14,10 @@ static const struct {
 	uint32_t size;
 	bool carries_fd;
 } types[IPC_TYPE_COUNT] = {
-#define X(type, member)                                     \
-	[IPC_##type] = {#type, sizeof(struct ipc_##member), \
-	    IPC_##type == IPC_CONFIG || IPC_##type == IPC_LISTENER || IPC_##type == IPC_LINK},
+#define X(type, member)                                               \
+	[IPC_##type] = {#type, sizeof(struct ipc_##member),           \
+	    IPC_##type == IPC_CONFIG || IPC_##type == IPC_LISTENER || \
+		IPC_##type == IPC_ACCESS_LOG || IPC_##type == IPC_LINK},
     IPC_TYPES(X)
 #undef X
 };
@@ -190,6 +191,7 @@ static bool sanitise(union ipc_message *msg)
 		return msg->peer_router.role <= IPC_ROLE_FAULT;
 	case IPC_WORD: END_TEXT(msg->word.name); return msg->word.kind < IPC_WORD_COUNT;
 	case IPC_RESIGN_RESULT: END_TEXT(msg->resign_result.text); return true;
+	case IPC_ACCESS_LOG:
 	case IPC_CONFIG_END:
 	case IPC_LINK:
 	case IPC_QUIESCE:

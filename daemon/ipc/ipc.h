@@ -2,7 +2,8 @@
  * a packet, file descriptors beside it. All three programs are of one build; a message of the wrong
  * size for its type is a bug and refused.
  *
- *	yoked  --CONFIG+fd, LISTENER+fd.., CONFIG_END, QUIESCE, SHUTDOWN-->  yoke-proxy
+ *	yoked  --CONFIG+fd, ACCESS_LOG+fd, LISTENER+fd.., CONFIG_END-->      yoke-proxy
+ *	yoked  --QUIESCE, SHUTDOWN-->                                        yoke-proxy
  *	yoked  <--APPLIED, HEARTBEAT, RELOAD, QUIET--                        yoke-proxy
  *	yoked  --RELOAD_RESULT-->                                            yoke-proxy
  *	yoked  --ROUTER.., ROUTERS_END, LINK+fd, SCRIPT, SHUTDOWN-->         yoke-vrrp
@@ -36,6 +37,7 @@
 #define IPC_TYPES(X)                    \
 	X(CONFIG, config)               \
 	X(LISTENER, listener)           \
+	X(ACCESS_LOG, access_log)       \
 	X(CONFIG_END, config_end)       \
 	X(LINK, link)                   \
 	X(SHUTDOWN, shutdown)           \
@@ -102,6 +104,12 @@ struct ipc_listener {
 	uint32_t worker; /* traffic: whose member of the SO_REUSEPORT group */
 	char name[IPC_NAME_MAX];
 	struct addr bind;
+};
+
+/* fd: where the lines of the access log go, opened for this configuration. Sent after CONFIG when the
+ * text names one. */
+struct ipc_access_log {
+	struct ipc_header header;
 };
 
 struct ipc_config_end {

@@ -113,13 +113,16 @@ struct target *choose_first(struct worker *worker, struct worker_gen *gen, uint3
 			struct target *target = picker_find(picker, choice->bound_id);
 			choice->locked = sticky->fail_when_down;
 			if (target) {
+				choice->sticky = ACCESS_STICKY_HIT;
 				COUNT(worker, sticky_hits);
 				return target;
 			}
+			choice->sticky = ACCESS_STICKY_MOVED;
 			COUNT(worker, sticky_moved);
 			if (choice->locked)
 				return NULL;
 		} else {
+			choice->sticky = ACCESS_STICKY_NEW;
 			COUNT(worker, sticky_misses);
 		}
 	}

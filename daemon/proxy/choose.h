@@ -13,6 +13,7 @@ struct choice {
 	uint64_t expires_us; /* sticky source: of the table's entry */
 	bool renew;          /* sticky cookie: it, or its key, is getting old */
 	bool locked;         /* when_down "fail": no other target will do */
+	uint8_t sticky;      /* enum access_sticky: for the access log */
 };
 
 /* The first of these pools in which the client has a session, with a target that may be used, or

@@ -118,6 +118,8 @@ static void input_ended(struct client *client, ssize_t error)
 {
 	if (error == -EAGAIN || error == -EINTR)
 		return;
+	if (error < 0 && client->txn)
+		access_why(&client->txn->note, "client_reset");
 	if (error < 0 || !client->txn || !client->txn->request_done)
 		client_close(worker_of(client), client, error < 0);
 	else
@@ -280,6 +282,7 @@ static void on_timeout(struct worker *worker, struct timer *timer)
 		return;
 	}
 	if (txn->state != RESPONSE_HEAD) {
+		access_why(&txn->note, txn_owes_client(txn) ? "client_timeout" : "target_timeout");
 		client_close(worker, client, true);
 	} else if (!txn->request_done && (!txn_owes_target(txn) || txn_is_held(txn))) {
 		COUNT(worker, refused_timeout);

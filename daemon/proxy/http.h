@@ -42,6 +42,8 @@ struct client {
 	bool head_timed; /* the timer counts for a head that has begun */
 	bool lingering;  /* answered and shut: reading until the client has closed too */
 	uint8_t linger_reads;
+	/* Access log: when an incomplete head began, modulo 2^32 us; 0: heads came whole. */
+	uint32_t head_began_us;
 };
 
 /* What a client does is counted, unless the client is ourselves. */
@@ -69,6 +71,7 @@ struct txn {
 	struct target *target; /* counted as active */
 	struct txn *next;      /* of a free list */
 
+	struct access_note note;
 	struct choice choice;
 	struct ack_wait ack;
 	struct target *tried[HTTP_TRIED_MAX];

@@ -17,7 +17,8 @@
 #include "daemon/proxy/selfcheck.h"
 #include "daemon/proxy/worker.h"
 
-#define SEAL_LABEL "yoke sticky cookie"
+#define SEAL_LABEL      "yoke sticky cookie"
+#define LOG_PATIENCE_US (2 * US_PER_SEC)
 
 struct proxy {
 	struct proxy_shared shared;
@@ -27,6 +28,9 @@ struct proxy {
 	struct list checks;      /* struct selfcheck */
 	struct list generations; /* struct generation */
 	struct listener_shared *names;
+	struct accesslog *log;
+	uint64_t log_patience_us; /* for the file of the configuration before */
+	bool logging;
 	uint64_t serial;
 	bool draining, paused;
 };
@@ -42,9 +46,10 @@ struct proxy *proxy_start(const struct proxy_shared *shared, struct err *err)
 	list_init(&proxy->listeners);
 	list_init(&proxy->checks);
 	list_init(&proxy->generations);
+	proxy->log = accesslog_new();
 	proxy->workers = calloc(shared->workers, sizeof(struct worker *));
-	for (uint32_t i = 0; proxy->workers && i < shared->workers; i++)
-		proxy->workers[i] = worker_new(i, &proxy->shared);
+	for (uint32_t i = 0; proxy->log && proxy->workers && i < shared->workers; i++)
+		proxy->workers[i] = worker_new(i, &proxy->shared, proxy->log);
 	for (uint32_t i = 0; i < shared->workers; i++) {
 		if (proxy->workers && proxy->workers[i])
 			continue;
@@ -242,6 +247,22 @@ static struct worker_gen *build_gen(
 	return NULL;
 }
 
+/* A ring for each worker; they are NULL where there is no access log. */
+static int open_log(
+    struct proxy *proxy, struct proxy_generation *user, struct access_ring **rings, struct err *err)
+{
+	const struct conf_access_log *conf = &user->conf->access_log;
+	if (!conf->file)
+		return 0;
+	if (user->log_fd < 0)
+		return err_set(err, -EINVAL, "access_log: no descriptor for %s", conf->file);
+	int error = accesslog_open(
+	    proxy->log, conf->file, user->log_fd, proxy->shared.workers, conf->buffer, rings, err);
+	if (error == 0)
+		user->log_fd = -1;
+	return error;
+}
+
 /* Its listeners are the worker's now. */
 static void hand_over(struct worker_gen *gen)
 {
@@ -267,23 +288,26 @@ int proxy_apply(struct proxy *proxy, struct proxy_generation *user, struct err *
 	uint32_t n = proxy->shared.workers;
 	int error = -ENOMEM;
 	struct message **messages = calloc(n, sizeof(struct message *));
+	struct access_ring **rings = calloc(n, sizeof(struct access_ring *));
 	struct generation *generation = calloc(1, sizeof(*generation));
-	if (!messages || !generation) {
+	if (!messages || !rings || !generation) {
 		err_set(err, error, "out of memory");
 		goto out;
 	}
+	if ((error = open_log(proxy, user, rings, err)) < 0)
+		goto out;
 	generation->user = user;
 	generation->workers = n;
 	generation->routing = routing_new(user->conf, n, newest_routing(proxy));
 	if (!generation->routing) {
-		err_set(err, error, "out of memory");
+		error = err_set(err, -ENOMEM, "out of memory");
 		goto out;
 	}
 	/* Everything that can fail is done before the first worker hears of it. */
 	for (uint32_t i = 0; i < n; i++) {
 		messages[i] = calloc(1, sizeof(struct message));
 		if (!messages[i]) {
-			err_set(err, error, "out of memory");
+			error = err_set(err, -ENOMEM, "out of memory");
 			goto out;
 		}
 		messages[i]->type = MESSAGE_APPLY;
@@ -292,6 +316,8 @@ int proxy_apply(struct proxy *proxy, struct proxy_generation *user, struct err *
 			error = -ENOENT;
 			goto out;
 		}
+		messages[i]->gen->ring = rings[i];
+		rings[i] = NULL;
 	}
 	proxy->serial++;
 	list_push_back(&proxy->generations, &generation->node);
@@ -300,18 +326,33 @@ int proxy_apply(struct proxy *proxy, struct proxy_generation *user, struct err *
 		hand_over(messages[i]->gen);
 		worker_post(proxy->workers[i], messages[i]);
 	}
+	proxy->logging = user->conf->access_log.file != NULL;
+	proxy->log_patience_us = clock_us() + LOG_PATIENCE_US;
 	free(messages);
+	free(rings);
 	return 0;
 out:
+	for (uint32_t i = 0; rings && i < n; i++) {
+		if (rings[i])
+			access_ring_close(rings[i]);
+	}
 	for (uint32_t i = 0; messages && i < n && messages[i]; i++) {
 		worker_gen_free(messages[i]->gen);
 		free(messages[i]);
 	}
+	accesslog_wake(proxy->log);
 	free(messages);
+	free(rings);
 	if (generation)
 		routing_free(generation->routing);
 	free(generation);
 	return error;
+}
+
+bool proxy_log_settled(struct proxy *proxy)
+{
+	return accesslog_files(proxy->log) <= proxy->logging ||
+	       clock_us() >= proxy->log_patience_us;
 }
 
 bool proxy_applied(struct proxy *proxy)
@@ -398,6 +439,7 @@ void proxy_stats(struct proxy *proxy, struct proxy_stats *out)
 		X(tunnels_now, "")
 #undef X
 	}
+	out->access_dropped += accesslog_lost(proxy->log);
 }
 
 /* Posts a message without content. A worker that cannot be told is a reason to end the process. */
@@ -499,6 +541,7 @@ void proxy_stop(struct proxy *proxy)
 		tell(proxy->workers[i], MESSAGE_STOP);
 	for (uint32_t i = 0; i < proxy->n_started; i++)
 		worker_join(proxy->workers[i]);
+	accesslog_free(proxy->log, US_PER_SEC);
 	for (uint32_t i = 0; proxy->workers && i < proxy->shared.workers; i++)
 		worker_free(proxy->workers[i]);
 	free_names(proxy);

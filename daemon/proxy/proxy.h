@@ -29,6 +29,7 @@ struct proxy_generation {
 	const struct conf *conf;
 	struct fleet *fleet;
 	const struct keys *cookie_keys; /* during proxy_apply only */
+	int log_fd; /* when conf has an access log; proxy_apply takes it, which makes it -1 */
 	void (*free_fn)(struct proxy_generation *generation);
 	void *owner;
 };
@@ -66,7 +67,9 @@ struct proxy_generation {
 	X(upgrades_dropped, "Requests to switch protocols that were not passed on")    \
 	X(bytes_in, "Bytes read from clients")                                         \
 	X(bytes_out, "Bytes sent to clients")                                          \
-	X(bytes_spliced, "Bytes in both directions that were not copied")
+	X(bytes_spliced, "Bytes in both directions that were not copied")              \
+	X(access_lines, "Lines of the access log")                                     \
+	X(access_dropped, "Lines of the access log that were dropped: too slow a disk")
 
 struct proxy_stats {
 #define X(name, help) uint64_t name;
@@ -91,6 +94,8 @@ int proxy_add_listener(
  * listening socket is missing. */
 int proxy_apply(struct proxy *proxy, struct proxy_generation *generation, struct err *err);
 bool proxy_applied(struct proxy *proxy);
+/* The file of the access log before this one has got its last line, or did not take it in 2 s. */
+bool proxy_log_settled(struct proxy *proxy);
 /* Frees what the workers have let go. Call it every second or so. */
 void proxy_reap(struct proxy *proxy);
 

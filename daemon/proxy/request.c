@@ -33,6 +33,7 @@ static void wait_for_head(struct client *client, const char *data, size_t len)
 		return;
 	struct worker *worker = worker_of_watch(&client->conn.io);
 	client->head_timed = true;
+	client->head_began_us = (uint32_t)worker->now_us;
 	timer_cancel(worker, &client->timer);
 	timer_set(worker, &client->timer, client->listener->conf->header_timeout_us);
 }
@@ -132,6 +133,7 @@ static void accept_head(struct txn *txn, struct h1_head *head)
 	if (txn->act && !routing_change_request(txn, head, &grown))
 		return;
 	if (!buf_reserve(&txn->request, heads_request_room(head) + grown)) {
+		access_why(&txn->note, "no_memory");
 		client_close(worker, client, true);
 		return;
 	}
@@ -163,20 +165,24 @@ size_t request_begin(struct client *client, const char *data, size_t len)
 	}
 	client->in.scanned = 0;
 	client->head_timed = false;
-	if (client->fresh)
-		UNCOUNT(worker, fresh_clients);
-	client->fresh = false;
 	struct txn *txn = txn_new(client);
 	if (!txn) {
 		client_close(worker, client, true);
 		return len;
 	}
+	if (client->fresh)
+		UNCOUNT(worker, fresh_clients);
+	client->fresh = false;
 	timer_set(worker, &client->timer, txn->listener->idle_timeout_us);
 	if (result != H1_OK) {
+		txn->note.bytes_in = len;
 		refuse(txn, h1_refusal_status(result), h1_refusal_name(result));
 		return len;
 	}
 	size_t head_len = worker->head.len;
+	txn->note.bytes_in = head_len;
+	if (txn->note.on)
+		access_request(txn, &worker->head);
 	accept_head(txn, &worker->head);
 	return head_len;
 }
@@ -203,6 +209,7 @@ static void forward(struct txn *txn, const char *data, size_t len)
 	if (!txn->replayable)
 		buf_compact(&txn->request); /* a slow target must not make it grow for ever */
 	if (!buf_append(&txn->request, data, len)) {
+		access_why(&txn->note, "no_memory");
 		client_close(txn->worker, txn->client, true);
 		return;
 	}
@@ -213,6 +220,7 @@ static void forward(struct txn *txn, const char *data, size_t len)
 /* In the middle of a body. */
 static void break_off(struct txn *txn, unsigned status, const char *why)
 {
+	access_why(&txn->note, why);
 	if (txn->started)
 		txn_abort(txn);
 	else
@@ -242,6 +250,7 @@ size_t request_body(struct txn *txn, const char *data, size_t len)
 		body->left -= take;
 		txn->request_done = body->left == 0;
 	}
+	txn->note.bytes_in += take;
 	if (txn->request_done)
 		COUNT(txn->worker, requests);
 	timer_set(txn->worker, &txn->client->timer, txn->listener->idle_timeout_us);
@@ -274,6 +283,7 @@ ssize_t request_splice(struct txn *txn)
 		return n;
 	}
 	body->left -= (size_t)n;
+	txn->note.bytes_in += (size_t)n;
 	txn->request_done = body->left == 0;
 	if (txn->request_done)
 		COUNT(worker, requests);

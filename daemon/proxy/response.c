@@ -39,13 +39,16 @@ bool response_send(struct txn *txn, struct iovec *iov, size_t n_iov)
 	if (!txn_owes_client(txn))
 		sent = conn_sendv(&txn->client->conn, iov, n_iov);
 	if (sent < 0) {
+		access_why(&txn->note, "client_reset");
 		client_close(worker, txn->client, true);
 		return false;
 	}
+	txn->note.bytes_out += (size_t)sent;
 	COUNT_CLIENT(txn->client, bytes_out, sent);
 	if ((size_t)sent == total)
 		return true;
 	if (!keep_rest(&txn->out, iov, n_iov, (size_t)sent)) {
+		access_why(&txn->note, "no_memory");
 		client_close(worker, txn->client, true);
 		return false;
 	}
@@ -85,9 +88,11 @@ void response_flush(struct txn *txn)
 		return;
 	ssize_t n = txn->response_pipe ? send_pipe(txn) : send_out(txn);
 	if (n < 0) {
+		access_why(&txn->note, "client_reset");
 		client_close(worker, txn->client, true);
 		return;
 	}
+	txn->note.bytes_out += (size_t)n;
 	COUNT_CLIENT(txn->client, bytes_out, n);
 	timer_set(worker, &txn->client->timer, txn->listener->idle_timeout_us);
 	if (txn_owes_client(txn))
@@ -124,6 +129,7 @@ static void refuse(struct txn *txn, const char *what)
 {
 	fail(txn, what);
 	if (txn->started) {
+		access_why(&txn->note, "bad_response");
 		txn_abort(txn);
 		return;
 	}
@@ -217,6 +223,7 @@ static bool send_head(struct txn *txn, const struct h1_head *head, char *data, s
 	struct buf *scratch = &txn->worker->scratch;
 	char *body = data + head->len;
 	struct iovec iov[2] = {{data, head->len + body_len}};
+	txn->note.head_out += head->len;
 	if (heads_response_unchanged(head, data, options))
 		return response_send(txn, iov, 1);
 	buf_reset(scratch);
@@ -225,6 +232,7 @@ static bool send_head(struct txn *txn, const struct h1_head *head, char *data, s
 		return false;
 	}
 	scratch->end = (uint32_t)heads_response(head, options, scratch->data);
+	txn->note.head_out += scratch->end - head->len;
 	iov[0] = (struct iovec){scratch->data, scratch->end};
 	iov[1] = (struct iovec){body, body_len};
 	if (body_len <= JOIN_MAX) {
@@ -260,6 +268,8 @@ static void begin_response(struct txn *txn, struct h1_head *head, char *data, si
 		return;
 	}
 	response_count(worker, head->status);
+	txn->note.status = (uint16_t)head->status;
+	txn->note.response_us = worker->now_us;
 	struct heads_response options = {
 	    .close = txn->close,
 	    .keep_alive = !txn->close && txn->minor == 0,
@@ -296,6 +306,8 @@ static void switch_protocols(struct txn *txn, struct h1_head *head, char *data, 
 	if (txn->act && !routing_change_response(txn, head, &options.add))
 		return;
 	response_count(txn->worker, head->status);
+	txn->note.status = (uint16_t)head->status;
+	txn->note.response_us = txn->worker->now_us;
 	if (send_head(txn, head, data, len - head->len, &options))
 		tunnel_begin(txn);
 }
@@ -361,6 +373,7 @@ static void input_ended(struct txn *txn, ssize_t error)
 		finish(txn);
 	} else {
 		fail(txn, "closed in the middle of a response");
+		access_why(&txn->note, "target_closed");
 		COUNT(txn->worker, target_failed);
 		txn_abort(txn);
 	}
@@ -417,9 +430,11 @@ static void continue_spliced(struct txn *txn, struct pipe *pipe, size_t n)
 	timer_set(worker, &txn->client->timer, txn->listener->idle_timeout_us);
 	ssize_t sent = send_pipe(txn);
 	if (sent < 0) {
+		access_why(&txn->note, "client_reset");
 		client_close(worker, txn->client, true);
 		return;
 	}
+	txn->note.bytes_out += (size_t)sent;
 	COUNT_BY(worker, bytes_out, sent);
 	if (txn->response_pipe) {
 		client_watch(txn->client);

@@ -204,6 +204,7 @@ bool routing_take(struct txn *txn, struct h1_head *head)
 	    &routing->counts[worker->index * routing->stride + routed->first + index];
 	uint64_t turn = atomic_load_explicit(count, memory_order_relaxed);
 	counter_add(count, 1);
+	txn->note.route = spec->name;
 	if (spec->kind != ROUTE_POOL) {
 		answer(txn, act, head);
 		return false;

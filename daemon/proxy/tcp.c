@@ -35,6 +35,11 @@ static bool is_tunnel(const struct pair *pair)
 	return pair->conf->mode == CONF_MODE_HTTP;
 }
 
+static const char *const reset_by[] = {
+    [SIDE_CLIENT] = "client_reset", [SIDE_SERVER] = "target_reset"};
+static const char *const closed_by[] = {
+    [SIDE_CLIENT] = "client_closed", [SIDE_SERVER] = "target_closed"};
+
 static enum side other(enum side side)
 {
 	return side == SIDE_CLIENT ? SIDE_SERVER : SIDE_CLIENT;
@@ -65,6 +70,8 @@ static void set_target(struct pair *pair, struct target *target)
 	if (pair->target)
 		atomic_fetch_sub_explicit(&pair->target->active, 1, memory_order_relaxed);
 	pair->target = target;
+	if (target && pair->note)
+		pair->note->target = target;
 	if (target) {
 		atomic_fetch_add_explicit(&target->active, 1, memory_order_relaxed);
 		atomic_fetch_add_explicit(&target->requests, 1, memory_order_relaxed);
@@ -84,6 +91,8 @@ void pair_close(struct worker *worker, struct pair *pair, bool reset)
 	if (pair->dead)
 		return;
 	pair->dead = true;
+	if (pair->note)
+		access_pair_end(worker, pair);
 	end_setup(worker, pair);
 	timer_cancel(worker, &pair->timer);
 	close_server(worker, pair, reset);
@@ -137,6 +146,8 @@ static void touch(struct worker *worker, struct pair *pair)
 static void settle(struct worker *worker, struct pair *pair)
 {
 	pair->established = true;
+	if (pair->note)
+		pair->note->connected_us = worker->now_us;
 	touch(worker, pair);
 	if (pair->setup && pair->setup->ack.sequence == 0)
 		end_setup(worker, pair);
@@ -174,6 +185,7 @@ static void pass_eof(struct worker *worker, struct pair *pair, enum side to)
 static void write_broken(struct worker *worker, struct pair *pair, enum side side)
 {
 	free_unsent(worker, pair, side);
+	access_pair_why(pair->note, reset_by[side], true);
 	pair->broken[side] = true;
 	if (pair->eof[side])
 		pair_close(worker, pair, true);
@@ -183,6 +195,7 @@ static void write_broken(struct worker *worker, struct pair *pair, enum side sid
 static void input_ended(struct worker *worker, struct pair *pair, enum side from, ssize_t error)
 {
 	enum side to = other(from);
+	access_pair_why(pair->note, error < 0 ? reset_by[from] : closed_by[from], error < 0);
 	pair->eof[from] = true;
 	if (error < 0 || pair->broken[from] || pair->broken[to])
 		pair_close(worker, pair, true);
@@ -192,6 +205,8 @@ static void input_ended(struct worker *worker, struct pair *pair, enum side from
 
 static void count(struct worker *worker, struct pair *pair, enum side from, ssize_t n, ssize_t sent)
 {
+	if (pair->note)
+		pair->note->bytes[from] += (uint64_t)n;
 	if (from == SIDE_CLIENT) {
 		COUNT_BY(worker, bytes_in, n);
 		if (!pair->established && sent > 0)
@@ -324,10 +339,14 @@ static void connect_failed(struct worker *worker, struct pair *pair, int error)
 	}
 	if (!next) {
 		COUNT(worker, target_failed);
+		access_pair_why(
+		    pair->note, error == -ETIMEDOUT ? "connect_timeout" : "connect_failed", true);
 		pair_close(worker, pair, true);
 		return;
 	}
 	COUNT(worker, retries);
+	if (pair->note)
+		pair->note->retries++;
 	set_target(pair, next);
 }
 
@@ -387,6 +406,7 @@ static void on_timeout(struct worker *worker, struct timer *timer)
 {
 	struct pair *pair = list_entry(timer, struct pair, timer);
 	if (pair->established) {
+		access_pair_why(pair->note, "idle_timeout", true);
 		pair_close(worker, pair, false);
 		return;
 	}
@@ -452,6 +472,10 @@ static struct pair *pair_new(struct listener *listener, const struct addr *peer)
 	pair->conf = listener->conf;
 	pair->gen = worker_gen_get(listener->worker->gen);
 	setup->retries_left = pool_of(pair)->retries;
+	if (pair->conf->access_log)
+		pair->note = access_pair_new(peer, listener->worker->now_us);
+	if (pair->note)
+		pair->note->pool = pool_of(pair)->name;
 	return pair;
 }
 
@@ -468,8 +492,11 @@ bool pair_open(struct listener *listener, int fd, const struct addr *peer)
 	choose_read(worker, pair->gen, pair->conf->pool, peer, NULL, &pair->setup->choice);
 	struct target *target =
 	    choose_first(worker, pair->gen, pair->conf->pool, peer, &pair->setup->choice);
+	if (pair->note)
+		pair->note->sticky = pair->setup->choice.sticky;
 	if (!target) {
 		COUNT(worker, no_target);
+		access_pair_why(pair->note, "no_target", true);
 		pair_close(worker, pair, true);
 		return true;
 	}
@@ -492,6 +519,7 @@ static bool adopt_unsent(struct pair *pair, enum side to, struct buf *buf)
 
 bool pair_adopt(struct worker *worker, const struct pair_parts *parts)
 {
+	size_t early = buf_len(parts->unsent[SIDE_SERVER]);
 	struct pair *pair = calloc(1, sizeof(*pair));
 	if (!pair)
 		return false;
@@ -506,6 +534,14 @@ bool pair_adopt(struct worker *worker, const struct pair_parts *parts)
 	pair->gen = worker_gen_get(parts->gen);
 	pair->target = parts->target;
 	pair->established = true;
+	if (pair->conf->access_log)
+		pair->note = access_pair_new(parts->client, worker->now_us);
+	if (pair->note) {
+		pair->note->tunnel = true;
+		pair->note->pool = parts->pool;
+		pair->note->target = pair->target;
+		pair->note->bytes[SIDE_CLIENT] = early;
+	}
 	list_push_back(&pair->listener->pairs, &pair->node.list);
 	timer_init(&pair->timer, on_timeout);
 	conn_take(&pair->conns[SIDE_CLIENT], parts->conns[SIDE_CLIENT], on_client_event);

@@ -23,6 +23,7 @@ struct pair {
 	struct worker_gen *gen;
 	struct target *target;
 	struct unsent *unsent[2]; /* for conns[i]; NULL: nothing */
+	struct access_pair *note; /* NULL: not in the access log */
 	struct pair_setup *setup; /* until the connection stands and the peer has the session */
 	bool eof[2];              /* conns[i] sent its FIN */
 	bool broken[2];           /* conns[i] takes no more bytes */
@@ -39,6 +40,8 @@ struct pair_parts {
 	struct target *target; /* for which it is counted */
 	struct conn *conns[2];
 	struct buf *unsent[2]; /* for conns[i] */
+	const struct addr *client;
+	const char *pool; /* its name */
 };
 
 bool pair_open(struct listener *listener, int fd, const struct addr *peer);

@@ -14,6 +14,8 @@ void tunnel_begin(struct txn *txn)
 	    .target = txn->target,
 	    .conns = {&client->conn, &txn->upstream->conn},
 	    .unsent = {&txn->out, &client->in},
+	    .client = &client->peer,
+	    .pool = txn_pool(txn)->name,
 	};
 	if (!pair_adopt(worker, &parts)) {
 		client_close(worker, client, true);

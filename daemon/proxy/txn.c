@@ -16,12 +16,13 @@
 struct txn *txn_new(struct client *client)
 {
 	struct worker *worker = worker_of_watch(&client->conn.io);
-	struct buf request = {0};
+	struct buf request = {0}, text = {0};
 	struct txn *txn = worker->free_txns;
 	if (txn) {
 		worker->free_txns = txn->next;
 		worker->n_free_txns--;
 		request = txn->request;
+		text = txn->note.text;
 		buf_reset(&request);
 	} else {
 		txn = malloc(sizeof(*txn));
@@ -32,13 +33,23 @@ struct txn *txn_new(struct client *client)
 	txn->worker = worker;
 	txn->client = client;
 	txn->request = request;
+	txn->note.text = text;
 	txn->gen = worker_gen_get(worker->gen);
 	txn->listener = client->listener->conf;
 	txn->pool = txn->listener->pool;
 	txn->replayable = true;
 	ack_init(&txn->ack, response_resume);
 	client->txn = txn;
+	if (txn->listener->access_log && !client->own)
+		access_begin(txn);
 	return txn;
+}
+
+static void free_txn(struct txn *txn)
+{
+	buf_free(&txn->request);
+	buf_free(&txn->note.text);
+	free(txn);
 }
 
 void txn_free_dead(struct worker *worker)
@@ -47,8 +58,7 @@ void txn_free_dead(struct worker *worker)
 		struct txn *txn = worker->dead_txns;
 		worker->dead_txns = txn->next;
 		if (worker->n_free_txns >= FREE_MAX) {
-			buf_free(&txn->request);
-			free(txn);
+			free_txn(txn);
 			continue;
 		}
 		if (txn->request.cap > KEEP_BUFFER)
@@ -65,8 +75,7 @@ void txn_free_all(struct worker *worker)
 	while (worker->free_txns) {
 		struct txn *txn = worker->free_txns;
 		worker->free_txns = txn->next;
-		buf_free(&txn->request);
-		free(txn);
+		free_txn(txn);
 	}
 }
 
@@ -76,6 +85,7 @@ void txn_set_target(struct txn *txn, struct target *target)
 		atomic_fetch_sub_explicit(&txn->target->active, 1, memory_order_relaxed);
 	txn->target = target;
 	if (target) {
+		txn->note.target = target;
 		atomic_fetch_add_explicit(&target->active, 1, memory_order_relaxed);
 		atomic_fetch_add_explicit(&target->requests, 1, memory_order_relaxed);
 	}
@@ -107,6 +117,8 @@ void txn_release_upstream(struct txn *txn)
 void txn_drop(struct txn *txn)
 {
 	struct worker *worker = txn->worker;
+	if (txn->note.on)
+		access_end(txn);
 	txn_release_upstream(txn);
 	ack_cancel(worker, &txn->ack);
 	worker_gen_put(txn->gen);
@@ -164,7 +176,9 @@ void txn_answer(struct txn *txn, unsigned status, const char *why)
 		COUNT(txn->worker, responses_4xx);
 	else
 		COUNT(txn->worker, responses_5xx);
-	send_answer(txn, text, heads_error(status, why, txn->method == H1_HEAD, txn->close, text));
+	size_t len = heads_error(status, why, txn->method == H1_HEAD, txn->close, text);
+	access_answer(&txn->note, status, why, (struct slice){text, len});
+	send_answer(txn, text, len);
 }
 
 void txn_answer_options(struct txn *txn)
@@ -172,6 +186,7 @@ void txn_answer_options(struct txn *txn)
 	char text[HEADS_OPTIONS_MAX];
 	begin_answer(txn);
 	COUNT_CLIENT(txn->client, responses_2xx, 1);
+	txn->note.status = 200;
 	send_answer(txn, text, heads_options(txn->close, text));
 }
 
@@ -187,6 +202,7 @@ void txn_answer_with(struct txn *txn, unsigned status, struct slice lines, struc
 	}
 	size_t len =
 	    heads_answer(status, lines, body, txn->method == H1_HEAD, txn->close, scratch->data);
+	access_answer(&txn->note, status, NULL, (struct slice){scratch->data, len});
 	send_answer(txn, scratch->data, len);
 }
 
@@ -234,6 +250,8 @@ void txn_send_request(struct txn *txn)
 			upstream->error = (int)n;
 			drop_request_pipe(txn);
 		} else if (n > 0) {
+			if (!upstream->established)
+				txn->note.connected_us = txn->worker->now_us;
 			upstream->established = true;
 			txn->sent_any = true;
 		}
@@ -270,6 +288,7 @@ static bool find_another(struct txn *txn, int error, bool reused, bool establish
 	if (reused && safe) {
 		/* It was closed while it idled: says nothing about the target. */
 		txn->fresh_only = true;
+		txn->note.retries++;
 		COUNT(txn->worker, retries);
 		return true;
 	}
@@ -283,6 +302,7 @@ static bool find_another(struct txn *txn, int error, bool reused, bool establish
 			/* A stale connection to one target says nothing about those to others. */
 			txn->fresh_only = txn->fresh_only && next == txn->target;
 			txn_set_target(txn, next);
+			txn->note.retries++;
 			COUNT(txn->worker, retries);
 			return true;
 		}
@@ -320,6 +340,7 @@ void txn_dispatch(struct txn *txn)
 			return;
 	}
 	txn->upstream = upstream;
+	txn->note.pooled = upstream->reused;
 	txn->sent_any = false;
 	txn->request.start = 0;
 	txn_send_request(txn);

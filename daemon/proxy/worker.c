@@ -59,6 +59,8 @@ void worker_gen_free(struct worker_gen *gen)
 	free(gen->bindings);
 	free(gen->removed);
 	seal_free(gen->seal);
+	if (gen->ring)
+		access_ring_close(gen->ring);
 	free(gen);
 }
 
@@ -82,6 +84,8 @@ static void apply(struct worker *worker, struct worker_gen *gen)
 	worker->gen = gen;
 	gen->refs = 1;
 	upstream_set_slots(worker, gen);
+	access_set_ring(worker, gen->ring);
+	gen->ring = NULL;
 	for (uint32_t i = 0; i < gen->n_bindings; i++)
 		listener_attach(gen->bindings[i].listener, gen->bindings[i].conf);
 	if (before)
@@ -110,6 +114,7 @@ static void stop(struct worker *worker)
 		listener_stop(list_entry(it, struct listener, node.list));
 	upstream_close_idle(worker);
 	free_buried(worker);
+	access_set_ring(worker, NULL);
 	if (worker->gen)
 		worker_gen_put(worker->gen);
 	worker->gen = NULL;
@@ -180,6 +185,7 @@ static void turn(struct worker *worker)
 	atomic_store_explicit(&worker->heartbeat_us, worker->now_us, memory_order_relaxed);
 	poller_dispatch(&worker->poller);
 	wheel_run(&worker->wheel, worker->now_us, on_timer, worker);
+	access_turn(worker);
 	free_buried(worker);
 }
 
@@ -222,7 +228,7 @@ static bool init_loop(struct worker *worker)
 	return true;
 }
 
-struct worker *worker_new(uint32_t index, const struct proxy_shared *shared)
+struct worker *worker_new(uint32_t index, const struct proxy_shared *shared, struct accesslog *log)
 {
 	/* Lines of its own: a neighbour's counters must not slow this worker down. */
 	struct worker *worker = aligned_alloc(64, (sizeof(*worker) + 63) / 64 * 64);
@@ -232,6 +238,7 @@ struct worker *worker_new(uint32_t index, const struct proxy_shared *shared)
 	worker->index = index;
 	worker->bell_fd = worker->poller.epoll_fd = -1;
 	worker->shared = shared;
+	worker->access.log = log;
 	worker->now_us = clock_us();
 	worker->heartbeat_us = worker->now_us;
 	worker->mail_last = &worker->mail_first;

@@ -16,6 +16,7 @@
 #include "daemon/base/wheel.h"
 #include "daemon/http/h1.h"
 #include "daemon/net/poller.h"
+#include "daemon/proxy/access.h"
 #include "daemon/proxy/buf.h"
 #include "daemon/proxy/forward.h"
 #include "daemon/proxy/pipe.h"
@@ -122,7 +123,8 @@ struct worker_gen {
 	uint32_t n_bindings;
 	struct listener **removed;
 	uint32_t n_removed;
-	struct seal *seal; /* of sticky cookies */
+	struct seal *seal;        /* of sticky cookies */
+	struct access_ring *ring; /* moves to the worker, too; NULL: no access log */
 };
 
 enum message_type { MESSAGE_APPLY, MESSAGE_DRAIN, MESSAGE_STOP };
@@ -176,6 +178,7 @@ struct worker {
 	uint32_t n_free_txns;
 
 	struct list ack_waits;
+	struct access_state access;
 	struct log_limit log_targets, log_accept;
 
 	struct counters counters;
@@ -198,7 +201,7 @@ struct worker {
 	char read[WORKER_READ_SIZE];
 };
 
-struct worker *worker_new(uint32_t index, const struct proxy_shared *shared);
+struct worker *worker_new(uint32_t index, const struct proxy_shared *shared, struct accesslog *log);
 int worker_start(struct worker *worker); /* 0 or -errno */
 /* Takes `message`. Any thread. */
 void worker_post(struct worker *worker, struct message *message);

@@ -140,6 +140,11 @@ static bool proxy_next(struct child *child, union ipc_message *msg, int *fd)
 		*fd = out->setup->text_fd;
 		return true;
 	}
+	if (out->stage == OUTBOX_LOG) {
+		ipc_init(msg, IPC_ACCESS_LOG);
+		*fd = out->setup->log_fd;
+		return true;
+	}
 	out->sending = listeners_unsent(&sup->listeners, out->next_set);
 	if (!out->sending) {
 		out->stage = OUTBOX_END;
@@ -164,7 +169,8 @@ static void proxy_sent(struct child *child)
 		return;
 	}
 	switch (out->stage) {
-	case OUTBOX_BEGIN: out->stage = OUTBOX_ITEMS; break;
+	case OUTBOX_BEGIN: out->stage = out->setup->log_fd >= 0 ? OUTBOX_LOG : OUTBOX_ITEMS; break;
+	case OUTBOX_LOG: out->stage = OUTBOX_ITEMS; break;
 	case OUTBOX_ITEMS: out->sending->sent = true; break;
 	case OUTBOX_END:
 	case OUTBOX_IDLE: out->stage = OUTBOX_IDLE; break;

@@ -14,6 +14,7 @@
 
 #include "daemon/base/text.h"
 #include "daemon/net/net.h"
+#include "daemon/supervisor/logfile.h"
 #include "vrrp/core/auth.h"
 
 #define CONFIG_SIZE_MAX (4U << 20)
@@ -265,6 +266,10 @@ static int complete(struct setup *setup, const char *node, const struct reporter
 	}
 	if ((rc = append_certificates(setup, reporter)))
 		failed = rc;
+	/* Anew each time, whether or not the text has changed: the old file may have been renamed. */
+	if (conf->access_log.file &&
+	    (setup->log_fd = logfile_open(conf->access_log.file, &err)) < 0)
+		failed = report(reporter, setup->log_fd, &err);
 	return failed;
 }
 
@@ -278,7 +283,7 @@ int setup_load(
 	struct setup *setup = calloc(1, sizeof(*setup));
 	if (!setup)
 		return report(&reporter, -ENOMEM, (err_set(&err, 0, "out of memory"), &err));
-	setup->text_fd = -1;
+	setup->text_fd = setup->log_fd = -1;
 	text_copy(setup->file, sizeof(setup->file), file);
 
 	int rc = read_config(file, &text, &len, &err);
@@ -316,6 +321,8 @@ void setup_free(struct setup *setup)
 		conf_free(setup->conf);
 	if (setup->text_fd >= 0)
 		close(setup->text_fd);
+	if (setup->log_fd >= 0)
+		close(setup->log_fd);
 	text_wipe(setup, sizeof(*setup));
 	free(setup);
 }

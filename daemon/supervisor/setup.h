@@ -18,6 +18,7 @@ struct setup {
 	struct conf *conf;
 	int text_fd; /* sealed; the very text that was checked, then the files of `pem` */
 	size_t text_len, pem_len[SETUP_PEM_COUNT];
+	int log_fd; /* of the access log, opened when this was loaded; -1: none */
 	bool unprivileged;
 	bool has_token;
 	struct keys keys; /* none without a peer */

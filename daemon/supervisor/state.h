@@ -22,6 +22,7 @@ struct outbox {
 	enum outbox_stage {
 		OUTBOX_IDLE,
 		OUTBOX_BEGIN, /* proxy: CONFIG */
+		OUTBOX_LOG,   /* proxy: ACCESS_LOG, if there is one */
 		OUTBOX_ITEMS, /* LISTENER.. or ROUTER.. */
 		OUTBOX_END    /* CONFIG_END or ROUTERS_END */
 	} stage;

@@ -370,7 +370,10 @@ class Run:
             name = f"target {t} connection {b}"
             self.backends[b] = End(self.targets[t].accept(what), name)
             # A TCP health check connects, too, but never says anything.
+            deadline = time.monotonic() + STEP_TIMEOUT
             while "health" in self.case.pool and self.backends[b].said_nothing():
+                if time.monotonic() > deadline:
+                    raise Failed(f"{what}: health checks only")
                 self.backends[b].close()
                 self.backends[b] = End(self.targets[t].accept(what), name)
         return self.backends[b]
@@ -526,8 +529,10 @@ class Yoke:
                 env={**os.environ, "NOTIFY_SOCKET": notify_path})
 
     def write_config(self):
+        """@DIR@ in it is a directory for files of the configuration."""
+        text = json.dumps(self.config, indent=1).replace("@DIR@", self.dir.name)
         with open(self.path, "w", encoding="utf-8") as file:
-            json.dump(self.config, file, indent=1)
+            file.write(text)
 
     def reload(self):
         """Returns when every worker runs the new configuration."""
@@ -566,8 +571,8 @@ class Yoke:
         with socket.socket(socket.AF_UNIX) as sock:
             sock.settimeout(STEP_TIMEOUT)
             sock.connect(os.path.join(self.run_dir, "admin.sock"))
-            sock.sendall(b"%s %s HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
-                         % (method.encode(), path.encode()))
+            sock.sendall(b"%s %s HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n"
+                         b"Connection: close\r\n\r\n" % (method.encode(), path.encode()))
             data = b""
             while chunk := sock.recv(65536):
                 data += chunk
@@ -619,13 +624,15 @@ def sanitizer_complained(log):
     return any(word in log for word in ("Sanitizer", "runtime error:", "assertion"))
 
 
-def run_group(name, cases, only=None):
-    """Runs the cases (those whose name contains `only`); returns the number that failed."""
+def run_group(name, cases, only=None, top_level=None):
+    """Runs the cases (those whose name contains `only`), with more keys at the top level of the
+    configuration; returns the number that failed."""
     pid = os.getpid()
     address = f"127.{16 + (pid >> 8) % 200}.{pid & 255}.1"
     chosen = [case for case in cases if not only or only in case.name]
     runs = [Run(case, address, 10000 + i) for i, case in enumerate(chosen)]
-    config = {"workers": 1, "shutdown_timeout": "2s", "listeners": {}, "pools": {}}
+    config = {"workers": 1, "shutdown_timeout": "2s", "listeners": {}, "pools": {},
+              **(top_level or {})}
     for run in runs:
         config["listeners"][run.name()], pools = run.config()
         config["pools"].update(pools)

@@ -18,8 +18,8 @@ LEVELS = {
     "daemon/http": 1, "daemon/sni": 1, "daemon/route": 1, "daemon/balance": 1, "daemon/session": 1,
     "proto": 1, "vrrp/core": 1,
     "conf": 2,
-    "daemon/net": 3, "daemon/tls": 3, "daemon/ipc": 3, "daemon/sandbox": 3, "vrrp/link": 3,
-    "vrrp/lease": 3, "vrrp/netlink": 3,
+    "daemon/net": 3, "daemon/tls": 3, "daemon/ipc": 3, "daemon/sandbox": 3, "daemon/accesslog": 3,
+    "vrrp/link": 3, "vrrp/lease": 3, "vrrp/netlink": 3,
     "daemon/proxy": 4, "daemon/health": 4, "daemon/sync": 4, "daemon/admin": 4, "vrrp/daemon": 4,
     "daemon/control": 5, "daemon/supervisor": 5, "daemon/ctl": 5,
 }

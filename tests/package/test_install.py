@@ -41,7 +41,8 @@ def install(vm):
         check(f"yoked --check {name}",
               vm.run("yoked", "--check", "--config", name) == f"{name}: ok\n")
     conffiles = vm.run("dpkg-query", "-W", "-f", "${Conffiles}", "yoke").split()
-    check("one conffile: yoke.json", conffiles[::2] == ["/etc/yoke/yoke.json"])
+    check("conffiles: yoke.json, and how its log rotates",
+          sorted(conffiles[::2]) == ["/etc/logrotate.d/yoke", "/etc/yoke/yoke.json"])
 
 
 def fetch(vm, url):

@@ -247,5 +247,5 @@ static void ips_as_the_library_writes_them(void)
 	}
 }
 
-UNIT_MAIN("base/addr", UNIT(ips_as_the_library_writes_them), UNIT(endpoints), UNIT(addresses), UNIT(cidrs), UNIT(equality),
-    UNIT(order_and_bytes), UNIT(keys))
+UNIT_MAIN("base/addr", UNIT(ips_as_the_library_writes_them), UNIT(endpoints), UNIT(addresses),
+    UNIT(cidrs), UNIT(equality), UNIT(order_and_bytes), UNIT(keys))
