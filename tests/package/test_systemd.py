@@ -105,6 +105,24 @@ def reloads(vm):
           and unit(vm, "ActiveState")["ActiveState"] == "active")
 
 
+def logs(vm):
+    section("an access log")
+    log, old = vm.path("/var/log/yoke/access.log"), vm.path("/var/log/yoke/access.log.1")
+    configure(vm, dict(MINIMAL, access_log={"file": "/var/log/yoke/access.log"}))
+    vm.run("systemctl", "reload", "yoke")
+    fetch(vm, "http://127.0.0.1:8080/first")
+    # As logrotate does it: rename, then what the package's snippet runs.
+    log.rename(old)
+    rotation = vm.path("/etc/logrotate.d/yoke").read_text()
+    vm.run("sh", "-c", re.search(r"postrotate\n(.*)\tendscript", rotation, re.S)[1])
+    lines = [json.loads(line) for line in old.read_text().splitlines()]
+    check(f"the old file is complete {lines}", [line["path"] for line in lines] == ["/first"])
+    fetch(vm, "http://127.0.0.1:8080/second")
+    wait_for("a line in the new file", lambda: log.read_text().count("\n") == 1)
+    check("the unit may write to /var/log/yoke, others may not read it",
+          log.stat().st_mode & 0o7 == 0)
+
+
 def make_pair(vm):
     vm.run_ours("ip", "link", "add", LINK, "type", "veth", "peer", "name", "other0")
     vm.run_ours("ip", "address", "add", f"{OWN}/24", "dev", LINK)
@@ -232,6 +250,7 @@ def stops(vm):
           not vm.processes("yoked", "yoke-proxy", "yoke-vrrp") and not has_vip(vm)
           and unit(vm, "LoadState")["LoadState"] == "not-found")
     check("no configuration", not vm.path("/etc/yoke").exists())
+    check("no logs", not vm.path("/var/log/yoke").exists())
 
 
 def test():
@@ -243,6 +262,7 @@ def test():
             installs_quietly(vm)
             verifies(vm)
             reloads(vm)
+            logs(vm)
             takes_vip(vm)
             outlives_deaths(vm)
             is_watched(vm)
