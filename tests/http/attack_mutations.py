@@ -5,7 +5,9 @@ import random
 import re
 import time
 
+from attack_responses import ResponseRig, is_bad_gateway
 from attacks_requests import ROWS as REQUESTS
+from attacks_responses import ROWS as RESPONSES
 from harness import Failed, show
 from mutate import mutate
 from rig import Rig
@@ -18,19 +20,15 @@ HEAD_LINE = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+:[\t\x20-\x7e\x80-\xff]*")
 FRAMING_LINE = re.compile(rb"(?i:Content-Length): [0-9]+|(?i:Transfer-Encoding): chunked")
 
 
-def same_fields(asked, seen):
-    return ([field for field in asked.end_to_end() if field[0] not in OURS] ==
-            [field for field in seen.end_to_end() if field[0] not in OURS])
-
-
-def expected_fields_differ(asked, seen):
-    """Expect is for who waits for a body."""
-    drop = asked.minor == 0 or asked.framing == "none"
-    if drop:
-        asked.fields = [field for field in asked.fields if field[0] != b"expect"]
-    asked.fields = [(name, value.lower() if name in (b"expect", b"transfer-encoding") else value)
-                    for name, value in asked.fields]
-    return not same_fields(asked, seen)
+def fields_to_pass(message):
+    """What another hop must get, as it is spelled there."""
+    fields = [(name, value.lower() if name in (b"expect", b"transfer-encoding") else value)
+              for name, value in message.end_to_end() if name not in OURS]
+    if hasattr(message, "method") and (message.minor == 0 or message.framing == "none"):
+        return [field for field in fields if field[0] != b"expect"]  # it is for who waits
+    if hasattr(message, "status") and (message.status < 200 or message.status == 204):
+        return [field for field in fields if field[0] != b"content-length"]
+    return fields
 
 
 def require_same_request(asked, seen, target):
@@ -41,7 +39,7 @@ def require_same_request(asked, seen, target):
         wrong = "Host"
     elif (seen.framing, seen.body, seen.trailers) != (asked.framing, asked.body, asked.trailers):
         wrong = "the body"
-    elif expected_fields_differ(asked, seen):
+    elif fields_to_pass(asked) != fields_to_pass(seen):
         wrong = "the fields"
     elif seen.values(b"x-forwarded-for")[0].split(b", ")[-1] != b"127.0.0.1":
         wrong = "X-Forwarded-For"
@@ -119,13 +117,38 @@ def requests(rig, data, n):
     require_agreement(data, exchange, b"127.0.0.1:%d" % rig.target_port)
 
 
-SIDES = {"requests": (Rig, REQUESTS, requests)}
+def require_relayed(sent, got, what):
+    if not got or (sent.status, sent.framing, sent.body, sent.trailers) != (
+            got.status, got.framing, got.body, got.trailers) or (
+                fields_to_pass(sent) != fields_to_pass(got)):
+        raise Failed(f"{what} {sent.status} {sent.fields} {show(sent.body)} became "
+                     f"{got and (got.status, got.fields, show(got.body))}")
+
+
+def responses(rig, data, n):
+    """The target's bytes, and what the client took them for."""
+    method = b"HEAD" if n % 5 == 0 else b"GET"
+    interim, final, _, end = read_response(data, method, True)
+    exchange = rig.reply(method, data, 3 if n % 4 == 0 else 1)
+    got_interim, got, rest, got_end = read_response(exchange.client, method, exchange.end == "fin")
+    if len(got_interim) > len(interim) or rest:
+        raise Failed(f"the client got {show(exchange.client)}")
+    for sent, seen in zip(interim, got_interim):
+        require_relayed(sent, seen, "interim")
+    if end == "all":
+        require_relayed(final, got, "response")
+        require_plain(exchange.client[:exchange.client.find(b"\r\n\r\n") + 4])
+    elif not is_bad_gateway(got) and (got_end == "all" and exchange.end != "reset"):
+        raise Failed(f"a response that is {end} became {show(exchange.client)}")
+
+
+SIDES = {"requests": (Rig, REQUESTS, requests), "responses": (ResponseRig, RESPONSES, responses)}
 
 
 def run(side, count, seed):
     """Returns the number of disagreements; each is shown with what shows it again."""
     make_rig, rows, attempt = SIDES[side]
-    seeds = [row[1] for row in rows if len(row[1]) <= SEED_MAX]
+    seeds = [row[-2] for row in rows if 0 < len(row[-2]) <= SEED_MAX]
     print(f"{side}: seed {seed}", flush=True)
     failed, begin = 0, time.monotonic()
     rig = make_rig()

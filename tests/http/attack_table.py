@@ -1,9 +1,11 @@
-"""Runs the tables of attacks: each row in each way its bytes can arrive, and an honest exchange of
-somebody else behind it, which must get its own answer."""
+"""Runs the tables of attacks: each row in each way its bytes can arrive, and an honest exchange
+behind it, which must get its own answer."""
 import collections
 import re
 
+from attack_responses import ResponseRig, require_row
 from attacks_requests import ROWS as REQUESTS
+from attacks_responses import ROWS as RESPONSES
 from harness import Failed, parse_fields, show
 from messages import fwd, req
 from rig import Rig, answer_to
@@ -89,7 +91,8 @@ WAYS = [("at once", None, False, 1), ("in pieces", None, False, 20),
         ("behind a good request", GOOD, True, 1), ("pipelined", GOOD, False, 1)]
 
 
-def try_row(rig, data, outcome, way):
+def try_request(rig, row, way):
+    _, data, outcome = row
     _, first, waits, segments = way
     n_before = rig.n_answers
     if first and not waits:
@@ -100,37 +103,35 @@ def try_row(rig, data, outcome, way):
     require_honest(rig, n_before)
 
 
-def try_all(kind, rows, text, attempt, recover):
-    """`attempt(row, way)` each row in each way; returns the number of rows that failed."""
+def try_all(kind, rows, ways, text, rig, attempt):
+    """`attempt(rig, row, way)` each row in each way; returns the number of rows that failed."""
     names = collections.Counter(row[0] for row in rows)
     failed = [f"two rows are called {name!r}" for name, n in names.items() if n > 1]
     chosen = [row for row in rows if text in row[0]]
-    for row in chosen:
-        try:
-            for way in WAYS:
-                try:
-                    attempt(row, way)
-                except (Failed, OSError) as e:
-                    recover()
-                    raise Failed(f"{way[0]}: {type(e).__name__}: {e}") from e
-        except Failed as e:
-            failed.append(f"{row[0]}\n      {show(row[1], 200)}\n      {e}")
-    for what in failed:
-        print(f"FAILED {kind}: {what}")
-    print(f"{kind}: {len(chosen)} shapes, each in {len(WAYS)} ways: {len(failed)} failed")
-    return len(failed)
-
-
-def run_requests(text):
-    rig = Rig()
     try:
-        return try_all("requests", REQUESTS, text,
-                       lambda row, way: try_row(rig, row[1], row[2], way), rig.recover)
+        for row in chosen:
+            for way in ways:
+                try:
+                    attempt(rig, row, way)
+                except (Failed, OSError) as e:
+                    failed.append(f"{row[0]}, {way[0]}: {e}\n      by {show(row[-2], 300)}")
+                    rig.recover()
+                    break
     finally:
         problem = rig.close()
         if problem:
-            raise Failed(problem)
+            failed.append(problem)
+    for what in failed:
+        print(f"FAILED {kind}: {what}")
+    print(f"{kind}: {len(chosen)} shapes, each in {len(ways)} ways: {len(failed)} failed", flush=True)
+    return len(failed)
+
+
+def try_response(rig, row, way):
+    _, method, data, outcome = row
+    require_row(rig.reply(method, data, way[3]), method, outcome)
 
 
 def run(text):
-    return run_requests(text)
+    return (try_all("requests", REQUESTS, WAYS, text, Rig(), try_request) +
+            try_all("responses", RESPONSES, WAYS[:2], text, ResponseRig(), try_response))
