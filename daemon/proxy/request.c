@@ -204,8 +204,9 @@ static void forward(struct txn *txn, const char *data, size_t len)
 				data += n, len -= (size_t)n;
 		}
 	}
-	if (upstream && upstream->error)
-		return; /* it may have answered all the same */
+	/* It may have answered all the same. If not, what can be sent again is needed whole. */
+	if (upstream && upstream->error && !txn->replayable)
+		return;
 	if (!txn->replayable)
 		buf_compact(&txn->request); /* a slow target must not make it grow for ever */
 	if (!buf_append(&txn->request, data, len)) {
