@@ -12,6 +12,7 @@
 
 #define BACKLOG_DEFAULT 16384
 #define DEFER_SEC       1 /* the kernel counts in retransmissions of its SYN-ACK: this is one */
+#define DATAGRAM_QUEUE  (1 << 20) /* bytes as the kernel counts them: about 1400 small datagrams */
 
 /* linux/in6.h, which does not mix with netinet/in.h */
 #ifndef IPV6_FREEBIND
@@ -62,20 +63,28 @@ int net_listen_change(int fd, const struct net_listen_options *options)
 	return rc;
 }
 
-static int set_listen_options(
+/* What both transports need. */
+static int set_bind_options(
     int fd, const struct addr *addr, const struct net_listen_options *options)
 {
 	bool v6 = addr->sa.sa_family == AF_INET6;
-	int rc = set_flag(fd, SOL_SOCKET, SO_REUSEADDR);
-	if (!rc)
-		rc = set_flag(fd, IPPROTO_TCP, TCP_NODELAY);
-	if (!rc && v6)
-		rc = set_flag(fd, IPPROTO_IPV6, IPV6_V6ONLY);
+	int rc = v6 ? set_flag(fd, IPPROTO_IPV6, IPV6_V6ONLY) : 0;
 	if (!rc && options->reuse_port)
 		rc = set_flag(fd, SOL_SOCKET, SO_REUSEPORT);
 	if (!rc && options->free_bind)
 		rc = v6 ? set_flag(fd, IPPROTO_IPV6, IPV6_FREEBIND)
 			: set_flag(fd, IPPROTO_IP, IP_FREEBIND);
+	return rc;
+}
+
+static int set_listen_options(
+    int fd, const struct addr *addr, const struct net_listen_options *options)
+{
+	int rc = set_flag(fd, SOL_SOCKET, SO_REUSEADDR);
+	if (!rc)
+		rc = set_flag(fd, IPPROTO_TCP, TCP_NODELAY);
+	if (!rc)
+		rc = set_bind_options(fd, addr, options);
 	return rc;
 }
 
@@ -89,6 +98,48 @@ int net_listen_tcp(const struct addr *addr, const struct net_listen_options *opt
 		rc = -errno;
 	if (!rc)
 		rc = net_listen_change(fd, options);
+	if (rc) {
+		close(fd);
+		return rc;
+	}
+	return fd;
+}
+
+static bool is_wildcard(const struct addr *addr)
+{
+	return addr->sa.sa_family == AF_INET6 ? IN6_IS_ADDR_UNSPECIFIED(&addr->in6.sin6_addr)
+					      : addr->in.sin_addr.s_addr == htonl(INADDR_ANY);
+}
+
+/* Not SO_REUSEADDR: of UDP it lets a stranger take the address away. */
+static int set_datagram_options(
+    int fd, const struct addr *addr, const struct net_listen_options *options)
+{
+	int rc = set_bind_options(fd, addr, options);
+	if (!rc && is_wildcard(addr))
+		rc = addr->sa.sa_family == AF_INET6 ? set_flag(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO)
+						    : set_flag(fd, IPPROTO_IP, IP_PKTINFO);
+	if (rc)
+		return rc;
+	/* Beyond net.core.rmem_max for a privileged process, else as much as there may be. */
+	int bytes = DATAGRAM_QUEUE / 2; /* the kernel doubles it */
+	if (setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &bytes, sizeof(bytes)) < 0)
+		(void)setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &bytes, sizeof(bytes));
+	return 0;
+}
+
+int net_listen_udp(const struct addr *addr, const struct net_listen_options *options)
+{
+	int off = 0;
+	bool v6 = addr->sa.sa_family == AF_INET6;
+	int fd = socket(addr->sa.sa_family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return -errno;
+	int rc = set_datagram_options(fd, addr, options);
+	if (!rc && bind(fd, &addr->sa, addr_len(addr)) < 0)
+		rc = -errno;
+	if (!rc && v6 && setsockopt(fd, IPPROTO_IPV6, IPV6_FREEBIND, &off, sizeof(off)) < 0)
+		rc = -errno;
 	if (rc) {
 		close(fd);
 		return rc;
@@ -187,6 +238,19 @@ int net_connect_tcp_with(
 		return rc;
 	}
 	*in_progress = waiting;
+	return fd;
+}
+
+int net_connect_udp(const struct addr *addr)
+{
+	int fd = socket(addr->sa.sa_family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return -errno;
+	if (connect(fd, &addr->sa, addr_len(addr)) < 0) {
+		int rc = errno == EAGAIN ? -EADDRNOTAVAIL : -errno;
+		close(fd);
+		return rc;
+	}
 	return fd;
 }
 

@@ -35,6 +35,11 @@ int net_listen_tcp(const struct addr *addr, const struct net_listen_options *opt
 /* Gives a socket that listens what can be changed under it: backlog and what follows it in the
  * options. Who is connected keeps what there was. 0 or -errno. */
 int net_listen_change(int fd, const struct net_listen_options *options);
+/* UDP, with IPV6_V6ONLY and a large receive buffer; of a wildcard, datagrams come with the address
+ * that they were sent to (IP_PKTINFO, IPV6_PKTINFO). An answer leaves from an address of this host
+ * only, also with `free_bind`: IPv4 never sends from another one, IPv6 refuses it when the source is
+ * said with IPV6_PKTINFO. */
+int net_listen_udp(const struct addr *addr, const struct net_listen_options *options);
 /* Unix stream socket; a stale file is replaced, one that somebody listens on is -EADDRINUSE. */
 int net_listen_unix(const char *path, unsigned mode);
 /* Starts a connection; *in_progress says that it is not established yet (wait for writable, then
@@ -44,6 +49,9 @@ int net_connect_tcp(const struct addr *addr, bool *in_progress);
 int net_connect_tcp_with(
     const struct addr *addr, const struct net_connect_options *options, bool *in_progress);
 int net_connect_result(int fd); /* 0 or -errno */
+/* A UDP socket that hears this address alone, with a port of its own: -EADDRNOTAVAIL when none is
+ * left. */
+int net_connect_udp(const struct addr *addr);
 /* *peer (may be NULL) becomes the other side; of a unix socket only the family is set. */
 int net_accept(int listen_fd, struct addr *peer);
 /* Bounds what of a TCP connection waits in the kernel: bytes written but not yet sent, and bytes

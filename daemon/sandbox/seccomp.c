@@ -157,11 +157,13 @@ static int add_common(scmp_filter_ctx ctx)
 
 static int add_proxy(scmp_filter_ctx ctx)
 {
+	static const int types[] = {SOCK_STREAM, SOCK_DGRAM};
 	int rc = add_allowed(ctx, allowed_proxy, COUNT(allowed_proxy));
-	if (!rc)
-		rc = add_socket(ctx, AF_INET, SOCK_STREAM);
-	if (!rc)
-		rc = add_socket(ctx, AF_INET6, SOCK_STREAM);
+	for (size_t i = 0; i < COUNT(types) && !rc; i++) {
+		rc = add_socket(ctx, AF_INET, types[i]);
+		if (!rc)
+			rc = add_socket(ctx, AF_INET6, types[i]);
+	}
 	/* No files at all: what the proxy needs comes as a descriptor. */
 	if (!rc)
 		rc = seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EACCES), SCMP_SYS(openat), 0);

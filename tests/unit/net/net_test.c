@@ -251,6 +251,107 @@ static void v6_does_not_take_v4(void)
 	close(other);
 }
 
+static int listen_udp_on(const char *ip, struct addr *out, struct net_listen_options options)
+{
+	struct addr addr = parse(ip);
+	int fd = net_listen_udp(&addr, &options);
+	socklen_t len = sizeof(*out);
+	CU_ASSERT_TRUE_FATAL(fd >= 0);
+	CU_ASSERT_EQUAL(getsockname(fd, &out->sa, &len), 0);
+	return fd;
+}
+
+static void datagrams(const char *ip)
+{
+	struct addr addr, from = {0};
+	char byte = 'x';
+	socklen_t len = sizeof(from);
+	int listener = listen_udp_on(ip, &addr, (struct net_listen_options){0});
+	int client = net_connect_udp(&addr);
+	CU_ASSERT_TRUE_FATAL(client >= 0);
+	CU_ASSERT_TRUE(guarded(listener) && guarded(client));
+	CU_ASSERT_FALSE(has_option(listener, SOL_SOCKET, SO_REUSEADDR));
+	CU_ASSERT_EQUAL(send(client, &byte, 1, 0), 1);
+	wait_for(listener, POLLIN);
+	CU_ASSERT_EQUAL(recvfrom(listener, &byte, 1, 0, &from.sa, &len), 1);
+	CU_ASSERT_EQUAL(sendto(listener, &byte, 1, 0, &from.sa, len), 1);
+	wait_for(client, POLLIN);
+	CU_ASSERT_EQUAL(recv(client, &byte, 1, 0), 1);
+	close(client);
+	close(listener);
+}
+
+static void datagrams_v4(void)
+{
+	datagrams("127.0.0.1");
+}
+
+static void datagrams_v6(void)
+{
+	datagrams("::1");
+}
+
+static void udp_ports_are_shared_only_on_request(void)
+{
+	struct addr addr;
+	struct net_listen_options shared = {.reuse_port = true}, alone = {0};
+	int first = listen_udp_on("127.0.0.1", &addr, shared);
+	int second = net_listen_udp(&addr, &shared);
+	CU_ASSERT_TRUE(second >= 0);
+	CU_ASSERT_EQUAL(net_listen_udp(&addr, &alone), -EADDRINUSE);
+	close(first);
+	close(second);
+}
+
+static void a_wildcard_hears_where_datagrams_went(void)
+{
+	struct addr addr;
+	int four = listen_udp_on("0.0.0.0", &addr, (struct net_listen_options){0});
+	int six = listen_udp_on("::", &addr, (struct net_listen_options){0});
+	int one = listen_udp_on("127.0.0.1", &addr, (struct net_listen_options){0});
+	CU_ASSERT_TRUE(has_option(four, IPPROTO_IP, IP_PKTINFO));
+	CU_ASSERT_TRUE(has_option(six, IPPROTO_IPV6, IPV6_RECVPKTINFO));
+	CU_ASSERT_TRUE(has_option(six, IPPROTO_IPV6, IPV6_V6ONLY));
+	CU_ASSERT_FALSE(has_option(one, IPPROTO_IP, IP_PKTINFO));
+	close(four);
+	close(six);
+	close(one);
+}
+
+/* A Backup's socket has the virtual address, and must not answer from it. */
+static void nothing_leaves_from_an_address_of_others(void)
+{
+	struct net_listen_options options = {.free_bind = true};
+	struct addr here, bind4 = parse("198.51.100.77"), bind6 = parse("2001:db8::77");
+	int fd = net_listen_udp(&bind4, &options);
+	CU_ASSERT_TRUE_FATAL(fd >= 0);
+	here = parse("127.0.0.1");
+	addr_set_port(&here, 9);
+	CU_ASSERT_EQUAL(sendto(fd, "x", 1, 0, &here.sa, addr_len(&here)), -1);
+	close(fd);
+
+	fd = net_listen_udp(&bind6, &options);
+	CU_ASSERT_TRUE_FATAL(fd >= 0);
+	here = parse("::1");
+	addr_set_port(&here, 9);
+	struct in6_pktinfo info = {.ipi6_addr = bind6.in6.sin6_addr};
+	_Alignas(struct cmsghdr) char control[CMSG_SPACE(sizeof(info))] = "";
+	struct iovec iov = {"x", 1};
+	struct msghdr msg = {.msg_name = &here,
+	    .msg_namelen = addr_len(&here),
+	    .msg_iov = &iov,
+	    .msg_iovlen = 1,
+	    .msg_control = control,
+	    .msg_controllen = sizeof(control)};
+	struct cmsghdr *c = CMSG_FIRSTHDR(&msg);
+	*c = (struct cmsghdr){.cmsg_level = IPPROTO_IPV6,
+	    .cmsg_type = IPV6_PKTINFO,
+	    .cmsg_len = CMSG_LEN(sizeof(info))};
+	memcpy(CMSG_DATA(c), &info, sizeof(info));
+	CU_ASSERT_EQUAL(sendmsg(fd, &msg, 0), -1);
+	close(fd);
+}
+
 static void local_addresses_are_known(void)
 {
 	struct addr a = parse("127.0.0.1"), b = parse("198.51.100.77"), c = parse("2001:db8::77");
@@ -316,4 +417,7 @@ UNIT_MAIN("net/net", UNIT(connects_and_accepts_v4), UNIT(connects_and_accepts_v6
     UNIT(options_are_inherited_and_changed), UNIT(comes_from_where_it_is_told),
     UNIT(accepting_waits_for_a_byte), UNIT(a_refused_connection_is_reported),
     UNIT(ports_are_shared_only_on_request), UNIT(addresses_of_others_need_free_bind),
-    UNIT(v6_does_not_take_v4), UNIT(local_addresses_are_known), UNIT(unix_sockets))
+    UNIT(v6_does_not_take_v4), UNIT(datagrams_v4), UNIT(datagrams_v6),
+    UNIT(udp_ports_are_shared_only_on_request), UNIT(a_wildcard_hears_where_datagrams_went),
+    UNIT(nothing_leaves_from_an_address_of_others), UNIT(local_addresses_are_known),
+    UNIT(unix_sockets))

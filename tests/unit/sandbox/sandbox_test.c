@@ -148,6 +148,27 @@ static int tcp_works(int family)
 	return 0;
 }
 
+static int udp_works(int family)
+{
+	struct sockaddr_storage addr = {.ss_family = (sa_family_t)family};
+	char byte = 'x';
+	struct iovec iov = {&byte, 1};
+	struct mmsghdr msg = {.msg_hdr = {.msg_name = &addr,
+				  .msg_namelen = family == AF_INET ? sizeof(struct sockaddr_in)
+								   : sizeof(struct sockaddr_in6),
+				  .msg_iov = &iov,
+				  .msg_iovlen = 1}};
+	uint32_t info[16];
+	socklen_t len = sizeof(info);
+	int fd = socket(family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	NEED(fd >= 0);
+	NEED(sendmmsg(fd, &msg, 1, 0) == 1 || errno != EPERM);
+	NEED(recvmmsg(fd, &msg, 1, 0, NULL) < 0 && errno == EAGAIN);
+	NEED(getsockopt(fd, SOL_SOCKET, SO_MEMINFO, info, &len) == 0);
+	close(fd);
+	return 0;
+}
+
 static int pipes_and_splice_work(void)
 {
 	int a[2], b[2];
@@ -175,6 +196,7 @@ static int proxy_work(void)
 	NEED(pthread_join(thread, NULL) == 0 && done == 1);
 	NEED(libev_works() == 0 && openssl_works() == 0);
 	NEED(tcp_works(AF_INET) == 0 && tcp_works(AF_INET6) == 0);
+	NEED(udp_works(AF_INET) == 0 && udp_works(AF_INET6) == 0);
 	NEED(pipes_and_splice_work() == 0);
 	fprintf(stderr, "%s\n", strerror(EACCES)); /* a locale, stdio */
 	struct rlimit limit;
