@@ -10,6 +10,7 @@
 
 #define TCP_IDLE_US  3600000000
 #define HTTP_IDLE_US 60000000
+#define UDP_IDLE_US  30000000
 #define PROBE_US     1000000
 #define PING_US      200000
 
@@ -48,9 +49,11 @@ uint32_t check_resolve_pool(
 static void finish_listener(struct report *report, const struct node *node, const struct conf *conf,
     struct conf_listener *listener)
 {
+	static const uint64_t idle_us[] = {[CONF_MODE_HTTP] = HTTP_IDLE_US,
+	    [CONF_MODE_TCP] = TCP_IDLE_US,
+	    [CONF_MODE_UDP] = UDP_IDLE_US};
 	if (listener->idle_timeout_us == 0)
-		listener->idle_timeout_us =
-		    listener->mode == CONF_MODE_TCP ? TCP_IDLE_US : HTTP_IDLE_US;
+		listener->idle_timeout_us = idle_us[listener->mode];
 	if (!listener->upgrade_given) {
 		listener->upgrade = default_upgrade;
 		listener->n_upgrade = 1;
@@ -233,11 +236,12 @@ static void check_listener(struct report *report, const struct node *entry, cons
     const struct conf_listener *listener)
 {
 	const struct node *pool = node_child(entry, "pool");
-	if (listener->pool != CONF_NONE && listener->mode == CONF_MODE_TCP &&
+	if (listener->pool != CONF_NONE && listener->mode != CONF_MODE_HTTP &&
 	    conf->pools[listener->pool].sticky.kind == CONF_STICKY_COOKIE)
 		report_value(report, pool,
-		    "pool %s is sticky by cookie, which mode \"tcp\" does not have",
-		    conf->pools[listener->pool].name);
+		    "pool %s is sticky by cookie, which mode \"%s\" does not have",
+		    conf->pools[listener->pool].name,
+		    listener->mode == CONF_MODE_TCP ? "tcp" : "udp");
 	check_routes(report, entry, listener);
 }
 
@@ -256,21 +260,36 @@ static void check_sync_port(struct report *report, const struct node *node, cons
 	}
 }
 
+/* UDP and TCP have ports of their own. */
+static void check_binds(struct report *report, const struct node *root, const struct conf *conf,
+    bool udp, struct places *places)
+{
+	const struct node *entry = check_first(node_child(root, "listeners"));
+	for (uint32_t i = 0; i < conf->n_listeners; i++, entry = entry->next) {
+		const struct conf_listener *listener = &conf->listeners[i];
+		const struct node *binds = node_child(entry, "bind");
+		if ((listener->mode == CONF_MODE_UDP) != udp)
+			continue;
+		for (uint32_t j = 0; j < listener->n_binds; j++) {
+			const struct node *bind = check_element(binds, j);
+			check_places_add(places, &listener->binds[j], bind);
+			if (!udp)
+				check_sync_port(report, bind, conf, &listener->binds[j]);
+		}
+	}
+}
+
 static int check_listeners(
     struct report *report, const struct node *root, const struct conf *conf, struct places *places)
 {
 	const struct node *entry = check_first(node_child(root, "listeners"));
 	const struct node *admin = node_child(node_child(root, "admin"), "listen");
-	for (uint32_t i = 0; i < conf->n_listeners; i++, entry = entry->next) {
-		const struct conf_listener *listener = &conf->listeners[i];
-		const struct node *binds = node_child(entry, "bind");
-		for (uint32_t j = 0; j < listener->n_binds; j++) {
-			const struct node *bind = check_element(binds, j);
-			check_places_add(places, &listener->binds[j], bind);
-			check_sync_port(report, bind, conf, &listener->binds[j]);
-		}
-		check_listener(report, entry, conf, listener);
-	}
+	for (uint32_t i = 0; i < conf->n_listeners; i++, entry = entry->next)
+		check_listener(report, entry, conf, &conf->listeners[i]);
+	check_binds(report, root, conf, true, places);
+	if (check_places(places, report) < 0)
+		return -ENOMEM;
+	check_binds(report, root, conf, false, places);
 	if (admin)
 		check_places_add(places, &conf->admin_listen, admin);
 	return check_places(places, report);

@@ -156,7 +156,7 @@ struct conf_access_log {
 	bool query;      /* of the request's target */
 };
 
-enum conf_listener_mode { CONF_MODE_HTTP, CONF_MODE_TCP };
+enum conf_listener_mode { CONF_MODE_HTTP, CONF_MODE_TCP, CONF_MODE_UDP };
 
 struct conf_listener {
 	const char *name;
@@ -167,13 +167,13 @@ struct conf_listener {
 	struct route_spec *routes; /* http; the first that takes a request, else `pool` */
 	uint32_t n_routes;
 	uint64_t header_timeout_us; /* from the first byte of a request head to its last */
-	uint64_t idle_timeout_us; /* http: no byte moved, also between requests; tcp: no byte either
-				     way */
-	uint32_t max_header_size; /* bytes of a request or response head */
-	uint64_t max_connections; /* 0: no limit but the process' file descriptors */
-	uint64_t max_body_size;   /* http: bytes of a request's body; 0: no limit */
-	uint32_t buffer_request;  /* http: bytes of a body that is read before a target is chosen */
-	const char **upgrade;     /* http: protocols that a target may switch to */
+	uint64_t idle_timeout_us;   /* http: no byte moved, also between requests; tcp, udp: nothing
+				     either way */
+	uint32_t max_header_size;   /* bytes of a request or response head */
+	uint64_t max_connections;   /* 0: no limit but the process' file descriptors */
+	uint64_t max_body_size;     /* http: bytes of a request's body; 0: no limit */
+	uint32_t buffer_request; /* http: bytes of a body that is read before a target is chosen */
+	const char **upgrade;    /* http: protocols that a target may switch to */
 	uint32_t n_upgrade;
 	bool upgrade_given;         /* written in the file */
 	uint64_t tunnel_timeout_us; /* http, after such a switch: no byte either way */
@@ -184,6 +184,8 @@ struct conf_listener {
 	struct conf_keepalive tcp_keepalive;
 	uint64_t tcp_user_timeout_us; /* 0: the kernel's retransmissions */
 	bool access_log;              /* there is one, and this listener is in it */
+	uint32_t requests;            /* udp: datagrams of a client in a session; 0: no limit */
+	uint32_t responses;           /* udp: answers to each of them; 0: no limit */
 };
 
 enum conf_balance {

@@ -52,7 +52,7 @@ static const char *const checksum_words[] = {[CONF_CHECKSUM_AUTO] = "auto",
     [CONF_CHECKSUM_RFC5798] = "rfc5798",
     NULL};
 static const char *const listener_mode_words[] = {
-    [CONF_MODE_HTTP] = "http", [CONF_MODE_TCP] = "tcp", NULL};
+    [CONF_MODE_HTTP] = "http", [CONF_MODE_TCP] = "tcp", [CONF_MODE_UDP] = "udp", NULL};
 static const char *const log_format_words[] = {
     [CONF_LOG_JSON] = "json", [CONF_LOG_COMBINED] = "combined", NULL};
 static const char *const method_words[] = {"GET", "HEAD", NULL};
@@ -320,7 +320,7 @@ static const struct conf_key listener_keys[] = {
 	.max = CONF_BINDS_MAX, .one_or_list = true, .element = &bind_element,
 	.help = "Where to listen; the address need not be on this host yet"},
     {"mode", CONF_ENUM, FIELD(struct conf_listener, mode), .words = listener_mode_words,
-	.later = "udp", .def = "http", .help = "What is spoken there"},
+	.def = "http", .help = "What is spoken there"},
     {"pool", CONF_POOL, FIELD(struct conf_listener, pool), .format = &conf_format_name,
 	.def_note = "none; without routes required",
 	.help = "Name of the pool that serves it, or what no route takes; without one that is "
@@ -332,13 +332,15 @@ static const struct conf_key listener_keys[] = {
 	.min = 100 * MS, .max = H, .def = "10s",
 	.help = "http: from the first byte of a request head to its last"},
     {"idle_timeout", CONF_DURATION, FIELD(struct conf_listener, idle_timeout_us), .min = 100 * MS,
-	.max = 7 * D, .def_note = "60s, in mode tcp 1h",
-	.help = "Closes a connection on which no byte moved for so long, also between requests"},
+	.max = 7 * D, .def_note = "60s, in mode tcp 1h, in mode udp 30s",
+	.help = "Closes a connection on which no byte moved for so long, also between requests; "
+		"ends a UDP session without datagrams for so long"},
     {"max_header_size", CONF_SIZE, FIELD(struct conf_listener, max_header_size), .min = 4096,
 	.max = 32768, .def = "16KiB", .help = "http: largest head of a request or response"},
     {"max_connections", CONF_INT, FIELD(struct conf_listener, max_connections), .min = 0,
 	.max = 10000000, .def = "0",
-	.help = "Connections at a time; 0: as many as the process may open"},
+	.help = "Connections at a time, in mode udp sessions: the one that was quiet longest makes "
+		"room; 0: as many as the process may open"},
     {"max_body_size", CONF_SIZE, FIELD(struct conf_listener, max_body_size), .min = 0,
 	.max = 1ULL << 50, .def = "0B",
 	.help = "http: largest body of a request; others are answered 413; 0B: no limit"},
@@ -376,6 +378,14 @@ static const struct conf_key listener_keys[] = {
     TCP_USER_TIMEOUT_KEY(conf_listener),
     {"access_log", CONF_BOOL, FIELD(struct conf_listener, access_log), .def = "true",
 	.help = "Whether its requests or connections are in the access log, if there is one"},
+    {"requests", CONF_INT, FIELD(struct conf_listener, requests), .min = 0, .max = 1000000,
+	.def = "0",
+	.help = "udp: datagrams of a client after which its next one begins another session, so "
+		"that it is balanced anew; 0: no limit"},
+    {"responses", CONF_INT, FIELD(struct conf_listener, responses), .min = 0, .max = 1000000,
+	.def = "0",
+	.help = "udp: answers to each datagram of a client; a session ends as soon as all have "
+		"come, for example 1 for DNS; 0: any number, it ends by idle_timeout"},
 };
 static const struct conf_object listener_object = {"Listeners", KEYS(listener_keys),
     .size = sizeof(struct conf_listener), .later = "tls proxy_protocol"};

@@ -265,6 +265,7 @@ static void on_listener(struct control *control, const struct ipc_listener *list
 	int error = 0;
 	switch (listener->kind) {
 	case IPC_LISTENER_TRAFFIC:
+	case IPC_LISTENER_UDP:
 		error = proxy_add_listener(
 		    control->proxy, listener->name, &listener->bind, listener->worker, fd);
 		break;

@@ -28,6 +28,10 @@ static void put_proxy(FILE *out, struct control *control)
 	    out, "client_connections", "gauge", "Client connections now", stats.client_connections);
 	single(out, "upstream_connections", "gauge", "Connections to targets now",
 	    stats.upstream_connections);
+	single(out, "udp_sessions", "gauge", "UDP sessions now", stats.udp_sessions_now);
+	single(out, "udp_dropped_unread_total", "counter",
+	    "Datagrams that the kernel dropped because they were not read in time",
+	    stats.udp_overflows);
 	single(out, "upstream_idle", "gauge", "Pooled connections to targets now",
 	    stats.upstream_idle);
 	single(out, "tunnels", "gauge", "Tunnels now", stats.tunnels_now);

@@ -92,16 +92,17 @@ struct ipc_config {
 
 enum ipc_listener_kind {
 	IPC_LISTENER_TRAFFIC,
+	IPC_LISTENER_UDP,
 	IPC_LISTENER_SYNC,
 	IPC_LISTENER_ADMIN_UNIX,
 	IPC_LISTENER_ADMIN_TCP
 };
 
-/* fd: a bound, listening, non-blocking socket */
+/* fd: a bound, listening (UDP: bound), non-blocking socket */
 struct ipc_listener {
 	struct ipc_header header;
 	uint32_t kind;   /* enum ipc_listener_kind */
-	uint32_t worker; /* traffic: whose member of the SO_REUSEPORT group */
+	uint32_t worker; /* traffic, UDP: whose member of the SO_REUSEPORT group */
 	char name[IPC_NAME_MAX];
 	struct addr bind;
 };

@@ -62,6 +62,13 @@ void watch_take(struct watch *watch, struct watch *from, watch_fn *fn)
 		tell_kernel(watch);
 }
 
+void watch_leave(struct watch *watch)
+{
+	if (watch->added && watch_is_open(watch))
+		epoll_ctl(watch->poller->epoll_fd, EPOLL_CTL_DEL, watch->fd, NULL);
+	watch_stop(watch);
+}
+
 void watch_ask(struct watch *watch)
 {
 	watch->ready &= (uint8_t)~POLLER_READ;

@@ -95,6 +95,9 @@ void watch_take(struct watch *watch, struct watch *from, watch_fn *fn);
 /* There may be more to read or not: the kernel is asked to say. */
 void watch_ask(struct watch *watch);
 
+/* No more events from a descriptor that stays open, here or in another process. */
+void watch_leave(struct watch *watch);
+
 /* No more events. The descriptor is the caller's to close, at once, as this is what ends the
  * kernel's interest in it. */
 static inline void watch_stop(struct watch *watch)

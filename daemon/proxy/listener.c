@@ -8,14 +8,16 @@
 #include "daemon/net/net.h"
 #include "daemon/proxy/http.h"
 #include "daemon/proxy/tcp.h"
+#include "daemon/proxy/udp.h"
 #include "daemon/proxy/worker.h"
 
 #define BATCH_MAX    16U
 #define SHUT_MAX     4096U /* connections taken from the queue of a listener that closes */
 #define PAUSE_US     (100 * US_PER_MS)
+#define WIND_UP_US   US_PER_SEC /* of UDP: the address is busy for so long */
 #define LOG_EVERY_US US_PER_SEC
 
-static bool at_limit(const struct listener *listener)
+bool listener_is_full(const struct listener *listener)
 {
 	uint64_t max = listener->conf->max_connections;
 	return max > 0 &&
@@ -28,6 +30,8 @@ static void leave(struct listener *listener)
 	listener->connections--;
 	if (!listener->closing || listener->connections > 0)
 		return;
+	if (listener->udp)
+		udp_close(listener);
 	list_del(&listener->node.list);
 	worker_bury(listener->worker, &listener->node, listener);
 }
@@ -64,20 +68,25 @@ static void welcome(struct listener *listener, int fd, const struct addr *peer)
 	}
 	COUNT(worker, connections_accepted);
 	counter_add(&listener->accepted, 1);
-	if (at_limit(listener)) {
+	if (listener_is_full(listener)) {
 		COUNT(worker, connections_refused);
 		close(fd);
 		return;
 	}
-	listener->connections++;
-	atomic_fetch_add_explicit(&listener->shared->connections, 1, memory_order_relaxed);
-	COUNT(worker, client_connections);
+	listener_joined(listener);
 	bool ok = listener->conf->mode == CONF_MODE_TCP ? pair_open(listener, fd, peer)
 							: client_open(listener, fd, peer, false);
 	if (!ok) {
 		close(fd);
 		listener_left(listener, false);
 	}
+}
+
+void listener_joined(struct listener *listener)
+{
+	listener->connections++;
+	atomic_fetch_add_explicit(&listener->shared->connections, 1, memory_order_relaxed);
+	COUNT(listener->worker, client_connections);
 }
 
 void listener_left(struct listener *listener, bool own)
@@ -97,6 +106,8 @@ void listener_stop(struct listener *listener)
 		client_close(worker, list_entry(it, struct client, node.list), true);
 	list_for_each_safe (it, &listener->pairs)
 		pair_close(worker, list_entry(it, struct pair, node.list), true);
+	if (listener->udp)
+		udp_stop(listener);
 	listener->attached = false; /* take nobody in */
 	listener_shut(listener);
 	listener->closing = true;
@@ -162,8 +173,12 @@ void listener_init(struct listener *listener, struct worker *worker)
 {
 	listener->worker = worker;
 	listener->batch = 1;
-	watch_init(&listener->io, &worker->poller, listener->fd, on_acceptable);
-	listener->io.level = true;
+	if (listener->udp) {
+		udp_listener_init(listener);
+	} else {
+		watch_init(&listener->io, &worker->poller, listener->fd, on_acceptable);
+		listener->io.level = true;
+	}
 	timer_init(&listener->pause, on_pause_over);
 	list_init(&listener->clients);
 	list_init(&listener->pairs);
@@ -192,6 +207,10 @@ void listener_shut(struct listener *listener)
 {
 	if (listener->fd < 0)
 		return;
+	if (listener->udp) {
+		udp_wind_up(listener, 0);
+		return;
+	}
 	struct worker *worker = listener->worker;
 	/* Who is in the queue was promised service by our SYN-ACK; closing would reset them. */
 	if (listener->attached)
@@ -205,7 +224,10 @@ void listener_shut(struct listener *listener)
 void listener_retire(struct listener *listener)
 {
 	listener->connections++;
-	listener_shut(listener);
+	if (listener->udp)
+		udp_wind_up(listener, WIND_UP_US);
+	else
+		listener_shut(listener);
 	listener_close_idle(listener);
 	listener->closing = true;
 	listener->conf = NULL;

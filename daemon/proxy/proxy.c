@@ -15,6 +15,7 @@
 #include "daemon/base/text.h"
 #include "daemon/proxy/routing.h"
 #include "daemon/proxy/selfcheck.h"
+#include "daemon/proxy/udp.h"
 #include "daemon/proxy/worker.h"
 
 #define SEAL_LABEL      "yoke sticky cookie"
@@ -32,6 +33,7 @@ struct proxy {
 	uint64_t log_patience_us; /* for the file of the configuration before */
 	bool logging;
 	uint64_t serial;
+	uint64_t udp_overflows; /* of listeners that are gone */
 	bool draining, paused;
 };
 
@@ -72,12 +74,12 @@ struct proxy *proxy_start(const struct proxy_shared *shared, struct err *err)
 }
 
 static struct listener *find_listener(
-    const struct proxy *proxy, const char *name, const struct addr *bind, uint32_t worker)
+    const struct proxy *proxy, const char *name, const struct addr *bind, uint32_t worker, bool udp)
 {
 	list_for_each (it, &proxy->listeners) {
 		struct listener *listener = list_entry(it, struct listener, registry);
-		if (listener->worker_index == worker && strcmp(listener->name, name) == 0 &&
-		    addr_equal(&listener->bind, bind))
+		if (listener->worker_index == worker && (listener->udp != NULL) == udp &&
+		    strcmp(listener->name, name) == 0 && addr_equal(&listener->bind, bind))
 			return listener;
 	}
 	return NULL;
@@ -100,12 +102,27 @@ static struct listener_shared *shared_of(struct proxy *proxy, const char *name)
 	return shared;
 }
 
+static bool is_udp(int fd)
+{
+	int type = 0;
+	socklen_t len = sizeof(type);
+	return getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len) == 0 && type == SOCK_DGRAM;
+}
+
+static void free_listener(struct listener *listener)
+{
+	if (listener)
+		udp_listener_free(listener->udp);
+	free(listener);
+}
+
 int proxy_add_listener(
     struct proxy *proxy, const char *name, const struct addr *bind, uint32_t worker, int fd)
 {
 	if (worker >= proxy->shared.workers || strlen(name) > CONF_NAME_MAX)
 		return -EINVAL;
-	if (find_listener(proxy, name, bind, worker))
+	bool udp = is_udp(fd);
+	if (find_listener(proxy, name, bind, worker, udp))
 		return -EEXIST;
 	struct listener_shared *shared = shared_of(proxy, name);
 	struct listener *listener = calloc(1, sizeof(*listener));
@@ -116,13 +133,15 @@ int proxy_add_listener(
 	listener->worker_index = worker;
 	listener->shared = shared;
 	listener->fd = fd;
-	if (selfcheck_join(&proxy->checks, listener) < 0)
+	if (udp && !(listener->udp = udp_listener_new()))
+		goto out;
+	if (!udp && selfcheck_join(&proxy->checks, listener) < 0)
 		goto out;
 	listener_init(listener, proxy->workers[worker]);
 	list_push_back(&proxy->listeners, &listener->registry);
 	return 0;
 out:
-	free(listener);
+	free_listener(listener);
 	return -ENOMEM;
 }
 
@@ -140,8 +159,8 @@ static int bind_listeners(
 	for (uint32_t i = 0; i < gen->conf->n_listeners; i++) {
 		const struct conf_listener *conf = &gen->conf->listeners[i];
 		for (uint32_t b = 0; b < conf->n_binds; b++) {
-			struct listener *listener =
-			    find_listener(proxy, conf->name, &conf->binds[b], worker);
+			struct listener *listener = find_listener(proxy, conf->name,
+			    &conf->binds[b], worker, conf->mode == CONF_MODE_UDP);
 			char text[ADDR_TEXT_MAX];
 			if (!listener)
 				return err_set(err, -ENOENT,
@@ -181,7 +200,7 @@ static void drop_listener(struct listener *listener)
 {
 	list_del(&listener->registry);
 	close(listener->fd);
-	free(listener);
+	free_listener(listener);
 }
 
 static int make_pickers(struct worker_gen *gen, uint32_t worker)
@@ -264,15 +283,21 @@ static int open_log(
 }
 
 /* Its listeners are the worker's now. */
-static void hand_over(struct worker_gen *gen)
+static void hand_over(struct proxy *proxy, struct worker_gen *gen)
 {
 	for (uint32_t i = 0; i < gen->n_bindings; i++) {
-		gen->bindings[i].listener->handed = true;
-		selfcheck_set(gen->bindings[i].listener->check, gen->bindings[i].conf);
+		struct listener *listener = gen->bindings[i].listener;
+		listener->handed = true;
+		if (listener->check)
+			selfcheck_set(listener->check, gen->bindings[i].conf);
 	}
 	for (uint32_t i = 0; i < gen->n_removed; i++) {
-		list_del(&gen->removed[i]->registry);
-		selfcheck_leave(gen->removed[i]);
+		struct listener *listener = gen->removed[i];
+		list_del(&listener->registry);
+		if (listener->check)
+			selfcheck_leave(listener);
+		if (listener->udp)
+			proxy->udp_overflows += udp_overflows(listener);
 	}
 }
 
@@ -323,7 +348,7 @@ int proxy_apply(struct proxy *proxy, struct proxy_generation *user, struct err *
 	list_push_back(&proxy->generations, &generation->node);
 	selfcheck_forget(&proxy->checks);
 	for (uint32_t i = 0; i < n; i++) {
-		hand_over(messages[i]->gen);
+		hand_over(proxy, messages[i]->gen);
 		worker_post(proxy->workers[i], messages[i]);
 	}
 	proxy->logging = user->conf->access_log.file != NULL;
@@ -437,9 +462,16 @@ void proxy_stats(struct proxy *proxy, struct proxy_stats *out)
 		X(upstream_connections, "")
 		X(upstream_idle, "")
 		X(tunnels_now, "")
+		X(udp_sessions_now, "")
 #undef X
 	}
 	out->access_dropped += accesslog_lost(proxy->log);
+	out->udp_overflows = proxy->udp_overflows;
+	list_for_each (it, &proxy->listeners) {
+		const struct listener *listener = list_entry(it, struct listener, registry);
+		if (listener->udp)
+			out->udp_overflows += udp_overflows(listener);
+	}
 }
 
 /* Posts a message without content. A worker that cannot be told is a reason to end the process. */
@@ -467,6 +499,8 @@ void proxy_pause(struct proxy *proxy, bool paused)
 	selfcheck_forget(&proxy->checks);
 	list_for_each (it, &proxy->listeners) {
 		const struct listener *listener = list_entry(it, struct listener, registry);
+		if (listener->udp)
+			continue;
 		/* Best effort: without it, connections of the next milliseconds may be cut. */
 		if (paused)
 			setsockopt(

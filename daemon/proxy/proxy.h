@@ -65,6 +65,14 @@ struct proxy_generation {
 	X(unprotected_sessions, "Sessions made while the pair was unprotected")        \
 	X(tunnels, "Connections that became tunnels by a switch of protocols (101)")   \
 	X(upgrades_dropped, "Requests to switch protocols that were not passed on")    \
+	X(udp_sessions, "UDP sessions begun")                                          \
+	X(udp_sessions_evicted, "UDP sessions that made room for newer ones")          \
+	X(udp_datagrams_in, "Datagrams of clients")                                    \
+	X(udp_datagrams_out, "Datagrams sent to clients")                              \
+	X(udp_dropped_full, "Datagrams dropped: the send queue was full")              \
+	X(udp_dropped_limit, "Datagrams dropped: no room for another session")         \
+	X(udp_dropped_no_target, "Datagrams dropped: no usable target")                \
+	X(udp_dropped_unsendable, "Datagrams dropped: too large, or our address gone") \
 	X(bytes_in, "Bytes read from clients")                                         \
 	X(bytes_out, "Bytes sent to clients")                                          \
 	X(bytes_spliced, "Bytes in both directions that were not copied")              \
@@ -75,16 +83,19 @@ struct proxy_stats {
 #define X(name, help) uint64_t name;
 	PROXY_COUNTERS(X)
 #undef X
-	uint64_t client_connections;   /* now */
+	uint64_t client_connections;   /* now, and UDP sessions */
 	uint64_t upstream_connections; /* now */
 	uint64_t upstream_idle;        /* now, pooled */
 	uint64_t tunnels_now;
+	uint64_t udp_sessions_now;
+	uint64_t
+	    udp_overflows; /* datagrams that the kernel dropped, as they were not read in time */
 };
 
 /* Starts the workers, idle. NULL with a text on failure. */
 struct proxy *proxy_start(const struct proxy_shared *shared, struct err *err);
 
-/* Hands over a listening socket before the proxy_apply that uses it; the proxy closes it when a
+/* Hands over a listening socket, of TCP or UDP, before the proxy_apply that uses it; the proxy closes it when a
  * later configuration does not name (name, bind) any more. Returns -EEXIST if it has one (the fd
  * stays the caller's). */
 int proxy_add_listener(

@@ -13,6 +13,7 @@
 #include "daemon/proxy/ack.h"
 #include "daemon/proxy/http.h"
 #include "daemon/proxy/tcp.h"
+#include "daemon/proxy/udp.h"
 #include "daemon/proxy/upstream.h"
 
 /* How long a turn waits at most. */
@@ -185,6 +186,7 @@ static void turn(struct worker *worker)
 	atomic_store_explicit(&worker->heartbeat_us, worker->now_us, memory_order_relaxed);
 	poller_dispatch(&worker->poller);
 	wheel_run(&worker->wheel, worker->now_us, on_timer, worker);
+	udp_flush(worker);
 	access_turn(worker);
 	free_buried(worker);
 }
@@ -249,7 +251,8 @@ struct worker *worker_new(uint32_t index, const struct proxy_shared *shared, str
 	pipes_init(&worker->pipes, shared->workers);
 	worker->route_space = route_space_new();
 	worker->act_room = act_room_new();
-	if (!worker->route_space || !worker->act_room || !init_loop(worker)) {
+	worker->udp = udp_io_new(shared->workers);
+	if (!worker->udp || !worker->route_space || !worker->act_room || !init_loop(worker)) {
 		worker_free(worker);
 		return NULL;
 	}
@@ -269,6 +272,7 @@ void worker_free(struct worker *worker)
 	free_buried(worker);
 	txn_free_all(worker);
 	pipes_fini(&worker->pipes);
+	udp_io_free(worker->udp);
 	free(worker->slots);
 	buf_free(&worker->scratch);
 	route_space_free(worker->route_space);

@@ -31,6 +31,8 @@ struct worker;
 struct upstream;
 struct txn;
 struct selfcheck;
+struct udp_io;
+struct udp_listener;
 
 /* A timeout on the worker's wheel. */
 struct timer {
@@ -68,7 +70,7 @@ struct listener {
 	/* The control thread's. */
 	struct list registry;
 	bool handed;             /* to the worker, who frees it */
-	struct selfcheck *check; /* of its address */
+	struct selfcheck *check; /* of its address; NULL: UDP */
 	struct list of_check;
 	uint64_t accepted_before; /* what it last saw of `accepted` */
 
@@ -87,6 +89,7 @@ struct listener {
 	struct forward forward;           /* as conf says */
 	struct list clients;              /* struct client */
 	struct list pairs;                /* struct pair */
+	struct udp_listener *udp;         /* NULL: TCP */
 	union node node;                  /* worker->listeners */
 };
 
@@ -143,6 +146,7 @@ struct counters {
 	_Atomic uint64_t client_connections, upstream_connections, upstream_idle;
 	_Atomic uint64_t tunnels_now;
 	_Atomic uint64_t fresh_clients; /* http, without a request yet */
+	_Atomic uint64_t udp_sessions_now;
 };
 
 static inline void counter_add(_Atomic uint64_t *counter, uint64_t n)
@@ -172,6 +176,7 @@ struct worker {
 	uint32_t n_slots;
 	struct list listeners;
 	struct pipes pipes;
+	struct udp_io *udp;
 
 	struct grave *graves;
 	struct txn *dead_txns, *free_txns;
@@ -256,6 +261,10 @@ void listener_shut(struct listener *listener);
 /* Not in the configuration any more: closed, and freed with its last connection. */
 void listener_retire(struct listener *listener);
 void listener_close_idle(struct listener *listener);
+/* Whether max_connections allows another one. */
+bool listener_is_full(const struct listener *listener);
+/* A user's connection, or UDP session, began. */
+void listener_joined(struct listener *listener);
 /* A connection ended, our `own` or a user's. May free the listener. */
 void listener_left(struct listener *listener, bool own);
 /* Closes it with all its connections. */

@@ -11,7 +11,7 @@
 #include "daemon/base/clock.h"
 #include "daemon/base/text.h"
 
-#define QUEUE_MAX 65536 /* connections of a socket that are reset at once */
+#define QUEUE_MAX 65536 /* connections or datagrams of a socket that are thrown away at once */
 
 void listeners_init(struct listeners *set, const char *admin_path)
 {
@@ -76,10 +76,12 @@ int listeners_wanted(
 		return -ENOMEM;
 	for (uint32_t i = 0; i < conf->n_listeners; i++) {
 		const struct conf_listener *listener = &conf->listeners[i];
+		enum ipc_listener_kind kind =
+		    listener->mode == CONF_MODE_UDP ? IPC_LISTENER_UDP : IPC_LISTENER_TRAFFIC;
 		for (uint32_t j = 0; j < listener->n_binds; j++)
 			for (uint32_t worker = 0; worker < workers; worker++)
-				add_wanted(array, &n, IPC_LISTENER_TRAFFIC, listener->name,
-				    &listener->binds[j], worker, listener);
+				add_wanted(array, &n, kind, listener->name, &listener->binds[j],
+				    worker, listener);
 	}
 	add_wanted(array, &n, IPC_LISTENER_ADMIN_UNIX, "admin", NULL, 0, NULL);
 	if (conf->admin_tcp)
@@ -112,12 +114,24 @@ static struct listener *find(struct listeners *set, const struct listener *wante
 	return NULL;
 }
 
-static bool port_is_ours(const struct listeners *set, const struct addr *bind)
+static bool is_udp(const struct listener *listener)
+{
+	return listener->kind == IPC_LISTENER_UDP;
+}
+
+/* Of the workers: each has one in a SO_REUSEPORT group. */
+static bool is_shared(const struct listener *listener)
+{
+	return listener->kind == IPC_LISTENER_TRAFFIC || is_udp(listener);
+}
+
+static bool port_is_ours(const struct listeners *set, const struct listener *wanted)
 {
 	for (size_t i = 0; i < set->n; i++) {
 		const struct listener *listener = &set->array[i];
 		if (listener->kind != IPC_LISTENER_ADMIN_UNIX &&
-		    addr_port(&listener->bind) == addr_port(bind))
+		    is_udp(listener) == is_udp(wanted) &&
+		    addr_port(&listener->bind) == addr_port(&wanted->bind))
 			return true;
 	}
 	return false;
@@ -135,15 +149,21 @@ static int open_error(const struct listener *wanted, int error, struct err *err)
 	    error == -EADDRINUSE ? "another program listens there" : strerror(-error), hint);
 }
 
+static int open_network(const struct listener *wanted, const struct net_listen_options *options)
+{
+	return is_udp(wanted) ? net_listen_udp(&wanted->bind, options)
+			      : net_listen_tcp(&wanted->bind, options);
+}
+
 /* With SO_REUSEPORT a second program of the same user shares the port unnoticed, half of the
  * traffic each: a mistake to find here. A look without the option tells. It is left out where a
  * socket of our own has the port, which would be found instead. */
 static int check_port_is_free(const struct listeners *set, const struct listener *wanted)
 {
 	struct net_listen_options options = {.free_bind = true, .backlog = 1};
-	if (wanted->kind != IPC_LISTENER_TRAFFIC || port_is_ours(set, &wanted->bind))
+	if (!is_shared(wanted) || port_is_ours(set, wanted))
 		return 0;
-	int fd = net_listen_tcp(&wanted->bind, &options);
+	int fd = open_network(wanted, &options);
 	if (fd < 0)
 		return fd;
 	close(fd);
@@ -165,7 +185,7 @@ static int open_one(struct listeners *set, struct listener *wanted)
 	int rc = check_port_is_free(set, wanted);
 	if (rc)
 		return rc;
-	return net_listen_tcp(&wanted->bind, &wanted->options);
+	return open_network(wanted, &wanted->options);
 }
 
 int listeners_prepare(
@@ -201,7 +221,7 @@ int listeners_prepare(
 /* A socket that is kept gets what the configuration says now. */
 static void change_options(struct listener *listener)
 {
-	if (listener->kind == IPC_LISTENER_ADMIN_UNIX ||
+	if (listener->kind == IPC_LISTENER_ADMIN_UNIX || is_udp(listener) ||
 	    memcmp(&listener->options, &listener->next_options, sizeof(listener->options)) == 0)
 		return;
 	int rc = net_listen_change(listener->fd, &listener->next_options);
@@ -271,12 +291,23 @@ static void reset_queue(int fd)
 	}
 }
 
+static void discard_queue(int fd)
+{
+	char byte;
+	for (int i = 0; i < QUEUE_MAX && recv(fd, &byte, 1, MSG_TRUNC) >= 0; i++)
+		;
+}
+
 void listeners_reset_waiting(struct listeners *set, const struct conf *conf)
 {
 	for (size_t i = 0; i < set->n; i++) {
 		struct listener *listener = &set->array[i];
-		if (listener->kind == IPC_LISTENER_TRAFFIC && conf->peer != CONF_NONE &&
-		    is_virtual(conf, &listener->bind))
+		if (!is_shared(listener) || conf->peer == CONF_NONE ||
+		    !is_virtual(conf, &listener->bind))
+			continue;
+		if (is_udp(listener))
+			discard_queue(listener->fd);
+		else
 			reset_queue(listener->fd);
 	}
 }

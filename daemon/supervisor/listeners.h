@@ -58,7 +58,7 @@ void listeners_abort(struct listeners *set);
 /* For a yoke-proxy that starts: it has none. */
 void listeners_forget_sent(struct listeners *set);
 /* The proxy has died, so the virtual addresses are the peer's now, if there is one: resets the
- * connections that wait at them. They began here; an answer would not arrive before the address
+ * connections that wait at them, and drops the datagrams. They began here; an answer would not arrive before the address
  * comes back, and the sessions made for them would be unknown to the Active. */
 void listeners_reset_waiting(struct listeners *set, const struct conf *conf);
 /* The proxy runs the current (or next) set: it closed what is not in it. */

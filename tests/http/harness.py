@@ -127,6 +127,7 @@ class Case:
     """`targets`: how many; `dead`: indexes of those that refuse connections. `listener` and `pool`
     are merged into the configuration. With `routes`, each target is in a pool of its own, which the
     routes call "t0", "t1", ...; `default` is the listener's, or None."""
+    run_class = None  # Run; of other transports, another one
 
     def __init__(self, name, *steps, targets=1, dead=(), listener=None, pool=None, target=None,
                  routes=None, default="t0"):
@@ -170,6 +171,18 @@ def counted(name, more=1):
         if more is not None and run.saved[name] != before + more:
             raise Failed(f"{name}: {run.saved[name]:g}, not {before + more:g}")
     return do(look)
+
+
+def reload_with(change):
+    """The configuration is changed by change(run, listeners, pools) and loaded."""
+    def reload(run):
+        run.yoke.reload(lambda config: change(run, config["listeners"], config["pools"]))
+    return do(reload)
+
+
+def rename(run, listeners, _):
+    """For reload_with: the listener gets another name."""
+    listeners[run.name() + "-renamed"] = listeners.pop(run.name())
 
 
 def listen(index):
@@ -321,9 +334,12 @@ class Target:
 class Run:
     def __init__(self, case, address, port):
         self.case, self.address, self.port = case, address, port
-        self.targets = [Target(i in case.dead) for i in range(case.n_targets)]
+        self.targets = self.make_targets()
         self.clients, self.backends, self.saved = {}, {}, {}
         self.yoke = None
+
+    def make_targets(self):
+        return [Target(i in self.case.dead) for i in range(self.case.n_targets)]
 
     def config(self):
         targets = [{"address": f"127.0.0.1:{t.port}", **self.case.target} for t in self.targets]
@@ -480,12 +496,15 @@ class Run:
                 raise Failed(f"step {n} ({verb}): {e}") from e
             except OSError as e:
                 raise Failed(f"step {n} ({verb}): {type(e).__name__}: {e}") from e
-        for name, end in {**self.clients, **self.backends}.items():
+        for end in self.ends():
             if end.pending():
                 raise Failed(f"at the end: {end.what} has more: {show(end.ahead)}")
 
+    def ends(self):
+        return [*self.clients.values(), *self.backends.values()]
+
     def close(self):
-        for end in [*self.clients.values(), *self.backends.values()]:
+        for end in self.ends():
             end.close()
 
     def close_targets(self):
@@ -534,9 +553,11 @@ class Yoke:
         with open(self.path, "w", encoding="utf-8") as file:
             file.write(text)
 
-    def reload(self):
-        """Returns when every worker runs the new configuration."""
+    def reload(self, change=None):
+        """`change(config)`, then a reload that must succeed. Returns when every worker runs the new configuration."""
         before = self.metric("yoke_config_generation")
+        if change:
+            change(self.config)
         self.write_config()
         status, body = self.admin("/v1/reload", "POST")
         if status != 200:
@@ -571,25 +592,33 @@ class Yoke:
         with socket.socket(socket.AF_UNIX) as sock:
             sock.settimeout(STEP_TIMEOUT)
             sock.connect(os.path.join(self.run_dir, "admin.sock"))
-            sock.sendall(b"%s %s HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n"
-                         b"Connection: close\r\n\r\n" % (method.encode(), path.encode()))
+            sock.sendall(f"{method} {path} HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n"
+                         "Connection: close\r\n\r\n".encode())
             data = b""
             while chunk := sock.recv(65536):
                 data += chunk
         head, _, body = data.partition(b"\r\n\r\n")
         return int(head.split(b" ")[1]), body
 
+    def wait_for(self, condition, problem):
+        """Asks until it is so; `problem()` says what is the matter instead."""
+        deadline = time.monotonic() + STEP_TIMEOUT
+        while not condition():
+            if time.monotonic() > deadline:
+                raise Failed(problem())
+            select.select([], [], [], 0.01)
+
+    def target(self, pool, index):
+        return json.loads(self.admin(f"/v1/pools/{pool}")[1])["targets"][index]
+
     def wait_target(self, pool, index, state):
         """Asks until the target's state is this."""
-        deadline = time.monotonic() + STEP_TIMEOUT
-        while True:
-            body = self.admin(f"/v1/pools/{pool}")[1]
-            targets = json.loads(body)["targets"]
-            if targets[index]["state"] == state:
-                return
-            if time.monotonic() > deadline:
-                raise Failed(f"{pool} target {index} is {targets[index]}, not {state}")
-            select.select([], [], [], 0.01)
+        self.wait_for(lambda: self.target(pool, index)["state"] == state, lambda:
+                      f"{pool} target {index} is {self.target(pool, index)}, not {state}")
+
+    def wait_metric(self, name, least):
+        self.wait_for(lambda: self.metric(name) >= least,
+                      lambda: f"{name} is {self.metric(name)}, not {least}")
 
     def metric(self, name):
         for line in self.admin("/metrics")[1].decode().splitlines():
@@ -630,7 +659,7 @@ def run_group(name, cases, only=None, top_level=None):
     pid = os.getpid()
     address = f"127.{16 + (pid >> 8) % 200}.{pid & 255}.1"
     chosen = [case for case in cases if not only or only in case.name]
-    runs = [Run(case, address, 10000 + i) for i, case in enumerate(chosen)]
+    runs = [(case.run_class or Run)(case, address, 10000 + i) for i, case in enumerate(chosen)]
     config = {"workers": 1, "shutdown_timeout": "2s", "listeners": {}, "pools": {},
               **(top_level or {})}
     for run in runs:

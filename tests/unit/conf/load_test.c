@@ -66,6 +66,8 @@ static void minimal_example(void)
 	CU_ASSERT_EQUAL(listener->backlog, 16384);
 	CU_ASSERT_EQUAL(listener->tcp_keepalive.idle_us, 0); /* no probes */
 	CU_ASSERT_EQUAL(listener->tcp_user_timeout_us, 0);
+	CU_ASSERT_EQUAL(listener->requests, 0);
+	CU_ASSERT_EQUAL(listener->responses, 0);
 
 	const struct conf_pool *pool = &conf->pools[0];
 	CU_ASSERT_STRING_EQUAL(pool->name, "web");

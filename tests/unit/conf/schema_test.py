@@ -55,7 +55,7 @@ BAD = [
     ("listeners.web.bind", [":80"]),
     ("listeners.web.bind", []),
     ("listeners.web.bind", ["192.0.2.10:%d" % port for port in range(80, 97)]),
-    ("listeners.web.mode", "udp"),
+    ("listeners.web.mode", "sctp"),
     ("listeners.web.pool", 5),
     ("listeners.web.routes", {}),
     ("listeners.web.routes", [{}]),

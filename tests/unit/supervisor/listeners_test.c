@@ -296,6 +296,38 @@ static int connect_to(const struct addr *addr)
 	return fd;
 }
 
+static struct listener datagrams(const char *name, struct addr bind)
+{
+	struct listener listener = traffic(name, bind, 0);
+	listener.kind = IPC_LISTENER_UDP;
+	return listener;
+}
+
+static void udp_has_sockets_of_its_own(void)
+{
+	struct addr a = free_address();
+	struct listener both[] = {traffic("dns", a, 0), datagrams("dns-udp", a)};
+	struct listener swapped[] = {datagrams("dns", a)}; /* the mode changes */
+	struct err err = {""};
+	open_set();
+	CU_ASSERT_EQUAL_FATAL(listeners_prepare(&set, both, 2, &err), 0);
+	listeners_commit(&set);
+	ino_t socket = inode(find("dns-udp", 0)->fd);
+	CU_ASSERT_NOT_EQUAL(inode(find("dns", 0)->fd), socket);
+	CU_ASSERT_EQUAL(listeners_prepare(&set, swapped, 1, &err), 0);
+	listeners_commit(&set);
+	CU_ASSERT_EQUAL(set.n, 1);
+	CU_ASSERT_EQUAL(inode(find("dns", 0)->fd), socket); /* the UDP one, renamed */
+	listeners_fini(&set);
+
+	int other = net_listen_udp(&a, &(struct net_listen_options){.reuse_port = true});
+	CU_ASSERT_TRUE(other >= 0);
+	CU_ASSERT_EQUAL(listeners_prepare(&set, both, 2, &err), -EADDRINUSE);
+	CU_ASSERT_PTR_NOT_NULL(strstr(err.text, "dns-udp"));
+	close(other);
+	listeners_fini(&set);
+}
+
 static void what_waits_at_a_virtual_address_is_reset(void)
 {
 	struct conf_vip vip = {.prefix = 32};
@@ -323,7 +355,32 @@ static void what_waits_at_a_virtual_address_is_reset(void)
 	listeners_fini(&set);
 }
 
-UNIT_MAIN("supervisor/listeners", UNIT(what_waits_at_a_virtual_address_is_reset),
+static void datagrams_that_wait_at_a_virtual_address_are_dropped(void)
+{
+	struct conf_vip vip = {.prefix = 32};
+	struct conf_router router = {.addresses = &vip, .n_addresses = 1};
+	struct conf conf = {.peer = 1, .routers = &router, .n_routers = 1};
+	struct err err;
+	char byte = 'x';
+	open_set();
+	struct listener dns = datagrams("dns", free_address());
+	CU_ASSERT_EQUAL_FATAL(listeners_prepare(&set, &dns, 1, &err), 0);
+	listeners_commit(&set);
+	int client = net_connect_udp(&dns.bind), server = find("dns", 0)->fd;
+	for (int i = 0; i < 3; i++)
+		CU_ASSERT_EQUAL(send(client, &byte, (size_t)i, 0), i);
+	addr_parse_ip("192.0.2.10", &vip.addr);
+	listeners_reset_waiting(&set, &conf);
+	CU_ASSERT_EQUAL(recv(server, &byte, 1, MSG_PEEK), 0); /* still there, the empty one first */
+	vip.addr = dns.bind;
+	listeners_reset_waiting(&set, &conf);
+	CU_ASSERT(recv(server, &byte, 1, 0) < 0 && errno == EAGAIN);
+	close(client);
+	listeners_fini(&set);
+}
+
+UNIT_MAIN("supervisor/listeners", UNIT(datagrams_that_wait_at_a_virtual_address_are_dropped),
+    UNIT(udp_has_sockets_of_its_own), UNIT(what_waits_at_a_virtual_address_is_reset),
     UNIT(wanted_follows_the_configuration), UNIT(a_reload_keeps_opens_and_closes),
     UNIT(a_taken_port_changes_nothing), UNIT(a_new_name_keeps_the_socket),
     UNIT(a_reload_changes_options_of_kept_sockets), UNIT(the_proxy_gets_what_it_lacks),
