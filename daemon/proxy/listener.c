@@ -215,7 +215,7 @@ void listener_shut(struct listener *listener)
 	/* Who is in the queue was promised service by our SYN-ACK; closing would reset them. */
 	if (listener->attached)
 		accept_some(listener, SHUT_MAX);
-	watch_stop(&listener->io);
+	watch_leave(&listener->io); /* yoked has it, too */
 	timer_cancel(worker, &listener->pause);
 	close(listener->fd);
 	listener->fd = -1;

@@ -1,6 +1,6 @@
 """Listeners in TCP mode: bytes, both half-closes, failures."""
 from harness import (Case, answer, closed, do, gets, half_close, hangup, leave, pause, released,
-                     sees, send, shut, turned_away, untouched)
+                     reload_with, rename, sees, send, shut, turned_away, untouched)
 from transfer import backend_to_client, client_to_backend, slow_backend, slow_client
 
 TCP = {"mode": "tcp"}
@@ -47,6 +47,10 @@ CASES = [
         send(b"x"), sees(b"x"), *[s for i in range(6) for s in (
             pause(0.5), answer(b"%d" % i), gets(b"%d" % i))],
         listener={"idle_timeout": "2s"}),
+    tcp("a listener with a new name has the same socket",
+        send(b"x"), sees(b"x"), leave(), released(), reload_with(rename),
+        *[step for c in "234" for step in (
+            send(b"y", c=c), sees(b"y", b=c), answer(b"z", b=c), gets(b"z", c=c))]),
     tcp("10 MiB to the target", do(lambda run: client_to_backend(run, 10 << 20))),
     tcp("10 MiB to the client", do(lambda run: backend_to_client(run, 10 << 20))),
     tcp("a client that does not read stops the target", do(lambda run: slow_client(run, b"go"))),

@@ -350,6 +350,24 @@ static void taken(void)
 	close(theirs[0]), close(theirs[1]);
 }
 
+static void a_descriptor_that_others_share(void)
+{
+	int ours, theirs;
+	struct reader reader;
+	connect_pair(&ours, &theirs);
+	start(&reader, ours, 8);
+	int shared = dup(ours);
+	turns(1);
+	watch_leave(&reader.watch);
+	close(ours);
+	CU_ASSERT_FALSE(watch_is_open(&reader.watch));
+	said(theirs, "x");
+	poller_wait(&poller, 0);
+	CU_ASSERT_EQUAL(poller.n_events, 0); /* closing alone would leave it in the set */
+	close(shared);
+	close(theirs);
+}
+
 UNIT_MAIN("net/poller", UNIT(short_read), UNIT(full_read), UNIT(wanted_later),
     UNIT(end_behind_bytes), UNIT(urgent_data), UNIT(room_to_write), UNIT(closed_in_the_same_turn),
-    UNIT(ask), UNIT(level_triggered), UNIT(taken))
+    UNIT(ask), UNIT(a_descriptor_that_others_share), UNIT(level_triggered), UNIT(taken))
