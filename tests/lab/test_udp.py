@@ -1,0 +1,140 @@
+"""UDP: name servers behind a pair, and behind a node that stops."""
+import json
+import os
+import subprocess
+
+import testing
+from lab import (HERE, LINK_LOCAL6, NETWORK6, PYTHON, SLACK, SOURCES, VIP, VIP6, WEBS, address,
+                 listening, pair_config, wait_until)
+from testing import TestLab
+
+PORT = 5300
+# Long enough for the VIP to move meanwhile, or the node to be told to stop.
+WAIT_S = int(3 * SLACK)
+SLOW_NAME = f"wait-{WAIT_S}.example"
+UNSENDABLE = "yoke_udp_dropped_unsendable_total"
+
+
+def start_servers(lab):
+    """Each answers its own address, so that who answered is seen."""
+    servers = [lab.start_in(web, PYTHON, os.path.join(HERE, "tools", "dns.py"), address(web),
+                            "0.0.0.0", PORT) for web in WEBS]
+    wait_until(lambda: all(listening(server.pid, PORT) for server in servers), 10 * SLACK,
+               "the name servers listen")
+
+
+def pool(**options):
+    return {"targets": [address(web, PORT) for web in WEBS], **options}
+
+
+RESOLVE = [PYTHON, os.path.join(HERE, "tools", "resolve.py")]
+
+
+def resolve(lab, server=VIP, sources=SOURCES):
+    return json.loads(
+        lab.run_in("client", *RESOLVE, server, PORT, "www.example", 5, SLACK, *sources))
+
+
+def resolve_slowly(lab, server, source):
+    """Asks once for the name that takes long, and does not wait for the answer: slow_answer does."""
+    return lab.start_in("client", *RESOLVE, server, PORT, SLOW_NAME, 1, WAIT_S + 2 * SLACK, source,
+                        stdout=subprocess.PIPE)
+
+
+def slow_answer(process):
+    """What resolve_slowly got, or None."""
+    return next(iter(json.loads(process.communicate(timeout=WAIT_S + 20 * SLACK)[0]).values()))
+
+
+def metric(node, name):
+    _, text = node.api.request("GET", "/metrics")
+    return next(float(line.split()[1]) for line in text.splitlines() if line.startswith(name + " "))
+
+
+def sessions(node):
+    return metric(node, "yoke_udp_sessions")
+
+
+def start_pair(lab, bind, config):
+    config["listeners"]["dns"] = {"bind": bind, "mode": "udp", "pool": "dns", "responses": 1}
+    config["pools"]["dns"] = pool(sticky={"source": {"prefix4": 32}},
+                                  health={"tcp": {}, "interval": "200ms"})
+    lab.start_pair(config=config)
+
+
+def moved(before, after):
+    return [source for source in SOURCES if after[source] != before[source]]
+
+
+def test_udp_failover(checks):
+    """Clients of the dead Active have the same name server with the other node."""
+    with TestLab() as lab:
+        start_servers(lab)
+        start_pair(lab, f"{VIP}:{PORT}", pair_config())
+        before = resolve(lab)
+        checks.equal("who answered", set(before.values()), {address(web) for web in WEBS})
+        checks.equal("moved without need", moved(before, resolve(lab)), [])
+        checks.equal("sessions that one response has ended", sessions(lab.nodes["node1"]), 0)
+
+        checks.section("power off")
+        lab.nodes["node1"].power_off()
+        after = resolve(lab)
+        lab.nodes["node2"].wait_state("active")
+        checks.equal("moved, or not served", moved(before, after), [])
+
+
+def hand_over_while_asked(checks, lab, server, source):
+    """The VIP moves while a name server thinks. Its answer comes to the old Active."""
+    old, new = lab.nodes["node1"], lab.nodes["node2"]
+    before = metric(old, UNSENDABLE)
+    asking = resolve_slowly(lab, server, source)
+    old.wait(lambda: sessions(old) == 1, 5, "the question has come")
+    old.ctl("failover")
+    new.wait_state("active")
+    old.wait(lambda: sessions(old) == 0, WAIT_S + 5, "the answer has come")
+    checks.equal("answers that the old Active kept back", metric(old, UNSENDABLE) - before, 1)
+    checks.equal("what the client got", slow_answer(asking), None)
+    checks.true("the new Active serves it", resolve(lab, server, [source])[source])
+
+
+def test_udp_backup_is_silent(checks):
+    """What comes to a node that has lost the VIP does not leave from it."""
+    with TestLab() as lab:
+        start_servers(lab)
+        start_pair(lab, f"{VIP}:{PORT}", pair_config())
+        hand_over_while_asked(checks, lab, VIP, SOURCES[0])
+
+
+def test_udp_backup_is_silent_ipv6(checks):
+    """The kernel would let it leave: IPv6 does not ask whether a source is here."""
+    with TestLab(ipv6=True) as lab:
+        start_servers(lab)
+        config = pair_config()
+        config["virtual_routers"]["front6"] = dict(
+            config["virtual_routers"]["front"], addresses=[f"{LINK_LOCAL6}/64", f"{VIP6}/64"])
+        start_pair(lab, f"[{VIP6}]:{PORT}", config)
+        hand_over_while_asked(checks, lab, VIP6, f"{NETWORK6}:100")
+
+
+def test_udp_stop(checks):
+    """A node that is told to stop passes on what is owed, and does not wait for what is only idle."""
+    with TestLab() as lab:
+        start_servers(lab)
+        node = lab.nodes["node1"]
+        node.write_config({
+            "listeners": {"dns": {"bind": address("node1", PORT), "mode": "udp", "pool": "dns"}},
+            "pools": {"dns": pool()}, "shutdown_timeout": "1h"})
+        node.start()
+        node.wait(node.status, 10, "the Admin API answers")
+        here = address("node1")
+        checks.true("all are served", all(resolve(lab, here, SOURCES[:9]).values()))
+        checks.equal("idle sessions", sessions(node), 9)
+        asking = resolve_slowly(lab, here, SOURCES[0])
+        node.wait(lambda: sessions(node) == 10, 5, "the question has come")
+        node.sigterm()
+        checks.equal("exit status", node.wait_exit(), 0)
+        checks.true("the answer that was owed", slow_answer(asking))
+
+
+if __name__ == "__main__":
+    testing.main(globals())
