@@ -241,13 +241,15 @@ int net_connect_tcp_with(
 	return fd;
 }
 
-int net_connect_udp(const struct addr *addr)
+int net_connect_udp(const struct addr *addr, const struct net_connect_options *options)
 {
 	int fd = socket(addr->sa.sa_family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return -errno;
-	if (connect(fd, &addr->sa, addr_len(addr)) < 0) {
-		int rc = errno == EAGAIN ? -EADDRNOTAVAIL : -errno;
+	int rc = options->source ? bind_source(fd, options->source, options->transparent) : 0;
+	if (!rc && connect(fd, &addr->sa, addr_len(addr)) < 0)
+		rc = errno == EAGAIN ? -EADDRNOTAVAIL : -errno;
+	if (rc) {
 		close(fd);
 		return rc;
 	}

@@ -50,8 +50,8 @@ int net_connect_tcp_with(
     const struct addr *addr, const struct net_connect_options *options, bool *in_progress);
 int net_connect_result(int fd); /* 0 or -errno */
 /* A UDP socket that hears this address alone, with a port of its own: -EADDRNOTAVAIL when none is
- * left. */
-int net_connect_udp(const struct addr *addr);
+ * left. Of the options, those of TCP do not count. */
+int net_connect_udp(const struct addr *addr, const struct net_connect_options *options);
 /* *peer (may be NULL) becomes the other side; of a unix socket only the family is set. */
 int net_accept(int listen_fd, struct addr *peer);
 /* Bounds what of a TCP connection waits in the kernel: bytes written but not yet sent, and bytes

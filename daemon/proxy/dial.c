@@ -21,6 +21,13 @@ static struct net_tcp_options tcp_options_of(const struct conf_pool *pool)
 	    .user_timeout_ms = (uint32_t)(pool->tcp_user_timeout_us / US_PER_MS)};
 }
 
+int dial_udp(const struct conf_pool *pool, const struct addr *target, const struct addr *client)
+{
+	struct net_connect_options options = {
+	    .source = source_of(pool, client), .transparent = pool->source_client};
+	return net_connect_udp(target, &options);
+}
+
 int dial(struct worker *worker, const struct conf_pool *pool, const struct addr *target,
     const struct addr *client)
 {

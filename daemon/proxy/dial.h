@@ -10,6 +10,8 @@ struct worker;
  * are given up for it. */
 int dial(struct worker *worker, const struct conf_pool *pool, const struct addr *target,
     const struct addr *client);
+/* A UDP socket for `client`, or -errno. */
+int dial_udp(const struct conf_pool *pool, const struct addr *target, const struct addr *client);
 /* Connections of this pool are one client's: the target knows the client by them. */
 static inline bool dial_is_personal(const struct conf_pool *pool)
 {

@@ -9,10 +9,10 @@
 #include <unistd.h>
 
 #include "daemon/base/clock.h"
-#include "daemon/net/net.h"
 #include "daemon/proxy/ack.h"
 #include "daemon/proxy/choose.h"
 #include "daemon/proxy/conn.h"
+#include "daemon/proxy/dial.h"
 #include "daemon/proxy/udp_batch.h"
 #include "daemon/proxy/udp_table.h"
 
@@ -300,10 +300,11 @@ static struct target *commit(
 
 static int open_upstream(struct worker *worker, struct udp_session *session)
 {
-	int fd = net_connect_udp(&session->target->addr);
+	const struct addr *to = &session->target->addr, *client = &session->entry.client;
+	int fd = dial_udp(pool_of(session), to, client);
 	if (fd < 0 && (worker_gives_up_pipes(worker, fd) ||
 			  (worker_error_is_local(fd) && make_room(session->listener, session))))
-		fd = net_connect_udp(&session->target->addr);
+		fd = dial_udp(pool_of(session), to, client);
 	if (fd < 0)
 		return fd;
 	COUNT(worker, upstream_connects);

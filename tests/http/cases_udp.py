@@ -3,7 +3,7 @@ import socket
 
 from datagrams import (UdpCase, burst, connections, grew, remember, sees_burst, send_to,
                        stranger_sends)
-from harness import (answer, becomes, do, gets, leave, pause, reload_with, rename, sees, send,
+from harness import (Failed, answer, becomes, do, gets, leave, pause, reload_with, rename, sees, send,
                      untouched)
 
 MAX4, MAX6 = 65507, 65527  # the largest payloads
@@ -45,6 +45,14 @@ def other_pool(run, listeners, pools):
     pools[run.name() + "-b"] = {"targets": pools[run.name()]["targets"][1:]}
     pools[run.name()]["targets"] = pools[run.name()]["targets"][:1]
     listeners[run.name()]["pool"] = run.name() + "-b"
+
+
+def sees_from(ip, data, t=0):
+    def look(run):
+        peer = run.targets[t].take(data)
+        if peer[0] != ip:
+            raise Failed(f"it came from {peer[0]}, not from {ip}")
+    return do(look)
 
 
 CASES = [
@@ -194,6 +202,8 @@ CASES = [
     UdpCase("IPv6", *asks(b"1"), *asks(b"2"), host="::1"),
     UdpCase("IPv6, all addresses", send_to("::1", b"q"), sees(b"q"), answer(b"r"), gets(b"r"),
             host="::"),
+    UdpCase("targets see the address that the pool says",
+            send(b"1"), sees_from("127.9.8.7", b"1"), pool={"source": "127.9.8.7"}),
     UdpCase("IPv4 clients, an IPv6 target", *asks(b"1"), *asks(b"2"),
             target_family=socket.AF_INET6),
 

@@ -267,7 +267,7 @@ static void datagrams(const char *ip)
 	char byte = 'x';
 	socklen_t len = sizeof(from);
 	int listener = listen_udp_on(ip, &addr, (struct net_listen_options){0});
-	int client = net_connect_udp(&addr);
+	int client = net_connect_udp(&addr, &(struct net_connect_options){0});
 	CU_ASSERT_TRUE_FATAL(client >= 0);
 	CU_ASSERT_TRUE(guarded(listener) && guarded(client));
 	CU_ASSERT_FALSE(has_option(listener, SOL_SOCKET, SO_REUSEADDR));
@@ -277,6 +277,25 @@ static void datagrams(const char *ip)
 	CU_ASSERT_EQUAL(sendto(listener, &byte, 1, 0, &from.sa, len), 1);
 	wait_for(client, POLLIN);
 	CU_ASSERT_EQUAL(recv(client, &byte, 1, 0), 1);
+	close(client);
+	close(listener);
+}
+
+static void datagrams_come_from_where_they_are_told(void)
+{
+	struct addr addr, from = {0}, source = parse("127.9.8.7");
+	char byte = 'x';
+	socklen_t len = sizeof(from);
+	struct net_connect_options options = {.source = &source};
+	int listener = listen_udp_on("127.0.0.1", &addr, (struct net_listen_options){0});
+	int client = net_connect_udp(&addr, &options);
+	CU_ASSERT_TRUE_FATAL(client >= 0);
+	CU_ASSERT_EQUAL(send(client, &byte, 1, 0), 1);
+	wait_for(listener, POLLIN);
+	CU_ASSERT_EQUAL(recvfrom(listener, &byte, 1, 0, &from.sa, &len), 1);
+	CU_ASSERT_TRUE(addr_equal_ip(&from, &source));
+	source = parse("198.51.100.77");
+	CU_ASSERT_EQUAL(net_connect_udp(&addr, &options), -EADDRNOTAVAIL);
 	close(client);
 	close(listener);
 }
@@ -418,6 +437,6 @@ UNIT_MAIN("net/net", UNIT(connects_and_accepts_v4), UNIT(connects_and_accepts_v6
     UNIT(accepting_waits_for_a_byte), UNIT(a_refused_connection_is_reported),
     UNIT(ports_are_shared_only_on_request), UNIT(addresses_of_others_need_free_bind),
     UNIT(v6_does_not_take_v4), UNIT(datagrams_v4), UNIT(datagrams_v6),
-    UNIT(udp_ports_are_shared_only_on_request), UNIT(a_wildcard_hears_where_datagrams_went),
-    UNIT(nothing_leaves_from_an_address_of_others), UNIT(local_addresses_are_known),
-    UNIT(unix_sockets))
+    UNIT(datagrams_come_from_where_they_are_told), UNIT(udp_ports_are_shared_only_on_request),
+    UNIT(a_wildcard_hears_where_datagrams_went), UNIT(nothing_leaves_from_an_address_of_others),
+    UNIT(local_addresses_are_known), UNIT(unix_sockets))

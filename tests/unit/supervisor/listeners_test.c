@@ -366,7 +366,8 @@ static void datagrams_that_wait_at_a_virtual_address_are_dropped(void)
 	struct listener dns = datagrams("dns", free_address());
 	CU_ASSERT_EQUAL_FATAL(listeners_prepare(&set, &dns, 1, &err), 0);
 	listeners_commit(&set);
-	int client = net_connect_udp(&dns.bind), server = find("dns", 0)->fd;
+	int client = net_connect_udp(&dns.bind, &(struct net_connect_options){0}),
+	    server = find("dns", 0)->fd;
 	for (int i = 0; i < 3; i++)
 		CU_ASSERT_EQUAL(send(client, &byte, (size_t)i, 0), i);
 	addr_parse_ip("192.0.2.10", &vip.addr);
