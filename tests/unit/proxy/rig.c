@@ -18,7 +18,7 @@
 struct setup {
 	struct proxy_generation pub;
 	struct conf conf;
-	struct conf_listener listeners[2];
+	struct conf_listener listeners[RIG_LISTENERS];
 	struct conf_pool pool;
 	struct conf_target targets[RIG_TARGETS];
 	char texts[RIG_TARGETS][ADDR_TEXT_MAX];
@@ -33,14 +33,14 @@ static void let_go(struct proxy_generation *generation)
 	free(setup);
 }
 
-static int listen_somewhere(struct addr *bind)
+static int listen_somewhere(struct addr *bind, bool udp)
 {
 	struct net_listen_options options = {.reuse_port = true};
 	socklen_t len = sizeof(*bind);
 	memset(bind, 0, sizeof(*bind));
 	bind->in.sin_family = AF_INET;
 	bind->in.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-	int fd = net_listen_tcp(bind, &options);
+	int fd = udp ? net_listen_udp(bind, &options) : net_listen_tcp(bind, &options);
 	CU_ASSERT_FATAL(fd >= 0);
 	CU_ASSERT_FATAL(getsockname(fd, &bind->sa, &len) == 0);
 	return fd;
@@ -48,7 +48,7 @@ static int listen_somewhere(struct addr *bind)
 
 void rig_init(struct rig *rig)
 {
-	static const char *const names[] = {"web", "raw"};
+	static const char *const names[] = {"web", "raw", "dns"};
 	const uint64_t hash_key[2] = {1, 2};
 	struct err err = {""};
 	memset(rig, 0, sizeof(*rig));
@@ -59,17 +59,17 @@ void rig_init(struct rig *rig)
 	    .workers = 1, .sessions = rig->sessions, .journal = rig->journal};
 	rig->proxy = proxy_start(&shared, &err);
 	CU_ASSERT_PTR_NOT_NULL_FATAL(rig->proxy);
-	for (unsigned i = 0; i < 2; i++) {
-		int fd = listen_somewhere(&rig->binds[i]);
+	for (unsigned i = 0; i < RIG_LISTENERS; i++) {
+		int fd = listen_somewhere(&rig->binds[i], i == RIG_UDP);
 		CU_ASSERT_EQUAL_FATAL(
 		    proxy_add_listener(rig->proxy, names[i], &rig->binds[i], 0, fd), 0);
 		rig->sockets[i] = fd;
 	}
 	for (unsigned i = 0; i < RIG_TARGETS; i++)
-		rig->listening[i] = listen_somewhere(&rig->targets[i]);
+		rig->listening[i] = listen_somewhere(&rig->targets[i], false);
 	rig->n_targets = 1;
 	rig->keys.n = 1;
-	rig->n_listeners = 2;
+	rig->n_listeners = RIG_LISTENERS;
 	rig->ack_timeout_us = 10 * US_PER_SEC;
 	rig->listener = (struct conf_listener){
 	    .n_binds = 1,
@@ -96,12 +96,16 @@ static void build_conf(struct rig *rig, struct setup *setup)
 	setup->pool = rig->pool;
 	setup->pool.targets = setup->targets;
 	setup->pool.n_targets = rig->n_targets;
-	setup->listeners[RIG_HTTP] = setup->listeners[RIG_TCP] = rig->listener;
+	for (unsigned i = 0; i < RIG_LISTENERS; i++)
+		setup->listeners[i] = rig->listener;
 	setup->listeners[RIG_HTTP].name = "web";
 	setup->listeners[RIG_HTTP].binds = &rig->binds[RIG_HTTP];
 	setup->listeners[RIG_TCP].name = "raw";
 	setup->listeners[RIG_TCP].binds = &rig->binds[RIG_TCP];
 	setup->listeners[RIG_TCP].mode = CONF_MODE_TCP;
+	setup->listeners[RIG_UDP].name = "dns";
+	setup->listeners[RIG_UDP].binds = &rig->binds[RIG_UDP];
+	setup->listeners[RIG_UDP].mode = CONF_MODE_UDP;
 	setup->conf = (struct conf){
 	    .listeners = setup->listeners,
 	    .n_listeners = rig->n_listeners,

@@ -1,5 +1,5 @@
-/* The engine in this process, between sockets that the test holds: one worker, an HTTP and a TCP
- * listener, two targets. One thread plays client and targets, so that each step is where the test
+/* The engine in this process, between sockets that the test holds: one worker, an HTTP, a TCP and a
+ * UDP listener, two targets. One thread plays client and targets, so that each step is where the test
  * says. Every wait ends by itself after some seconds. */
 #pragma once
 
@@ -10,22 +10,22 @@
 
 #define RIG_TARGETS 2
 
-enum rig_listener { RIG_HTTP, RIG_TCP };
+enum rig_listener { RIG_HTTP, RIG_TCP, RIG_UDP, RIG_LISTENERS };
 
 struct rig {
 	struct proxy *proxy;
 	struct session_table *sessions;
 	struct journal *journal;
 	struct fleet *fleet; /* the latest */
-	struct addr binds[2];
-	int sockets[2]; /* that listen there: the engine's */
+	struct addr binds[RIG_LISTENERS];
+	int sockets[RIG_LISTENERS]; /* that listen there: the engine's */
 	struct addr targets[RIG_TARGETS];
 	int listening[RIG_TARGETS]; /* -1: closed */
 	unsigned generations;       /* alive */
 	/* The next rig_apply builds from these. */
 	struct conf_pool pool;
 	struct conf_listener listener;
-	uint32_t n_listeners; /* 2; 1: without RIG_TCP */
+	uint32_t n_listeners; /* all; less: only the first ones */
 	uint32_t n_targets;
 	enum conf_sync_sessions sessions_mode;
 	uint64_t ack_timeout_us;
