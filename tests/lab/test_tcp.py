@@ -164,7 +164,7 @@ def route_answers(lab):
     lab.run_in("node1", "nft", """
         add table inet yoke_source
         add chain inet yoke_source prerouting { type filter hook prerouting priority mangle; }
-        add rule inet yoke_source prerouting meta l4proto tcp socket transparent 1 meta mark set 1""")
+        add rule inet yoke_source prerouting meta l4proto { tcp, udp } socket transparent 1 meta mark set 1""")
     lab.run_in("node1", "ip", "rule", "add", "fwmark", "1", "lookup", "100")
     lab.run_in("node1", "ip", "route", "add", "local", "default", "dev", "lo", "table", "100")
     for client in CLIENTS:

@@ -6,6 +6,7 @@ import subprocess
 import testing
 from lab import (HERE, LINK_LOCAL6, NETWORK6, PYTHON, SLACK, SOURCES, VIP, VIP6, WEBS, address,
                  listening, pair_config, wait_until)
+from test_tcp import CLIENTS, route_answers
 from testing import TestLab
 
 PORT = 5300
@@ -30,9 +31,8 @@ def pool(**options):
 RESOLVE = [PYTHON, os.path.join(HERE, "tools", "resolve.py")]
 
 
-def resolve(lab, server=VIP, sources=SOURCES):
-    return json.loads(
-        lab.run_in("client", *RESOLVE, server, PORT, "www.example", 5, SLACK, *sources))
+def resolve(lab, server=VIP, sources=SOURCES, name="www.example"):
+    return json.loads(lab.run_in("client", *RESOLVE, server, PORT, name, 5, SLACK, *sources))
 
 
 def resolve_slowly(lab, server, source):
@@ -116,16 +116,32 @@ def test_udp_backup_is_silent_ipv6(checks):
         hand_over_while_asked(checks, lab, VIP6, f"{NETWORK6}:100")
 
 
+def start_single(lab, dns, **options):
+    node = lab.nodes["node1"]
+    node.write_config({
+        "listeners": {"dns": {"bind": address("node1", PORT), "mode": "udp", "pool": "dns"}},
+        "pools": {"dns": dns}, **options})
+    node.start()
+    node.wait(node.status, 10, "the Admin API answers")
+    return node
+
+
+def test_udp_source(checks):
+    """Targets see the clients' own addresses."""
+    with TestLab() as lab:
+        start_servers(lab)
+        route_answers(lab)
+        start_single(lab, {"targets": [address("web1", PORT)], "source": "client"})
+        checks.equal("who asks, as the name server sees it",
+                     resolve(lab, address("node1"), CLIENTS, "whoami.example"),
+                     {client: client for client in CLIENTS})
+
+
 def test_udp_stop(checks):
     """A node that is told to stop passes on what is owed, and does not wait for what is only idle."""
     with TestLab() as lab:
         start_servers(lab)
-        node = lab.nodes["node1"]
-        node.write_config({
-            "listeners": {"dns": {"bind": address("node1", PORT), "mode": "udp", "pool": "dns"}},
-            "pools": {"dns": pool()}, "shutdown_timeout": "1h"})
-        node.start()
-        node.wait(node.status, 10, "the Admin API answers")
+        node = start_single(lab, pool(), shutdown_timeout="1h")
         here = address("node1")
         checks.true("all are served", all(resolve(lab, here, SOURCES[:9]).values()))
         checks.equal("idle sessions", sessions(node), 9)

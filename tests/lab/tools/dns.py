@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """A name server, by UDP: dns.py ANSWER ADDRESS PORT. Every name has the address ANSWER; one that
-begins with "wait-N." takes N seconds. Over TCP it only lets people in, for health checks."""
+begins with "wait-N." takes N seconds, and "whoami." is the address of who asks. Over TCP it only lets people in, for health checks."""
 import asyncio
 import socket
 import struct
@@ -21,7 +21,8 @@ class Server(asyncio.DatagramProtocol):
         label = data[13:13 + data[12]]
         delay = int(label[5:]) if label.startswith(b"wait-") else 0
         asyncio.get_running_loop().call_later(
-            delay, self.transport.sendto, answer(data, sys.argv[1]), addr)
+            delay, self.transport.sendto,
+            answer(data, addr[0] if label == b"whoami" else sys.argv[1]), addr)
 
 
 async def main():
