@@ -201,7 +201,7 @@ struct conf_target {
 	bool backup;     /* used only when no target without `backup` is usable */
 };
 
-enum conf_health_kind { CONF_HEALTH_NONE, CONF_HEALTH_TCP, CONF_HEALTH_HTTP };
+enum conf_health_kind { CONF_HEALTH_NONE, CONF_HEALTH_TCP, CONF_HEALTH_HTTP, CONF_HEALTH_UDP };
 
 struct conf_health {
 	enum conf_health_kind kind;
@@ -209,6 +209,7 @@ struct conf_health {
 	const char *method;              /* http: GET or HEAD */
 	const char *host;                /* http: the Host header; NULL: the target's address */
 	uint16_t expect_min, expect_max; /* http: status range */
+	const char *send, *answer;       /* udp, as written; answer NULL: any */
 	uint64_t interval_us, timeout_us;
 	uint16_t rise, fall;
 };

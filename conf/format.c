@@ -79,6 +79,23 @@ static bool is_path_pattern(const char *text)
 	return (text[0] == '/' || text[0] == '~') && is_argument(text);
 }
 
+static bool is_payload(const char *text)
+{
+	while (*text) {
+		if (*text < ' ' || *text >= 0x7f)
+			return false;
+		if (*text++ != '\\')
+			continue;
+		if (*text == 'x' && strspn(text + 1, DIGIT "abcdefABCDEF") >= 2)
+			text += 3;
+		else if (*text == '\\')
+			text++;
+		else
+			return false;
+	}
+	return true;
+}
+
 static bool is_cookie(const char *text)
 {
 	return only(text, TOKEN);
@@ -155,6 +172,9 @@ const struct conf_format conf_format_url_path = {
     "a path that begins with \"/\"", "^/[!\\x22$-~]*$", 1024, is_url_path};
 const struct conf_format conf_format_host = {
     "a host name or address", "^[A-Za-z0-9_.:\\[\\]-]+$", 255, is_host};
+const struct conf_format conf_format_payload = {
+    "ASCII text in which \\xHH is a byte and \\\\ a backslash",
+    "^([ -\\[\\]-~]|\\\\(x[0-9A-Fa-f]{2}|\\\\))*$", 4096, is_payload};
 const struct conf_format conf_format_source = {
     "an IP address, or \"client\"", "^(client|[0-9A-Fa-f:.]+)$", 45, is_source};
 const struct conf_format conf_format_host_pattern = {

@@ -24,4 +24,5 @@ extern const struct conf_format conf_format_query_template;
 extern const struct conf_format conf_format_rewrite;
 extern const struct conf_format conf_format_field_value;
 extern const struct conf_format conf_format_body;
+extern const struct conf_format conf_format_payload; /* text with \xHH for bytes */
 extern const struct conf_format conf_format_user;

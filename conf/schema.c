@@ -415,12 +415,23 @@ static const struct conf_key health_http_keys[] = {
 };
 static const struct conf_object health_http_object = {
     "HTTP health checks", KEYS(health_http_keys), .later = "body"};
+static const struct conf_key health_udp_keys[] = {
+    {"send", CONF_STRING, FIELD(struct conf_health, send), .required = true,
+	.format = &conf_format_payload,
+	.help = "The datagram that is sent; \\xHH in it, in JSON \\\\xHH, is a byte"},
+    {"expect", CONF_STRING, FIELD(struct conf_health, answer), .format = &conf_format_payload,
+	.def_note = "any answer", .help = "What the answer begins with, written in the same way"},
+};
+static const struct conf_object health_udp_object = {"UDP health checks", KEYS(health_udp_keys)};
 static const struct conf_object health_tcp_object = {.title = "TCP health checks"};
 static const struct conf_key health_keys[] = {
     {"http", CONF_OBJECT, 0, 0, .variant = CONF_HEALTH_HTTP, .object = &health_http_object,
 	.help = "Check by an HTTP request"},
     {"tcp", CONF_OBJECT, 0, 0, .variant = CONF_HEALTH_TCP, .object = &health_tcp_object,
 	.help = "Check by opening a connection; an empty object"},
+    {"udp", CONF_OBJECT, 0, 0, .variant = CONF_HEALTH_UDP, .object = &health_udp_object,
+	.help =
+	    "Check by a datagram that must be answered; a port that is not there fails at once"},
     {"interval", CONF_DURATION, FIELD(struct conf_health, interval_us), .min = 10 * MS, .max = D,
 	.def = "2s", .help = "Time between checks of a target"},
     {"timeout", CONF_DURATION, FIELD(struct conf_health, timeout_us), .min = MS, .max = H,
@@ -432,7 +443,7 @@ static const struct conf_key health_keys[] = {
 	.help = "Failed checks in a row that take a target down"},
 };
 static const struct conf_object health_object = {"Health checks", KEYS(health_keys),
-    .variants = true, .kind_offset = offsetof(struct conf_health, kind), .later = "grpc udp"};
+    .variants = true, .kind_offset = offsetof(struct conf_health, kind), .later = "grpc"};
 
 static const struct conf_key sticky_cookie_keys[] = {
     {"name", CONF_STRING, FIELD(struct conf_sticky, cookie_name), .format = &conf_format_cookie,

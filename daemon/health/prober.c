@@ -14,6 +14,7 @@
 #include "daemon/base/text.h"
 #include "daemon/health/check.h"
 #include "daemon/health/http_probe.h"
+#include "daemon/health/udp_probe.h"
 #include "daemon/net/net.h"
 
 #define CHECKS_AT_ONCE_MAX 512
@@ -245,6 +246,14 @@ static void judge_status(struct probe *probe, int status)
 	finish(probe, &result);
 }
 
+static void judge_datagram(struct probe *probe, const char *data, size_t len)
+{
+	struct verdict result = udp_probe_matches(probe->health->answer, data, len)
+				    ? verdict(true, "answered")
+				    : verdict(false, "another answer than expected");
+	finish(probe, &result);
+}
+
 static void read_answer(struct probe *probe)
 {
 	char buf[ANSWER_MAX];
@@ -252,6 +261,10 @@ static void read_answer(struct probe *probe)
 	if (n < 0) {
 		if (errno != EAGAIN && errno != EINTR)
 			finish_error(probe, "read", -errno);
+		return;
+	}
+	if (probe->health->kind == CONF_HEALTH_UDP) {
+		judge_datagram(probe, buf, (size_t)n);
 		return;
 	}
 	size_t room = sizeof(probe->answer) - probe->answer_len;
@@ -328,10 +341,31 @@ static void on_io(struct ev_loop *loop, ev_io *io, int events)
 	}
 }
 
+/* The text of a check that says something. */
+static int write_request(struct probe *probe)
+{
+	const struct conf_health *health = probe->health;
+	if (health->kind == CONF_HEALTH_HTTP)
+		probe->request =
+		    http_probe_request(health, probe->target->text, &probe->request_len);
+	else if (health->kind == CONF_HEALTH_UDP)
+		probe->request = udp_probe_request(health->send, &probe->request_len);
+	else
+		return 0;
+	return probe->request ? 0 : -ENOMEM;
+}
+
+static int open_socket(const struct probe *probe, bool *in_progress)
+{
+	const struct addr *addr = &probe->target->addr;
+	if (probe->health->kind == CONF_HEALTH_UDP)
+		return net_connect_udp(addr, &(struct net_connect_options){0});
+	return net_connect_tcp(addr, in_progress);
+}
+
 static void start_check(struct probe *probe)
 {
 	struct prober *prober = probe->prober;
-	const struct conf_health *health = probe->health;
 	bool in_progress = false;
 	prober->running++;
 	prober->started++;
@@ -340,16 +374,12 @@ static void start_check(struct probe *probe)
 	probe->answer_len = 0;
 	/* The timeout counts from now, not from when this turn of the loop began. */
 	ev_now_update(prober->loop);
-	start_timer(probe, health->timeout_us);
-	if (health->kind == CONF_HEALTH_HTTP) {
-		probe->request =
-		    http_probe_request(health, probe->target->text, &probe->request_len);
-		if (!probe->request) {
-			finish_error(probe, "request", -ENOMEM);
-			return;
-		}
+	start_timer(probe, probe->health->timeout_us);
+	if (write_request(probe) < 0) {
+		finish_error(probe, "request", -ENOMEM);
+		return;
 	}
-	int fd = net_connect_tcp(&probe->target->addr, &in_progress);
+	int fd = open_socket(probe, &in_progress);
 	if (fd < 0) {
 		finish_error(probe, "connect", fd);
 		return;
@@ -460,6 +490,7 @@ static bool health_equal(const struct conf_health *a, const struct conf_health *
 {
 	return a->kind == b->kind && text_equal(a->path, b->path) &&
 	       text_equal(a->method, b->method) && text_equal(a->host, b->host) &&
+	       text_equal(a->send, b->send) && text_equal(a->answer, b->answer) &&
 	       a->expect_min == b->expect_min && a->expect_max == b->expect_max &&
 	       a->interval_us == b->interval_us && a->timeout_us == b->timeout_us &&
 	       a->rise == b->rise && a->fall == b->fall;

@@ -1,4 +1,4 @@
-/* Active health checks: TCP connect or one HTTP/1.1 request to each target, on the control thread's
+/* Active health checks: TCP connect, one HTTP/1.1 request or one datagram to each target, on the control thread's
  * loop. Never blocks; at most one check of a target at a time. */
 #pragma once
 

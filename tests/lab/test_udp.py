@@ -12,6 +12,8 @@ from testing import TestLab
 PORT = 5300
 # Long enough for the VIP to move meanwhile, or the node to be told to stop.
 WAIT_S = int(3 * SLACK)
+# For health checks: a question for the address of "a", and how the answer begins.
+QUERY = "\\x12\\x34" + "\\x01\\x00\\x00\\x01" + "\\x00" * 6 + "\\x01a\\x00\\x00\\x01\\x00\\x01"
 SLOW_NAME = f"wait-{WAIT_S}.example"
 UNSENDABLE = "yoke_udp_dropped_unsendable_total"
 
@@ -58,7 +60,8 @@ def sessions(node):
 def start_pair(lab, bind, config):
     config["listeners"]["dns"] = {"bind": bind, "mode": "udp", "pool": "dns", "responses": 1}
     config["pools"]["dns"] = pool(sticky={"source": {"prefix4": 32}},
-                                  health={"tcp": {}, "interval": "200ms"})
+                                  health={"udp": {"send": QUERY, "expect": QUERY[:8] + "\\x81"},
+                                          "interval": "200ms"})
     lab.start_pair(config=config)
 
 

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "daemon/base/clock.h"
+#include "daemon/net/net.h"
 #include "tests/unit/unit.h"
 
 #define GUARD_SEC    5.
@@ -317,6 +318,61 @@ static void tcp_verdicts(void)
 	check_one(REFUSES, NULL, tcp_health(), TARGET_DOWN, "connect: Connection refused");
 }
 
+/* A UDP server that answers a ping, or, without an answer, is mute. */
+static void on_datagram(struct ev_loop *l, ev_io *io, int events)
+{
+	(void)l, (void)events;
+	struct server *server = io->data;
+	struct addr from;
+	socklen_t len = sizeof(from);
+	char buf[16];
+	ssize_t n = recvfrom(server->fd, buf, sizeof(buf), 0, &from.sa, &len);
+	if (n == 5 && memcmp(buf, "ping\0", 5) == 0 && server->answer)
+		sendto(server->fd, server->answer, strlen(server->answer), 0, &from.sa, len);
+}
+
+static void check_udp(bool there, const char *answer, const char *expect, enum target_health wanted,
+    const char *reason)
+{
+	struct conf_health health = http_health;
+	struct server server = {.answer = answer};
+	socklen_t len = sizeof(server.addr);
+	health.kind = CONF_HEALTH_UDP;
+	health.send = "ping\\x00";
+	health.answer = expect;
+	health.timeout_us = answer || !there ? health.timeout_us : 30000;
+	bench_start();
+	addr_parse_ip("127.0.0.1", &server.addr);
+	server.fd = net_listen_udp(&server.addr, &(struct net_listen_options){0});
+	CU_ASSERT_TRUE_FATAL(server.fd >= 0);
+	CU_ASSERT_EQUAL(getsockname(server.fd, &server.addr.sa, &len), 0);
+	/* The port stays ours, but a socket that hears another one takes nothing. */
+	struct addr nobody = server.addr;
+	addr_set_port(&nobody, 1);
+	if (!there)
+		CU_ASSERT_EQUAL(connect(server.fd, &nobody.sa, addr_len(&nobody)), 0);
+	ev_io_init(&server.io, on_datagram, server.fd, EV_READ);
+	server.io.data = &server;
+	ev_io_start(loop, &server.io);
+	bench_set(&health, &server.addr, 1);
+	CU_ASSERT_TRUE(run_until(1, WAIT_FOREVER));
+	CU_ASSERT_EQUAL(target_at(0)->health, wanted);
+	CU_ASSERT_STRING_EQUAL(target_at(0)->reason, reason);
+	bench_stop();
+	ev_io_stop(loop, &server.io);
+	close(server.fd);
+	ev_loop_destroy(loop);
+}
+
+static void udp_verdicts(void)
+{
+	check_udp(true, "pong", NULL, TARGET_UP, "answered");
+	check_udp(true, "pong", "po", TARGET_UP, "answered");
+	check_udp(true, "pong", "pi", TARGET_DOWN, "another answer than expected");
+	check_udp(true, NULL, NULL, TARGET_DOWN, "timeout after 30 ms");
+	check_udp(false, "pong", NULL, TARGET_DOWN, "read: Connection refused"); /* at once */
+}
+
 /* A backlog that is full: the kernel drops the handshake, nobody answers. */
 static void connect_timeout(void)
 {
@@ -585,8 +641,8 @@ static void our_own_shortage_is_no_verdict(void)
 	ev_loop_destroy(loop);
 }
 
-UNIT_MAIN("health/prober", UNIT(http_verdicts), UNIT(tcp_verdicts), UNIT(connect_timeout),
-    UNIT(falls_after_three_and_rises_after_two), UNIT(off_means_off),
+UNIT_MAIN("health/prober", UNIT(http_verdicts), UNIT(tcp_verdicts), UNIT(udp_verdicts),
+    UNIT(connect_timeout), UNIT(falls_after_three_and_rises_after_two), UNIT(off_means_off),
     UNIT(off_does_not_blind_to_what_is_tracked), UNIT(what_is_known_is_checked_at_the_usual_pace),
     UNIT(a_reload_keeps_the_schedule), UNIT(bounds_the_checks_at_once),
     UNIT(our_own_shortage_is_no_verdict))
