@@ -112,14 +112,14 @@ class Proxy:
     def __init__(self, bed, cpus, contender, setup):
         wait_until(lambda: not bound(PORT, setup.mode), 5, "the port is free")
         self.dir = tempfile.mkdtemp(dir=bed.dir)
-        self.log = os.path.join(self.dir, "log")
+        self.contender, self.log = contender, os.path.join(self.dir, "log")
         with open(self.log, "w", encoding="ascii") as log:
             self.process = bed.start(cpus, *contender.command(setup, self.dir),
                                      stdout=log, stderr=log)
         try:
             wait_until(lambda: self.process.poll() is not None or bound(PORT, setup.mode), 20,
                        f"{contender.name} listens")
-            self.check(contender)
+            self.check()
         except LabError:
             self.stop()
             raise
@@ -128,10 +128,15 @@ class Proxy:
         """Those that serve are here when a request was served."""
         return children_of(self.process.pid)
 
-    def check(self, contender):
+    def check(self):
         if self.process.poll() is not None:
             with open(self.log, encoding="utf-8", errors="replace") as file:
-                raise LabError(f"{contender.name} ended: {file.read()[-500:]}")
+                raise LabError(f"{self.contender.name} ended: {file.read()[-500:]}")
+
+    def logged(self):
+        """How many lines the access log has."""
+        with open(os.path.join(self.dir, self.contender.LOG), "rb") as file:
+            return file.read().count(b"\n")
 
     def stop(self):
         end_process(self.process, 15)
@@ -179,7 +184,7 @@ class Bed:
             proxy = Proxy(self, proxy_cpus, contender, scenario.setup)
             stack.callback(proxy.stop)
             figures = how(proxy, load_cpus, scenario, seconds)
-            proxy.check(contender)
+            proxy.check()
             return Run(scenario.key, contender.name, turn, memory(proxy.pids(), "VmHWM"), **figures)
 
     def busy(self, proxy, cpus, scenario, seconds):
@@ -188,6 +193,8 @@ class Bed:
             before = cpu_us(pids)
             result = load.work()
             took = cpu_us(pids) - before
+        if scenario.setup.access_log:
+            wait_until(lambda: proxy.logged() >= result["requests"], 5, "all are in the log")
         return {"cpu_us": took / result["requests"], "core": took / 1e6 / result["seconds"],
                 "rate": result["requests"] / result["seconds"]} | {
                     key: result[key] for key in ("requests", "p50_us", "p99_us", "p999_us")}

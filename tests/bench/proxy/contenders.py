@@ -31,7 +31,7 @@ class Setup:
     sessions: int = 0        # sticky by source address, in a table with room for so many
     access_log: bool = False
     one_answer: bool = False  # udp: a session is a datagram and its answer
-    forwarded: bool = False  # X-Forwarded-For, -Proto and -Host; yoke always adds them
+    forwarded: bool = False  # X-Forwarded-For, -Proto and -Host; else yoke adds the first two
 
 
 def output(*words):
@@ -40,7 +40,9 @@ def output(*words):
 
 
 class Contender:
-    """`command(setup, directory)` writes what it needs there and says how to start it."""
+    """`command(setup, directory)` writes what it needs there and says how to start it. LOG: what
+    the access log is called there."""
+    LOG = "access.log"
 
     def __init__(self, program):
         self.program = program
@@ -76,6 +78,8 @@ class Yoke(Contender):
                     "idle_timeout": f"{IDLE_S}s"}
         config = {"workers": setup.workers, "log_level": "warn", "listeners": {"front": listener},
                   "pools": {"web": pool}}
+        if setup.forwarded:
+            listener["forwarded"] = {"host": "replace"}
         if setup.one_answer:
             listener |= {"requests": 1, "responses": 1}
         if setup.routes:
@@ -88,7 +92,7 @@ class Yoke(Contender):
             pool["sticky"] = {"source": {}}
             config["sync"] = {"max_sessions": setup.sessions}
         if setup.access_log:
-            config["access_log"] = {"file": os.path.join(directory, "access.log"),
+            config["access_log"] = {"file": os.path.join(directory, self.LOG),
                                     "format": "combined"}
         path = self.write(directory, "yoke.json", json.dumps(config, indent=1))
         return [self.program, "--config", path, "--run-dir", os.path.join(directory, "run")]
@@ -96,6 +100,7 @@ class Yoke(Contender):
 
 class Haproxy(Contender):
     PRODUCT = "haproxy"
+    LOG = "log"  # its output
 
     def command(self, setup, directory):
         path = self.write(directory, "haproxy.cfg", HAPROXY.format(
@@ -108,7 +113,7 @@ class Haproxy(Contender):
             stick="\n  ".join(self.stick(setup)),
             servers="\n  ".join(f"server s{i} {target}{f' cookie s{i}' if setup.sticky else ''}"
                                 for i, target in enumerate(setup.targets))))
-        return [self.program, "-db", "-q", "-f", path]
+        return [self.program, "-db", "-f", path]
 
     @staticmethod
     def options(setup):

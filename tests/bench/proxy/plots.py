@@ -28,7 +28,7 @@ def draw(directory, scenarios, runs):
 def bars(pyplot, scenarios, groups, colours):
     """Each scenario's best is 1: shorter is cheaper."""
     rows = [(key, scenario) for key, scenario in scenarios.items()
-            if key in groups and scenario.group in ("speed", "real")]
+            if key in groups and scenario.group in ("speed", "udp", "site")]
     if not rows:
         return None
     figure, axes = pyplot.subplots(figsize=(8, 0.9 + 0.16 * len(rows) * len(colours)))

@@ -64,7 +64,7 @@ def judged(mine, scenario):
         missed = OURS in mine and median(mine[OURS], scenario.figure) > scenario.limit
         goal = f"≤ {scenario.limit:g} {scenario.unit}"
     elif scenario.goal is not None:
-        missed = ratio is not None and ratio > scenario.goal
+        missed = ratio is not None and round(ratio, 2) > scenario.goal
         goal = f"≤ {scenario.goal:.2f}"
     return [f"**{reached}**" if missed else reached, goal]
 
@@ -84,7 +84,7 @@ def overview(scenarios, names, groups):
                      if name in mine else "" for name in names]
             lines.append([key, f"{scenario.title}, {scenario.unit}", *cells,
                           *judged(mine, scenario)])
-    return table(["", "", *names, f"{OURS} / best other", "goal"], lines, 2)
+    return table(["", "", *names, f"{OURS} / best other", "goal"], lines, 2) if lines else ""
 
 
 def scaling(scenarios, names, groups):
@@ -124,7 +124,7 @@ def details(scenarios, names, groups):
                          if getattr(runs[0], figure) is not None else ""
                          for _, figure, factor in FIGURES]
                 lines.append([key, name, *cells])
-    return table(["", "", *(title for title, _, _ in FIGURES)], lines, 2)
+    return table(["", "", *(title for title, _, _ in FIGURES)], lines, 2) if lines else ""
 
 
 def text(scenarios, about, runs, refused):

@@ -74,6 +74,7 @@ CLIENTS = {"clients": 1000}
 ROUTES = tuple(Route(route.host, path) for route in hosts(10) 
                for path in ("/api/", "/static/", "/"))
 ROUTED = tuple(head(route.host, f"{route.path}index.html") for route in ROUTES)
+REAL = tuple(browser_head(route.host, f"{route.path}catalogue/shoes?page=2") for route in ROUTES)
 
 
 def speed():
@@ -99,15 +100,19 @@ def udp():
                        products=("yoke", "nginx"))
 
 
-def real():
-    """What a site has, and what each of it costs alone: beside `a`."""
+def site():
+    """All that a site has, and what each of it costs alone: beside `a`."""
     for scenario in (
+            Scenario("real", "all of these and X-Forwarded-*", Setup(
+                targets(SMALL_PORT), routes=ROUTES, sticky=True, access_log=True, forwarded=True),
+                REAL, CLIENTS, goal=0.76),
             Scenario("head", "20 fields, 1.5 KB of cookies", HTTP, (browser_head(),)),
             Scenario("routes30", "30 routes by host and path", replace(HTTP, routes=ROUTES),
                      ROUTED),
             Scenario("sticky", "sticky by a cookie, 1,000 clients", replace(HTTP, sticky=True),
-                     PLAIN, CLIENTS)):
-        yield replace(scenario, group="real")
+                     PLAIN, CLIENTS),
+            Scenario("log", "access log", replace(HTTP, access_log=True), PLAIN)):
+        yield replace(scenario, group="site")
 
 
 def curves():
@@ -137,10 +142,10 @@ def workers():
 
 def syscalls():
     for scenario in speed():
-        if scenario.key in ("a", "d"):
+        if scenario.key in ("a", "b", "d", "d2"):
             yield replace(scenario, key=f"syscalls-{scenario.key}", group="syscalls",
                           figure="syscalls", unit="a request", goal=None)
 
 
-SCENARIOS = {s.key: s for part in (speed, udp, real, curves, workers, syscalls) for s in part()}
+SCENARIOS = {s.key: s for part in (speed, udp, site, curves, workers, syscalls) for s in part()}
 GROUPS = list(dict.fromkeys(s.group for s in SCENARIOS.values()))
