@@ -154,7 +154,7 @@ static bool refuse_change(struct txn *txn, int error)
 		refuse(txn, ROUTE_BAD_PATH);
 	} else if (error == -ENOENT) {
 		COUNT(worker, refused_malformed);
-		txn_answer(txn, 400, "redirect_without_host");
+		txn_answer(txn, 400, "no_host");
 	} else {
 		COUNT(worker, refused_complex);
 		txn_answer(txn, 500, "rewrite_failed");

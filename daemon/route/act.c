@@ -12,6 +12,7 @@
 
 #define ROOM_SIZE (64U * 1024)
 #define PATH_SIZE (32U * 1024)
+#define HOST_MAX  255 /* as the parser has it */
 
 struct act_room {
 	struct pattern_space *patterns;
@@ -335,8 +336,21 @@ static void append(struct h1_head *head, struct slice lines)
 		    (struct h1_field){.line = lines, .name = {"", 0}, .id = H1_FIELD_OTHER};
 }
 
-/* Writes a Host line. True: it replaces the field that came, false: there was none. */
-static bool change_host(const struct act *act, struct h1_head *head,
+/* Variables may bring an address in brackets, which stands alone, or make a name too long. */
+static bool is_host(struct slice text, bool port)
+{
+	const char *bracket = memchr(text.p, ']', text.len);
+	if (text.len == 0 || text.len > HOST_MAX)
+		return false;
+	if (!bracket)
+		return !memchr(text.p, '[', text.len);
+	struct slice rest = {bracket + 1, (size_t)(text.p + text.len - bracket - 1)};
+	return text.p[0] == '[' && !memchr(text.p + 1, '[', text.len - 1) &&
+	       (rest.len == 0 || (port && rest.p[0] == ':')) && !memchr(rest.p, ']', rest.len);
+}
+
+/* Writes a Host line. 1: it replaces the field that came, 0: there was none, -ENOENT: it is no host. */
+static int change_host(const struct act *act, struct h1_head *head,
     const struct template_values *values, struct template_out *out)
 {
 	char *line = out->at;
@@ -344,21 +358,23 @@ static bool change_host(const struct act *act, struct h1_head *head,
 	template_expand(&act->rewrite_host, values, out);
 	template_put(out, SLICE("\r\n"));
 	if (out->full)
-		return false;
+		return -E2BIG;
 	struct h1_field field = {.line = {line, (size_t)(out->at - line)},
 	    .name = {line, 4},
 	    .value = {line + 6, (size_t)(out->at - line) - 8},
 	    .id = H1_FIELD_HOST};
+	if (!is_host(field.value, true))
+		return -ENOENT;
 	head->target = head->path; /* nobody shall write the host of an absolute one */
 	if (head->host.len == 0)
 		head->host = field.value;
 	for (uint32_t i = 0; i < head->n_fields; i++) {
 		if (head->fields[i].id == H1_FIELD_HOST) {
 			head->fields[i] = field;
-			return true;
+			return 1;
 		}
 	}
-	return false;
+	return 0;
 }
 
 int act_change_request(const struct act *act, struct h1_head *head, const struct addr *peer,
@@ -372,8 +388,12 @@ int act_change_request(const struct act *act, struct h1_head *head, const struct
 	if (result < 0)
 		return result;
 	drop(&act->request, head);
-	if (act->spec->rewrite.host && change_host(act, head, &values, &out))
-		lines = out.at;
+	if (act->spec->rewrite.host) {
+		result = change_host(act, head, &values, &out);
+		if (result < 0)
+			return result;
+		lines = result == 1 ? out.at : lines;
+	}
 	put_lines(&act->request, &values, &out);
 	if (out.full)
 		return -E2BIG;
@@ -425,7 +445,8 @@ static void put_port(const struct act *act, const struct template_values *values
 	}
 }
 
-static void put_location(const struct act *act, const struct template_values *values, bool named,
+/* False: there is no host to go to. */
+static bool put_location(const struct act *act, const struct template_values *values, bool named,
     struct template_out *out)
 {
 	const struct route_redirect *redirect = &act->spec->redirect;
@@ -434,10 +455,12 @@ static void put_location(const struct act *act, const struct template_values *va
 	template_put(out, SLICE("Location: "));
 	template_put(out, (struct slice){scheme, strlen(scheme)});
 	template_put(out, SLICE("://"));
+	struct slice host = {out->at, 0};
 	if (redirect->host)
 		template_expand(&act->host, values, out);
 	else
 		template_put(out, text[TEMPLATE_HOST]);
+	host.len = (size_t)(out->at - host.p);
 	put_port(act, values, named && !redirect->host, out);
 	if (redirect->path)
 		template_expand(&act->path, values, out);
@@ -452,21 +475,18 @@ static void put_location(const struct act *act, const struct template_values *va
 	if (!out->full && out->at == mark + 1)
 		out->at = mark;
 	template_put(out, SLICE("\r\n"));
+	return out->full || is_host(host, false);
 }
 
 static int answer_redirect(const struct act *act, struct h1_head *head,
     struct template_values *values, struct act_room *room, struct template_out *out)
 {
-	bool needs_host = !act->spec->redirect.host || template_uses(&act->host, TEMPLATE_HOST);
-	if (head->host.len == 0 && needs_host)
-		return -ENOENT;
 	int result = rewrite_path(act, head, room);
 	if (result < 0)
 		return result;
 	template_request_values(values, head);
 	struct slice host = values->text[TEMPLATE_HOST];
-	put_location(act, values, host.len < head->host.len, out);
-	return 0;
+	return put_location(act, values, host.len < head->host.len, out) ? 0 : -ENOENT;
 }
 
 int act_answer(const struct act *act, struct h1_head *head, const struct addr *peer,

@@ -28,7 +28,8 @@ bool act_changes_response(const struct act *act);
 
 /* Changes path, host and fields of `head`; variables are those of the request as it came. *grown gets
  * how many bytes the head has become longer, at most. 0; -EINVAL: a rewrite, and the path is one that
- * path.h refuses; -E2BIG: its expression took too long, or a text became too long. */
+ * path.h refuses; -E2BIG: its expression took too long, or a text became too long;
+ * -ENOENT: what became of the host is none. */
 int act_change_request(const struct act *act, struct h1_head *head, const struct addr *peer,
     struct act_room *room, size_t *grown);
 /* Marks fields that go (as if they were hop-by-hop); *lines, field lines that are added in any case, get
@@ -42,8 +43,8 @@ struct act_answer {
 	struct slice lines, body;
 };
 
-/* Variables are those of the request with the path rewritten, which `head` has then. 0, the errors
- * above, or -ENOENT: a redirect needs the host, and the request names none. */
+/* Variables are those of the request with the path rewritten, which `head` has then. 0, or the errors
+ * above; -ENOENT also when a redirect needs the host, and the request names none. */
 int act_answer(const struct act *act, struct h1_head *head, const struct addr *peer,
     struct act_room *room, struct act_answer *answer);
 
