@@ -150,7 +150,7 @@ static void a_pattern_that_takes_too_long_is_no_answer(void)
 static void a_name_may_lie_below_many_wildcards(void)
 {
 	enum { DEPTH = 30 };
-	char texts[DEPTH][80] = {"*.w"}, host[80] = "w";
+	char texts[DEPTH][96] = {"*.w"}, host[80] = "w";
 	const char *lists[DEPTH];
 	struct route_spec deep[DEPTH];
 	for (int i = 0; i < DEPTH; i++) {
