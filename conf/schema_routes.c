@@ -132,17 +132,19 @@ static const struct conf_key route_keys[] = {
 	.min = 1, .max = ROUTE_LIST_MAX, .element = &method_element, .def_note = "any",
 	.help = "One of these is the request's method; GET is not HEAD"},
     NAMED("header", headers, n_headers,
-	"Values of header fields, by their names; each must hold, by one of its fields"),
-    NAMED("query", queries, n_queries,
-	"Values of parameters of the query, decoded, by their names; each must hold"),
-    NAMED("cookie", cookies, n_cookies, "Values of cookies, by their names; each must hold"),
+	"Header fields and the value, or list of values, of which one must be theirs: this text; "
+	"with * for any text; or behind ~ a regular expression. {\"X-Beta\": \"*\"}: it is there"),
+    NAMED(
+	"query", queries, n_queries, "The same for parameters of the query, decoded as forms are"),
+    NAMED("cookie", cookies, n_cookies, "The same for cookies"),
     {"source", CONF_LIST, ENTRIES(struct route_spec, sources, n_sources), .one_or_list = true,
 	.min = 1, .max = ROUTES_MAX, .element = &source_element, .def_note = "any",
 	.help = "The client's address is in one of these networks"},
     {"pool", CONF_POOL, FIELD(struct route_spec, pool), .variant = ROUTE_POOL,
 	.format = &conf_format_name, .by_name = &shares_by_pool,
-	.help = "Name of the pool that serves it; or an object of pools and their weights, among "
-		"which requests are shared out. Clients that are sticky in one of them stay there"},
+	.help = "Name of the pool that serves it; or pools and their weights, 0 to 1000, as "
+		"{\"new\": 1, \"old\": 9}, among which requests are shared out. Clients that are "
+		"sticky in one of them stay there"},
     {"redirect", CONF_OBJECT, 0, 0, .variant = ROUTE_REDIRECT, .object = &redirect_object,
 	.help = "Sends the client to another URL"},
     {"respond", CONF_OBJECT, 0, 0, .variant = ROUTE_RESPOND, .object = &respond_object,
