@@ -21,8 +21,10 @@ struct names {
 
 struct slice names_fold(struct slice host, char buf[NAMES_TEXT_MAX])
 {
+	if (host.len == 0)
+		return (struct slice){buf, 0};
 	const char *end = host.p + host.len;
-	const char *bracket = host.len > 0 && *host.p == '[' ? memchr(host.p, ']', host.len) : NULL;
+	const char *bracket = *host.p == '[' ? memchr(host.p, ']', host.len) : NULL;
 	const char *from = bracket ? bracket : host.p;
 	const char *colon = from < end ? memchr(from, ':', (size_t)(end - from)) : NULL;
 	size_t len = (size_t)((colon ? colon : end) - host.p);

@@ -85,17 +85,9 @@ void template_fini(struct template *template)
 	*template = (struct template){0};
 }
 
-bool template_uses(const struct template *template, enum template_variable variable)
-{
-	for (uint32_t i = 0; i < template->n_parts; i++)
-		if (template->parts[i].variable == variable)
-			return true;
-	return false;
-}
-
 void template_request_values(struct template_values *values, const struct h1_head *head)
 {
-	struct slice host = head->host, path = head->path;
+	struct slice host = head->host.len > 0 ? head->host : SLICE(""), path = head->path;
 	const char *end = host.p + host.len;
 	const char *from =
 	    host.len > 0 && host.p[0] == '[' ? memchr(host.p, ']', host.len) : host.p;

@@ -51,7 +51,6 @@ struct template
 int template_init(
     struct template *template, const char *text, enum template_scope scope, struct err *err);
 void template_fini(struct template *template);
-bool template_uses(const struct template *template, enum template_variable variable);
 
 /* The values of the variables; what a scope does not have need not be there. */
 struct template_values {
