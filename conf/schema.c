@@ -377,7 +377,8 @@ static const struct conf_key listener_keys[] = {
     TCP_KEEPALIVE(conf_listener),
     TCP_USER_TIMEOUT_KEY(conf_listener),
     {"access_log", CONF_BOOL, FIELD(struct conf_listener, access_log), .def = "true",
-	.help = "Whether its requests or connections are in the access log, if there is one"},
+	.help = "http, tcp: whether its requests or connections are in the access log, if "
+		"there is one; sessions of mode udp are not"},
     {"requests", CONF_INT, FIELD(struct conf_listener, requests), .min = 0, .max = 1000000,
 	.def = "0",
 	.help = "udp: datagrams of a client after which its next one begins another session, so "
