@@ -286,6 +286,18 @@ class End:
         if reset is not None and self.eof != ("reset" if reset else "fin"):
             raise Failed(f"{self.what}: ended by {self.eof}")
 
+    def send_until_reset(self):
+        """The other end is gone: the first bytes may still leave, then it shows."""
+        deadline = time.monotonic() + STEP_TIMEOUT
+        try:
+            while time.monotonic() < deadline:
+                self.sock.sendall(b"x")
+                select.select([self.sock], [], [], 0.01)
+        except OSError:
+            self.eof = "reset"
+            return
+        raise Failed(f"{self.what} can still send")
+
     def said_nothing(self):
         """Waits for a byte or the end: was it the end?"""
         if not self.ahead and not self.eof:
