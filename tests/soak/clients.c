@@ -11,6 +11,7 @@
 
 #define ROUNDS_MAX 30
 #define DEPTH_MAX  4 /* pipelined requests */
+#define NARROW     4 /* one of so many connections */
 
 /* How a client misbehaves. */
 enum act {
@@ -318,7 +319,7 @@ void *client_run(void *arg)
 	while (!atomic_load(&stopping) && (!counted || client->exchanges > 0)) {
 		*s =
 		    (struct session){.client = client, .front = client->front, .rng = &client->rng};
-		int fd = wire_connect(&client->front->addr);
+		int fd = wire_connect(&client->front->addr, rng_one_in(s->rng, NARROW));
 		if (fd < 0) {
 			wrong(client->front, &(struct plan){0}, "a connection was refused");
 			break;

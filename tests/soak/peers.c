@@ -78,6 +78,7 @@ int main(int argc, char **argv)
 	unsigned seconds = (unsigned)atoi(argv[2]), per_front = (unsigned)atoi(argv[3]), n = 0;
 	signal(SIGPIPE, SIG_IGN);
 	for (int i = 0; i < argc - 5; i++) {
+		endpoints[i].narrow = i % 2;
 		if (!parse_endpoint(argv[i + 5], &endpoints[i])) {
 			start(target_run, &endpoints[i]);
 			continue;

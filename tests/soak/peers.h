@@ -37,6 +37,7 @@ struct endpoint {
 	struct sockaddr_in addr;
 	char pool[POOL_NAME_MAX];
 	bool tcp;
+	bool narrow; /* targets: wire_narrow */
 	bool faulty; /* fronts: clients and targets misbehave, and responses may fail */
 	bool sticky; /* fronts: each client must stay with its target */
 };

@@ -102,7 +102,10 @@ class Soak:
 
     def rss_kb(self):
         with open(f"/proc/{self.proxy}/status", encoding="ascii", errors="replace") as file:
-            return next(int(line.split()[1]) for line in file if line.startswith("VmRSS"))
+            for line in file:
+                if line.startswith("VmRSS"):
+                    return int(line.split()[1])
+        raise Failed(f"yoke-proxy died\n{self.yoke.log()}")
 
     def descriptors(self):
         """All but pipes, of which some are kept."""

@@ -165,6 +165,8 @@ void *target_run(void *arg)
 	const struct endpoint *at = arg;
 	int one = 1, fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
+	if (at->narrow)
+		wire_narrow(fd);
 	if (fd < 0 || bind(fd, (const struct sockaddr *)&at->addr, sizeof(at->addr)) < 0 ||
 	    listen(fd, 1024) < 0) {
 		perror("target");

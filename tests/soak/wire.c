@@ -78,9 +78,19 @@ void wire_close(struct wire *wire, bool reset)
 	wire->fd = -1;
 }
 
-int wire_connect(const struct sockaddr_in *to)
+void wire_narrow(int fd)
+{
+	int room = 32 * 1024,
+	    segment = 1400; /* with those of loopback, of 64 KiB, it would crawl */
+	setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &room, sizeof(room));
+	setsockopt(fd, IPPROTO_TCP, TCP_MAXSEG, &segment, sizeof(segment));
+}
+
+int wire_connect(const struct sockaddr_in *to, bool narrow)
 {
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (narrow)
+		wire_narrow(fd);
 	if (fd >= 0 && connect(fd, (const struct sockaddr *)to, sizeof(*to)) < 0) {
 		close(fd);
 		return -1;
