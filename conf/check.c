@@ -243,6 +243,9 @@ static void check_listener(struct report *report, const struct node *entry, cons
 		    conf->pools[listener->pool].name,
 		    listener->mode == CONF_MODE_TCP ? "tcp" : "udp");
 	check_routes(report, entry, listener);
+	const struct node *from = node_child(entry, "proxy_protocol_from");
+	if (from && !node_child(entry, "proxy_protocol"))
+		report_value(report, from, "needs \"proxy_protocol\": true beside it");
 }
 
 /* The sync channel listens on the nodes' own addresses. */

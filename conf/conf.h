@@ -21,7 +21,8 @@
 #define CONF_ADDRESSES_MAX 16 /* VIPs per virtual router */
 #define CONF_LISTENERS_MAX 256
 #define CONF_BINDS_MAX     16
-#define CONF_UPGRADES_MAX  8 /* protocols, per listener */
+#define CONF_UPGRADES_MAX  8  /* protocols, per listener */
+#define CONF_NETWORKS_MAX  64 /* of proxy_protocol_from */
 #define CONF_POOLS_MAX     1024
 #define CONF_TARGETS_MAX   1024 /* per pool */
 #define CONF_WORKERS_MAX   64
@@ -186,6 +187,10 @@ struct conf_listener {
 	bool access_log;              /* there is one, and this listener is in it */
 	uint32_t requests;            /* udp: datagrams of a client in a session; 0: no limit */
 	uint32_t responses;           /* udp: answers to each of them; 0: no limit */
+	bool proxy_protocol;          /* connections begin with a PROXY header */
+	/* Only those from these networks do; none: all. */
+	struct conf_vip *proxy_protocol_from;
+	uint32_t n_proxy_protocol_from;
 };
 
 enum conf_balance {

@@ -315,6 +315,8 @@ static const struct conf_key bind_element = {
     "", CONF_ENDPOINT, 0, sizeof(struct addr), .help = "Address and port"};
 static const struct conf_key upgrade_element = {"", CONF_STRING, 0, sizeof(const char *),
     .format = &conf_format_protocol, .help = "Name of a protocol, with its version if it has one"};
+static const struct conf_key network_element = {
+    "", CONF_CIDR, 0, sizeof(struct conf_vip), .help = "Network, or address"};
 static const struct conf_key listener_keys[] = {
     {"bind", CONF_LIST, ENTRIES(struct conf_listener, binds, n_binds), .required = true, .min = 1,
 	.max = CONF_BINDS_MAX, .one_or_list = true, .element = &bind_element,
@@ -330,7 +332,8 @@ static const struct conf_key listener_keys[] = {
 	.help = "http: the first one whose conditions all hold takes a request"},
     {"header_timeout", CONF_DURATION, FIELD(struct conf_listener, header_timeout_us),
 	.min = 100 * MS, .max = H, .def = "10s",
-	.help = "http: from the first byte of a request head to its last"},
+	.help = "http: from the first byte of a request head to its last; with proxy_protocol, "
+		"also from the beginning of a connection to the end of its PROXY header"},
     {"idle_timeout", CONF_DURATION, FIELD(struct conf_listener, idle_timeout_us), .min = 100 * MS,
 	.max = 7 * D, .def_note = "60s, in mode tcp 1h, in mode udp 30s",
 	.help = "Closes a connection on which no byte moved for so long, also between requests; "
@@ -387,9 +390,18 @@ static const struct conf_key listener_keys[] = {
 	.def = "0",
 	.help = "udp: answers to each datagram of a client; a session ends as soon as all have "
 		"come, for example 1 for DNS; 0: any number, it ends by idle_timeout"},
+    {"proxy_protocol", CONF_BOOL, FIELD(struct conf_listener, proxy_protocol), .def = "false",
+	.help = "Whether each connection begins with a PROXY header, version 1 or 2, which names "
+		"the client; one that does not is closed, also when it is not there within "
+		"header_timeout. Who may connect can pretend to be anybody: let in proxies only"},
+    {"proxy_protocol_from", CONF_LIST,
+	ENTRIES(struct conf_listener, proxy_protocol_from, n_proxy_protocol_from), .min = 1,
+	.max = CONF_NETWORKS_MAX, .element = &network_element, .def_note = "all",
+	.help = "With proxy_protocol: the proxies. Only connections from these networks begin "
+		"with a PROXY header, and have to; others are served as they come"},
 };
-static const struct conf_object listener_object = {"Listeners", KEYS(listener_keys),
-    .size = sizeof(struct conf_listener), .later = "tls proxy_protocol"};
+static const struct conf_object listener_object = {
+    "Listeners", KEYS(listener_keys), .size = sizeof(struct conf_listener), .later = "tls"};
 
 static const struct conf_key target_keys[] = {
     {"address", CONF_ENDPOINT, FIELD(struct conf_target, addr), .required = true,

@@ -239,6 +239,14 @@ static void mask_bits(uint8_t *bytes, size_t len, unsigned bits)
 	}
 }
 
+bool addr_is_within(const struct addr *addr, const struct addr *net, unsigned prefix)
+{
+	uint8_t a[16], b[16];
+	addr_key(addr, prefix, prefix, a);
+	addr_key(net, prefix, prefix, b);
+	return addr->sa.sa_family == net->sa.sa_family && memcmp(a, b, sizeof(a)) == 0;
+}
+
 void addr_key(const struct addr *addr, unsigned prefix4, unsigned prefix6, uint8_t key[16])
 {
 	if (addr->sa.sa_family == AF_INET6) {

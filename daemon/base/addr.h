@@ -41,6 +41,9 @@ int addr_compare_ip(const struct addr *a, const struct addr *b);
 /* The IP in network order, as it stands in packets: points into `addr`; *len is 4 or 16. */
 const uint8_t *addr_bytes(const struct addr *addr, size_t *len);
 
+/* The IP is one of the network of `prefix` bits that `net` is in. */
+bool addr_is_within(const struct addr *addr, const struct addr *net, unsigned prefix);
+
 /* The IP as 16 bytes, IPv4 in the mapped form ::ffff:a.b.c.d, cut to `prefix4`/`prefix6` bits: the
  * key of tables by source. */
 void addr_key(const struct addr *addr, unsigned prefix4, unsigned prefix6, uint8_t key[16]);

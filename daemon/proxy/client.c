@@ -4,6 +4,7 @@
 
 #include "daemon/base/clock.h"
 #include "daemon/proxy/http.h"
+#include "daemon/proxy/preface.h"
 
 #define LINGER_US      (2 * US_PER_SEC)
 #define LINGER_READS   64 /* of up to 32 KiB each */
@@ -295,22 +296,23 @@ static void on_timeout(struct worker *worker, struct timer *timer)
 	}
 }
 
-bool client_open(struct listener *listener, int fd, const struct addr *peer, bool own)
+bool client_open(struct listener *listener, const struct arrival *arrival, bool own)
 {
 	struct worker *worker = listener->worker;
 	struct client *client = calloc(1, sizeof(*client));
 	if (!client)
 		return false;
 	client->listener = listener;
-	client->peer = *peer;
+	client->peer = arrival->peer;
 	client->own = own;
 	client->fresh = !own;
 	if (client->fresh)
 		COUNT(worker, fresh_clients);
 	list_push_back(&listener->clients, &client->node.list);
 	timer_init(&client->timer, on_timeout);
-	timer_set(worker, &client->timer, listener->conf->header_timeout_us);
-	conn_init(&client->conn, &worker->poller, fd, on_event);
+	timer_set(worker, &client->timer,
+	    worker->draining ? DRAIN_GRACE_US : listener->conf->header_timeout_us);
+	conn_init(&client->conn, &worker->poller, arrival->fd, on_event);
 	conn_want(&client->conn, POLLER_READ);
 	return true;
 }

@@ -131,7 +131,7 @@ static inline bool txn_is_held(const struct txn *txn)
 }
 
 /* client.c */
-bool client_open(struct listener *listener, int fd, const struct addr *peer, bool own);
+bool client_open(struct listener *listener, const struct arrival *arrival, bool own);
 /* Now, whatever is in progress. */
 void client_close(struct worker *worker, struct client *client, bool reset);
 /* Forgets it and what is in progress: somebody has taken the connection, and counts it on. */

@@ -7,6 +7,7 @@
 #include "daemon/base/clock.h"
 #include "daemon/net/net.h"
 #include "daemon/proxy/http.h"
+#include "daemon/proxy/preface.h"
 #include "daemon/proxy/tcp.h"
 #include "daemon/proxy/udp.h"
 #include "daemon/proxy/worker.h"
@@ -44,42 +45,54 @@ static bool is_own(const struct listener *listener, const struct addr *peer)
 }
 
 /* Takes `fd`. It counts for nothing, and no limit keeps it out. */
-static void welcome_own(struct listener *listener, int fd, const struct addr *peer)
+static void welcome_own(struct listener *listener, const struct arrival *arrival)
 {
 	listener->connections++;
 	bool http = listener->conf->mode == CONF_MODE_HTTP;
 	/* Of TCP, that it was accepted is the answer. A byte that is not read would make it a reset. */
 	char byte;
-	if (http && client_open(listener, fd, peer, true))
+	if (http && client_open(listener, arrival, true))
 		return;
 	if (!http)
-		(void)recv(fd, &byte, 1, 0);
-	close(fd);
+		(void)recv(arrival->fd, &byte, 1, 0);
+	close(arrival->fd);
 	listener_left(listener, true);
 }
 
+static void give_up(struct listener *listener, int fd)
+{
+	close(fd);
+	listener_left(listener, false);
+}
+
+void listener_serve(struct listener *listener, const struct arrival *arrival)
+{
+	bool ok = listener->conf->mode == CONF_MODE_TCP ? pair_open(listener, arrival)
+							: client_open(listener, arrival, false);
+	if (!ok)
+		give_up(listener, arrival->fd);
+}
+
 /* Takes `fd`. */
-static void welcome(struct listener *listener, int fd, const struct addr *peer)
+static void welcome(struct listener *listener, const struct arrival *arrival)
 {
 	struct worker *worker = listener->worker;
-	if (is_own(listener, peer)) {
-		welcome_own(listener, fd, peer);
+	if (is_own(listener, &arrival->peer)) {
+		welcome_own(listener, arrival);
 		return;
 	}
 	COUNT(worker, connections_accepted);
 	counter_add(&listener->accepted, 1);
 	if (listener_is_full(listener)) {
 		COUNT(worker, connections_refused);
-		close(fd);
+		close(arrival->fd);
 		return;
 	}
 	listener_joined(listener);
-	bool ok = listener->conf->mode == CONF_MODE_TCP ? pair_open(listener, fd, peer)
-							: client_open(listener, fd, peer, false);
-	if (!ok) {
-		close(fd);
-		listener_left(listener, false);
-	}
+	if (!preface_wanted(listener->conf, arrival))
+		listener_serve(listener, arrival);
+	else if (!preface_open(listener, arrival))
+		give_up(listener, arrival->fd);
 }
 
 void listener_joined(struct listener *listener)
@@ -102,6 +115,8 @@ void listener_stop(struct listener *listener)
 {
 	struct worker *worker = listener->worker;
 	listener->connections++;
+	list_for_each_safe (it, &listener->prefaces)
+		preface_close(list_entry(it, struct preface, node.list), true);
 	list_for_each_safe (it, &listener->clients)
 		client_close(worker, list_entry(it, struct client, node.list), true);
 	list_for_each_safe (it, &listener->pairs)
@@ -137,20 +152,20 @@ static void on_pause_over(struct worker *worker, struct timer *timer)
 static uint32_t accept_some(struct listener *listener, uint32_t max)
 {
 	for (uint32_t n = 0; n < max; n++) {
-		struct addr peer;
-		int fd = net_accept(listener->fd, &peer);
-		if (fd >= 0) {
-			welcome(listener, fd, &peer);
+		struct arrival arrival;
+		arrival.fd = net_accept(listener->fd, &arrival.peer);
+		if (arrival.fd >= 0) {
+			welcome(listener, &arrival);
 			continue;
 		}
-		if (worker_gives_up_pipes(listener->worker, fd))
+		if (worker_gives_up_pipes(listener->worker, arrival.fd))
 			continue;
-		switch (fd) {
+		switch (arrival.fd) {
 		case -EAGAIN: return n;
 		case -EMFILE:
 		case -ENFILE:
 		case -ENOBUFS:
-		case -ENOMEM: pause_accepting(listener, fd); return n;
+		case -ENOMEM: pause_accepting(listener, arrival.fd); return n;
 		default: break; /* that connection is gone already */
 		}
 	}
@@ -182,6 +197,7 @@ void listener_init(struct listener *listener, struct worker *worker)
 	timer_init(&listener->pause, on_pause_over);
 	list_init(&listener->clients);
 	list_init(&listener->pairs);
+	list_init(&listener->prefaces);
 	list_init(&listener->node.list);
 }
 
@@ -237,6 +253,9 @@ void listener_retire(struct listener *listener)
 void listener_close_idle(struct listener *listener)
 {
 	struct worker *worker = listener->worker;
+	/* These first: they may become clients. */
+	list_for_each_safe (it, &listener->prefaces)
+		preface_close_idle(list_entry(it, struct preface, node.list));
 	list_for_each_safe (it, &listener->clients)
 		client_close_idle(worker, list_entry(it, struct client, node.list));
 }

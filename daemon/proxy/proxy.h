@@ -73,6 +73,12 @@ struct proxy_generation {
 	X(udp_dropped_limit, "Datagrams dropped: no room for another session")         \
 	X(udp_dropped_no_target, "Datagrams dropped: no usable target")                \
 	X(udp_dropped_unsendable, "Datagrams dropped: too large, or our address gone") \
+	X(proxy_headers, "PROXY headers of clients read")                              \
+	X(proxy_headers_missing, "Connections closed: no PROXY header")                \
+	X(proxy_headers_malformed, "Connections closed: malformed PROXY header")       \
+	X(proxy_headers_checksum, "Connections closed: wrong sum of a PROXY header")   \
+	X(prefaces_cut, "Connections ended in their PROXY header")                     \
+	X(prefaces_late, "Connections closed: PROXY header not complete in time")      \
 	X(bytes_in, "Bytes read from clients")                                         \
 	X(bytes_out, "Bytes sent to clients")                                          \
 	X(bytes_spliced, "Bytes in both directions that were not copied")              \

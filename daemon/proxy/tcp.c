@@ -9,6 +9,7 @@
 #include "daemon/proxy/ack.h"
 #include "daemon/proxy/choose.h"
 #include "daemon/proxy/dial.h"
+#include "daemon/proxy/preface.h"
 
 #define TRIED_MAX 8
 /* A stream leaves its pipe after this many small pieces: each message of a protocol ends by one. */
@@ -479,16 +480,17 @@ static struct pair *pair_new(struct listener *listener, const struct addr *peer)
 	return pair;
 }
 
-bool pair_open(struct listener *listener, int fd, const struct addr *peer)
+bool pair_open(struct listener *listener, const struct arrival *arrival)
 {
 	struct worker *worker = listener->worker;
-	struct pair *pair = pair_new(listener, peer);
+	struct pair *pair = pair_new(listener, &arrival->peer);
 	if (!pair)
 		return false;
 	list_push_back(&listener->pairs, &pair->node.list);
 	timer_init(&pair->timer, on_timeout);
-	conn_init(&pair->conns[SIDE_CLIENT], &worker->poller, fd, on_client_event);
+	conn_init(&pair->conns[SIDE_CLIENT], &worker->poller, arrival->fd, on_client_event);
 	conn_init(&pair->conns[SIDE_SERVER], &worker->poller, -1, on_server_event);
+	const struct addr *peer = &pair->setup->peer;
 	choose_read(worker, pair->gen, pair->conf->pool, peer, NULL, &pair->setup->choice);
 	struct target *target =
 	    choose_first(worker, pair->gen, pair->conf->pool, peer, &pair->setup->choice);

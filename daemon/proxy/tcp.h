@@ -44,7 +44,7 @@ struct pair_parts {
 	const char *pool; /* its name */
 };
 
-bool pair_open(struct listener *listener, int fd, const struct addr *peer);
+bool pair_open(struct listener *listener, const struct arrival *arrival);
 /* Takes the connections and what is unsent, and their counts at listener, target and worker; nothing
  * if it returns false. */
 bool pair_adopt(struct worker *worker, const struct pair_parts *parts);

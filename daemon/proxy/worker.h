@@ -33,6 +33,7 @@ struct txn;
 struct selfcheck;
 struct udp_io;
 struct udp_listener;
+struct arrival;
 
 /* A timeout on the worker's wheel. */
 struct timer {
@@ -90,6 +91,7 @@ struct listener {
 	struct list clients;              /* struct client */
 	struct list pairs;                /* struct pair */
 	struct udp_listener *udp;         /* NULL: TCP */
+	struct list prefaces;             /* struct preface */
 	union node node;                  /* worker->listeners */
 };
 
@@ -145,7 +147,7 @@ struct counters {
 #undef X
 	_Atomic uint64_t client_connections, upstream_connections, upstream_idle;
 	_Atomic uint64_t tunnels_now;
-	_Atomic uint64_t fresh_clients; /* http, without a request yet */
+	_Atomic uint64_t fresh_clients; /* in a preface, or http and without a request yet */
 	_Atomic uint64_t udp_sessions_now;
 };
 
@@ -184,7 +186,7 @@ struct worker {
 
 	struct list ack_waits;
 	struct access_state access;
-	struct log_limit log_targets, log_accept;
+	struct log_limit log_targets, log_accept, log_prefaces;
 
 	struct counters counters;
 
@@ -255,7 +257,8 @@ static inline void timer_cancel(struct worker *worker, struct timer *timer)
 /* listener.c */
 void listener_init(struct listener *listener, struct worker *worker);
 void listener_attach(struct listener *listener, const struct conf_listener *conf);
-void listener_accept_on(struct listener *listener);
+/* Takes a connection that counts already, as its mode says: preface.h. */
+void listener_serve(struct listener *listener, const struct arrival *arrival);
 /* No more new connections; those in the kernel's queue are taken first. */
 void listener_shut(struct listener *listener);
 /* Not in the configuration any more: closed, and freed with its last connection. */

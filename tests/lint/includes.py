@@ -15,8 +15,8 @@ from dataclasses import dataclass, field
 # Directory -> level. A directory that is not here is an error: new code says where it belongs.
 LEVELS = {
     "daemon/base": 0,
-    "daemon/http": 1, "daemon/sni": 1, "daemon/route": 1, "daemon/balance": 1, "daemon/session": 1,
-    "proto": 1, "vrrp/core": 1,
+    "daemon/http": 1, "daemon/proxyproto": 1, "daemon/sni": 1, "daemon/route": 1,
+    "daemon/balance": 1, "daemon/session": 1, "proto": 1, "vrrp/core": 1,
     "conf": 2,
     "daemon/net": 3, "daemon/tls": 3, "daemon/ipc": 3, "daemon/sandbox": 3, "daemon/accesslog": 3,
     "vrrp/link": 3, "vrrp/lease": 3, "vrrp/netlink": 3,
