@@ -220,7 +220,7 @@ static void load_key(struct load *load, const struct conf_key *key, const struct
 		return;
 	}
 	switch (key->type) {
-	case CONF_OBJECT: load_object(load, key->object, node, field, id); break;
+	case CONF_OBJECT: load_element(load, key, node, field, id); break;
 	case CONF_MAP: load_map(load, key, node, base, id); break;
 	case CONF_LIST: load_list(load, key, node, base, id); break;
 	default: load_scalar(load, key, node, field, id);

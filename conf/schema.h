@@ -70,7 +70,7 @@ struct conf_object {
 	const struct conf_key *keys;
 	uint32_t n_keys;
 	uint32_t size;         /* of the struct, for maps and lists */
-	const char *shorthand; /* a string may stand for an object with this one key */
+	const char *shorthand; /* its value may stand for an object with this one key */
 	bool variants;         /* has keys with `variant`; the kind is an enum at kind_offset */
 	uint16_t kind_offset;
 	const char *later; /* keys that a later version will know, separated by blanks */

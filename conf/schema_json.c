@@ -218,12 +218,11 @@ static void print_number_or_map(struct printer *printer, const struct conf_key *
 	close_bracket(printer, ']');
 }
 
-/* An element that may be written in a short way. */
-static void print_element(struct printer *printer, const struct conf_key *element)
+/* The object, or what may stand for it. */
+static void print_object_or_short(struct printer *printer, const struct conf_object *object)
 {
-	const struct conf_object *object = element->object;
-	if (!object || !object->shorthand) {
-		print_schema(printer, element);
+	if (!object->shorthand) {
+		print_object(printer, object);
 		return;
 	}
 	open_bracket(printer, "anyOf", '[');
@@ -241,7 +240,7 @@ static void print_array(struct printer *printer, const struct conf_key *key)
 	member(printer, "type", "array");
 	print_range(printer, key, "minItems", "maxItems");
 	open_bracket(printer, "items", '{');
-	print_element(printer, key->element);
+	print_schema(printer, key->element);
 	close_bracket(printer, '}');
 }
 
@@ -253,7 +252,7 @@ static void print_list(struct printer *printer, const struct conf_key *key)
 	}
 	open_bracket(printer, "anyOf", '[');
 	open_bracket(printer, NULL, '{');
-	print_element(printer, key->element);
+	print_schema(printer, key->element);
 	close_bracket(printer, '}');
 	open_bracket(printer, NULL, '{');
 	print_array(printer, key);
@@ -265,7 +264,7 @@ static void print_schema(struct printer *printer, const struct conf_key *key)
 {
 	member(printer, "description", key->help);
 	switch (key->type) {
-	case CONF_OBJECT: print_object(printer, key->object); break;
+	case CONF_OBJECT: print_object_or_short(printer, key->object); break;
 	case CONF_MAP: print_map(printer, key); break;
 	case CONF_LIST: print_list(printer, key); break;
 	default:

@@ -137,6 +137,14 @@ static char *list_wish(const struct conf_key *key, char buf[VALUE_WISH_MAX])
 	return buf;
 }
 
+static char *short_wish(const struct conf_object *object, char buf[VALUE_WISH_MAX])
+{
+	char value[VALUE_WISH_MAX];
+	value_wish(conf_schema_find(object, object->shorthand), value);
+	text_append(buf, VALUE_WISH_MAX, 0, "%s, or an object", value);
+	return buf;
+}
+
 static bool is_number(enum conf_type type)
 {
 	return type == CONF_INT || type == CONF_DURATION || type == CONF_SIZE ||
@@ -162,6 +170,8 @@ char *value_wish(const struct conf_key *key, char buf[VALUE_WISH_MAX])
 	};
 	if (key->type == CONF_LIST)
 		return list_wish(key, buf);
+	if (key->type == CONF_OBJECT && key->object->shorthand)
+		return short_wish(key->object, buf);
 	if (key->format && key->type != CONF_MAP) {
 		text_append(buf, VALUE_WISH_MAX, 0, "%s", key->format->wish);
 		return buf;
