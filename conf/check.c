@@ -318,6 +318,18 @@ static void check_source(
 	}
 }
 
+/* Only version 2 has room for more than addresses. */
+static void check_send_proxy(
+    struct report *report, const struct node *node, const struct conf_send_proxy *send_proxy)
+{
+	if (send_proxy->version == CONF_PROXY_V2)
+		return;
+	if (send_proxy->pass_tlvs)
+		report_value(report, node_child(node, "pass_tlvs"), "needs version \"v2\"");
+	if (send_proxy->crc32c)
+		report_value(report, node_child(node, "crc32c"), "needs version \"v2\"");
+}
+
 static int check_pools(
     struct report *report, const struct node *root, const struct conf *conf, struct places *places)
 {
@@ -335,6 +347,8 @@ static int check_pools(
 			return -ENOMEM;
 		check_timeout(report, node_child(entry, "health"), pool->health.interval_us,
 		    pool->health.timeout_us);
+		check_send_proxy(
+		    report, node_child(entry, "send_proxy_protocol"), &pool->send_proxy);
 		check_source(report, entry, pool);
 	}
 	return 0;

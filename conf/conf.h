@@ -229,6 +229,15 @@ struct conf_sticky {
 	bool fail_when_down; /* when_down "fail": 503 instead of another target */
 };
 
+enum conf_proxy_version { CONF_PROXY_NONE, CONF_PROXY_V1, CONF_PROXY_V2 };
+
+/* The PROXY header that a connection to a target begins with. */
+struct conf_send_proxy {
+	enum conf_proxy_version version;
+	bool pass_tlvs; /* v2: those that the client's header had */
+	bool crc32c;    /* v2: with a checksum */
+};
+
 struct conf_pool {
 	const char *name;
 	enum conf_balance balance;
@@ -246,7 +255,8 @@ struct conf_pool {
 	const char *source;      /* as written, or NULL */
 	bool source_client;      /* targets see the client's address */
 	struct addr source_addr; /* ours towards targets, or none */
-	bool tracked;            /* by a virtual router */
+	struct conf_send_proxy send_proxy;
+	bool tracked; /* by a virtual router */
 };
 
 enum conf_sync_sessions { CONF_SYNC_ASYNC, CONF_SYNC_ACKED };

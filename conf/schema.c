@@ -487,6 +487,20 @@ static const struct conf_object sticky_object = {"Sticky sessions", KEYS(sticky_
     .variants = true, .kind_offset = offsetof(struct conf_sticky, kind),
     .later = "app_cookie header max_entries"};
 
+static const char *const proxy_version_words[] = {
+    [CONF_PROXY_NONE] = "none", [CONF_PROXY_V1] = "v1", [CONF_PROXY_V2] = "v2", NULL};
+static const struct conf_key send_proxy_keys[] = {
+    {"version", CONF_ENUM, FIELD(struct conf_send_proxy, version), .words = proxy_version_words,
+	.def = "none", .help = "v1 is a line of text, v2 is binary"},
+    {"pass_tlvs", CONF_BOOL, FIELD(struct conf_send_proxy, pass_tlvs), .def = "false",
+	.help = "v2: what else the PROXY header of the client said (ALPN, SSL, an id, ...) is "
+		"passed on"},
+    {"crc32c", CONF_BOOL, FIELD(struct conf_send_proxy, crc32c), .def = "false",
+	.help = "v2: with a checksum"},
+};
+static const struct conf_object send_proxy_object = {"PROXY headers to targets",
+    KEYS(send_proxy_keys), .size = sizeof(struct conf_send_proxy), .shorthand = "version"};
+
 static const struct conf_key pool_keys[] = {
     {"balance", CONF_ENUM, FIELD(struct conf_pool, balance), .words = balance_words,
 	.later = "random_two maglev least_time", .def = "round_robin",
@@ -517,10 +531,15 @@ static const struct conf_key pool_keys[] = {
 	    "not for health checks. client: the client's own address (transparent proxying); the "
 	    "answers must be routed through the node, see yoked(8). Connections to targets are "
 	    "then not kept for other requests"},
+    {"send_proxy_protocol", CONF_OBJECT, FIELD(struct conf_pool, send_proxy),
+	.object = &send_proxy_object, .def_note = "none",
+	.help = "Each connection to a target begins with a PROXY header that names the client; of "
+		"a health check it says that nobody is behind it (v2: LOCAL, v1: our own address). "
+		"In mode http each request has a connection of its own then"},
 };
 static const struct conf_object pool_object = {"Pools", KEYS(pool_keys),
     .size = sizeof(struct conf_pool),
-    .later = "outlier slow_start drain_timeout queue send_proxy_protocol tls hash_on"};
+    .later = "outlier slow_start drain_timeout queue tls hash_on"};
 
 static const struct conf_key sync_keys[] = {
     {"port", CONF_INT, FIELD(struct conf_sync, port), .min = 1, .max = 65535, .def = "5405",

@@ -16,6 +16,7 @@
 #include "daemon/health/http_probe.h"
 #include "daemon/health/udp_probe.h"
 #include "daemon/net/net.h"
+#include "daemon/proxyproto/proxyproto.h"
 
 #define CHECKS_AT_ONCE_MAX 512
 #define ANSWER_MAX         4096 /* usually all of it: closing with unread bytes would reset */
@@ -29,6 +30,7 @@ enum stage { STAGE_IDLE, STAGE_QUEUED, STAGE_CONNECTING, STAGE_SENDING, STAGE_RE
 struct probe {
 	struct prober *prober;
 	const struct conf_health *health;
+	enum conf_proxy_version proxy_version; /* of the header that a connection begins with */
 	struct pool *pool;
 	struct target *target;
 	uint64_t id;
@@ -292,6 +294,18 @@ static void wait_for(struct probe *probe, int events)
 	ev_io_start(loop, &probe->io);
 }
 
+/* All that there is to say has been said. */
+static void asked(struct probe *probe)
+{
+	if (probe->health->kind == CONF_HEALTH_TCP) {
+		struct verdict result = verdict(true, "connected");
+		finish(probe, &result);
+		return;
+	}
+	probe->stage = STAGE_READING;
+	wait_for(probe, EV_READ);
+}
+
 static void send_request(struct probe *probe)
 {
 	ssize_t n = send(probe->fd, probe->request + probe->request_sent,
@@ -308,15 +322,13 @@ static void send_request(struct probe *probe)
 		wait_for(probe, EV_WRITE);
 		return;
 	}
-	probe->stage = STAGE_READING;
-	wait_for(probe, EV_READ);
+	asked(probe);
 }
 
 static void connected(struct probe *probe)
 {
-	if (probe->health->kind == CONF_HEALTH_TCP) {
-		struct verdict result = verdict(true, "connected");
-		finish(probe, &result);
+	if (probe->request_len == 0) {
+		asked(probe);
 		return;
 	}
 	probe->stage = STAGE_SENDING;
@@ -355,6 +367,42 @@ static int write_request(struct probe *probe)
 	return probe->request ? 0 : -ENOMEM;
 }
 
+/* The header of a connection that is our own. Version 1 could say UNKNOWN, but some servers do not
+ * take that; the protocol recommends the addresses of the connection (section 2.1). */
+static void write_header(const struct probe *probe, struct proxyproto_writer *header)
+{
+	struct addr own = {0};
+	socklen_t len = sizeof(own);
+	header->len = 0;
+	if (probe->proxy_version == CONF_PROXY_V1) {
+		bool known = getsockname(probe->fd, &own.sa, &len) == 0;
+		header->len =
+		    proxyproto_write_line(known ? &own : NULL, &probe->target->addr, header->data);
+	} else if (probe->proxy_version == CONF_PROXY_V2) {
+		proxyproto_begin(header, NULL, NULL);
+		proxyproto_end(header, false);
+	}
+}
+
+/* Puts the header of the connection before what is asked. */
+static int prepend_header(struct probe *probe)
+{
+	struct proxyproto_writer header;
+	if (probe->proxy_version == CONF_PROXY_NONE || probe->health->kind == CONF_HEALTH_UDP)
+		return 0;
+	write_header(probe, &header);
+	char *text = malloc(header.len + probe->request_len);
+	if (!text)
+		return -ENOMEM;
+	memcpy(text, header.data, header.len);
+	if (probe->request_len > 0)
+		memcpy(text + header.len, probe->request, probe->request_len);
+	free(probe->request);
+	probe->request = text;
+	probe->request_len += header.len;
+	return 0;
+}
+
 static int open_socket(const struct probe *probe, bool *in_progress)
 {
 	const struct addr *addr = &probe->target->addr;
@@ -370,21 +418,21 @@ static void start_check(struct probe *probe)
 	prober->running++;
 	prober->started++;
 	probe->stage = STAGE_CONNECTING;
-	probe->request_sent = 0;
+	probe->request_len = probe->request_sent = 0;
 	probe->answer_len = 0;
 	/* The timeout counts from now, not from when this turn of the loop began. */
 	ev_now_update(prober->loop);
 	start_timer(probe, probe->health->timeout_us);
-	if (write_request(probe) < 0) {
-		finish_error(probe, "request", -ENOMEM);
-		return;
-	}
 	int fd = open_socket(probe, &in_progress);
 	if (fd < 0) {
 		finish_error(probe, "connect", fd);
 		return;
 	}
 	probe->fd = fd;
+	if (write_request(probe) < 0 || prepend_header(probe) < 0) {
+		finish_error(probe, "request", -ENOMEM);
+		return;
+	}
 	if (in_progress)
 		wait_for(probe, EV_WRITE);
 	else
@@ -531,12 +579,15 @@ static struct probe *adopt(
 {
 	struct probe *probe = find_probe(prober, target->id);
 	const struct conf_health *health = &conf->health;
-	bool same = probe && health_equal(probe->health, health) && probe->tracked == conf->tracked;
+	bool same = probe && health_equal(probe->health, health) &&
+		    probe->tracked == conf->tracked &&
+		    probe->proxy_version == conf->send_proxy.version;
 	if (!probe)
 		probe = probe_new(prober, target->id);
 	if (!probe)
 		return NULL;
 	probe->health = health;
+	probe->proxy_version = conf->send_proxy.version;
 	probe->pool = pool;
 	probe->target = target;
 	probe->tracked = conf->tracked;

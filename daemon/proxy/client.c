@@ -26,6 +26,7 @@ static void forget(struct worker *worker, struct client *client)
 		txn_drop(client->txn);
 	timer_cancel(worker, &client->timer);
 	buf_free(&client->in);
+	free(client->origin);
 	list_del(&client->node.list);
 	worker_bury(worker, &client->node, client);
 }
@@ -304,6 +305,7 @@ bool client_open(struct listener *listener, const struct arrival *arrival, bool 
 		return false;
 	client->listener = listener;
 	client->peer = arrival->peer;
+	client->origin = arrival->origin;
 	client->own = own;
 	client->fresh = !own;
 	if (client->fresh)

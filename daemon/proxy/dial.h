@@ -12,8 +12,9 @@ int dial(struct worker *worker, const struct conf_pool *pool, const struct addr 
     const struct addr *client);
 /* A UDP socket for `client`, or -errno. */
 int dial_udp(const struct conf_pool *pool, const struct addr *target, const struct addr *client);
-/* Connections of this pool are one client's: the target knows the client by them. */
+/* Connections of this pool are one client's: the target knows the client by them, or by the PROXY
+ * header that they began with. */
 static inline bool dial_is_personal(const struct conf_pool *pool)
 {
-	return pool->source_client;
+	return pool->source_client || pool->send_proxy.version != CONF_PROXY_NONE;
 }

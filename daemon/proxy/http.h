@@ -34,6 +34,7 @@ struct client {
 	struct txn *txn; /* NULL: between requests */
 	struct buf in;   /* an incomplete head, or requests to come */
 	struct addr peer;
+	struct origin *origin; /* of its PROXY header; NULL: none */
 	bool dead;
 	bool own;        /* the process asks itself: selfcheck.h */
 	bool fresh;      /* no request yet; never our own */

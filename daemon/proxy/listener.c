@@ -59,9 +59,10 @@ static void welcome_own(struct listener *listener, const struct arrival *arrival
 	listener_left(listener, true);
 }
 
-static void give_up(struct listener *listener, int fd)
+static void give_up(struct listener *listener, const struct arrival *arrival)
 {
-	close(fd);
+	close(arrival->fd);
+	free(arrival->origin);
 	listener_left(listener, false);
 }
 
@@ -70,7 +71,7 @@ void listener_serve(struct listener *listener, const struct arrival *arrival)
 	bool ok = listener->conf->mode == CONF_MODE_TCP ? pair_open(listener, arrival)
 							: client_open(listener, arrival, false);
 	if (!ok)
-		give_up(listener, arrival->fd);
+		give_up(listener, arrival);
 }
 
 /* Takes `fd`. */
@@ -92,7 +93,7 @@ static void welcome(struct listener *listener, const struct arrival *arrival)
 	if (!preface_wanted(listener->conf, arrival))
 		listener_serve(listener, arrival);
 	else if (!preface_open(listener, arrival))
-		give_up(listener, arrival->fd);
+		give_up(listener, arrival);
 }
 
 void listener_joined(struct listener *listener)
@@ -152,7 +153,7 @@ static void on_pause_over(struct worker *worker, struct timer *timer)
 static uint32_t accept_some(struct listener *listener, uint32_t max)
 {
 	for (uint32_t n = 0; n < max; n++) {
-		struct arrival arrival;
+		struct arrival arrival = {0};
 		arrival.fd = net_accept(listener->fd, &arrival.peer);
 		if (arrival.fd >= 0) {
 			welcome(listener, &arrival);

@@ -47,6 +47,7 @@ void preface_close(struct preface *preface, bool reset)
 {
 	struct listener *listener = preface->listener;
 	conn_close(&preface->conn, reset);
+	free(preface->arrival.origin);
 	end(preface);
 	listener_left(listener, false);
 }

@@ -13,10 +13,11 @@
 #include "daemon/proxy/conn.h"
 #include "daemon/proxy/worker.h"
 
-/* A connection that was accepted and is to be served. */
+/* A connection that was accepted and is to be served. Who serves it takes `fd` and `origin`. */
 struct arrival {
 	int fd;
-	struct addr peer; /* the client: who connected, or whom the PROXY header names */
+	struct addr peer;      /* the client: who connected, or whom the PROXY header names */
+	struct origin *origin; /* what else the header says; NULL: nothing. Free it by free() */
 };
 
 enum preface_verdict { PREFACE_MORE, PREFACE_DONE, PREFACE_REFUSED };

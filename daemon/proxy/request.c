@@ -4,6 +4,7 @@
 
 #include "daemon/proxy/heads.h"
 #include "daemon/proxy/http.h"
+#include "daemon/proxy/proxy_header.h"
 #include "daemon/proxy/routing.h"
 #include "daemon/proxy/upgrade.h"
 
@@ -132,7 +133,10 @@ static void accept_head(struct txn *txn, struct h1_head *head)
 	size_t grown = 0;
 	if (txn->act && !routing_change_request(txn, head, &grown))
 		return;
-	if (!buf_reserve(&txn->request, heads_request_room(head) + grown)) {
+	bool announced = txn_pool(txn)->send_proxy.version == CONF_PROXY_NONE ||
+			 proxy_header_put(&txn->request, txn_pool(txn), &client->conn,
+			     &client->peer, client->origin);
+	if (!announced || !buf_reserve(&txn->request, heads_request_room(head) + grown)) {
 		access_why(&txn->note, "no_memory");
 		client_close(worker, client, true);
 		return;
@@ -144,7 +148,8 @@ static void accept_head(struct txn *txn, struct h1_head *head)
 	};
 	if (txn->target)
 		options.default_host = (struct slice){txn->target->text, strlen(txn->target->text)};
-	txn->request.end = (uint32_t)heads_request(head, &options, txn->request.data);
+	txn->request.end +=
+	    (uint32_t)heads_request(head, &options, txn->request.data + txn->request.end);
 	if (hold)
 		txn->held_until = txn->request.end + txn->listener->buffer_request;
 }

@@ -9,7 +9,7 @@
 #include "daemon/proxy/ack.h"
 #include "daemon/proxy/choose.h"
 #include "daemon/proxy/dial.h"
-#include "daemon/proxy/preface.h"
+#include "daemon/proxy/proxy_header.h"
 
 #define TRIED_MAX 8
 /* A stream leaves its pipe after this many small pieces: each message of a protocol ends by one. */
@@ -480,6 +480,18 @@ static struct pair *pair_new(struct listener *listener, const struct addr *peer)
 	return pair;
 }
 
+/* The first that the target hears, whoever speaks first, and each target that is tried. */
+static bool announce(struct worker *worker, struct pair *pair, const struct arrival *arrival)
+{
+	struct buf *header = &worker->scratch;
+	if (pool_of(pair)->send_proxy.version == CONF_PROXY_NONE)
+		return true;
+	buf_reset(header);
+	return proxy_header_put(header, pool_of(pair), &pair->conns[SIDE_CLIENT], &arrival->peer,
+		   arrival->origin) &&
+	       keep(pair, SIDE_SERVER, NULL, buf_head(header), buf_len(header));
+}
+
 bool pair_open(struct listener *listener, const struct arrival *arrival)
 {
 	struct worker *worker = listener->worker;
@@ -490,6 +502,12 @@ bool pair_open(struct listener *listener, const struct arrival *arrival)
 	timer_init(&pair->timer, on_timeout);
 	conn_init(&pair->conns[SIDE_CLIENT], &worker->poller, arrival->fd, on_client_event);
 	conn_init(&pair->conns[SIDE_SERVER], &worker->poller, -1, on_server_event);
+	bool announced = announce(worker, pair, arrival);
+	free(arrival->origin);
+	if (!announced) {
+		pair_close(worker, pair, true);
+		return true;
+	}
 	const struct addr *peer = &pair->setup->peer;
 	choose_read(worker, pair->gen, pair->conf->pool, peer, NULL, &pair->setup->choice);
 	struct target *target =

@@ -5,17 +5,11 @@ from harness import (Case, Failed, answer, closed, do, drip, gets, leave, pause,
                      send, shut, untouched)
 from messages import fwd, fwd_post, ok, post, req
 from proxy_headers import (ALPN, AUTHORITY, CLIENT, CLIENT6, DGRAM, INET, LOCAL, NOOP, SSL, STREAM,
-                           UNIQUE_ID, UNIX, UNSPEC, addresses, block, tlv, v1, v2)
+                           UNIQUE_ID, UNIX, UNSPEC, addresses, asked_by, block, tlv, v1, v2)
 
 EXPECT = {"proxy_protocol": True}
 TCP = {"mode": "tcp"}
 SSL_VALUE = b"\x07\0\0\0\0" + tlv(0x21, b"TLSv1.3")
-
-
-def asked_by(client, request):
-    """The request as the target gets it, had it come from `client`."""
-    return request.replace(b"X-Forwarded-For: 127.0.0.1\r\n",
-                           b"X-Forwarded-For: %s\r\n" % client.encode())
 
 
 def from_client(client, path=b"/"):

@@ -52,3 +52,9 @@ def v2(source=CLIENT, destination=SERVER, sport=4711, dport=80, tlvs=b"", checks
     empty = block(rest + tlv(CRC32C, b"\0\0\0\0"), family=family, transport=transport)
     value = crc32c(empty) if checksum is True else checksum
     return empty[:-4] + struct.pack("!I", value)
+
+
+def asked_by(client, request):
+    """The request as the target gets it, had it come from `client`."""
+    return request.replace(b"X-Forwarded-For: 127.0.0.1\r\n",
+                           b"X-Forwarded-For: %s\r\n" % client.encode())
