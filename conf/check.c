@@ -62,12 +62,10 @@ static void finish_listener(struct report *report, const struct node *node, cons
 	listener->pool = check_resolve_pool(report, pool, conf);
 	check_finish_routes(report, node, conf, listener);
 	const struct node *routes = node_child(node, "routes");
-	bool may_lack = routes && listener->mode == CONF_MODE_HTTP &&
-			(listener->n_routes > 0 || routes->kind != NODE_LIST);
+	bool may_lack = routes && (listener->n_routes > 0 || routes->kind != NODE_LIST);
 	if (!pool && node->kind == NODE_OBJECT && !may_lack)
-		report_missing(report, node, "pool", "missing; wanted %s",
-		    listener->mode == CONF_MODE_HTTP ? "the name of a pool, or routes"
-						     : "the name of a pool");
+		report_missing(
+		    report, node, "pool", "missing; wanted the name of a pool, or routes");
 	listener->access_log = listener->access_log && conf->access_log.file;
 }
 
@@ -242,7 +240,7 @@ static void check_listener(struct report *report, const struct node *entry, cons
 		    "pool %s is sticky by cookie, which mode \"%s\" does not have",
 		    conf->pools[listener->pool].name,
 		    listener->mode == CONF_MODE_TCP ? "tcp" : "udp");
-	check_routes(report, entry, listener);
+	check_routes(report, entry, conf, listener);
 	const struct node *from = node_child(entry, "proxy_protocol_from");
 	if (from && !node_child(entry, "proxy_protocol"))
 		report_value(report, from, "needs \"proxy_protocol\": true beside it");

@@ -52,8 +52,8 @@ uint32_t check_resolve_pool(
  * values, and whether these fit together. */
 void check_finish_routes(struct report *report, const struct node *entry, const struct conf *conf,
     struct conf_listener *listener);
-void check_routes(
-    struct report *report, const struct node *entry, const struct conf_listener *listener);
+void check_routes(struct report *report, const struct node *entry, const struct conf *conf,
+    const struct conf_listener *listener);
 
 /* check_routers.c: the virtual routers, and what nodes say about them. */
 void check_priorities(

@@ -5,6 +5,7 @@
 
 #include "conf/check_parts.h"
 #include "conf/format.h"
+#include "conf/schema_rows.h"
 #include "daemon/route/act.h"
 #include "daemon/route/path.h"
 #include "daemon/route/pattern.h"
@@ -208,11 +209,41 @@ static void check_headers(struct report *report, const struct node *node,
 		check_field_name(report, check_element(remove, i), headers->remove[i], response);
 }
 
+static void check_tcp_pool(
+    struct report *report, const struct node *node, const struct conf *conf, uint32_t pool)
+{
+	if (pool != CONF_NONE && conf->pools[pool].sticky.kind == CONF_STICKY_COOKIE)
+		report_value(report, node,
+		    "pool %s is sticky by cookie, which mode \"tcp\" does not have",
+		    conf->pools[pool].name);
+}
+
+/* In mode tcp there is a ClientHello to look at, and nothing else; in mode http there is none. */
+static void check_mode(struct report *report, const struct node *node, const struct conf *conf,
+    const struct conf_listener *listener, const struct route_spec *route)
+{
+	static const char of_both[] = "name pool source";
+	bool tcp = listener->mode == CONF_MODE_TCP;
+	for (const struct node *key = node->child; key; key = key->next) {
+		bool of_hello = conf_schema_word_in("sni alpn", key->key);
+		if (of_hello == tcp || conf_schema_word_in(of_both, key->key) ||
+		    !conf_schema_find(conf_schema_route.object, key->key))
+			continue;
+		report_key(report, key, "is for mode \"%s\"; here routes have %s",
+		    tcp ? "http" : "tcp", tcp ? "sni, alpn and source" : "host, path and others");
+	}
+	if (!tcp)
+		return;
+	check_tcp_pool(report, node_child(node, "pool"), conf, route->pool);
+	for (uint32_t i = 0; i < route->n_shares; i++)
+		check_tcp_pool(report, node_child(node, "pool"), conf, route->shares[i].pool);
+}
+
 /* One that everything runs into hides those behind it. */
 static bool takes_all(const struct node *route)
 {
 	static const char *const conditions[] = {
-	    "host", "path", "method", "header", "query", "cookie", "source"};
+	    "host", "path", "sni", "alpn", "method", "header", "query", "cookie", "source"};
 	for (size_t i = 0; i < sizeof(conditions) / sizeof(conditions[0]); i++)
 		if (node_child(route, conditions[i]))
 			return false;
@@ -254,21 +285,22 @@ static void check_route(struct report *report, const struct node *node,
 	check_headers(report, node_child(node, "response_headers"), &route->response, true);
 }
 
-void check_routes(
-    struct report *report, const struct node *entry, const struct conf_listener *listener)
+void check_routes(struct report *report, const struct node *entry, const struct conf *conf,
+    const struct conf_listener *listener)
 {
 	const struct node *list = node_child(entry, "routes"), *node = check_first(list);
 	const struct node *all = NULL;
 	struct value_names names[VALUE_KIND_COUNT] = {0};
 	uint64_t items = 0;
-	if (list && listener->mode != CONF_MODE_HTTP) {
-		report_key(report, list, "routes are for mode \"http\"");
+	if (list && listener->mode == CONF_MODE_UDP) {
+		report_key(report, list, "routes are for modes \"http\" and \"tcp\"");
 		return;
 	}
 	for (uint32_t i = 0; i < listener->n_routes; i++, node = node->next) {
 		const struct route_spec *route = &listener->routes[i];
 		if (node->kind != NODE_OBJECT)
 			continue;
+		check_mode(report, node, conf, listener, route);
 		check_route(report, node, route, names);
 		check_names(report, list, node, listener, i);
 		if (all) {

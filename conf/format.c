@@ -68,6 +68,11 @@ static bool is_host(const char *text)
 	return only(text, LETTER DIGIT "_.-:[]");
 }
 
+static bool is_alpn(const char *text)
+{
+	return text[strspn(text, LETTER DIGIT "!#$%&'()*+,-./:;<=>?@[]^_`{|}~")] == '\0';
+}
+
 static bool is_source(const char *text)
 {
 	struct addr addr;
@@ -175,6 +180,8 @@ const struct conf_format conf_format_host = {
 const struct conf_format conf_format_payload = {
     "ASCII text in which \\xHH is a byte and \\\\ a backslash",
     "^([ -\\[\\]-~]|\\\\(x[0-9A-Fa-f]{2}|\\\\))*$", 4096, is_payload};
+const struct conf_format conf_format_alpn = {
+    "the name of a protocol, like \"h2\" or \"http/1.1\"", "^[!#-\\[\\]-~]+$", 255, is_alpn};
 const struct conf_format conf_format_source = {
     "an IP address, or \"client\"", "^(client|[0-9A-Fa-f:.]+)$", 45, is_source};
 const struct conf_format conf_format_host_pattern = {

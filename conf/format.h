@@ -12,6 +12,7 @@ extern const struct conf_format conf_format_url_path;
 extern const struct conf_format conf_format_host;
 extern const struct conf_format conf_format_source;   /* of connections: an address, or "client" */
 extern const struct conf_format conf_format_cookie;   /* RFC 6265: a token */
+extern const struct conf_format conf_format_alpn;     /* of a protocol: RFC 7301 */
 extern const struct conf_format conf_format_protocol; /* RFC 9110: to switch to, by Upgrade */
 extern const struct conf_format conf_format_host_pattern; /* of a route */
 extern const struct conf_format conf_format_path_pattern;

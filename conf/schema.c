@@ -326,14 +326,18 @@ static const struct conf_key listener_keys[] = {
     {"pool", CONF_POOL, FIELD(struct conf_listener, pool), .format = &conf_format_name,
 	.def_note = "none; without routes required",
 	.help = "Name of the pool that serves it, or what no route takes; without one that is "
-		"answered with 404"},
+		"answered with 404, in mode tcp closed"},
     {"routes", CONF_LIST, ENTRIES(struct conf_listener, routes, n_routes), .max = ROUTES_MAX,
 	.element = &conf_schema_route, .def_note = "none",
-	.help = "http: the first one whose conditions all hold takes a request"},
+	.help = "The first one whose conditions all hold takes a request, or in mode tcp a "
+		"connection, by its TLS ClientHello (sni, alpn, source): that must be there within "
+		"header_timeout, so that the server cannot speak first. A connection that begins "
+		"otherwise goes to the listener's pool"},
     {"header_timeout", CONF_DURATION, FIELD(struct conf_listener, header_timeout_us),
 	.min = 100 * MS, .max = H, .def = "10s",
 	.help = "http: from the first byte of a request head to its last; with proxy_protocol, "
-		"also from the beginning of a connection to the end of its PROXY header"},
+		"also from the beginning of a connection to the end of its PROXY header, and in "
+		"mode tcp with routes to that of its ClientHello: then it is closed"},
     {"idle_timeout", CONF_DURATION, FIELD(struct conf_listener, idle_timeout_us), .min = 100 * MS,
 	.max = 7 * D, .def_note = "60s, in mode tcp 1h, in mode udp 30s",
 	.help = "Closes a connection on which no byte moved for so long, also between requests; "

@@ -9,6 +9,8 @@ static const struct conf_key host_element = {"", CONF_STRING, 0, sizeof(const ch
     .format = &conf_format_host_pattern, .help = "A host name, or \"*.\" and one"};
 static const struct conf_key path_element = {"", CONF_STRING, 0, sizeof(const char *),
     .format = &conf_format_path_pattern, .help = "A path; * is any text; ~ a regular expression"};
+static const struct conf_key alpn_element = {"", CONF_STRING, 0, sizeof(const char *),
+    .format = &conf_format_alpn, .help = "The name of a protocol"};
 static const struct conf_key method_element = {"", CONF_STRING, 0, sizeof(const char *),
     .format = &conf_format_token, .help = "A method in capital letters"};
 static const struct conf_key source_element = {
@@ -128,6 +130,14 @@ static const struct conf_key route_keys[] = {
 		"and .. segments: this path; /api/*, what begins so; with stars elsewhere; or "
 		"behind ~ a regular expression (PCRE2). A path that climbs above / is answered "
 		"with 400"},
+    {"sni", CONF_LIST, ENTRIES(struct route_spec, hosts, n_hosts), .one_or_list = true, .min = 1,
+	.max = ROUTE_LIST_MAX, .element = &host_element, .def_note = "any",
+	.help = "tcp: one of these is the host that a TLS client asks for (SNI); *.example.com is "
+		"every name below example.com. TLS is not terminated: all bytes go to the target "
+		"as they came"},
+    {"alpn", CONF_LIST, ENTRIES(struct route_spec, alpn, n_alpn), .one_or_list = true, .min = 1,
+	.max = ROUTE_LIST_MAX, .element = &alpn_element, .def_note = "any",
+	.help = "tcp: one of these is among the protocols that a TLS client offers, like \"h2\""},
     {"method", CONF_LIST, ENTRIES(struct route_spec, methods, n_methods), .one_or_list = true,
 	.min = 1, .max = ROUTE_LIST_MAX, .element = &method_element, .def_note = "any",
 	.help = "One of these is the request's method; GET is not HEAD"},

@@ -1,4 +1,4 @@
-/* What the files with rows of the schema table share. Nobody else includes this. */
+/* What the files with rows of the schema table share. Of others only check_routes.c includes this. */
 #pragma once
 
 #include "conf/schema.h"

@@ -153,7 +153,7 @@ static void on_pause_over(struct worker *worker, struct timer *timer)
 static uint32_t accept_some(struct listener *listener, uint32_t max)
 {
 	for (uint32_t n = 0; n < max; n++) {
-		struct arrival arrival = {0};
+		struct arrival arrival = {.pool = CONF_NONE};
 		arrival.fd = net_accept(listener->fd, &arrival.peer);
 		if (arrival.fd >= 0) {
 			welcome(listener, &arrival);

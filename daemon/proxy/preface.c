@@ -4,12 +4,13 @@
 #include <stdlib.h>
 
 #include "daemon/base/clock.h"
+#include "daemon/proxy/client_hello.h"
 #include "daemon/proxy/proxy_header.h"
 
 #define DRAIN_GRACE_US US_PER_SEC
 #define LOG_EVERY_US   US_PER_SEC
 
-static const struct preface_reader *const readers[] = {&proxy_header_reader};
+static const struct preface_reader *const readers[] = {&proxy_header_reader, &client_hello_reader};
 
 #define N_READERS (sizeof(readers) / sizeof(readers[0]))
 
@@ -123,7 +124,8 @@ static bool look(struct preface *preface)
 		return false;
 	}
 	struct preface_found found = {0};
-	switch (reader->read(worker, &preface->arrival, worker->read, (size_t)n, &found)) {
+	switch (
+	    reader->read(preface->listener, &preface->arrival, worker->read, (size_t)n, &found)) {
 	case PREFACE_MORE: await_more(preface); return false;
 	case PREFACE_DONE: return go_on(preface, found.taken);
 	default: refuse(preface, found.why); return false;

@@ -1,5 +1,5 @@
-/* What is read of a connection before it is served: its PROXY header (proxy_header.c), and whatever
- * else must be known before it is somebody's.
+/* What is read of a connection before it is served: its PROXY header (proxy_header.c), and the
+ * ClientHello (client_hello.c) that says whose it is.
  *
  * Bytes are looked at where they are, in the kernel. A reader may take some off; all others stay for
  * who serves the connection, and who reads it as if nothing had been before. So what comes slowly
@@ -18,6 +18,7 @@ struct arrival {
 	int fd;
 	struct addr peer;      /* the client: who connected, or whom the PROXY header names */
 	struct origin *origin; /* what else the header says; NULL: nothing. Free it by free() */
+	uint32_t pool;         /* mode tcp: an index; CONF_NONE: the listener's */
 };
 
 enum preface_verdict { PREFACE_MORE, PREFACE_DONE, PREFACE_REFUSED };
@@ -34,7 +35,7 @@ struct preface_reader {
 	bool (*wanted)(const struct conf_listener *conf, const struct arrival *arrival);
 	/* `data` (at least a byte) is the beginning of the stream, without what readers before it
 	 * took. It is shown again with each MORE, from the beginning. Counts what it refuses. */
-	enum preface_verdict (*read)(struct worker *worker, struct arrival *arrival,
+	enum preface_verdict (*read)(struct listener *listener, struct arrival *arrival,
 	    const char *data, size_t len, struct preface_found *found);
 };
 

@@ -35,54 +35,55 @@ struct proxy_generation {
 };
 
 /* Counters; each worker has its own set, proxy_stats adds them up. */
-#define PROXY_COUNTERS(X)                                                              \
-	X(connections_accepted, "Client connections accepted")                         \
-	X(connections_refused, "Client connections closed at once: a limit")           \
-	X(requests, "HTTP requests read completely")                                   \
-	X(responses_1xx, "1xx responses relayed")                                      \
-	X(responses_2xx, "2xx responses sent")                                         \
-	X(responses_3xx, "3xx responses sent")                                         \
-	X(responses_4xx, "4xx responses sent")                                         \
-	X(responses_5xx, "5xx responses sent")                                         \
-	X(refused_malformed,                                                           \
-	    "Requests refused: malformed or too large (400, 413, 414, 431, 501, 505)") \
-	X(refused_path, "Requests refused: path that could be read in two ways (400)") \
-	X(refused_no_route, "Requests refused: no route, no pool by default (404)")    \
-	X(refused_complex, "Requests refused: a route's pattern was too costly (500)") \
-	X(refused_timeout, "Requests refused: head not complete in time (408)")        \
-	X(no_target, "Requests or connections refused: no usable target (503)")        \
-	X(target_failed, "Requests or connections failed: target failed (502)")        \
-	X(target_timeout, "Requests failed: target did not answer in time (504)")      \
-	X(retries, "Attempts on another connection or target")                         \
-	X(upstream_connects, "Connections opened to targets")                          \
-	X(upstream_reuses, "Requests sent on a pooled connection")                     \
-	X(upstream_connect_failures, "Connections to targets that failed")             \
-	X(sticky_hits, "Requests or connections that followed their session")          \
-	X(sticky_misses, "Sessions created")                                           \
-	X(sticky_moved, "Sessions whose target was not usable")                        \
-	X(sticky_stale, "Cookies of the second key, replaced by one of the first")     \
-	X(ack_timeouts, "Responses that waited for the peer in vain")                  \
-	X(unprotected_sessions, "Sessions made while the pair was unprotected")        \
-	X(tunnels, "Connections that became tunnels by a switch of protocols (101)")   \
-	X(upgrades_dropped, "Requests to switch protocols that were not passed on")    \
-	X(udp_sessions, "UDP sessions begun")                                          \
-	X(udp_sessions_evicted, "UDP sessions that made room for newer ones")          \
-	X(udp_datagrams_in, "Datagrams of clients")                                    \
-	X(udp_datagrams_out, "Datagrams sent to clients")                              \
-	X(udp_dropped_full, "Datagrams dropped: the send queue was full")              \
-	X(udp_dropped_limit, "Datagrams dropped: no room for another session")         \
-	X(udp_dropped_no_target, "Datagrams dropped: no usable target")                \
-	X(udp_dropped_unsendable, "Datagrams dropped: too large, or our address gone") \
-	X(proxy_headers, "PROXY headers of clients read")                              \
-	X(proxy_headers_missing, "Connections closed: no PROXY header")                \
-	X(proxy_headers_malformed, "Connections closed: malformed PROXY header")       \
-	X(proxy_headers_checksum, "Connections closed: wrong sum of a PROXY header")   \
-	X(prefaces_cut, "Connections ended in their PROXY header")                     \
-	X(prefaces_late, "Connections closed: PROXY header not complete in time")      \
-	X(bytes_in, "Bytes read from clients")                                         \
-	X(bytes_out, "Bytes sent to clients")                                          \
-	X(bytes_spliced, "Bytes in both directions that were not copied")              \
-	X(access_lines, "Lines of the access log")                                     \
+#define PROXY_COUNTERS(X)                                                                          \
+	X(connections_accepted, "Client connections accepted")                                     \
+	X(connections_refused, "Client connections closed at once: a limit")                       \
+	X(requests, "HTTP requests read completely")                                               \
+	X(responses_1xx, "1xx responses relayed")                                                  \
+	X(responses_2xx, "2xx responses sent")                                                     \
+	X(responses_3xx, "3xx responses sent")                                                     \
+	X(responses_4xx, "4xx responses sent")                                                     \
+	X(responses_5xx, "5xx responses sent")                                                     \
+	X(refused_malformed,                                                                       \
+	    "Requests refused: malformed or too large (400, 413, 414, 431, 501, 505)")             \
+	X(refused_path, "Requests refused: path that could be read in two ways (400)")             \
+	X(refused_no_route, "Requests or connections refused: no route, no pool by default (404)") \
+	X(hellos_refused, "Connections closed: malformed TLS ClientHello")                         \
+	X(refused_complex, "Requests refused: a route's pattern was too costly (500)")             \
+	X(refused_timeout, "Requests refused: head not complete in time (408)")                    \
+	X(no_target, "Requests or connections refused: no usable target (503)")                    \
+	X(target_failed, "Requests or connections failed: target failed (502)")                    \
+	X(target_timeout, "Requests failed: target did not answer in time (504)")                  \
+	X(retries, "Attempts on another connection or target")                                     \
+	X(upstream_connects, "Connections opened to targets")                                      \
+	X(upstream_reuses, "Requests sent on a pooled connection")                                 \
+	X(upstream_connect_failures, "Connections to targets that failed")                         \
+	X(sticky_hits, "Requests or connections that followed their session")                      \
+	X(sticky_misses, "Sessions created")                                                       \
+	X(sticky_moved, "Sessions whose target was not usable")                                    \
+	X(sticky_stale, "Cookies of the second key, replaced by one of the first")                 \
+	X(ack_timeouts, "Responses that waited for the peer in vain")                              \
+	X(unprotected_sessions, "Sessions made while the pair was unprotected")                    \
+	X(tunnels, "Connections that became tunnels by a switch of protocols (101)")               \
+	X(upgrades_dropped, "Requests to switch protocols that were not passed on")                \
+	X(udp_sessions, "UDP sessions begun")                                                      \
+	X(udp_sessions_evicted, "UDP sessions that made room for newer ones")                      \
+	X(udp_datagrams_in, "Datagrams of clients")                                                \
+	X(udp_datagrams_out, "Datagrams sent to clients")                                          \
+	X(udp_dropped_full, "Datagrams dropped: the send queue was full")                          \
+	X(udp_dropped_limit, "Datagrams dropped: no room for another session")                     \
+	X(udp_dropped_no_target, "Datagrams dropped: no usable target")                            \
+	X(udp_dropped_unsendable, "Datagrams dropped: too large, or our address gone")             \
+	X(proxy_headers, "PROXY headers of clients read")                                          \
+	X(proxy_headers_missing, "Connections closed: no PROXY header")                            \
+	X(proxy_headers_malformed, "Connections closed: malformed PROXY header")                   \
+	X(proxy_headers_checksum, "Connections closed: wrong sum of a PROXY header")               \
+	X(prefaces_cut, "Connections ended in their PROXY header or ClientHello")                  \
+	X(prefaces_late, "Connections closed: PROXY header or ClientHello not complete in time")   \
+	X(bytes_in, "Bytes read from clients")                                                     \
+	X(bytes_out, "Bytes sent to clients")                                                      \
+	X(bytes_spliced, "Bytes in both directions that were not copied")                          \
+	X(access_lines, "Lines of the access log")                                                 \
 	X(access_dropped, "Lines of the access log that were dropped: too slow a disk")
 
 struct proxy_stats {

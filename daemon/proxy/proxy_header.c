@@ -39,9 +39,10 @@ static struct origin *origin_new(const struct proxyproto_header *header)
 	return origin;
 }
 
-static enum preface_verdict read_header(struct worker *worker, struct arrival *arrival,
+static enum preface_verdict read_header(struct listener *listener, struct arrival *arrival,
     const char *data, size_t len, struct preface_found *found)
 {
+	struct worker *worker = listener->worker;
 	struct proxyproto_header header;
 	enum proxyproto_result result = proxyproto_parse(data, len, &header);
 	if (result == PROXYPROTO_MORE)

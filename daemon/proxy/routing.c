@@ -173,22 +173,51 @@ static void answer(struct txn *txn, const struct act *act, struct h1_head *head)
 }
 
 /* Requests are shared out among pools, but for those of clients that are at home in one. */
-static uint32_t pool_of(struct txn *txn, const struct route_spec *spec, const struct h1_head *head,
+static uint32_t pool_of(struct worker *worker, struct worker_gen *gen,
+    const struct route_spec *spec, const struct addr *peer, const struct h1_head *head,
     const struct act *act, uint64_t turn)
 {
 	uint32_t pool = CONF_NONE;
 	if (spec->n_shares > 0)
-		pool = choose_pool(
-		    txn->worker, txn->gen, spec->shares, spec->n_shares, &txn->client->peer, head);
+		pool = choose_pool(worker, gen, spec->shares, spec->n_shares, peer, head);
 	return pool != CONF_NONE ? pool : act_pool(act, turn);
+}
+
+static const struct routed *routed_of(
+    const struct worker_gen *gen, const struct conf_listener *conf)
+{
+	return &gen->routing->listeners[conf - gen->conf->listeners];
+}
+
+/* A route has taken one more: how many were before, on this worker. */
+static uint64_t count_taken(const struct worker *worker, const struct routing *routing,
+    const struct routed *routed, uint32_t index)
+{
+	_Atomic uint64_t *count =
+	    &routing->counts[worker->index * routing->stride + routed->first + index];
+	uint64_t turn = atomic_load_explicit(count, memory_order_relaxed);
+	counter_add(count, 1);
+	return turn;
+}
+
+uint32_t routing_pool(struct worker *worker, const struct conf_listener *conf,
+    const struct addr *peer, const struct hello *hello)
+{
+	struct worker_gen *gen = worker->gen;
+	const struct routed *routed = routed_of(gen, conf);
+	uint32_t index = 0;
+	if (!hello || route_find_hello(routed->table, hello, peer, &index) != ROUTE_FOUND)
+		return conf->pool;
+	uint64_t turn = count_taken(worker, gen->routing, routed, index);
+	return pool_of(
+	    worker, gen, &conf->routes[index], peer, NULL, route_act(routed->table, index), turn);
 }
 
 bool routing_take(struct txn *txn, struct h1_head *head)
 {
 	struct worker *worker = txn->worker;
 	const struct conf_listener *conf = txn->listener;
-	const struct routing *routing = txn->gen->routing;
-	const struct routed *routed = &routing->listeners[conf - txn->gen->conf->listeners];
+	const struct routed *routed = routed_of(txn->gen, conf);
 	uint32_t index = 0;
 	enum route_result result =
 	    route_find(routed->table, head, &txn->client->peer, worker->route_space, &index);
@@ -200,16 +229,13 @@ bool routing_take(struct txn *txn, struct h1_head *head)
 	}
 	const struct route_spec *spec = &conf->routes[index];
 	const struct act *act = route_act(routed->table, index);
-	_Atomic uint64_t *count =
-	    &routing->counts[worker->index * routing->stride + routed->first + index];
-	uint64_t turn = atomic_load_explicit(count, memory_order_relaxed);
-	counter_add(count, 1);
+	uint64_t turn = count_taken(worker, txn->gen->routing, routed, index);
 	txn->note.route = spec->name;
 	if (spec->kind != ROUTE_POOL) {
 		answer(txn, act, head);
 		return false;
 	}
-	txn->pool = pool_of(txn, spec, head, act, turn);
+	txn->pool = pool_of(worker, txn->gen, spec, &txn->client->peer, head, act, turn);
 	if (act_changes_request(act) || act_changes_response(act))
 		txn->act = act;
 	return true;

@@ -27,7 +27,7 @@ struct pair_setup {
 
 static const struct conf_pool *pool_of(const struct pair *pair)
 {
-	return &pair->gen->conf->pools[pair->conf->pool];
+	return &pair->gen->conf->pools[pair->pool];
 }
 
 /* It began as a request of HTTP. */
@@ -335,8 +335,8 @@ static void connect_failed(struct worker *worker, struct pair *pair, int error)
 	if (setup->retries_left > 0 && setup->n_tried < TRIED_MAX) {
 		setup->retries_left--;
 		setup->tried[setup->n_tried++] = pair->target;
-		next = choose_again(worker, pair->gen, pair->conf->pool, &setup->peer,
-		    &setup->choice, setup->tried, setup->n_tried);
+		next = choose_again(worker, pair->gen, pair->pool, &setup->peer, &setup->choice,
+		    setup->tried, setup->n_tried);
 	}
 	if (!next) {
 		COUNT(worker, target_failed);
@@ -437,8 +437,8 @@ static void connect_next(struct worker *worker, struct pair *pair)
 {
 	struct pair_setup *setup = pair->setup;
 	while (!pair->dead) {
-		struct target *target = choose_commit(worker, pair->gen, pair->conf->pool,
-		    &setup->peer, pair->target, &setup->choice, &setup->ack);
+		struct target *target = choose_commit(worker, pair->gen, pair->pool, &setup->peer,
+		    pair->target, &setup->choice, &setup->ack);
 		if (target != pair->target)
 			set_target(pair, target);
 		int fd = dial(worker, pool_of(pair), &pair->target->addr, &setup->peer);
@@ -456,7 +456,7 @@ static void connect_next(struct worker *worker, struct pair *pair)
 	}
 }
 
-static struct pair *pair_new(struct listener *listener, const struct addr *peer)
+static struct pair *pair_new(struct listener *listener, const struct arrival *arrival)
 {
 	struct pair *pair = calloc(1, sizeof(*pair));
 	struct pair_setup *setup = calloc(1, sizeof(*setup));
@@ -466,15 +466,16 @@ static struct pair *pair_new(struct listener *listener, const struct addr *peer)
 		return NULL;
 	}
 	setup->pair = pair;
-	setup->peer = *peer;
+	setup->peer = arrival->peer;
 	ack_init(&setup->ack, on_acked);
 	pair->setup = setup;
 	pair->listener = listener;
 	pair->conf = listener->conf;
 	pair->gen = worker_gen_get(listener->worker->gen);
+	pair->pool = arrival->pool != CONF_NONE ? arrival->pool : pair->conf->pool;
 	setup->retries_left = pool_of(pair)->retries;
 	if (pair->conf->access_log)
-		pair->note = access_pair_new(peer, listener->worker->now_us);
+		pair->note = access_pair_new(&arrival->peer, listener->worker->now_us);
 	if (pair->note)
 		pair->note->pool = pool_of(pair)->name;
 	return pair;
@@ -495,7 +496,7 @@ static bool announce(struct worker *worker, struct pair *pair, const struct arri
 bool pair_open(struct listener *listener, const struct arrival *arrival)
 {
 	struct worker *worker = listener->worker;
-	struct pair *pair = pair_new(listener, &arrival->peer);
+	struct pair *pair = pair_new(listener, arrival);
 	if (!pair)
 		return false;
 	list_push_back(&listener->pairs, &pair->node.list);
@@ -509,9 +510,9 @@ bool pair_open(struct listener *listener, const struct arrival *arrival)
 		return true;
 	}
 	const struct addr *peer = &pair->setup->peer;
-	choose_read(worker, pair->gen, pair->conf->pool, peer, NULL, &pair->setup->choice);
+	choose_read(worker, pair->gen, pair->pool, peer, NULL, &pair->setup->choice);
 	struct target *target =
-	    choose_first(worker, pair->gen, pair->conf->pool, peer, &pair->setup->choice);
+	    choose_first(worker, pair->gen, pair->pool, peer, &pair->setup->choice);
 	if (pair->note)
 		pair->note->sticky = pair->setup->choice.sticky;
 	if (!target) {

@@ -21,6 +21,7 @@ struct pair {
 	struct listener *listener;
 	const struct conf_listener *conf;
 	struct worker_gen *gen;
+	uint32_t pool; /* an index */
 	struct target *target;
 	struct unsent *unsent[2]; /* for conns[i]; NULL: nothing */
 	struct access_pair *note; /* NULL: not in the access log */

@@ -10,6 +10,7 @@
 #include "daemon/http/h1.h"
 #include "daemon/route/act.h"
 #include "daemon/route/spec.h"
+#include "daemon/sni/hello.h"
 
 struct route_table;
 
@@ -36,5 +37,8 @@ enum route_result {
 /* *index gets the number of the route (ROUTE_FOUND). */
 enum route_result route_find(const struct route_table *table, const struct h1_head *head,
     const struct addr *peer, struct route_space *space, uint32_t *index);
+/* The same for a TLS connection. ROUTE_FOUND or ROUTE_NOT_FOUND. */
+enum route_result route_find_hello(const struct route_table *table, const struct hello *hello,
+    const struct addr *peer, uint32_t *index);
 /* What the route does with requests. */
 const struct act *route_act(const struct route_table *table, uint32_t index);

@@ -67,12 +67,13 @@ enum route_kind { ROUTE_NOTHING, ROUTE_POOL, ROUTE_REDIRECT, ROUTE_RESPOND };
 struct route_spec {
 	const char *name; /* of metrics and logs, or NULL */
 
-	const char **hosts; /* "example.com", "*.example.com" */
+	const char **hosts; /* "example.com", "*.example.com"; mode tcp: of the ClientHello */
 	const char **paths; /* patterns (pattern.h) of the canonical path (path.h) */
 	const char **methods;
+	const char **alpn; /* mode tcp: protocols that the client offers */
 	struct route_named *headers, *queries, *cookies;
 	struct route_source *sources;
-	uint32_t n_hosts, n_paths, n_methods, n_headers, n_queries, n_cookies, n_sources;
+	uint32_t n_hosts, n_paths, n_methods, n_alpn, n_headers, n_queries, n_cookies, n_sources;
 
 	enum route_kind kind;
 	uint32_t pool;              /* ROUTE_POOL: an index, or */

@@ -418,6 +418,7 @@ struct cursor {
 struct search {
 	const struct route_table *table;
 	const struct h1_head *head;
+	const struct hello *hello; /* instead, of a TLS connection; or NULL */
 	const struct addr *peer;
 	struct route_space *space;
 	struct slice path;
@@ -466,6 +467,19 @@ static void add_candidates(struct search *search, const struct bucket *bucket)
 	add_cursor(search, equal ? literal->equals : literal->begins, true);
 }
 
+static void add_all_candidates(struct search *search, struct slice host)
+{
+	const struct route_table *table = search->table;
+	char buf[NAMES_TEXT_MAX];
+	uint32_t any = names_count(table->names);
+	if (any > 0) {
+		uint32_t name = names_find(table->names, names_fold(host, buf));
+		for (; name != NAMES_NONE; name = names_wider(table->names, name))
+			add_candidates(search, &table->buckets[name]);
+	}
+	add_candidates(search, &table->buckets[any]);
+}
+
 /* As pattern_matches. */
 static int path_matches(struct search *search, const struct route *route)
 {
@@ -510,10 +524,20 @@ static enum route_result condition_holds(struct search *search, const struct con
 	return ROUTE_NOT_FOUND;
 }
 
+static bool alpn_matches(const struct search *search, const struct route_spec *spec)
+{
+	for (uint32_t i = 0; i < spec->n_alpn; i++) {
+		struct slice protocol = {spec->alpn[i], strlen(spec->alpn[i])};
+		if (hello_offers(search->hello, protocol))
+			return true;
+	}
+	return spec->n_alpn == 0;
+}
+
 /* ROUTE_FOUND: the route takes the request. The cheap conditions come first. */
 static enum route_result holds(struct search *search, const struct route *route, bool path_holds)
 {
-	if (!method_matches(search, route->spec) ||
+	if (!method_matches(search, route->spec) || !alpn_matches(search, route->spec) ||
 	    (route->sources.n > 0 && !sources_have(&route->sources, search->peer)))
 		return ROUTE_NOT_FOUND;
 	for (uint32_t i = 0; i < route->n_conditions; i++) {
@@ -577,21 +601,30 @@ enum route_result route_find(const struct route_table *table, const struct h1_he
     const struct addr *peer, struct route_space *space, uint32_t *index)
 {
 	struct search search;
-	char buf[NAMES_TEXT_MAX];
 	search.table = table;
 	search.head = head;
+	search.hello = NULL;
 	search.peer = peer;
 	search.space = space;
 	values_begin(&space->values);
 	search.n_cursors = 0;
 	if (!set_path(&search, head))
 		return ROUTE_BAD_PATH;
-	uint32_t any = names_count(table->names);
-	if (any > 0) {
-		uint32_t name = names_find(table->names, names_fold(head->host, buf));
-		for (; name != NAMES_NONE; name = names_wider(table->names, name))
-			add_candidates(&search, &table->buckets[name]);
-	}
-	add_candidates(&search, &table->buckets[any]);
+	add_all_candidates(&search, head->host);
+	return first_that_holds(&search, index);
+}
+
+enum route_result route_find_hello(const struct route_table *table, const struct hello *hello,
+    const struct addr *peer, uint32_t *index)
+{
+	struct search search;
+	search.table = table;
+	search.head = NULL; /* no route has a condition on what is in one, nor on paths */
+	search.hello = hello;
+	search.peer = peer;
+	search.space = NULL;
+	search.path = (struct slice){NULL, 0};
+	search.n_cursors = 0;
+	add_all_candidates(&search, hello->name);
 	return first_that_holds(&search, index);
 }

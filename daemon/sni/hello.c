@@ -194,13 +194,13 @@ static size_t message_len(const struct hello_scan *scan)
 	return MESSAGE_HEADER + (scan->header & 0xffffff);
 }
 
-static enum hello_result read_header_byte(struct hello_scan *scan, uint8_t byte, size_t max)
+static enum hello_result read_header_byte(struct hello_scan *scan, uint8_t byte)
 {
 	scan->header = scan->header << 8 | byte;
 	scan->message++;
 	if (scan->message == 1 && byte != TYPE_CLIENT_HELLO)
 		return HELLO_NOT_HELLO;
-	if (scan->message == MESSAGE_HEADER && message_len(scan) > max)
+	if (scan->message == MESSAGE_HEADER && message_len(scan) > HELLO_MAX)
 		return HELLO_TOO_LARGE;
 	return HELLO_OK;
 }
@@ -211,12 +211,11 @@ static bool is_complete(const struct hello_scan *scan)
 }
 
 /* What is there of the present record. */
-static enum hello_result read_fragment(
-    struct hello_scan *scan, const uint8_t *p, size_t len, size_t max)
+static enum hello_result read_fragment(struct hello_scan *scan, const uint8_t *p, size_t len)
 {
 	size_t n = scan->left < len ? scan->left : len, i = 0;
 	for (; i < n && scan->message < MESSAGE_HEADER; i++) {
-		enum hello_result result = read_header_byte(scan, p[i], max);
+		enum hello_result result = read_header_byte(scan, p[i]);
 		if (result != HELLO_OK)
 			return result;
 	}
@@ -239,21 +238,21 @@ static void flatten(const uint8_t *p, size_t len, char *out)
 }
 
 enum hello_result hello_read(
-    struct hello_scan *scan, const char *buf, size_t len, size_t max, struct hello *out)
+    struct hello_scan *scan, const char *buf, size_t len, struct hello *out)
 {
 	const uint8_t *p = (const uint8_t *)buf;
-	size_t end = len < max ? len : max;
+	size_t end = len < HELLO_MAX ? len : HELLO_MAX;
 	while (scan->at < end && !is_complete(scan)) {
-		enum hello_result result =
-		    scan->left == 0 ? read_record(scan, p + scan->at, end - scan->at)
-				    : read_fragment(scan, p + scan->at, end - scan->at, max);
+		enum hello_result result = scan->left == 0
+					       ? read_record(scan, p + scan->at, end - scan->at)
+					       : read_fragment(scan, p + scan->at, end - scan->at);
 		if (result == HELLO_MORE)
 			break;
 		if (result != HELLO_OK)
 			return result;
 	}
 	if (!is_complete(scan))
-		return end == max ? HELLO_TOO_LARGE : HELLO_MORE;
+		return end == HELLO_MAX ? HELLO_TOO_LARGE : HELLO_MORE;
 	struct cursor message = {p + RECORD_HEADER, message_len(scan)};
 	if (scan->records > 1) {
 		flatten(p, message.left, out->flat);

@@ -10,8 +10,9 @@
 
 #include "daemon/base/text.h"
 
-/* Of records, their headers included. A hello of today has 200 to 2,000 bytes. */
-#define HELLO_MAX (32U * 1024)
+/* More records than these bytes, their headers included, are refused. A hello of today has 200 to
+ * 2,000 bytes. */
+#define HELLO_MAX (16U * 1024)
 
 /* Verdicts, each with its word for logs. From NOT_TLS on they are final. */
 #define HELLO_RESULTS(X)                       \
@@ -54,13 +55,13 @@ struct hello_scan {
 };
 
 /* Looks at buf[0..len): all bytes since the connection began, in one piece; those behind the hello
- * are ignored. `max` (at most HELLO_MAX) limits the records of the hello. HELLO_MORE: not complete
- * yet; what its record or message headers get wrong is told as soon as it is there. HELLO_OK fills
+ * are ignored. HELLO_MORE: not complete yet; what its record or message headers get wrong is told as
+ * soon as it is there. HELLO_OK fills
  * *out, whose slices point into buf or into out->flat; *out is undefined otherwise. HELLO_NOT_TLS
  * says that the bytes begin no TLS connection at all, what follows it in the enum that they begin a
  * bad one. More bytes never change a verdict. */
 enum hello_result hello_read(
-    struct hello_scan *scan, const char *buf, size_t len, size_t max, struct hello *out);
+    struct hello_scan *scan, const char *buf, size_t len, struct hello *out);
 
 /* `protocol` ("h2") is one of those in hello->alpn. */
 bool hello_offers(const struct hello *hello, struct slice protocol);

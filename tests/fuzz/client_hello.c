@@ -5,8 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define LIMIT 4096U /* of what is read; inputs are longer */
-
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static struct hello hello, part;
@@ -55,7 +53,7 @@ static void require_stable(const char *buf, size_t size, size_t step, enum hello
 	enum hello_result result = HELLO_MORE;
 	for (size_t n = 0; n < size && result == HELLO_MORE;) {
 		n = n + step < size ? n + step : size;
-		result = hello_read(&scan, buf, n, LIMIT, &part);
+		result = hello_read(&scan, buf, n, &part);
 	}
 	require(result == whole);
 	if (whole == HELLO_OK)
@@ -66,7 +64,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	const char *buf = (const char *)data;
 	struct hello_scan scan = {0};
-	enum hello_result result = hello_read(&scan, buf, size, LIMIT, &hello);
+	enum hello_result result = hello_read(&scan, buf, size, &hello);
 	require(result < HELLO_RESULT_COUNT && scan.at <= size);
 	if (result == HELLO_OK) {
 		require_inside(hello.name, buf, size);

@@ -7,8 +7,6 @@
 
 #include "tests/unit/unit.h"
 
-#define LIMIT 16384U
-
 static struct hello hello;
 
 /* ---- making one ---- */
@@ -100,7 +98,7 @@ static void make_named(struct text *out, struct slice name, size_t fragment)
 static enum hello_result read_whole(const char *bytes, size_t len)
 {
 	struct hello_scan scan = {0};
-	return hello_read(&scan, bytes, len, LIMIT, &hello);
+	return hello_read(&scan, bytes, len, &hello);
 }
 
 /* The verdict, which must be the same whole and byte by byte, where nothing but MORE precedes it.
@@ -114,7 +112,7 @@ static enum hello_result read_cut(const char *bytes, size_t len)
 		/* A copy of its own size: a sanitizer sees who reads behind it. */
 		char *copy = malloc(n + 1);
 		memcpy(copy, bytes, n);
-		enum hello_result part = hello_read(&scan, copy, n, LIMIT, &hello);
+		enum hello_result part = hello_read(&scan, copy, n, &hello);
 		enum hello_result anew = read_whole(copy, n);
 		free(copy);
 		decided = part != HELLO_MORE;
@@ -251,14 +249,14 @@ static void tells_what_is_no_tls(void)
 static void limits_the_size(void)
 {
 	static struct text text, padding;
-	static const char zeros[LIMIT];
+	static const char zeros[HELLO_MAX];
 	/* record, message and body without padding: 5 + 4 + 77, the extension's header 4 */
-	size_t room = LIMIT - 5 - 4 - 77 - 4;
+	size_t room = HELLO_MAX - 5 - 4 - 77 - 4;
 	for (size_t over = 0; over < 2; over++) {
 		padding.len = 0;
 		put_extension(&padding, 21, (struct slice){zeros, room + over});
 		make_with(&text, (struct slice){padding.bytes, padding.len}, SIZE_MAX / 2);
-		CU_ASSERT_EQUAL(text.len, LIMIT + over);
+		CU_ASSERT_EQUAL(text.len, HELLO_MAX + over);
 		CU_ASSERT_EQUAL(read_cut(text.bytes, text.len), over ? HELLO_TOO_LARGE : HELLO_OK);
 		/* In small records it needs more room than there is. */
 		make_with(&text, (struct slice){padding.bytes, padding.len}, 1000);
