@@ -326,11 +326,11 @@ class Web:
         return out
 
 
-def listening(pid, port):
+def listening(pid, port, protocol="tcp"):
     """Does somebody listen on that TCP port in the network namespace of `pid`?"""
     wanted = f":{port:04X}"
     try:
-        with open(f"/proc/{pid}/net/tcp", encoding="ascii") as file:
+        with open(f"/proc/{pid}/net/{protocol}", encoding="ascii") as file:
             rows = [line.split() for line in file][1:]
     except OSError:
         return False

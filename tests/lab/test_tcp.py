@@ -4,7 +4,7 @@ import re
 import time
 
 import testing
-from lab import (HERE, NETWORK, PYTHON, SLACK, SOURCES, SQL_PORT, WEB_PORT, LabError, Tool, address,
+from lab import (HERE, HOSTS, NETWORK, NETWORK6, PYTHON, SLACK, SOURCES, SQL_PORT, WEB_PORT, LabError, Tool, address,
                  listening, wait_until)
 from testing import TestLab
 
@@ -46,9 +46,9 @@ def start(lab):
     return node
 
 
-def hold(lab, port):
+def hold(lab, port, host=address("node1")):
     """A connection that has said something, and then stays idle."""
-    tool = Tool(lab, "client", "hold", "echo", address("node1"), port, "--connections", 1,
+    tool = Tool(lab, "client", "hold", "echo", host, port, "--connections", 1,
                 "--interval-ms", 3600000)
     lab.nodes["node1"].wait(lambda: tool.latest().get("ready"), 10, f"a connection to {port}")
     return tool
@@ -139,9 +139,14 @@ def test_tcp_dead_peers(checks):
 # --- where connections to targets come from ---
 
 OWN = f"{NETWORK}.50"  # a second address of the node
-FIXED, AS_CLIENT, AS_CLIENT_TCP = 8001, 8002, 8003
+FIXED, AS_CLIENT, AS_CLIENT_TCP, AS_CLIENT6 = 8001, 8002, 8003, 8004
+ECHO6_PORT = 5441
 CLIENTS = SOURCES[:2]
 NET_RAW = 1 << 13
+
+
+def address6(role):
+    return f"{NETWORK6}:{HOSTS[role]}"
 
 
 def source_config(transparent=True):
@@ -155,6 +160,10 @@ def source_config(transparent=True):
         config["listeners"]["client"] = listener(AS_CLIENT, "http", "client")
         config["listeners"]["client_tcp"] = listener(AS_CLIENT_TCP, "tcp", "client")
         config["pools"]["client"] = pool("client")
+        config["listeners"]["client6"] = {"bind": f"[{address6('node1')}]:{AS_CLIENT6}",
+                                          "mode": "tcp", "pool": "client6"}
+        config["pools"]["client6"] = {"targets": [f"[{address6('web1')}]:{ECHO6_PORT}"],
+                                      "source": "client"}
     return config
 
 
@@ -165,8 +174,12 @@ def route_answers(lab):
         add table inet yoke_source
         add chain inet yoke_source prerouting { type filter hook prerouting priority mangle; }
         add rule inet yoke_source prerouting meta l4proto { tcp, udp } socket transparent 1 meta mark set 1""")
-    lab.run_in("node1", "ip", "rule", "add", "fwmark", "1", "lookup", "100")
-    lab.run_in("node1", "ip", "route", "add", "local", "default", "dev", "lo", "table", "100")
+    for family in ("-4", "-6"):
+        lab.run_in("node1", "ip", family, "rule", "add", "fwmark", "1", "lookup", "100")
+        lab.run_in("node1", "ip", family, "route", "add", "local", "default", "dev", "lo", "table",
+                   "100")
+    lab.run_in("web1", "ip", "-6", "route", "add", f"{address6('client')}/128", "via",
+               address6("node1"))
     for client in CLIENTS:
         lab.run_in("web1", "ip", "route", "add", f"{client}/32", "via", address("node1"))
 
@@ -196,7 +209,7 @@ def capabilities(node):
 
 def test_tcp_source(checks):
     """Targets see the address that the configuration says, and never one client's as another's."""
-    with TestLab() as lab:
+    with TestLab(ipv6=True) as lab:
         node = lab.nodes["node1"]
         lab.run_in("node1", "ip", "addr", "add", f"{OWN}/24", "dev", "eth0")
         node.write_config(source_config(transparent=False))
@@ -222,6 +235,15 @@ def test_tcp_source(checks):
             checks.equal("HTTP", ask(lab, AS_CLIENT, client, 3), [client] * 3)
             checks.equal("TCP", ask(lab, AS_CLIENT_TCP, client), [client])
         checks.equal("the other pool", ask(lab, FIXED, CLIENTS[0]), [OWN])
+
+        checks.section("IPv6")
+        echo = lab.start_in("web1", PYTHON, os.path.join(HERE, "tools", "echo.py"), "web1", "::",
+                            ECHO6_PORT)
+        wait_until(lambda: listening(echo.pid, ECHO6_PORT, "tcp6"), 10 * SLACK, "it listens")
+        hold(lab, AS_CLIENT6, address6("node1"))
+        out = lab.run_in("web1", "ss", "-Htn6", "state", "established", f"( sport = :{ECHO6_PORT} )")
+        peers = [line.split()[-1].rpartition(":")[0] for line in out.splitlines()]
+        checks.equal("TCP", peers, [f"[{address6('client')}]"])
 
 
 if __name__ == "__main__":
