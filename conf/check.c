@@ -241,6 +241,14 @@ static void check_listener(struct report *report, const struct node *entry, cons
 		    conf->pools[listener->pool].name,
 		    listener->mode == CONF_MODE_TCP ? "tcp" : "udp");
 	check_routes(report, entry, conf, listener);
+	if (listener->mode == CONF_MODE_UDP && listener->proxy_protocol)
+		report_value(report, node_child(entry, "proxy_protocol"),
+		    "is for modes \"http\" and \"tcp\"");
+	if (listener->mode == CONF_MODE_UDP && listener->pool != CONF_NONE &&
+	    conf->pools[listener->pool].send_proxy.version != CONF_PROXY_NONE)
+		report_value(report, pool,
+		    "pool %s sends the PROXY protocol, which mode \"udp\" does not have",
+		    conf->pools[listener->pool].name);
 	const struct node *from = node_child(entry, "proxy_protocol_from");
 	if (from && !node_child(entry, "proxy_protocol"))
 		report_value(report, from, "needs \"proxy_protocol\": true beside it");

@@ -156,6 +156,27 @@ static void check_respond(
 		report_value(report, node_child(node, "body"), "status %u has no body", status);
 }
 
+/* What the new path says of the expression's groups. */
+static void check_groups(
+    struct report *report, const struct node *to, const struct route_rewrite *rewrite)
+{
+	struct pattern pattern;
+	struct template template;
+	struct err err;
+	if (pattern_init(&pattern, rewrite->from, &err) < 0)
+		return;
+	if (template_init(&template, rewrite->to, TEMPLATE_OF_MATCH, &err) == 0) {
+		uint32_t n = pattern_n_groups(&pattern);
+		for (uint32_t i = 0; i < template.n_parts; i++)
+			if (template.parts[i].variable == TEMPLATE_GROUP &&
+			    template.parts[i].group > n)
+				report_value(report, to, "{%u}: the expression has %u group%s",
+				    template.parts[i].group, n, n == 1 ? "" : "s");
+		template_fini(&template);
+	}
+	pattern_fini(&pattern);
+}
+
 static void check_rewrite(
     struct report *report, const struct node *node, const struct route_spec *route)
 {
@@ -172,6 +193,8 @@ static void check_rewrite(
 	else if (rewrite->from)
 		check_literal_path(report, from, rewrite->from);
 	check_template(report, to, rewrite->to, regex ? TEMPLATE_OF_MATCH : TEMPLATE_OF_REQUEST);
+	if (regex && to)
+		check_groups(report, to, rewrite);
 	if (rewrite->from && rewrite->to && rewrite->to[0] != '/' && rewrite->to[0] != '{' &&
 	    (!regex || rewrite->from[1] == '^'))
 		report_value(report, to, "\"%.80s\" does not begin with \"/\"", rewrite->to);

@@ -119,6 +119,13 @@ static bool wildcard_matches(struct slice pattern, struct slice text)
 	       memcmp(text.p + text.len - piece.len, piece.p, piece.len) == 0;
 }
 
+uint32_t pattern_n_groups(const struct pattern *pattern)
+{
+	uint32_t n = 0;
+	pcre2_pattern_info(pattern->code, PCRE2_INFO_CAPTURECOUNT, &n);
+	return n;
+}
+
 /* The number of groups that are set, the whole among them; 0: no match, -E2BIG. */
 static int run(const struct pattern *pattern, struct slice text, struct pattern_space *space)
 {

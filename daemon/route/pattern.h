@@ -37,6 +37,9 @@ void pattern_space_free(struct pattern_space *space);
 int pattern_init(struct pattern *pattern, const char *text, struct err *err);
 void pattern_fini(struct pattern *pattern);
 
+/* How many groups PATTERN_REGEX has, the whole not counted. */
+uint32_t pattern_n_groups(const struct pattern *pattern);
+
 /* The same for PATTERN_REGEX; groups[0] gets what it found, groups[1..9] its groups, empty where there
  * are none. */
 int pattern_find(const struct pattern *pattern, struct slice text, struct pattern_space *space,
