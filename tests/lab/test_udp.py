@@ -131,7 +131,7 @@ def start_single(lab, dns, **options):
 
 def test_udp_source(checks):
     """Targets see the clients' own addresses."""
-    with TestLab() as lab:
+    with TestLab(ipv6=True) as lab:
         start_servers(lab)
         route_answers(lab)
         start_single(lab, {"targets": [address("web1", PORT)], "source": "client"})
