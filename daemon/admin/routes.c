@@ -43,14 +43,6 @@ static void answer_reply(struct admin_answer *answer, struct admin_reply reply)
 	answer->body = reply.body;
 }
 
-static int hex_digit(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	c = (char)(c | 0x20);
-	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 /* Percent-decodes into a string; false if it is malformed, contains NUL, or does not fit. */
 static bool decode(struct slice in, char *out, size_t size)
 {
@@ -60,7 +52,7 @@ static bool decode(struct slice in, char *out, size_t size)
 		if (c == '%') {
 			if (i + 2 >= in.len)
 				return false;
-			int high = hex_digit(in.p[i + 1]), low = hex_digit(in.p[i + 2]);
+			int high = text_hex_digit(in.p[i + 1]), low = text_hex_digit(in.p[i + 2]);
 			if (high < 0 || low < 0)
 				return false;
 			c = high * 16 + low;

@@ -104,6 +104,19 @@ bool target_usable(const struct target *target);
 /* Sticky clients may stay (usable, or draining). */
 bool target_keeps_sticky(const struct target *target);
 
+/* A request or connection that counted for *at (NULL: for none) counts for `target` from now on
+ * (NULL: for none). Workers. */
+static inline void target_count(struct target **at, struct target *target)
+{
+	if (*at)
+		atomic_fetch_sub_explicit(&(*at)->active, 1, memory_order_relaxed);
+	*at = target;
+	if (target) {
+		atomic_fetch_add_explicit(&target->active, 1, memory_order_relaxed);
+		atomic_fetch_add_explicit(&target->requests, 1, memory_order_relaxed);
+	}
+}
+
 /* Change state and bump the pool's version. Return true if it was another state before; if it was
  * not, `reason` is still stored (down, but for another reason now). */
 bool target_set_health(struct pool *pool, struct target *target, enum target_health health,

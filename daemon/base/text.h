@@ -16,6 +16,15 @@ struct slice {
 bool slice_equal(struct slice a, struct slice b);
 bool slice_equal_nocase(struct slice a, struct slice b); /* ASCII */
 
+/* The value of a hexadecimal digit, or -1. */
+static inline int text_hex_digit(char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	c |= 0x20;
+	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
 /* Copies with truncation, always terminates; returns dst. `size` is at least 1. */
 char *text_copy(char *dst, size_t size, const char *src);
 

@@ -63,14 +63,6 @@ static bool trailer_refused(uint64_t name)
 	}
 }
 
-static int hex_value(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	c |= 0x20;
-	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 /* Behind a part of the size line that may be its last. */
 static enum state ext_or_end(char c)
 {
@@ -84,7 +76,7 @@ static enum state expect(char c, char wanted, enum state next)
 
 static enum state step_size(struct h1_chunks *chunks, char c)
 {
-	int digit = hex_value(c);
+	int digit = text_hex_digit(c);
 	if (digit < 0) {
 		chunks->line_len++;
 		return chunks->state == SIZE ? ext_or_end(c) : REFUSED;

@@ -68,15 +68,9 @@ static void end_setup(struct worker *worker, struct pair *pair)
 
 static void set_target(struct pair *pair, struct target *target)
 {
-	if (pair->target)
-		atomic_fetch_sub_explicit(&pair->target->active, 1, memory_order_relaxed);
-	pair->target = target;
+	target_count(&pair->target, target);
 	if (target && pair->note)
 		pair->note->target = target;
-	if (target) {
-		atomic_fetch_add_explicit(&target->active, 1, memory_order_relaxed);
-		atomic_fetch_add_explicit(&target->requests, 1, memory_order_relaxed);
-	}
 }
 
 static void close_server(struct worker *worker, struct pair *pair, bool reset)

@@ -81,14 +81,9 @@ void txn_free_all(struct worker *worker)
 
 void txn_set_target(struct txn *txn, struct target *target)
 {
-	if (txn->target)
-		atomic_fetch_sub_explicit(&txn->target->active, 1, memory_order_relaxed);
-	txn->target = target;
-	if (target) {
+	target_count(&txn->target, target);
+	if (target)
 		txn->note.target = target;
-		atomic_fetch_add_explicit(&target->active, 1, memory_order_relaxed);
-		atomic_fetch_add_explicit(&target->requests, 1, memory_order_relaxed);
-	}
 }
 
 static void drop_request_pipe(struct txn *txn)

@@ -136,17 +136,6 @@ static struct udp_listener *udp_of(const struct udp_session *session)
 
 static struct udp_setup *setup_of(struct udp_session *session);
 
-static void set_target(struct udp_session *session, struct target *target)
-{
-	if (session->target)
-		atomic_fetch_sub_explicit(&session->target->active, 1, memory_order_relaxed);
-	session->target = target;
-	if (target) {
-		atomic_fetch_add_explicit(&target->active, 1, memory_order_relaxed);
-		atomic_fetch_add_explicit(&target->requests, 1, memory_order_relaxed);
-	}
-}
-
 static void close_upstream(struct worker *worker, struct udp_session *session)
 {
 	if (!conn_is_open(&session->upstream))
@@ -172,7 +161,7 @@ static void session_close(struct worker *worker, struct udp_session *session)
 	timer_cancel(worker, &session->timer);
 	end_setup(worker, session);
 	close_upstream(worker, session);
-	set_target(session, NULL);
+	target_count(&session->target, NULL);
 	if (!session->full)
 		udp_table_remove(&udp_of(session)->table, &session->entry);
 	list_del(&session->order);
@@ -331,7 +320,7 @@ static void connect_next(struct worker *worker, struct udp_session *session)
 		session_close(worker, session);
 		return;
 	}
-	set_target(session, target);
+	target_count(&session->target, target);
 	int error = open_upstream(worker, session);
 	if (error)
 		target_failed(worker, session, error);

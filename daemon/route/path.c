@@ -17,14 +17,6 @@ static bool is_plain(struct slice raw)
 	return true;
 }
 
-static int hex(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	c |= 0x20;
-	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 /* What lies between a byte that everybody, and one that somebody, takes for a separator. */
 enum border { BORDER_SLASH, BORDER_MAYBE };
 
@@ -115,8 +107,8 @@ int path_canonical(struct slice raw, char slash, char *buf, struct slice *out)
 		if (c == '/') {
 			ok = on_slash(&reader);
 		} else if (c == '%') {
-			int high = i + 2 < raw.len ? hex(raw.p[i + 1]) : -1;
-			int low = i + 2 < raw.len ? hex(raw.p[i + 2]) : -1;
+			int high = i + 2 < raw.len ? text_hex_digit(raw.p[i + 1]) : -1;
+			int low = i + 2 < raw.len ? text_hex_digit(raw.p[i + 2]) : -1;
 			int value = high * 16 + low;
 			if (high < 0 || low < 0 || value < 0x20 || value == 0x7f)
 				return -EINVAL;

@@ -134,14 +134,6 @@ static bool collect_cookies(
 	return true;
 }
 
-static int hex(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	c |= 0x20;
-	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 /* As forms are encoded; what begins no code stays. Texts are never longer than they came, and all of
  * a head fits the room. */
 static struct slice decode(struct values *values, struct slice text)
@@ -152,8 +144,9 @@ static struct slice decode(struct values *values, struct slice text)
 	if (text.len > sizeof(values->room) - values->decoded)
 		return text;
 	for (size_t i = 0; i < text.len; i++) {
-		int high = text.p[i] == '%' && i + 2 < text.len ? hex(text.p[i + 1]) : -1;
-		int low = high >= 0 ? hex(text.p[i + 2]) : -1;
+		int high =
+		    text.p[i] == '%' && i + 2 < text.len ? text_hex_digit(text.p[i + 1]) : -1;
+		int low = high >= 0 ? text_hex_digit(text.p[i + 2]) : -1;
 		*at++ = low >= 0 ? (char)(high * 16 + low) : text.p[i] == '+' ? ' ' : text.p[i];
 		i += low >= 0 ? 2 : 0;
 	}
