@@ -200,40 +200,35 @@ static void refresh(struct picker *picker)
 	rotation_build(picker->rotation, picker->weights, picker->n_members);
 }
 
-struct tried {
-	struct target *const *targets;
-	size_t n;
-};
-
 static struct target *member(const struct picker *picker, uint32_t i)
 {
 	return picker->pool->targets[picker->members[i]].target;
 }
 
-static bool was_tried(const struct tried *tried, const struct target *target)
+static bool was_tried(const struct pick *pick, const struct target *target)
 {
-	for (size_t i = 0; i < tried->n; i++) {
-		if (tried->targets[i] == target)
+	for (size_t i = 0; i < pick->n_tried; i++) {
+		if (pick->tried[i] == target)
 			return true;
 	}
 	return false;
 }
 
 /* The first from `start` on, going round, that was not tried. */
-static uint32_t next_untried(const struct picker *picker, uint32_t start, const struct tried *tried)
+static uint32_t next_untried(const struct picker *picker, uint32_t start, const struct pick *pick)
 {
 	for (uint32_t step = 0; step < picker->n_members; step++) {
 		uint32_t i = (start + step) % picker->n_members;
-		if (!was_tried(tried, member(picker, i)))
+		if (!was_tried(pick, member(picker, i)))
 			return i;
 	}
 	return NOBODY;
 }
 
-static uint32_t pick_round_robin(struct picker *picker, const struct tried *tried)
+static uint32_t pick_round_robin(struct picker *picker, const struct pick *pick)
 {
 	uint32_t i = rotation_next(picker->rotation);
-	return was_tried(tried, member(picker, i)) ? next_untried(picker, i, tried) : i;
+	return was_tried(pick, member(picker, i)) ? next_untried(picker, i, pick) : i;
 }
 
 static uint64_t load_of(const struct target *target)
@@ -243,9 +238,9 @@ static uint64_t load_of(const struct target *target)
 
 /* The rotation proposes; it is taken unless another one is less loaded. So an idle pool is served
  * by weight, and without looking at all of it. */
-static uint32_t pick_least_connections(struct picker *picker, const struct tried *tried)
+static uint32_t pick_least_connections(struct picker *picker, const struct pick *pick)
 {
-	uint32_t best = pick_round_robin(picker, tried);
+	uint32_t best = pick_round_robin(picker, pick);
 	if (best == NOBODY)
 		return NOBODY;
 	uint32_t start = best;
@@ -256,7 +251,7 @@ static uint32_t pick_least_connections(struct picker *picker, const struct tried
 			i -= picker->n_members;
 		uint64_t other = load_of(member(picker, i));
 		if (other * weight >= load * picker->weights[i] ||
-		    was_tried(tried, member(picker, i)))
+		    was_tried(pick, member(picker, i)))
 			continue;
 		best = i;
 		load = other;
@@ -267,15 +262,14 @@ static uint32_t pick_least_connections(struct picker *picker, const struct tried
 
 /* The member that scores highest with this client (rendezvous hashing): for the few clients that
  * the table finds nobody for, when nearly all of it is down. */
-static struct target *pick_by_score(
-    const struct picker *picker, uint64_t hash, const struct tried *tried)
+static struct target *pick_by_score(const struct picker *picker, const struct pick *pick)
 {
 	struct target *best = NULL;
 	uint64_t best_score = 0;
 	for (uint32_t i = 0; i < picker->n_members; i++) {
 		struct target *target = member(picker, i);
-		uint64_t score = hash_mix(target->id ^ hash_mix(hash));
-		if ((best && score <= best_score) || was_tried(tried, target))
+		uint64_t score = hash_mix(target->id ^ hash_mix(pick->hash));
+		if ((best && score <= best_score) || was_tried(pick, target))
 			continue;
 		best = target;
 		best_score = score;
@@ -285,47 +279,45 @@ static struct target *pick_by_score(
 
 /* A client has a place in the table, and a second, third... one in case that the target there is
  * not usable: only who must move moves, spread over the others by weight, and comes back later. */
-static struct target *pick_source_hash(
-    const struct picker *picker, uint64_t hash, const struct tried *tried)
+static struct target *pick_source_hash(const struct picker *picker, const struct pick *pick)
 {
 	for (uint64_t place = 0; place < HASH_PLACES; place++) {
-		uint32_t at = (uint32_t)(hash_mix(hash + place * GOLDEN) % picker->table_size);
+		uint32_t at =
+		    (uint32_t)(hash_mix(pick->hash + place * GOLDEN) % picker->table_size);
 		uint32_t i = picker->table[at];
 		struct target *target = picker->pool->targets[i].target;
-		if (picker->is_member[i] && !was_tried(tried, target))
+		if (picker->is_member[i] && !was_tried(pick, target))
 			return target;
 	}
-	return pick_by_score(picker, hash, tried);
+	return pick_by_score(picker, pick);
 }
 
-static struct target *pick_spare(struct picker *picker, const struct tried *tried)
+static struct target *pick_spare(struct picker *picker, const struct pick *pick)
 {
 	for (uint32_t step = 0; step < picker->n_spare; step++) {
 		uint32_t i = picker->spare_turn++ % picker->n_spare;
 		struct target *target = picker->pool->targets[picker->spare[i]].target;
-		if (!was_tried(tried, target))
+		if (!was_tried(pick, target))
 			return target;
 	}
 	return NULL;
 }
 
-struct target *picker_pick(
-    struct picker *picker, uint64_t hash, struct target *const *tried_list, size_t n_tried)
+struct target *picker_pick(struct picker *picker, const struct pick *pick)
 {
-	struct tried tried = {tried_list, n_tried};
 	struct target *target = NULL;
 	uint32_t i = NOBODY;
 	refresh(picker);
 	if (picker->n_members == 0)
 		return NULL;
 	switch (picker->pool->algorithm) {
-	case BALANCE_ROUND_ROBIN: i = pick_round_robin(picker, &tried); break;
-	case BALANCE_LEAST_CONNECTIONS: i = pick_least_connections(picker, &tried); break;
-	case BALANCE_SOURCE_HASH: target = pick_source_hash(picker, hash, &tried); break;
+	case BALANCE_ROUND_ROBIN: i = pick_round_robin(picker, pick); break;
+	case BALANCE_LEAST_CONNECTIONS: i = pick_least_connections(picker, pick); break;
+	case BALANCE_SOURCE_HASH: target = pick_source_hash(picker, pick); break;
 	}
 	if (i != NOBODY)
 		target = member(picker, i);
-	return target ? target : pick_spare(picker, &tried);
+	return target ? target : pick_spare(picker, pick);
 }
 
 struct target *picker_find(struct picker *picker, uint64_t target_id)

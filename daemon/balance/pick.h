@@ -20,17 +20,25 @@ struct picker;
 struct picker *picker_new(const struct pool *pool, uint64_t seed);
 void picker_free(struct picker *picker);
 
+/* What a choice depends on besides the pool. */
+struct pick {
+	uint64_t hash; /* source_hash: of the client's address */
+	/* Targets that this request has failed on. */
+	struct target *const *tried;
+	size_t n_tried;
+	uint64_t now_us; /* monotonic */
+};
+
 /* The target for a new request or connection.
  * round_robin: smooth weighted (a 5:1:1 pool gives a a b a c a a, never a burst).
  * least_connections: smallest active/weight, ties in weighted rotation (an idle pool is served in
  * proportion to the weights).
- * source_hash: by `hash` (of the client's address), the same on both nodes and after a restart.
+ * source_hash: by `pick->hash`, the same on both nodes and after a restart.
  * When a target goes only its own clients move, and they return with it (Maglev table).
  *
  * Targets without `backup` first; all of them unusable or tried: the backups; all unusable: with
- * fail_open any that the admin has not drained or disabled, else NULL. `tried`/`n_tried`: targets
- * that this request has failed on (retries). NULL when nothing else is left. */
-struct target *picker_pick(
-    struct picker *picker, uint64_t hash, struct target *const *tried, size_t n_tried);
+ * fail_open any that the admin has not drained or disabled, else NULL. NULL when only `tried` ones
+ * are left. */
+struct target *picker_pick(struct picker *picker, const struct pick *pick);
 /* The target of a sticky session, if it may still be used (target_keeps_sticky), else NULL. */
 struct target *picker_find(struct picker *picker, uint64_t target_id);

@@ -101,10 +101,19 @@ void choose_read(struct worker *worker, struct worker_gen *gen, uint32_t pool,
 	if (sticky->kind != CONF_STICKY_NONE &&
 	    !read_binding(worker, gen, pool, peer, head, choice))
 		choice->bound_id = 0;
+	choice->hash = source_hash(gen, pool, peer);
 }
 
-struct target *choose_first(struct worker *worker, struct worker_gen *gen, uint32_t pool,
-    const struct addr *peer, struct choice *choice)
+static struct target *pick(struct worker *worker, struct worker_gen *gen, uint32_t pool,
+    const struct choice *choice, struct target *const *tried, size_t n_tried)
+{
+	struct pick pick = {
+	    .hash = choice->hash, .tried = tried, .n_tried = n_tried, .now_us = worker->now_us};
+	return picker_pick(gen->pickers[pool], &pick);
+}
+
+struct target *choose_first(
+    struct worker *worker, struct worker_gen *gen, uint32_t pool, struct choice *choice)
 {
 	const struct conf_sticky *sticky = &pool_conf(gen, pool)->sticky;
 	struct picker *picker = gen->pickers[pool];
@@ -126,17 +135,15 @@ struct target *choose_first(struct worker *worker, struct worker_gen *gen, uint3
 			COUNT(worker, sticky_misses);
 		}
 	}
-	return picker_pick(picker, source_hash(gen, pool, peer), NULL, 0);
+	return pick(worker, gen, pool, choice, NULL, 0);
 }
 
 struct target *choose_again(struct worker *worker, struct worker_gen *gen, uint32_t pool,
-    const struct addr *peer, const struct choice *choice, struct target *const *tried,
-    size_t n_tried)
+    const struct choice *choice, struct target *const *tried, size_t n_tried)
 {
-	(void)worker;
 	if (choice->locked)
 		return NULL;
-	return picker_pick(gen->pickers[pool], source_hash(gen, pool, peer), tried, n_tried);
+	return pick(worker, gen, pool, choice, tried, n_tried);
 }
 
 static bool must_wait(const struct worker *worker, const struct conf_sync *sync)

@@ -9,6 +9,7 @@
 
 /* What one request or connection knows about its session. Zero-initialise. */
 struct choice {
+	uint64_t hash;       /* source_hash: of the client's address */
 	uint64_t bound_id;   /* target of the session that came with it; 0: none */
 	uint64_t expires_us; /* sticky source: of the table's entry */
 	bool renew;          /* sticky cookie: it, or its key, is getting old */
@@ -21,16 +22,15 @@ struct choice {
 uint32_t choose_pool(struct worker *worker, struct worker_gen *gen,
     const struct route_share *shares, uint32_t n, const struct addr *peer,
     const struct h1_head *head);
-/* What a request of `pool` (an index) from `peer` says about its session; `head` is NULL for TCP. */
+/* What a request of `pool` (an index) from `peer` says about where it belongs; `head` is NULL for TCP. */
 void choose_read(struct worker *worker, struct worker_gen *gen, uint32_t pool,
     const struct addr *peer, const struct h1_head *head, struct choice *choice);
 /* A target for it, later or at once. NULL: none is usable. */
-struct target *choose_first(struct worker *worker, struct worker_gen *gen, uint32_t pool,
-    const struct addr *peer, struct choice *choice);
+struct target *choose_first(
+    struct worker *worker, struct worker_gen *gen, uint32_t pool, struct choice *choice);
 /* Another one, after those in `tried` failed. NULL: none left. */
 struct target *choose_again(struct worker *worker, struct worker_gen *gen, uint32_t pool,
-    const struct addr *peer, const struct choice *choice, struct target *const *tried,
-    size_t n_tried);
+    const struct choice *choice, struct target *const *tried, size_t n_tried);
 /* Sticky source: writes the decision into the table and the journal, where it is news. Fills `wait`
  * when the response has to wait for the peer. Returns where to go: to `target`, unless another
  * request of that client has just decided otherwise. */

@@ -69,8 +69,7 @@ static const char *choose_upgrade(struct txn *txn, const struct h1_head *head)
 /* False: there is none, and the client has its answer. */
 static bool choose_target(struct txn *txn)
 {
-	struct target *target =
-	    choose_first(txn->worker, txn->gen, txn->pool, &txn->client->peer, &txn->choice);
+	struct target *target = choose_first(txn->worker, txn->gen, txn->pool, &txn->choice);
 	if (target) {
 		txn_set_target(txn, target);
 		return true;

@@ -329,8 +329,8 @@ static void connect_failed(struct worker *worker, struct pair *pair, int error)
 	if (setup->retries_left > 0 && setup->n_tried < TRIED_MAX) {
 		setup->retries_left--;
 		setup->tried[setup->n_tried++] = pair->target;
-		next = choose_again(worker, pair->gen, pair->pool, &setup->peer, &setup->choice,
-		    setup->tried, setup->n_tried);
+		next = choose_again(
+		    worker, pair->gen, pair->pool, &setup->choice, setup->tried, setup->n_tried);
 	}
 	if (!next) {
 		COUNT(worker, target_failed);
@@ -505,8 +505,7 @@ bool pair_open(struct listener *listener, const struct arrival *arrival)
 	}
 	const struct addr *peer = &pair->setup->peer;
 	choose_read(worker, pair->gen, pair->pool, peer, NULL, &pair->setup->choice);
-	struct target *target =
-	    choose_first(worker, pair->gen, pair->pool, peer, &pair->setup->choice);
+	struct target *target = choose_first(worker, pair->gen, pair->pool, &pair->setup->choice);
 	if (pair->note)
 		pair->note->sticky = pair->setup->choice.sticky;
 	if (!target) {

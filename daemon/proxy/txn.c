@@ -291,8 +291,8 @@ static bool find_another(struct txn *txn, int error, bool reused, bool establish
 	if (safe && txn->retries_left > 0 && txn->n_tried < HTTP_TRIED_MAX) {
 		txn->retries_left--;
 		txn->tried[txn->n_tried++] = txn->target;
-		struct target *next = choose_again(txn->worker, txn->gen, txn->pool,
-		    &txn->client->peer, &txn->choice, txn->tried, txn->n_tried);
+		struct target *next = choose_again(
+		    txn->worker, txn->gen, txn->pool, &txn->choice, txn->tried, txn->n_tried);
 		if (next) {
 			/* A stale connection to one target says nothing about those to others. */
 			txn->fresh_only = txn->fresh_only && next == txn->target;

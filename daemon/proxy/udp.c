@@ -266,13 +266,12 @@ static struct target *choose(struct worker *worker, struct udp_session *session)
 	if (n_tried == 0) {
 		session->choice = (struct choice){0};
 		choose_read(worker, session->gen, pool, client, NULL, &session->choice);
-		return choose_first(worker, session->gen, pool, client, &session->choice);
+		return choose_first(worker, session->gen, pool, &session->choice);
 	}
 	if (n_tried > pool_of(session)->retries || n_tried == TRIED_MAX)
 		return NULL;
 	COUNT(worker, retries);
-	return choose_again(
-	    worker, session->gen, pool, client, &session->choice, setup->tried, n_tried);
+	return choose_again(worker, session->gen, pool, &session->choice, setup->tried, n_tried);
 }
 
 /* Writes a sticky decision down, as choose_commit does. NULL: out of memory. */

@@ -41,6 +41,13 @@ static struct picker *picker_of(const struct fleet *fleet, uint64_t seed)
 	return picker;
 }
 
+static struct target *choose(
+    struct picker *picker, uint64_t hash, struct target *const *tried, size_t n_tried)
+{
+	struct pick pick = {.hash = hash, .tried = tried, .n_tried = n_tried};
+	return picker_pick(picker, &pick);
+}
+
 static struct target *nth(const struct fleet *fleet, uint32_t i)
 {
 	return fleet->pools[0].targets[i].target;
@@ -79,7 +86,7 @@ static void distribution(void)
 		struct fleet *fleet = fleet_of(algorithms[a], N, false);
 		struct picker *picker = picker_of(fleet, 1);
 		for (uint64_t i = 0; i < PICKS; i++)
-			atomic_fetch_add(&picker_pick(picker, i, NULL, 0)->requests, 1);
+			atomic_fetch_add(&choose(picker, i, NULL, 0)->requests, 1);
 		for (uint32_t i = 0; i < N; i++) {
 			double share = PICKS * weights[i] / 40.;
 			double off = (double)atomic_load(&nth(fleet, i)->requests) - share;
@@ -109,7 +116,7 @@ static void least_connections_takes_the_minimum(void)
 			double load = (double)(state % 100) / specs[i].weight;
 			least = load < least ? load : least;
 		}
-		uint32_t i = index_of(fleet, picker_pick(picker, 0, NULL, 0));
+		uint32_t i = index_of(fleet, choose(picker, 0, NULL, 0));
 		double load = (double)atomic_load(&nth(fleet, i)->active) / specs[i].weight;
 		CU_ASSERT_TRUE(load <= least + 1e-9);
 	}
@@ -126,7 +133,7 @@ static void least_connections_fills_by_weight(void)
 	struct fleet *fleet = fleet_of(BALANCE_LEAST_CONNECTIONS, 3, false);
 	struct picker *picker = picker_of(fleet, 5);
 	for (int i = 0; i < 700; i++)
-		atomic_fetch_add(&picker_pick(picker, 0, NULL, 0)->active, 1);
+		atomic_fetch_add(&choose(picker, 0, NULL, 0)->active, 1);
 	CU_ASSERT_TRUE(atomic_load(&nth(fleet, 0)->active) - 398 <= 4);
 	CU_ASSERT_TRUE(atomic_load(&nth(fleet, 1)->active) - 198 <= 4);
 	CU_ASSERT_TRUE(atomic_load(&nth(fleet, 2)->active) - 98 <= 4);
@@ -135,7 +142,7 @@ static void least_connections_fills_by_weight(void)
 	for (uint32_t i = 0; i < 3; i++)
 		atomic_store(&nth(fleet, i)->active, 10U * specs[i].weight);
 	for (int i = 0; i < 70; i++)
-		count[index_of(fleet, picker_pick(picker, 0, NULL, 0))]++;
+		count[index_of(fleet, choose(picker, 0, NULL, 0))]++;
 	CU_ASSERT_EQUAL(count[0], 40);
 	CU_ASSERT_EQUAL(count[1], 20);
 	CU_ASSERT_EQUAL(count[2], 10);
@@ -152,20 +159,20 @@ static void follows_the_state(void)
 		struct fleet *fleet = fleet_of(algorithms[a], 4, false);
 		struct picker *picker = picker_of(fleet, 1);
 		struct pool *pool = &fleet->pools[0];
-		CU_ASSERT_PTR_NOT_NULL(picker_pick(picker, 0, NULL, 0));
+		CU_ASSERT_PTR_NOT_NULL(choose(picker, 0, NULL, 0));
 		set_down(fleet, 0);
 		target_set_admin(pool, nth(fleet, 1), TARGET_DRAIN);
 		target_set_admin(pool, nth(fleet, 2), TARGET_DISABLED);
 		for (uint64_t i = 0; i < 100; i++)
-			CU_ASSERT_PTR_EQUAL(picker_pick(picker, i, NULL, 0), nth(fleet, 3));
+			CU_ASSERT_PTR_EQUAL(choose(picker, i, NULL, 0), nth(fleet, 3));
 		set_up(fleet, 0);
 		bool seen[4] = {false};
 		for (uint64_t i = 0; i < 100; i++)
-			seen[index_of(fleet, picker_pick(picker, i, NULL, 0))] = true;
+			seen[index_of(fleet, choose(picker, i, NULL, 0))] = true;
 		CU_ASSERT_TRUE(seen[0] && !seen[1] && !seen[2] && seen[3]);
 		set_down(fleet, 0);
 		set_down(fleet, 3);
-		CU_ASSERT_PTR_NULL(picker_pick(picker, 0, NULL, 0));
+		CU_ASSERT_PTR_NULL(choose(picker, 0, NULL, 0));
 		picker_free(picker);
 		fleet_free(fleet);
 	}
@@ -178,21 +185,21 @@ static void backups_come_last(void)
 	struct fleet *fleet = fleet_of(BALANCE_ROUND_ROBIN, 4, false);
 	struct picker *picker = picker_of(fleet, 1);
 	for (int i = 0; i < 100; i++)
-		CU_ASSERT_TRUE(index_of(fleet, picker_pick(picker, 0, NULL, 0)) < 2);
+		CU_ASSERT_TRUE(index_of(fleet, choose(picker, 0, NULL, 0)) < 2);
 	/* A request that failed on all primaries goes to a backup, then nowhere. */
 	struct target *tried[4] = {nth(fleet, 0), nth(fleet, 1), nth(fleet, 2), nth(fleet, 3)};
-	CU_ASSERT_TRUE(index_of(fleet, picker_pick(picker, 0, tried, 2)) >= 2);
-	CU_ASSERT_EQUAL(index_of(fleet, picker_pick(picker, 0, tried, 3)), 3);
-	CU_ASSERT_PTR_NULL(picker_pick(picker, 0, tried, 4));
+	CU_ASSERT_TRUE(index_of(fleet, choose(picker, 0, tried, 2)) >= 2);
+	CU_ASSERT_EQUAL(index_of(fleet, choose(picker, 0, tried, 3)), 3);
+	CU_ASSERT_PTR_NULL(choose(picker, 0, tried, 4));
 	set_down(fleet, 0);
 	set_down(fleet, 1);
 	bool seen[4] = {false};
 	for (int i = 0; i < 100; i++)
-		seen[index_of(fleet, picker_pick(picker, 0, NULL, 0))] = true;
+		seen[index_of(fleet, choose(picker, 0, NULL, 0))] = true;
 	CU_ASSERT_TRUE(!seen[0] && !seen[1] && seen[2] && seen[3]);
 	set_up(fleet, 1);
 	for (int i = 0; i < 100; i++)
-		CU_ASSERT_EQUAL(index_of(fleet, picker_pick(picker, 0, NULL, 0)), 1);
+		CU_ASSERT_EQUAL(index_of(fleet, choose(picker, 0, NULL, 0)), 1);
 	picker_free(picker);
 	fleet_free(fleet);
 }
@@ -206,19 +213,19 @@ static void fails_open(void)
 	set_down(fleet, 0);
 	set_down(fleet, 1);
 	for (int i = 0; i < 10; i++)
-		CU_ASSERT_EQUAL(index_of(fleet, picker_pick(picker, 0, NULL, 0)), 2);
+		CU_ASSERT_EQUAL(index_of(fleet, choose(picker, 0, NULL, 0)), 2);
 	set_down(fleet, 2);
 	bool seen[3] = {false};
 	for (int i = 0; i < 10; i++)
-		seen[index_of(fleet, picker_pick(picker, 0, NULL, 0))] = true;
+		seen[index_of(fleet, choose(picker, 0, NULL, 0))] = true;
 	CU_ASSERT_TRUE(seen[0] && seen[1] && seen[2]);
 	/* Health may be wrong; what the admin said is not. */
 	target_set_admin(&fleet->pools[0], nth(fleet, 0), TARGET_DISABLED);
 	target_set_admin(&fleet->pools[0], nth(fleet, 1), TARGET_DRAIN);
 	for (int i = 0; i < 10; i++)
-		CU_ASSERT_EQUAL(index_of(fleet, picker_pick(picker, 0, NULL, 0)), 2);
+		CU_ASSERT_EQUAL(index_of(fleet, choose(picker, 0, NULL, 0)), 2);
 	target_set_admin(&fleet->pools[0], nth(fleet, 2), TARGET_DISABLED);
-	CU_ASSERT_PTR_NULL(picker_pick(picker, 0, NULL, 0));
+	CU_ASSERT_PTR_NULL(choose(picker, 0, NULL, 0));
 	picker_free(picker);
 	fleet_free(fleet);
 }
@@ -235,12 +242,12 @@ static void retries_go_elsewhere(void)
 		for (uint64_t hash = 0; hash < 200; hash++) {
 			struct target *tried[5];
 			for (size_t n = 0; n < 5; n++) {
-				tried[n] = picker_pick(picker, hash, tried, n);
+				tried[n] = choose(picker, hash, tried, n);
 				CU_ASSERT_PTR_NOT_NULL_FATAL(tried[n]);
 				for (size_t k = 0; k < n; k++)
 					CU_ASSERT_PTR_NOT_EQUAL(tried[n], tried[k]);
 			}
-			CU_ASSERT_PTR_NULL(picker_pick(picker, hash, tried, 5));
+			CU_ASSERT_PTR_NULL(choose(picker, hash, tried, 5));
 		}
 		picker_free(picker);
 		fleet_free(fleet);
@@ -260,16 +267,16 @@ static void source_hash_is_the_same_everywhere(void)
 	}
 	struct fleet *two = fleet_of(BALANCE_SOURCE_HASH, N, false);
 	struct picker *a = picker_of(one, 1), *b = picker_of(two, 2);
-	picker_pick(b, 0, NULL, 0);
+	choose(b, 0, NULL, 0);
 	set_down(two, 3);
-	picker_pick(b, 0, NULL, 0);
+	choose(b, 0, NULL, 0);
 	set_up(two, 3);
 	unsigned different = 0, unstable = 0;
 	struct target *first[CLIENTS];
 	for (uint64_t client = 0; client < CLIENTS; client++) {
-		first[client] = picker_pick(a, client, NULL, 0);
-		different += first[client]->id != picker_pick(b, client, NULL, 0)->id;
-		unstable += first[client] != picker_pick(a, client, NULL, 0);
+		first[client] = choose(a, client, NULL, 0);
+		different += first[client]->id != choose(b, client, NULL, 0)->id;
+		unstable += first[client] != choose(a, client, NULL, 0);
 	}
 	CU_ASSERT_EQUAL(different, 0);
 	CU_ASSERT_EQUAL(unstable, 0);
@@ -278,7 +285,7 @@ static void source_hash_is_the_same_everywhere(void)
 	unsigned moved = 0, disturbed = 0, returned = 0;
 	set_down(one, 7);
 	for (uint64_t client = 0; client < CLIENTS; client++) {
-		bool moves = picker_pick(a, client, NULL, 0) != first[client];
+		bool moves = choose(a, client, NULL, 0) != first[client];
 		moved += moves;
 		disturbed += moves && first[client] != nth(one, 7);
 	}
@@ -286,7 +293,7 @@ static void source_hash_is_the_same_everywhere(void)
 	CU_ASSERT_TRUE(moved >= CLIENTS / N / 2 && moved <= 2 * CLIENTS / N);
 	set_up(one, 7);
 	for (uint64_t client = 0; client < CLIENTS; client++)
-		returned += picker_pick(a, client, NULL, 0) == first[client];
+		returned += choose(a, client, NULL, 0) == first[client];
 	CU_ASSERT_EQUAL(returned, CLIENTS);
 	picker_free(a);
 	picker_free(b);
@@ -306,13 +313,13 @@ static void source_hash_with_few_left(void)
 	for (uint32_t i = 3; i < N; i++)
 		set_down(fleet, i);
 	for (uint64_t client = 0; client < CLIENTS; client++)
-		count[index_of(fleet, picker_pick(picker, client, NULL, 0))]++;
+		count[index_of(fleet, choose(picker, client, NULL, 0))]++;
 	for (uint32_t i = 0; i < 3; i++)
 		CU_ASSERT_TRUE(count[i] > CLIENTS / 3 * 9 / 10 && count[i] < CLIENTS / 3 * 11 / 10);
 	for (size_t n = 0; n < 3; n++)
-		tried[n] = picker_pick(picker, 99, tried, n);
+		tried[n] = choose(picker, 99, tried, n);
 	CU_ASSERT_TRUE(tried[0] != tried[1] && tried[1] != tried[2] && tried[0] != tried[2]);
-	CU_ASSERT_PTR_NULL(picker_pick(picker, 99, tried, 3));
+	CU_ASSERT_PTR_NULL(choose(picker, 99, tried, 3));
 	picker_free(picker);
 	fleet_free(fleet);
 }
@@ -329,23 +336,23 @@ static void source_hash_over_backups(void)
 	struct picker *picker = picker_of(fleet, 1);
 	unsigned count[4] = {0}, returned = 0;
 	for (uint64_t client = 0; client < CLIENTS; client++)
-		first[client] = picker_pick(picker, client, NULL, 0);
+		first[client] = choose(picker, client, NULL, 0);
 	set_down(fleet, 0);
 	set_down(fleet, 1);
 	for (uint64_t client = 0; client < CLIENTS; client++)
-		count[index_of(fleet, picker_pick(picker, client, NULL, 0))]++;
+		count[index_of(fleet, choose(picker, client, NULL, 0))]++;
 	CU_ASSERT_EQUAL(count[0] + count[1], 0);
 	CU_ASSERT_TRUE(count[3] > CLIENTS * 72 / 100 && count[3] < CLIENTS * 78 / 100);
 	set_down(fleet, 2);
 	set_down(fleet, 3);
 	memset(count, 0, sizeof(count)); /* fail open: all, by weight */
 	for (uint64_t client = 0; client < CLIENTS; client++)
-		count[index_of(fleet, picker_pick(picker, client, NULL, 0))]++;
+		count[index_of(fleet, choose(picker, client, NULL, 0))]++;
 	CU_ASSERT_TRUE(count[0] > CLIENTS / 7 && count[3] > CLIENTS * 2 / 5);
 	set_up(fleet, 0);
 	set_up(fleet, 1);
 	for (uint64_t client = 0; client < CLIENTS; client++)
-		returned += picker_pick(picker, client, NULL, 0) == first[client];
+		returned += choose(picker, client, NULL, 0) == first[client];
 	CU_ASSERT_EQUAL(returned, CLIENTS);
 	picker_free(picker);
 	fleet_free(fleet);
@@ -376,7 +383,7 @@ static void an_empty_pool_has_nobody(void)
 	for (int algorithm = 0; algorithm <= BALANCE_SOURCE_HASH; algorithm++) {
 		struct fleet *fleet = fleet_of((enum balance_algorithm)algorithm, 0, true);
 		struct picker *picker = picker_of(fleet, 1);
-		CU_ASSERT_PTR_NULL(picker_pick(picker, 1, NULL, 0));
+		CU_ASSERT_PTR_NULL(choose(picker, 1, NULL, 0));
 		CU_ASSERT_PTR_NULL(picker_find(picker, 1));
 		picker_free(picker);
 		fleet_free(fleet);
@@ -401,7 +408,7 @@ static void *work(void *arg)
 	struct worker *worker = arg;
 	struct picker *picker = picker_new(&worker->fleet->pools[0], (uintptr_t)worker);
 	for (uint64_t i = 0; picker && i < WORKER_PICKS; i++) {
-		struct target *target = picker_pick(picker, i, NULL, 0);
+		struct target *target = choose(picker, i, NULL, 0);
 		if (!target) {
 			worker->nobody++;
 			continue;
