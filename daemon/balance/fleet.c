@@ -7,9 +7,11 @@
 #include "daemon/base/hash.h"
 #include "daemon/base/text.h"
 
-/* What pools of the same name share over fleets. Control thread only, but for the counter. */
-struct version {
-	_Atomic uint64_t count;
+/* What pools of the same name share over fleets. Control thread only, but for the counter and what
+ * queue.h says. */
+struct shared {
+	_Atomic uint64_t version;
+	struct queue queue;
 	uint32_t refs;
 };
 
@@ -34,7 +36,8 @@ static void target_put(struct target *target)
 	free(target);
 }
 
-static struct target *target_new(uint64_t id, const struct fleet_target_spec *spec)
+static struct target *target_new(
+    uint64_t id, const struct fleet_target_spec *spec, struct queue *queue)
 {
 	struct target *target = aligned_alloc(_Alignof(struct target), sizeof(*target));
 	if (!target)
@@ -48,37 +51,45 @@ static struct target *target_new(uint64_t id, const struct fleet_target_spec *sp
 	target->id = id;
 	target->addr = spec->addr;
 	text_copy(target->text, sizeof(target->text), spec->text);
+	target->queue = queue;
+	list_init(&target->waiters);
 	atomic_store(&target->refs, 1);
 	return target;
 }
 
 /* The living target of `previous`, or a new one; with a reference. */
 static struct target *target_obtain(
-    const char *pool_name, const struct fleet_target_spec *spec, const struct fleet *previous)
+    const struct pool *pool, const struct fleet_target_spec *spec, const struct fleet *previous)
 {
-	uint64_t id = hash_id2(pool_name, spec->text);
+	uint64_t id = hash_id2(pool->name, spec->text);
 	struct target *target = previous ? fleet_target(previous, id, NULL) : NULL;
 	if (!target)
-		return target_new(id, spec);
+		return target_new(id, spec, pool->queue);
 	atomic_fetch_add(&target->refs, 1);
 	return target;
 }
 
-static struct version *version_obtain(const char *name, const struct fleet *previous)
+static struct shared *shared_of(const struct pool *pool)
 {
-	struct pool *pool = previous ? fleet_pool(previous, name) : NULL;
-	struct version *version = pool ? (struct version *)pool->version : NULL;
-	if (!version)
-		version = calloc(1, sizeof(*version));
-	if (version)
-		version->refs++;
-	return version;
+	return pool && pool->version ? list_entry(pool->version, struct shared, version) : NULL;
 }
 
-static void version_put(struct version *version)
+static struct shared *shared_obtain(const char *name, const struct fleet *previous)
 {
-	if (version && --version->refs == 0)
-		free(version);
+	struct shared *shared = previous ? shared_of(fleet_pool(previous, name)) : NULL;
+	if (!shared && (shared = calloc(1, sizeof(*shared))))
+		queue_init(&shared->queue);
+	if (shared)
+		shared->refs++;
+	return shared;
+}
+
+static void shared_put(struct shared *shared)
+{
+	if (!shared || --shared->refs > 0)
+		return;
+	queue_fini(&shared->queue);
+	free(shared);
 }
 
 /* A pool that failed half-way is left in a state that pool_fini can clean up. */
@@ -90,15 +101,18 @@ static bool pool_init(struct pool *pool, const struct fleet_pool_spec *spec, uin
 	pool->algorithm = spec->algorithm;
 	pool->fail_open = spec->fail_open;
 	pool->name = strdup(spec->name);
-	struct version *version = version_obtain(spec->name, previous);
-	pool->version = version ? &version->count : NULL;
+	struct shared *shared = shared_obtain(spec->name, previous);
+	if (shared) {
+		pool->version = &shared->version;
+		pool->queue = &shared->queue;
+	}
 	pool->targets = calloc(spec->n_targets ? spec->n_targets : 1, sizeof(*pool->targets));
-	if (!pool->name || !pool->version || !pool->targets)
+	if (!pool->name || !shared || !pool->targets)
 		return false;
 
 	for (uint32_t i = 0; i < spec->n_targets; i++) {
 		const struct fleet_target_spec *from = &spec->targets[i];
-		struct target *target = target_obtain(spec->name, from, previous);
+		struct target *target = target_obtain(pool, from, previous);
 		if (!target)
 			return false;
 		pool->targets[pool->n_targets++] = (struct pool_target){
@@ -112,7 +126,7 @@ static void pool_fini(struct pool *pool)
 	for (uint32_t i = 0; i < pool->n_targets; i++)
 		target_put(pool->targets[i].target);
 	free(pool->targets);
-	version_put((struct version *)pool->version);
+	shared_put(shared_of(pool));
 	free((char *)pool->name);
 }
 
@@ -139,13 +153,17 @@ static bool index_build(struct fleet *fleet)
 }
 
 /* Only once nothing can fail any more: a fleet that was not built must not change states. */
-static void reset_unchecked(struct fleet *fleet, const struct fleet_pool_spec *specs)
+static void set_states(struct fleet *fleet, const struct fleet_pool_spec *specs)
 {
 	for (uint32_t p = 0; p < fleet->n_pools; p++) {
 		struct pool *pool = &fleet->pools[p];
-		for (uint32_t t = 0; t < pool->n_targets && !specs[p].checked; t++)
-			target_set_health(pool, pool->targets[t].target, TARGET_UP,
-			    "no health check", pool->targets[t].target->since_us);
+		for (uint32_t t = 0; t < pool->n_targets; t++) {
+			struct target *target = pool->targets[t].target;
+			target_set_max_active(pool, target, specs[p].targets[t].max_active);
+			if (!specs[p].checked)
+				target_set_health(
+				    pool, target, TARGET_UP, "no health check", target->since_us);
+		}
 	}
 }
 
@@ -164,7 +182,7 @@ struct fleet *fleet_new(const struct fleet_pool_spec *specs, uint32_t n, struct 
 	}
 	if (!index_build(fleet))
 		goto fail;
-	reset_unchecked(fleet, specs);
+	set_states(fleet, specs);
 	return fleet;
 fail:
 	fleet_free(fleet);
@@ -250,6 +268,15 @@ bool target_set_admin(struct pool *pool, struct target *target, enum target_admi
 	if (admin_of(target) == admin)
 		return false;
 	atomic_store_explicit(&target->admin, (uint8_t)admin, memory_order_relaxed);
+	bump(pool);
+	return true;
+}
+
+bool target_set_max_active(struct pool *pool, struct target *target, uint32_t max_active)
+{
+	if (atomic_load_explicit(&target->max_active, memory_order_relaxed) == max_active)
+		return false;
+	atomic_store_explicit(&target->max_active, max_active, memory_order_relaxed);
 	bump(pool);
 	return true;
 }

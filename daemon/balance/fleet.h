@@ -3,7 +3,7 @@
  * state, counters) and is carried over when the next fleet names the same pool and address.
  *
  * Threads: a fleet is read by all. Target state is written by the control thread only, read by all
- * (atomics). `active`/`requests` are counted by the workers. */
+ * (atomics). `active`/`requests` are counted by the workers. Queues: queue.h. */
 #pragma once
 
 #include <stdatomic.h>
@@ -11,6 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "daemon/balance/queue.h"
 #include "daemon/base/addr.h"
 
 #define TARGET_REASON_MAX 128
@@ -27,12 +28,16 @@ struct target {
 
 	_Atomic uint8_t health; /* enum target_health */
 	_Atomic uint8_t admin;  /* enum target_admin */
+	atomic_uint max_active; /* places; 0: no limit */
+	struct queue *queue;    /* of its pool */
 
 	/* Written with each request, so on a line of their own: what is above stays in the
 	 * workers' caches. */
 	_Alignas(64) atomic_uint active; /* requests (http) or connections (tcp) in flight */
 	_Atomic uint64_t requests;       /* since start */
 	_Atomic uint64_t failures;       /* connects refused or timed out, responses broken */
+
+	struct list waiters; /* struct waiter: for this target only; under the queue's lock */
 
 	/* The control thread's own: */
 	_Alignas(64) uint16_t rise_count, fall_count; /* successes or failures in a row */
@@ -60,6 +65,7 @@ struct pool {
 	/* Shared with the same pool of earlier and later fleets: grows with each change of a
 	 * target's health or admin state. Pickers rebuild what they derived when it differs. */
 	_Atomic uint64_t *version;
+	struct queue *queue; /* shared like it */
 };
 
 struct fleet_index;
@@ -77,6 +83,7 @@ struct fleet_target_spec {
 	struct addr addr;
 	uint16_t weight;
 	bool backup;
+	uint32_t max_active; /* 0: no limit */
 };
 
 struct fleet_pool_spec {
@@ -104,8 +111,33 @@ bool target_usable(const struct target *target);
 /* Sticky clients may stay (usable, or draining). */
 bool target_keeps_sticky(const struct target *target);
 
+/* Each request or connection takes a place at its target. Workers. */
+
+static inline bool target_is_full(const struct target *target)
+{
+	uint32_t max = atomic_load_explicit(&target->max_active, memory_order_relaxed);
+	return max > 0 && atomic_load(&target->active) >= max;
+}
+
+/* Takes a place. False: all are taken. The number is never too high, not even for a moment: whoever
+ * saw that would wait, and nobody would wake him. */
+static inline bool target_enter(struct target *target)
+{
+	uint32_t max = atomic_load_explicit(&target->max_active, memory_order_relaxed);
+	if (max == 0) {
+		atomic_fetch_add_explicit(&target->active, 1, memory_order_relaxed);
+		return true;
+	}
+	uint32_t active = atomic_load(&target->active);
+	while (active < max) {
+		if (atomic_compare_exchange_weak(&target->active, &active, active + 1))
+			return true;
+	}
+	return false;
+}
+
 /* A request or connection that counted for *at (NULL: for none) counts for `target` from now on
- * (NULL: for none). Workers. */
+ * (NULL: for none). */
 static inline void target_count(struct target **at, struct target *target)
 {
 	if (*at)
@@ -117,11 +149,21 @@ static inline void target_count(struct target **at, struct target *target)
 	}
 }
 
+/* Gives a place back, and tells whether somebody may wait for it: queue_serve. */
+static inline bool target_leave(struct target *target)
+{
+	atomic_fetch_sub(&target->active, 1);
+	return atomic_load_explicit(&target->max_active, memory_order_relaxed) > 0 &&
+	       queue_waiting(target->queue) > 0;
+}
+
 /* Change state and bump the pool's version. Return true if it was another state before; if it was
  * not, `reason` is still stored (down, but for another reason now). */
 bool target_set_health(struct pool *pool, struct target *target, enum target_health health,
     const char *reason, uint64_t now_us);
 bool target_set_admin(struct pool *pool, struct target *target, enum target_admin admin);
+/* The same for its limit; 0: none. Those above a lower one stay. */
+bool target_set_max_active(struct pool *pool, struct target *target, uint32_t max_active);
 
 const char *target_health_name(enum target_health health);
 /* What users see: "up" "down" "draining" "disabled" "unknown". */

@@ -15,6 +15,7 @@
 struct by_id {
 	uint64_t id;
 	struct target *target;
+	uint32_t index; /* in pool->targets */
 };
 
 /* Which targets get new traffic now: primaries, else backups, else (fail open) all but those that
@@ -30,6 +31,7 @@ struct picker {
 	enum tier tier;
 	uint32_t n_members, n_spare;
 	uint16_t *members;
+	uint8_t *is_member; /* by index into pool->targets */
 	uint16_t *spare;
 	uint16_t *weights; /* of the members */
 	uint32_t spare_turn;
@@ -40,8 +42,7 @@ struct picker {
 	 * with the tier and the configuration only; who is not a member is passed over. */
 	uint32_t table_size;
 	enum tier table_tier;
-	uint16_t *table;    /* of indexes into pool->targets */
-	uint8_t *is_member; /* by index into pool->targets */
+	uint16_t *table; /* of indexes into pool->targets */
 	struct maglev_member *maglev;
 };
 
@@ -59,7 +60,7 @@ static bool index_targets(struct picker *picker)
 		return false;
 	for (uint32_t i = 0; i < pool->n_targets; i++) {
 		struct target *target = pool->targets[i].target;
-		picker->by_id[i] = (struct by_id){target->id, target};
+		picker->by_id[i] = (struct by_id){target->id, target, i};
 	}
 	qsort(picker->by_id, pool->n_targets, sizeof(*picker->by_id), compare_by_id);
 	return true;
@@ -73,7 +74,8 @@ static bool allocate(struct picker *picker, uint64_t seed)
 	picker->members = calloc(n + 1, sizeof(*picker->members));
 	picker->spare = calloc(n + 1, sizeof(*picker->spare));
 	picker->weights = calloc(n + 1, sizeof(*picker->weights));
-	if (!picker->members || !picker->spare || !picker->weights)
+	picker->is_member = calloc(n + 1, sizeof(*picker->is_member));
+	if (!picker->members || !picker->spare || !picker->weights || !picker->is_member)
 		return false;
 	for (uint32_t i = 0; i < n; i++)
 		picker->weights[i] = picker->pool->targets[i].weight;
@@ -84,8 +86,7 @@ static bool allocate(struct picker *picker, uint64_t seed)
 		picker->table_size = maglev_size(n);
 		picker->table = calloc(picker->table_size, sizeof(*picker->table));
 		picker->maglev = calloc(n + 1, sizeof(*picker->maglev));
-		picker->is_member = calloc(n + 1, sizeof(*picker->is_member));
-		if (!picker->table || !picker->maglev || !picker->is_member)
+		if (!picker->table || !picker->maglev)
 			return false;
 	}
 	return index_targets(picker);
@@ -187,10 +188,10 @@ static void refresh(struct picker *picker)
 	picker->version = version;
 	picker->built = true;
 	collect(picker);
+	mark_members(picker);
 	if (picker->n_members == 0)
 		return;
 	if (picker->pool->algorithm == BALANCE_SOURCE_HASH) {
-		mark_members(picker);
 		if (picker->table_tier != picker->tier)
 			build_table(picker);
 		return;
@@ -214,21 +215,32 @@ static bool was_tried(const struct pick *pick, const struct target *target)
 	return false;
 }
 
-/* The first from `start` on, going round, that was not tried. */
-static uint32_t next_untried(const struct picker *picker, uint32_t start, const struct pick *pick)
+/* Not for this request: it has failed there, or every place is taken. */
+static bool is_out(struct pick *pick, const struct target *target)
+{
+	if (was_tried(pick, target))
+		return true;
+	if (!target_is_full(target))
+		return false;
+	pick->full = true;
+	return true;
+}
+
+/* The first from `start` on, going round, that may be taken. */
+static uint32_t next_free(const struct picker *picker, uint32_t start, struct pick *pick)
 {
 	for (uint32_t step = 0; step < picker->n_members; step++) {
 		uint32_t i = (start + step) % picker->n_members;
-		if (!was_tried(pick, member(picker, i)))
+		if (!is_out(pick, member(picker, i)))
 			return i;
 	}
 	return NOBODY;
 }
 
-static uint32_t pick_round_robin(struct picker *picker, const struct pick *pick)
+static uint32_t pick_round_robin(struct picker *picker, struct pick *pick)
 {
 	uint32_t i = rotation_next(picker->rotation);
-	return was_tried(pick, member(picker, i)) ? next_untried(picker, i, pick) : i;
+	return is_out(pick, member(picker, i)) ? next_free(picker, i, pick) : i;
 }
 
 static uint64_t load_of(const struct target *target)
@@ -238,7 +250,7 @@ static uint64_t load_of(const struct target *target)
 
 /* The rotation proposes; it is taken unless another one is less loaded. So an idle pool is served
  * by weight, and without looking at all of it. */
-static uint32_t pick_least_connections(struct picker *picker, const struct pick *pick)
+static uint32_t pick_least_connections(struct picker *picker, struct pick *pick)
 {
 	uint32_t best = pick_round_robin(picker, pick);
 	if (best == NOBODY)
@@ -250,8 +262,7 @@ static uint32_t pick_least_connections(struct picker *picker, const struct pick 
 		if (i >= picker->n_members)
 			i -= picker->n_members;
 		uint64_t other = load_of(member(picker, i));
-		if (other * weight >= load * picker->weights[i] ||
-		    was_tried(pick, member(picker, i)))
+		if (other * weight >= load * picker->weights[i] || is_out(pick, member(picker, i)))
 			continue;
 		best = i;
 		load = other;
@@ -262,14 +273,14 @@ static uint32_t pick_least_connections(struct picker *picker, const struct pick 
 
 /* The member that scores highest with this client (rendezvous hashing): for the few clients that
  * the table finds nobody for, when nearly all of it is down. */
-static struct target *pick_by_score(const struct picker *picker, const struct pick *pick)
+static struct target *pick_by_score(const struct picker *picker, struct pick *pick)
 {
 	struct target *best = NULL;
 	uint64_t best_score = 0;
 	for (uint32_t i = 0; i < picker->n_members; i++) {
 		struct target *target = member(picker, i);
 		uint64_t score = hash_mix(target->id ^ hash_mix(pick->hash));
-		if ((best && score <= best_score) || was_tried(pick, target))
+		if ((best && score <= best_score) || is_out(pick, target))
 			continue;
 		best = target;
 		best_score = score;
@@ -279,34 +290,35 @@ static struct target *pick_by_score(const struct picker *picker, const struct pi
 
 /* A client has a place in the table, and a second, third... one in case that the target there is
  * not usable: only who must move moves, spread over the others by weight, and comes back later. */
-static struct target *pick_source_hash(const struct picker *picker, const struct pick *pick)
+static struct target *pick_source_hash(const struct picker *picker, struct pick *pick)
 {
 	for (uint64_t place = 0; place < HASH_PLACES; place++) {
 		uint32_t at =
 		    (uint32_t)(hash_mix(pick->hash + place * GOLDEN) % picker->table_size);
 		uint32_t i = picker->table[at];
 		struct target *target = picker->pool->targets[i].target;
-		if (picker->is_member[i] && !was_tried(pick, target))
+		if (picker->is_member[i] && !is_out(pick, target))
 			return target;
 	}
 	return pick_by_score(picker, pick);
 }
 
-static struct target *pick_spare(struct picker *picker, const struct pick *pick)
+static struct target *pick_spare(struct picker *picker, struct pick *pick)
 {
 	for (uint32_t step = 0; step < picker->n_spare; step++) {
 		uint32_t i = picker->spare_turn++ % picker->n_spare;
 		struct target *target = picker->pool->targets[picker->spare[i]].target;
-		if (!was_tried(pick, target))
+		if (!is_out(pick, target))
 			return target;
 	}
 	return NULL;
 }
 
-struct target *picker_pick(struct picker *picker, const struct pick *pick)
+struct target *picker_pick(struct picker *picker, struct pick *pick)
 {
 	struct target *target = NULL;
 	uint32_t i = NOBODY;
+	pick->full = false;
 	refresh(picker);
 	if (picker->n_members == 0)
 		return NULL;
@@ -317,13 +329,25 @@ struct target *picker_pick(struct picker *picker, const struct pick *pick)
 	}
 	if (i != NOBODY)
 		target = member(picker, i);
-	return target ? target : pick_spare(picker, pick);
+	/* Backups help who has failed everywhere, not who finds no place. */
+	return target || pick->full ? target : pick_spare(picker, pick);
+}
+
+static const struct by_id *find(const struct picker *picker, uint64_t target_id)
+{
+	struct by_id key = {.id = target_id};
+	return bsearch(&key, picker->by_id, picker->pool->n_targets, sizeof(key), compare_by_id);
 }
 
 struct target *picker_find(struct picker *picker, uint64_t target_id)
 {
-	struct by_id key = {.id = target_id};
-	const struct by_id *found =
-	    bsearch(&key, picker->by_id, picker->pool->n_targets, sizeof(key), compare_by_id);
+	const struct by_id *found = find(picker, target_id);
 	return found && target_keeps_sticky(found->target) ? found->target : NULL;
+}
+
+bool picker_takes(struct picker *picker, const struct target *target)
+{
+	const struct by_id *found = find(picker, target->id);
+	refresh(picker);
+	return found && picker->is_member[found->index];
 }

@@ -27,6 +27,9 @@ struct pick {
 	struct target *const *tried;
 	size_t n_tried;
 	uint64_t now_us; /* monotonic */
+	/* Set by picker_pick: a target was passed over because it is full (fleet.h). With NULL: it, or
+	 * another one, would have been chosen. */
+	bool full;
 };
 
 /* The target for a new request or connection.
@@ -37,8 +40,11 @@ struct pick {
  * When a target goes only its own clients move, and they return with it (Maglev table).
  *
  * Targets without `backup` first; all of them unusable or tried: the backups; all unusable: with
- * fail_open any that the admin has not drained or disabled, else NULL. NULL when only `tried` ones
- * are left. */
-struct target *picker_pick(struct picker *picker, const struct pick *pick);
+ * fail_open any that the admin has not drained or disabled, else NULL. NULL when only `tried` or full
+ * ones are left; backups do not stand in for full ones. It has a place to take, unless another worker
+ * is quicker: target_enter. */
+struct target *picker_pick(struct picker *picker, struct pick *pick);
 /* The target of a sticky session, if it may still be used (target_keeps_sticky), else NULL. */
 struct target *picker_find(struct picker *picker, uint64_t target_id);
+/* Now `target` is one of those that picker_pick chooses from, full or not. */
+bool picker_takes(struct picker *picker, const struct target *target);

@@ -461,8 +461,65 @@ static void picks_while_states_change(void)
 	}
 }
 
+/* Also by source hash, whose client then goes where it goes when its target is down. */
+static void full_ones_are_passed_over(void)
+{
+	for (int algorithm = 0; algorithm <= BALANCE_SOURCE_HASH; algorithm++) {
+		prepare(4);
+		specs[3].backup = true;
+		for (uint32_t i = 0; i < 3; i++)
+			specs[i].max_active = 2;
+		struct fleet *fleet = fleet_of((enum balance_algorithm)algorithm, 4, false);
+		struct picker *picker = picker_of(fleet, 0);
+		struct pick pick = {.hash = 7};
+		for (uint32_t i = 0; i < 6; i++) {
+			struct target *target = picker_pick(picker, &pick);
+			CU_ASSERT_PTR_NOT_NULL_FATAL(target);
+			CU_ASSERT_TRUE(target_enter(target));
+		}
+		for (uint32_t i = 0; i < 3; i++)
+			CU_ASSERT_EQUAL(nth(fleet, i)->active, 2);
+		/* The backup does not stand in for them, but for those that failed. */
+		CU_ASSERT_PTR_NULL(picker_pick(picker, &pick));
+		CU_ASSERT_TRUE(pick.full);
+		struct target *tried[] = {nth(fleet, 0), nth(fleet, 1), nth(fleet, 2)};
+		pick.tried = tried;
+		pick.n_tried = 2;
+		CU_ASSERT_PTR_NULL(picker_pick(picker, &pick));
+		CU_ASSERT_TRUE(pick.full);
+		pick.n_tried = 3;
+		CU_ASSERT_PTR_EQUAL(picker_pick(picker, &pick), nth(fleet, 3));
+		CU_ASSERT_FALSE(pick.full);
+		pick.n_tried = 0;
+		target_leave(nth(fleet, 1));
+		CU_ASSERT_PTR_EQUAL(picker_pick(picker, &pick), nth(fleet, 1));
+		picker_free(picker);
+		fleet_free(fleet);
+	}
+}
+
+static void tells_who_gets_new_traffic(void)
+{
+	prepare(3);
+	specs[2].backup = true;
+	struct fleet *fleet = fleet_of(BALANCE_ROUND_ROBIN, 3, false);
+	struct picker *picker = picker_of(fleet, 0);
+	CU_ASSERT_TRUE(picker_takes(picker, nth(fleet, 0)));
+	CU_ASSERT_FALSE(picker_takes(picker, nth(fleet, 2)));
+	target_set_admin(&fleet->pools[0], nth(fleet, 0), TARGET_DRAIN);
+	CU_ASSERT_FALSE(picker_takes(picker, nth(fleet, 0)));
+	target_set_health(&fleet->pools[0], nth(fleet, 1), TARGET_DOWN, "", 0);
+	CU_ASSERT_TRUE(picker_takes(picker, nth(fleet, 2)));
+	target_set_admin(&fleet->pools[0], nth(fleet, 2), TARGET_DISABLED);
+	CU_ASSERT_FALSE(picker_takes(picker, nth(fleet, 2)));
+	CU_ASSERT_PTR_EQUAL(nth(fleet, 1)->queue, fleet->pools[0].queue);
+	picker_free(picker);
+	fleet_free(fleet);
+}
+
 UNIT_MAIN("balance/pick", UNIT(distribution), UNIT(least_connections_takes_the_minimum),
     UNIT(least_connections_fills_by_weight), UNIT(follows_the_state), UNIT(backups_come_last),
     UNIT(fails_open), UNIT(retries_go_elsewhere), UNIT(source_hash_is_the_same_everywhere),
     UNIT(source_hash_with_few_left), UNIT(source_hash_over_backups), UNIT(finds_sticky_targets),
-    UNIT(an_empty_pool_has_nobody), UNIT(picks_while_states_change))
+    UNIT(an_empty_pool_has_nobody), UNIT(picks_while_states_change),
+    UNIT(full_ones_are_passed_over), UNIT(tells_who_gets_new_traffic))

@@ -236,7 +236,8 @@ static void bench_set(const struct conf_health *health, const struct addr *addrs
 	struct fleet *previous = bench.fleet;
 	for (uint32_t i = 0; i < n; i++) {
 		addr_format(&addrs[i], bench.texts[i]);
-		targets[i] = (struct fleet_target_spec){bench.texts[i], addrs[i], 1, false};
+		targets[i] = (struct fleet_target_spec){
+		    .text = bench.texts[i], .addr = addrs[i], .weight = 1};
 	}
 	struct fleet_pool_spec spec = {
 	    .name = "web", .checked = true, .targets = targets, .n_targets = n};
