@@ -5,15 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+#include "tests/fuzz/fuzz.h"
 
 static struct hello hello, part;
-
-static void require(bool condition)
-{
-	if (!condition)
-		abort();
-}
 
 static bool is_inside(struct slice slice, const char *buf, size_t len)
 {

@@ -6,8 +6,7 @@
 
 #include "conf/conf.h"
 #include "daemon/base/hash.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+#include "tests/fuzz/fuzz.h"
 
 struct answer {
 	int result;
@@ -19,39 +18,34 @@ struct answer {
 static void on_line(void *arg, const char *line)
 {
 	struct answer *answer = arg;
-	if (strncmp(line, "f:", 2) != 0 || strchr(line, '\n'))
-		abort();
+	require(strncmp(line, "f:", 2) == 0 && !strchr(line, '\n'));
 	answer->lines = hash_mix(answer->lines + hash_id(line, strlen(line)));
 }
 
 /* Names were resolved and limits hold. */
 static void check_tree(const struct conf *conf)
 {
-	if (conf->n_listeners > CONF_LISTENERS_MAX || conf->n_pools > CONF_POOLS_MAX ||
-	    conf->n_routers > CONF_ROUTERS_MAX || (conf->n_nodes != 0 && conf->n_nodes != 2) ||
-	    conf->workers < 1 || conf->workers > CONF_WORKERS_MAX || !conf->cluster || !conf->user)
-		abort();
+	require(conf->n_listeners <= CONF_LISTENERS_MAX && conf->n_pools <= CONF_POOLS_MAX);
+	require(conf->n_routers <= CONF_ROUTERS_MAX && (conf->n_nodes == 0 || conf->n_nodes == 2));
+	require(conf->workers >= 1 && conf->workers <= CONF_WORKERS_MAX);
+	require(conf->cluster && conf->user);
 	for (uint32_t i = 0; i < conf->n_listeners; i++) {
 		const struct conf_listener *listener = &conf->listeners[i];
 		bool has_pool = listener->pool < conf->n_pools;
-		if ((!has_pool && (listener->pool != CONF_NONE || listener->n_routes == 0)) ||
-		    listener->n_binds == 0 || listener->idle_timeout_us == 0)
-			abort();
+		require(has_pool || (listener->pool == CONF_NONE && listener->n_routes > 0));
+		require(listener->n_binds > 0 && listener->idle_timeout_us > 0);
 		for (uint32_t j = 0; j < listener->n_routes; j++) {
 			const struct route_spec *route = &listener->routes[j];
-			if (route->kind == ROUTE_NOTHING ||
-			    (route->kind == ROUTE_POOL && route->n_shares == 0 &&
-				route->pool >= conf->n_pools))
-				abort();
+			require(route->kind != ROUTE_NOTHING);
+			require(route->kind != ROUTE_POOL || route->n_shares > 0 ||
+				route->pool < conf->n_pools);
 		}
 	}
 	for (uint32_t i = 0; i < conf->n_pools; i++) {
 		const struct conf_pool *pool = &conf->pools[i];
-		if (pool->n_targets == 0 || pool->n_targets > CONF_TARGETS_MAX)
-			abort();
+		require(pool->n_targets > 0 && pool->n_targets <= CONF_TARGETS_MAX);
 		for (uint32_t j = 0; j < pool->n_targets; j++) {
-			if (!pool->targets[j].text || pool->targets[j].weight == 0)
-				abort();
+			require(pool->targets[j].text && pool->targets[j].weight > 0);
 		}
 	}
 }
@@ -61,8 +55,8 @@ static struct answer load(const uint8_t *data, size_t size)
 	struct answer answer = {0};
 	struct conf *conf = NULL;
 	answer.result = conf_load("f", (const char *)data, size, on_line, &answer, &conf);
-	if ((answer.result == 0) != (conf != NULL) || (answer.result == 0) == (answer.lines != 0))
-		abort();
+	require((answer.result == 0) == (conf != NULL));
+	require((answer.result == 0) == (answer.lines == 0));
 	if (conf) {
 		answer.hash = conf->hash;
 		check_tree(conf);
@@ -74,8 +68,7 @@ static struct answer load(const uint8_t *data, size_t size)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct answer first = load(data, size), second = load(data, size);
-	if (first.result != second.result || first.lines != second.lines ||
-	    first.hash != second.hash)
-		abort();
+	require(first.result == second.result && first.lines == second.lines);
+	require(first.hash == second.hash);
 	return 0;
 }

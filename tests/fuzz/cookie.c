@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+#include "tests/fuzz/fuzz.h"
 
 static void find(struct slice header)
 {
@@ -15,8 +15,7 @@ static void find(struct slice header)
 			continue;
 		/* The value lies within the header and ends its pair. */
 		bool inside = value.p >= header.p && value.p + value.len <= header.p + header.len;
-		if (!inside || memchr(value.p, ';', value.len))
-			abort();
+		require(inside && !memchr(value.p, ';', value.len));
 		/* What we would send back is found again. */
 		char text[256];
 		size_t len = cookie_format(text, sizeof(text), "sid", value, true);
@@ -24,11 +23,9 @@ static void find(struct slice header)
 			continue;
 		struct slice sent = {text + strlen("Set-Cookie: "), len - strlen("Set-Cookie: ")};
 		struct slice again;
-		if (len >= sizeof(text) || text[len] != '\0')
-			abort();
-		if (!memchr(value.p, '\0', value.len) &&
-		    (!cookie_find(sent, "sid", &again) || !slice_equal(again, value)))
-			abort();
+		require(len < sizeof(text) && text[len] == '\0');
+		require(memchr(value.p, '\0', value.len) ||
+			(cookie_find(sent, "sid", &again) && slice_equal(again, value)));
 	}
 }
 
@@ -38,11 +35,9 @@ static void unpack(const uint8_t *data)
 	uint8_t again[COOKIE_PAYLOAD_LEN];
 	cookie_payload_unpack(data, &payload);
 	cookie_payload_pack(&payload, again);
-	if (memcmp(data, again, sizeof(again)) != 0)
-		abort();
+	require(memcmp(data, again, sizeof(again)) == 0);
 	enum cookie_age age = cookie_age(payload.issued_sec, payload.pool_id, payload.target_id);
-	if (age != COOKIE_FRESH && age != COOKIE_RENEW && age != COOKIE_EXPIRED)
-		abort();
+	require(age == COOKIE_FRESH || age == COOKIE_RENEW || age == COOKIE_EXPIRED);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -1,15 +1,12 @@
 /* Runs a fuzz target without libFuzzer: every file of the corpus as it is, then a fixed number of
  * seeded mutations of each, so that the test is the same on each machine. */
 #include <dirent.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
+
+#include "tests/fuzz/fuzz.h"
 
 #define INPUT_MAX (256 * 1024)
 #define MUTATIONS 400
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static uint64_t random_state = 0x9e3779b97f4a7c15ULL;
 
@@ -58,8 +55,7 @@ static size_t mutate(uint8_t *data, size_t size)
 static void run_one(const uint8_t *data, size_t size)
 {
 	uint8_t *copy = malloc(size ? size : 1);
-	if (!copy)
-		abort();
+	require(copy != NULL);
 	memcpy(copy, data, size);
 	LLVMFuzzerTestOneInput(copy, size);
 	free(copy);

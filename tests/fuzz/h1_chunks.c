@@ -2,8 +2,6 @@
  * verdict, length and data, reading or passing on. */
 #include "tests/fuzz/h1_fuzz.h"
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
 struct outcome {
 	enum h1_result result;
 	bool done;
@@ -21,8 +19,8 @@ static void feed(
 		    h1_chunks_feed(chunks, p + at, len - at, &used, reading ? &data : NULL);
 		if (out->result != H1_OK)
 			return;
-		h1_require(used <= len - at && (data.len == 0 || h1_inside(data, p + at, used)));
-		h1_require(chunks->done || reading || used == len - at);
+		require(used <= len - at && (data.len == 0 || h1_inside(data, p + at, used)));
+		require(chunks->done || reading || used == len - at);
 		for (size_t i = 0; i < data.len; i++)
 			out->data_hash = (out->data_hash ^ (uint8_t)data.p[i]) * 0x100000001b3ULL;
 		out->data_len += data.len;
@@ -51,13 +49,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	const char *buf = (const char *)data;
 	struct outcome whole = run(buf, size, 0, true);
-	h1_require(whole.used <= size && whole.data_len <= whole.used);
+	require(whole.used <= size && whole.data_len <= whole.used);
 	for (size_t step = 0; step <= 13; step++) {
 		for (int reading = 0; reading < 2; reading++) {
 			struct outcome got = run(buf, size, step, reading);
-			h1_require(got.result == whole.result && got.done == whole.done);
-			h1_require(got.result != H1_OK || got.used == whole.used);
-			h1_require(
+			require(got.result == whole.result && got.done == whole.done);
+			require(got.result != H1_OK || got.used == whole.used);
+			require(
 			    !reading || got.result != H1_OK ||
 			    (got.data_len == whole.data_len && got.data_hash == whole.data_hash));
 		}

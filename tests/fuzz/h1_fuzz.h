@@ -1,19 +1,10 @@
 /* What the three HTTP/1 targets share. */
 #pragma once
 
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "daemon/http/h1.h"
-
-#define h1_require(condition)                                                           \
-	do {                                                                            \
-		if (!(condition)) {                                                     \
-			fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #condition); \
-			abort();                                                        \
-		}                                                                       \
-	} while (0)
+#include "tests/fuzz/fuzz.h"
 
 typedef enum h1_result h1_fuzz_parse(const char *buf, size_t len, struct h1_head *out);
 
@@ -32,29 +23,29 @@ static inline void h1_require_stable(
 	bool decided = false;
 	for (size_t n = 0; n <= size; n += stride) {
 		enum h1_result got = parse(buf, n, &head);
-		h1_require(got == H1_MORE ? !decided : got == result);
+		require(got == H1_MORE ? !decided : got == result);
 		decided = got != H1_MORE;
-		h1_require(!h1_head_complete(buf, n, &scanned) || decided);
-		h1_require(scanned <= n);
+		require(!h1_head_complete(buf, n, &scanned) || decided);
+		require(scanned <= n);
 	}
 	size_t anew = 0;
 	bool complete = h1_head_complete(buf, size, &anew);
-	h1_require(!complete || result != H1_MORE);
-	h1_require(complete || result != H1_OK);
+	require(!complete || result != H1_MORE);
+	require(complete || result != H1_OK);
 }
 
 static inline void h1_require_fields_inside(const struct h1_head *head, const char *buf)
 {
-	h1_require(head->n_fields <= H1_FIELDS_MAX && head->content_length <= INT64_MAX);
+	require(head->n_fields <= H1_FIELDS_MAX && head->content_length <= INT64_MAX);
 	for (unsigned i = 0; i < head->n_fields; i++) {
 		const struct h1_field *field = &head->fields[i];
-		h1_require(field->id < H1_FIELD_COUNT && field->name.len > 0);
-		h1_require(h1_inside(field->line, buf, head->len));
-		h1_require(h1_inside(field->name, field->line.p, field->line.len));
-		h1_require(h1_inside(field->value, field->line.p, field->line.len));
-		h1_require(memchr(field->line.p, '\n', field->line.len) ==
-			   field->line.p + field->line.len - 1);
-		h1_require(!memchr(field->value.p, '\r', field->value.len));
+		require(field->id < H1_FIELD_COUNT && field->name.len > 0);
+		require(h1_inside(field->line, buf, head->len));
+		require(h1_inside(field->name, field->line.p, field->line.len));
+		require(h1_inside(field->value, field->line.p, field->line.len));
+		require(memchr(field->line.p, '\n', field->line.len) ==
+			field->line.p + field->line.len - 1);
+		require(!memchr(field->value.p, '\r', field->value.len));
 	}
 }
 
@@ -77,12 +68,12 @@ static inline size_t h1_append_fields(const struct h1_head *head, char *out, siz
 
 static inline void h1_require_same(const struct h1_head *a, const struct h1_head *b)
 {
-	h1_require(a->minor == b->minor && a->framing == b->framing);
-	h1_require(a->content_length == b->content_length && a->upgrade == b->upgrade);
-	h1_require(a->keep_alive == b->keep_alive && a->n_fields == b->n_fields);
+	require(a->minor == b->minor && a->framing == b->framing);
+	require(a->content_length == b->content_length && a->upgrade == b->upgrade);
+	require(a->keep_alive == b->keep_alive && a->n_fields == b->n_fields);
 	for (unsigned i = 0; i < a->n_fields; i++) {
-		h1_require(a->fields[i].id == b->fields[i].id);
-		h1_require(a->fields[i].hop == b->fields[i].hop);
-		h1_require(slice_equal(a->fields[i].value, b->fields[i].value));
+		require(a->fields[i].id == b->fields[i].id);
+		require(a->fields[i].hop == b->fields[i].hop);
+		require(slice_equal(a->fields[i].value, b->fields[i].value));
 	}
 }

@@ -2,8 +2,6 @@
  * buffer, and what is accepted means the same when it is written down again. */
 #include "tests/fuzz/h1_fuzz.h"
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
 static enum h1_result parse(const char *buf, size_t len, struct h1_head *out)
 {
 	return h1_parse_request(buf, len, out);
@@ -13,12 +11,12 @@ static void require_inside(const struct h1_head *head, const char *buf)
 {
 	size_t len = head->len;
 	h1_require_fields_inside(head, buf);
-	h1_require(h1_inside(head->method_text, buf, len) && head->method_text.len > 0);
-	h1_require(h1_inside(head->target, buf, len) && head->target.len > 0);
-	h1_require(head->host.len == 0 || h1_inside(head->host, buf, len));
-	h1_require(head->path.len > 0 || head->method == H1_CONNECT);
-	h1_require(head->minor == 0 || head->host.len > 0);
-	h1_require(head->framing != H1_BODY_UNTIL_CLOSE);
+	require(h1_inside(head->method_text, buf, len) && head->method_text.len > 0);
+	require(h1_inside(head->target, buf, len) && head->target.len > 0);
+	require(head->host.len == 0 || h1_inside(head->host, buf, len));
+	require(head->path.len > 0 || head->method == H1_CONNECT);
+	require(head->minor == 0 || head->host.len > 0);
+	require(head->framing != H1_BODY_UNTIL_CLOSE);
 }
 
 /* As a proxy would send it on: method, path, version, and all fields from their parts. */
@@ -42,17 +40,17 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		return 0;
 	require_inside(&head, buf);
 	char *copy = malloc(head.len * 2 + 64);
-	h1_require(copy != NULL);
+	require(copy != NULL);
 	size_t n = write_again(&head, copy);
-	h1_require(parse(copy, n, &again) == H1_OK && again.len == n);
+	require(parse(copy, n, &again) == H1_OK && again.len == n);
 	require_inside(&again, copy);
 	h1_require_same(&head, &again);
-	h1_require(slice_equal(head.method_text, again.method_text));
-	h1_require(slice_equal(head.path, again.path));
+	require(slice_equal(head.method_text, again.method_text));
+	require(slice_equal(head.path, again.path));
 	/* In HTTP/1.0 the target may have been all that named the host. */
-	h1_require(
+	require(
 	    slice_equal_nocase(head.host, again.host) || (again.minor == 0 && again.host.len == 0));
-	h1_require(head.method == again.method && head.expect_continue == again.expect_continue);
+	require(head.method == again.method && head.expect_continue == again.expect_continue);
 	free(copy);
 	return 0;
 }

@@ -1,8 +1,6 @@
 /* Any bytes as a response head; the first byte chooses the request it answers. */
 #include "tests/fuzz/h1_fuzz.h"
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
 static enum h1_method to_method;
 
 static enum h1_result parse(const char *buf, size_t len, struct h1_head *out)
@@ -14,11 +12,11 @@ static void require_framing(const struct h1_head *head)
 {
 	bool bodiless = head->status < 200 || head->status == 204 || head->status == 304 ||
 			to_method == H1_HEAD;
-	h1_require(head->status >= 100 && head->status <= 599);
-	h1_require(!bodiless || head->framing == H1_BODY_NONE);
-	h1_require(head->framing != H1_BODY_UNTIL_CLOSE || !head->keep_alive);
-	h1_require(head->framing != H1_BODY_LENGTH || head->content_length > 0);
-	h1_require(head->framing != H1_BODY_CHUNKED || head->minor == 1);
+	require(head->status >= 100 && head->status <= 599);
+	require(!bodiless || head->framing == H1_BODY_NONE);
+	require(head->framing != H1_BODY_UNTIL_CLOSE || !head->keep_alive);
+	require(head->framing != H1_BODY_LENGTH || head->content_length > 0);
+	require(head->framing != H1_BODY_CHUNKED || head->minor == 1);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -33,18 +31,18 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (result != H1_OK)
 		return 0;
 	h1_require_fields_inside(&head, buf);
-	h1_require(head.reason.len == 0 || h1_inside(head.reason, buf, head.len));
+	require(head.reason.len == 0 || h1_inside(head.reason, buf, head.len));
 	require_framing(&head);
 
 	char *copy = malloc(head.len * 2 + 64);
-	h1_require(copy != NULL);
+	require(copy != NULL);
 	size_t n = (size_t)sprintf(copy, "HTTP/1.%u %03u ", head.minor, head.status);
 	n = h1_append(copy, n, head.reason.p ? head.reason : SLICE(""));
 	n = h1_append(copy, n, SLICE("\r\n"));
 	n = h1_append_fields(&head, copy, n);
-	h1_require(parse(copy, n, &again) == H1_OK && again.len == n);
+	require(parse(copy, n, &again) == H1_OK && again.len == n);
 	h1_require_same(&head, &again);
-	h1_require(head.status == again.status && slice_equal(head.reason, again.reason));
+	require(head.status == again.status && slice_equal(head.reason, again.reason));
 	free(copy);
 	return 0;
 }

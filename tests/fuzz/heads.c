@@ -4,8 +4,6 @@
 #include "daemon/proxy/upgrade.h"
 #include "tests/fuzz/h1_fuzz.h"
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
 /* Lines that we add at most. */
 #define ADDED 10
 
@@ -37,24 +35,23 @@ static void require_passed_on(const struct h1_head *head, const struct h1_head *
 {
 	bool replaced = conf->forwarded.for_ == CONF_FORWARD_REPLACE ||
 			conf->forwarded.for_ == CONF_FORWARD_APPEND;
-	h1_require(again->minor == 1 && again->keep_alive);
-	h1_require(
+	require(again->minor == 1 && again->keep_alive);
+	require(
 	    head->method == again->method && slice_equal(head->method_text, again->method_text));
-	h1_require(slice_equal(head->path, again->path));
-	h1_require(again->host.len > 0 &&
-		   (head->host.len == 0 || slice_equal_nocase(head->host, again->host)));
-	h1_require(
-	    head->framing == again->framing && head->content_length == again->content_length);
-	h1_require(head->expect_continue == again->expect_continue);
-	h1_require(count(again, H1_FIELD_CONNECTION) == (upgrade ? 1U : 0U));
-	h1_require(count(again, H1_FIELD_UPGRADE) == (upgrade ? 1U : 0U));
-	h1_require(again->upgrade == (upgrade != NULL));
-	h1_require(upgrade_choose(again, protocols, 2) == upgrade);
+	require(slice_equal(head->path, again->path));
+	require(again->host.len > 0 &&
+		(head->host.len == 0 || slice_equal_nocase(head->host, again->host)));
+	require(head->framing == again->framing && head->content_length == again->content_length);
+	require(head->expect_continue == again->expect_continue);
+	require(count(again, H1_FIELD_CONNECTION) == (upgrade ? 1U : 0U));
+	require(count(again, H1_FIELD_UPGRADE) == (upgrade ? 1U : 0U));
+	require(again->upgrade == (upgrade != NULL));
+	require(upgrade_choose(again, protocols, 2) == upgrade);
 	for (unsigned i = 0; i < again->n_fields; i++)
-		h1_require(!again->fields[i].hop || upgrade);
-	h1_require(!replaced || count(again, H1_FIELD_X_FORWARDED_FOR) == 1);
-	h1_require(conf->forwarded.for_ != CONF_FORWARD_REMOVE ||
-		   count(again, H1_FIELD_X_FORWARDED_FOR) == 0);
+		require(!again->fields[i].hop || upgrade);
+	require(!replaced || count(again, H1_FIELD_X_FORWARDED_FOR) == 1);
+	require(conf->forwarded.for_ != CONF_FORWARD_REMOVE ||
+		count(again, H1_FIELD_X_FORWARDED_FOR) == 0);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -69,9 +66,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct conf_listener conf = listener_of(data[0], data[1]);
 	struct addr peer, bind;
 	struct forward forward;
-	h1_require(addr_parse_ip(
+	require(addr_parse_ip(
 	    data[1] & 8 ? "2001:db8:1111:2222:3333:4444:5555:6666" : "192.0.2.1", &peer));
-	h1_require(addr_parse_endpoint("192.0.2.10:65535", &bind));
+	require(addr_parse_endpoint("192.0.2.10:65535", &bind));
 	forward_init(&forward, &conf, &bind);
 	struct heads_request options = {.forward = &forward,
 	    .peer = &peer,
@@ -79,10 +76,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	    .upgrade = upgrade_choose(&head, protocols, (data[1] >> 4 & 3) % 3)};
 	size_t room = heads_request_room(&head);
 	char *out = malloc(room);
-	h1_require(out != NULL);
+	require(out != NULL);
 	size_t n = heads_request(&head, &options, out);
-	h1_require(n <= room);
-	h1_require(h1_parse_request(out, n, &again) == H1_OK && again.len == n);
+	require(n <= room);
+	require(h1_parse_request(out, n, &again) == H1_OK && again.len == n);
 	require_passed_on(&head, &again, &conf, options.upgrade);
 	free(out);
 	return 0;

@@ -5,16 +5,7 @@
 #include <string.h>
 
 #include "daemon/accesslog/line.h"
-
-#define require(condition)                                                              \
-	do {                                                                            \
-		if (!(condition)) {                                                     \
-			fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #condition); \
-			abort();                                                        \
-		}                                                                       \
-	} while (0)
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+#include "tests/fuzz/fuzz.h"
 
 /* Four bytes say how long a text is, and more; the texts follow. */
 static struct slice next_text(const uint8_t **data, size_t *size)

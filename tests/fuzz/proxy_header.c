@@ -4,14 +4,7 @@
 #include <string.h>
 
 #include "daemon/proxyproto/proxyproto.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void require(bool ok)
-{
-	if (!ok)
-		abort();
-}
+#include "tests/fuzz/fuzz.h"
 
 /* From a copy without a byte behind it. */
 static enum proxyproto_result parse_cut(const char *text, size_t len)

@@ -8,8 +8,6 @@
 
 #define OUT_MAX (512 * 1024)
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
 static const char *hosts[] = {"a.example", "*.example"},
 		  *paths[] = {"/a/*", "/*.png", "~^/v[0-9]+/"};
 static const char *methods[] = {"GET", "PUT"}, *values[] = {"a", "b*", "~c$", "*"};
@@ -69,7 +67,7 @@ static void set_up(void)
 	table = route_table_new(specs, N_SPECS);
 	space = route_space_new();
 	room = act_room_new();
-	h1_require(table && space && room);
+	require(table && space && room);
 }
 
 /* Whether the texts grew too long, or the path is one that is refused, is known; nothing else fails. */
@@ -84,7 +82,7 @@ static void require_request(const struct h1_head *head, size_t grown)
 	static char out[OUT_MAX];
 	static struct h1_head again;
 	size_t n = 0;
-	h1_require(head->len + grown + 64 <= sizeof(out));
+	require(head->len + grown + 64 <= sizeof(out));
 	n = h1_append(out, n, head->method_text);
 	n = h1_append(out, n, SLICE(" "));
 	n = h1_append(out, n, head->path);
@@ -93,18 +91,18 @@ static void require_request(const struct h1_head *head, size_t grown)
 		if (!head->fields[i].hop)
 			n = h1_append(out, n, head->fields[i].line);
 	n = h1_append(out, n, SLICE("\r\n"));
-	h1_require(n <= head->len + grown + 64);
-	h1_require(h1_parse_request(out, n, &again) == H1_OK && again.len == n);
-	h1_require(slice_equal(again.path, head->path));
+	require(n <= head->len + grown + 64);
+	require(h1_parse_request(out, n, &again) == H1_OK && again.len == n);
+	require(slice_equal(again.path, head->path));
 }
 
 static void change(const struct act *act, const char *buf, size_t size)
 {
 	static struct h1_head head;
 	size_t grown = 0;
-	h1_require(h1_parse_request(buf, size, &head) == H1_OK);
+	require(h1_parse_request(buf, size, &head) == H1_OK);
 	int result = act_change_request(act, &head, &peer, room, &grown);
-	h1_require(result == 0 || may_fail(result));
+	require(result == 0 || may_fail(result));
 	if (result == 0)
 		require_request(&head, grown);
 }
@@ -114,16 +112,16 @@ static void answer(const struct act *act, const char *buf, size_t size)
 	static char out[OUT_MAX];
 	static struct h1_head head, response;
 	struct act_answer answer;
-	h1_require(h1_parse_request(buf, size, &head) == H1_OK);
+	require(h1_parse_request(buf, size, &head) == H1_OK);
 	int result = act_answer(act, &head, &peer, room, &answer);
-	h1_require(result == 0 || may_fail(result));
+	require(result == 0 || may_fail(result));
 	if (result < 0)
 		return;
 	size_t n = h1_append(out, 0, SLICE("HTTP/1.1 302 \r\n"));
 	n = h1_append(out, n, answer.lines);
 	n = h1_append(out, n, SLICE("Content-Length: 0\r\n\r\n"));
-	h1_require(h1_parse_response(out, n, H1_GET, &response) == H1_OK && response.len == n);
-	h1_require(response.n_fields == 2);
+	require(h1_parse_response(out, n, H1_GET, &response) == H1_OK && response.len == n);
+	require(response.n_fields == 2);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -137,7 +135,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	    head.method == H1_CONNECT)
 		return 0;
 	enum route_result result = route_find(table, &head, &peer, space, &index);
-	h1_require(result != ROUTE_NOT_FOUND && (result != ROUTE_FOUND || index < N_SPECS));
+	require(result != ROUTE_NOT_FOUND && (result != ROUTE_FOUND || index < N_SPECS));
 	/* Each route's changes, whoever takes it. A Host is there, and fields are not at their limit. */
 	if (head.minor == 0 || head.n_fields > H1_FIELDS_MAX - 4)
 		return 0;

@@ -5,68 +5,61 @@
 #include <string.h>
 
 #include "proto/codec.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void check(int ok)
-{
-	if (!ok)
-		abort();
-}
+#include "tests/fuzz/fuzz.h"
 
 static void check_record(const struct record *record)
 {
 	switch (record->kind) {
-	case RECORD_SESSION: check(record->session.expires_us <= SYNC_TIME_MAX_US); break;
+	case RECORD_SESSION: require(record->session.expires_us <= SYNC_TIME_MAX_US); break;
 	case RECORD_HEALTH:
-		check(record->health.health <= 2 && record->health.since_us <= SYNC_TIME_MAX_US);
-		check(memchr(record->health.reason, 0, RECORD_REASON_MAX) != NULL);
+		require(record->health.health <= 2 && record->health.since_us <= SYNC_TIME_MAX_US);
+		require(memchr(record->health.reason, 0, RECORD_REASON_MAX) != NULL);
 		break;
-	case RECORD_ADMIN: check(record->admin.admin <= 2); break;
-	default: check(record->kind == RECORD_SESSION_DELETE);
+	case RECORD_ADMIN: require(record->admin.admin <= 2); break;
+	default: require(record->kind == RECORD_SESSION_DELETE);
 	}
 }
 
 static void check_router(const struct sync_message *message)
 {
-	check(message->router.vrid != 0 && message->router.name[0] != '\0');
-	check(memchr(message->router.name, 0, sizeof(message->router.name)) != NULL);
-	check(message->router.state <= SYNC_ROUTER_FAULT);
+	require(message->router.vrid != 0 && message->router.name[0] != '\0');
+	require(memchr(message->router.name, 0, sizeof(message->router.name)) != NULL);
+	require(message->router.state <= SYNC_ROUTER_FAULT);
 	bool has_source = message->kind == SYNC_EVIDENCE || message->kind == SYNC_CLAIM;
-	check(!has_source || message->router.source_len == 4 || message->router.source_len == 16);
+	require(!has_source || message->router.source_len == 4 || message->router.source_len == 16);
 }
 
 static void check_event(const struct sync_event *event)
 {
-	check(event->age_us <= SYNC_TIME_MAX_US);
-	check(memchr(event->object, 0, sizeof(event->object)) != NULL);
-	check(memchr(event->from, 0, sizeof(event->from)) != NULL);
-	check(memchr(event->to, 0, sizeof(event->to)) != NULL);
-	check(memchr(event->reason, 0, sizeof(event->reason)) != NULL);
+	require(event->age_us <= SYNC_TIME_MAX_US);
+	require(memchr(event->object, 0, sizeof(event->object)) != NULL);
+	require(memchr(event->from, 0, sizeof(event->from)) != NULL);
+	require(memchr(event->to, 0, sizeof(event->to)) != NULL);
+	require(memchr(event->reason, 0, sizeof(event->reason)) != NULL);
 }
 
 static void check_buckets(const uint32_t *list, size_t n)
 {
-	check(n <= SYNC_BUCKETS);
+	require(n <= SYNC_BUCKETS);
 	for (size_t i = 0; i < n; i++)
-		check(list[i] < SYNC_BUCKETS);
+		require(list[i] < SYNC_BUCKETS);
 }
 
 static void check_message(const struct sync_message *message)
 {
-	check(message->kind < SYNC_KIND_COUNT);
+	require(message->kind < SYNC_KIND_COUNT);
 	if (message->kind >= SYNC_ROUTER && message->kind <= SYNC_CLAIM)
 		check_router(message);
 	if (message->kind == SYNC_EVENT)
 		check_event(&message->event);
 	if (message->kind == SYNC_DIGESTS)
-		check(message->digests.through <= message->digests.until);
+		require(message->digests.through <= message->digests.until);
 	if (message->kind == SYNC_RESEND || message->kind == SYNC_REPAIR_BEGIN)
 		check_buckets(message->buckets.list, message->buckets.n);
 	if (message->kind != SYNC_BATCH)
 		return;
-	check(message->batch.n_records <= SYNC_BATCH_MAX);
-	check(message->batch.after <= message->batch.through);
+	require(message->batch.n_records <= SYNC_BATCH_MAX);
+	require(message->batch.after <= message->batch.through);
 	for (size_t i = 0; i < message->batch.n_records; i++)
 		check_record(&message->batch.records[i]);
 }
@@ -82,11 +75,11 @@ static void check_round_trip(const struct sync_message *message)
 	if (!codec || message->kind == SYNC_UNKNOWN)
 		return;
 	long len = codec_encode(codec, message, frame[0], sizeof(frame[0]));
-	check(len > 0);
-	check(codec_decode(codec, frame[0], (size_t)len, &again, &err) == len);
-	check(again.kind == message->kind);
-	check(codec_encode(codec, &again, frame[1], sizeof(frame[1])) == len);
-	check(memcmp(frame[0], frame[1], (size_t)len) == 0);
+	require(len > 0);
+	require(codec_decode(codec, frame[0], (size_t)len, &again, &err) == len);
+	require(again.kind == message->kind);
+	require(codec_encode(codec, &again, frame[1], sizeof(frame[1])) == len);
+	require(memcmp(frame[0], frame[1], (size_t)len) == 0);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -100,7 +93,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		long len = codec_decode(codec, data, size, &message, &err);
 		if (len <= 0)
 			break;
-		check((size_t)len <= size);
+		require((size_t)len <= size);
 		check_message(&message);
 		check_round_trip(&message);
 		data += len;

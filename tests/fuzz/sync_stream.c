@@ -9,6 +9,7 @@
 
 #include "daemon/session/table.h"
 #include "daemon/sync/stream.h"
+#include "tests/fuzz/fuzz.h"
 
 #define SESSIONS_MAX 600
 #define TARGETS      4
@@ -29,19 +30,11 @@ struct node {
 	bool active, connected;
 };
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void check(bool ok)
-{
-	if (!ok)
-		abort();
-}
-
 static void on_record(void *arg, const struct record *record)
 {
 	struct node *node = arg;
-	check(!node->active);
-	check(record->kind == RECORD_HEALTH || record->kind == RECORD_ADMIN);
+	require(!node->active);
+	require(record->kind == RECORD_HEALTH || record->kind == RECORD_ADMIN);
 	node->taken++;
 }
 
@@ -57,8 +50,8 @@ static void snapshot_targets(void *arg, void (*emit)(void *, const struct record
 static void on_said(void *arg, const struct sync_message *message)
 {
 	(void)arg;
-	check(message->kind == SYNC_BYE ||
-	      (message->kind >= SYNC_ROUTER && message->kind <= SYNC_EVENT));
+	require(message->kind == SYNC_BYE ||
+		(message->kind >= SYNC_ROUTER && message->kind <= SYNC_EVENT));
 }
 
 static bool next_event(void *arg, uint64_t after, struct sync_event *out)
@@ -93,7 +86,7 @@ static void node_start(struct node *node)
 		.arg = node},
 	};
 	node->stream = stream_new(&config);
-	check(
+	require(
 	    node->table && node->journal && node->urgent && node->stream && codecs[0] && codecs[1]);
 }
 
@@ -124,12 +117,12 @@ static bool produce(struct node *node, unsigned max)
 				return false;
 			continue;
 		}
-		check(node->connected);
-		check(node->active || message.kind != SYNC_BATCH);
+		require(node->connected);
+		require(node->active || message.kind != SYNC_BATCH);
 		long len = codec_encode(node->codec, &message, frame, sizeof(frame));
-		check(len > 0);
-		check(codec_decode(node->reader, frame, (size_t)len, &again, &err) == len);
-		check(again.kind == message.kind);
+		require(len > 0);
+		require(codec_decode(node->reader, frame, (size_t)len, &again, &err) == len);
+		require(again.kind == message.kind);
 	}
 	return true;
 }
@@ -141,11 +134,12 @@ static void receive(struct node *node, const struct sync_message *message)
 	session_table_stats(node->table, &before);
 	int result = stream_receive(node->stream, message, node->now_us, &err);
 	session_table_stats(node->table, &after);
-	check(!node->active || (before.digest == after.digest && before.entries == after.entries &&
-				   before.updates == after.updates));
-	check(result == 0 || result == -EPROTO || result == -ESHUTDOWN);
+	require(
+	    !node->active || (before.digest == after.digest && before.entries == after.entries &&
+				 before.updates == after.updates));
+	require(result == 0 || result == -EPROTO || result == -ESHUTDOWN);
 	if (result < 0) {
-		check(err.text[0] != '\0' && memchr(err.text, 0, sizeof(err.text)));
+		require(err.text[0] != '\0' && memchr(err.text, 0, sizeof(err.text)));
 		connection_ends(node, err.text);
 	}
 }
@@ -223,14 +217,15 @@ static void check_node(struct node *node)
 	struct session_stats stats;
 	stream_status(node->stream, node->now_us, &status);
 	session_table_stats(node->table, &stats);
-	check(stats.entries <= SESSIONS_MAX && stats.bytes <= BYTES_MAX);
-	check(status.state <= SYNC_IN_SYNC);
-	check(node->connected || status.state == SYNC_DISCONNECTED);
-	check(status.sending == node->active);
-	check(status.lag_entries <= SYNC_SEQUENCE_MAX && status.lag_us <= node->now_us);
-	check(memchr(status.reason, 0, sizeof(status.reason)) != NULL);
-	check(!journal_protected(node->journal) || (node->active && status.state == SYNC_IN_SYNC));
-	check(journal_acked(node->journal) <= journal_last(node->journal));
+	require(stats.entries <= SESSIONS_MAX && stats.bytes <= BYTES_MAX);
+	require(status.state <= SYNC_IN_SYNC);
+	require(node->connected || status.state == SYNC_DISCONNECTED);
+	require(status.sending == node->active);
+	require(status.lag_entries <= SYNC_SEQUENCE_MAX && status.lag_us <= node->now_us);
+	require(memchr(status.reason, 0, sizeof(status.reason)) != NULL);
+	require(
+	    !journal_protected(node->journal) || (node->active && status.state == SYNC_IN_SYNC));
+	require(journal_acked(node->journal) <= journal_last(node->journal));
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -255,7 +250,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		produce(&node, 2);
 		check_node(&node);
 	}
-	check(!produce(&node, SAID_MAX + (unsigned)node.n_events));
+	require(!produce(&node, SAID_MAX + (unsigned)node.n_events));
 	check_node(&node);
 	node_stop(&node);
 	return 0;

@@ -6,18 +6,11 @@
 #include <string.h>
 
 #include "vrrp/core/auth.h"
+#include "tests/fuzz/fuzz.h"
 
 #define HEAD_LEN 3 /* TTL, POLICY_, AS_ */
 enum { POLICY_OTHER_PEER = 0x20, POLICY_OWN = 0x40, POLICY_PEER = 0x80 };
 enum { AS_IPV6 = 1, AS_VERSION_2 = 2, AS_PERMISSIVE = 4, AS_ENFORCE = 8, AS_MENDED = 16 };
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void require(bool holds)
-{
-	if (!holds)
-		abort();
-}
 
 static struct addr ip(bool six, const char *four_text, const char *six_text)
 {
