@@ -22,6 +22,7 @@ from harness import Failed, Yoke, sanitizer_complained  # noqa: E402
 
 WARM_UP_S = 10       # memory and descriptors are compared from here on
 RELOAD_S = 3
+STICKY_TTL = "24h"   # half of it is longer than any run: no cookie is renewed
 IDLE_S = 90          # until what is left over is gone
 RSS_GROWTH = 1.10    # last third against the first,
 RSS_SLACK_KB = 2048  # and this much besides
@@ -72,7 +73,7 @@ class Soak:
                 listeners[name]["idle_timeout"] = "4s"
                 targets.append({"address": "127.0.0.1:%d" % self.refusing.getsockname()[1]})
             if kind == "sticky":
-                pools[name]["sticky"] = {"cookie": {"name": "SOAK"}, "ttl": "1h"}
+                pools[name]["sticky"] = {"cookie": {"name": "SOAK"}, "ttl": STICKY_TTL}
         if odd:
             listeners["more"] = {"bind": f"{self.address}:11000", "pool": "clean"}
         pools["broken"]["balance"] = "least_connections"
