@@ -31,6 +31,24 @@ def respond(name, how, sent, got, **kw):
                 routes=[{"path": "/from*", "respond": how, **kw}])
 
 
+def smooth(weights, n):
+    """The slow, obvious rotation: who has waited for most of its weight is next."""
+    due, order = [0] * len(weights), []
+    for _ in range(n):
+        due = [d + w for d, w in zip(due, weights)]
+        turn = due.index(max(due))
+        due[turn] -= sum(weights)
+        order.append(turn)
+    return order
+
+
+def to_own_port(run):
+    """The client's port is known when it has connected."""
+    end = run.client("c")
+    end.send(FROM)
+    end.require(moved(b"http://a.example/%d" % end.sock.getsockname()[1]))
+
+
 CLOSE = b"Connection: close\r\n"
 FROM = req(b"/from?x=1", host=b"a.example")
 
@@ -81,6 +99,17 @@ CASES = [
                            "query": "was={query}&port={port}&{scheme}"},
              req(b"/from?x=1", host=b"a.example:81"),
              b"http://www.a.example/GET/from/127.0.0.1?was=x=1&port=81&http"),
+    *[redirect(f"the variable {name}", {"path": f"/to/{name}", "query": ""},
+               req(b"/from/%7E?x=1&y", host=b"A.example:81"), b"http://A.example:81/to/" + value)
+      for name, value in (("{scheme}", b"http"), ("{host}", b"A.example"), ("{port}", b"81"),
+                          ("{path}", b"/from/%7E"), ("{query}", b"x=1&y"), ("{method}", b"GET"),
+                          ("{client_ip}", b"127.0.0.1"))],
+    Case("redirect: the variable {client_port}", do(to_own_port),
+         routes=[{"redirect": {"path": "/{client_port}", "query": ""}}], default=None),
+    Case("redirect: too long a URL", send(req(b"/from" + b"x" * 9000)), gets_error(500, closed=False), untouched(),
+         routes=[{"path": "/from*", "redirect": {"path": "/to" + "{path}" * 10}}]),
+    Case("redirect: a malformed request is refused before", send(b"GET /from HTTP/1.1\r\nHost: a b\r\n\r\n"),
+         gets_error(400), untouched(), routes=[{"redirect": {"scheme": "https"}}], default=None),
     redirect("without the query", {"path": "/to", "query": ""}, FROM, b"http://a.example/to"),
     redirect("a query where there was none", {"query": "a=b"}, req(b"/from"), b"http://a/from?a=b"),
     redirect("an address as host", {"scheme": "https"}, req(b"/from", host=b"[2001:db8::1]:80"),
@@ -178,6 +207,16 @@ CASES = [
     shares([2, 1, 1], [0, 1, 2, 0, 0, 1, 2, 0]),
     shares([1000, 500], [0, 1, 0, 0, 1, 0]),
     shares([1], [0, 0]),
+    *[shares(weights, smooth(weights, 100), "exactly by weight in 100 requests")
+      for weights in ([3, 1], [50, 30, 20], [97, 3], [1, 2, 3, 4])],
+    Case("shares: a malformed request is nobody's turn", send(req(b"/1")), sees(fwd(b"/1"), b="b0", t=0),
+         answer(ok(), b="b0"), gets(ok()), send(b"?\r\n\r\n", c="2"), gets_error(400, c="2"), send(req(b"/2")),
+         sees(fwd(b"/2"), b="b1", t=1), answer(ok(), b="b1"), gets(ok()), targets=2, default=None,
+         routes=[{"pool": {"t0": 1, "t1": 1}}]),
+    Case("shares: no match", send(req(b"/x")), gets_error(404, closed=False), untouched(0), untouched(1),
+         targets=2, default=None, routes=[{"path": "/a", "pool": {"t0": 1, "t1": 1}}]),
+    Case("respond: a malformed request is refused before", send(b"GET /from HTTP/1.1\r\nHost: a\r\nX : y\r\n\r\n"),
+         gets_error(400), untouched(), routes=[{"path": "/from", "respond": {"status": 200}}]),
     Case("shares: who is sticky in a pool stays there",
          visit(0), visit(0, False), visit(0, False), visit(0, False), targets=2, default=None,
          routes=[{"pool": {"t0": 1, "t1": 1}}], pool={"sticky": {"cookie": {"name": "S"}}}),
