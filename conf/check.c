@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <sched.h>
 #include <string.h>
+#include <strings.h>
 
 #include "conf/check_parts.h"
 #include "conf/schema.h"
@@ -336,6 +337,28 @@ static void check_send_proxy(
 		report_value(report, node_child(node, "crc32c"), "needs version \"v2\"");
 }
 
+static void check_health_field(struct report *report, const struct node *node, const char *name)
+{
+	if (name && strcasecmp(name, "host") == 0)
+		report_key(report, node, "has a key of its own: \"host\" of http");
+	else
+		check_field_name(report, node, name, true);
+}
+
+static void check_health(
+    struct report *report, const struct node *node, const struct conf_health *health)
+{
+	const struct node *http = node_child(node, "http"), *body = node_child(http, "body");
+	const struct node *field = check_first(node_child(http, "headers"));
+	check_timeout(report, node, health->interval_us, health->timeout_us);
+	for (uint32_t i = 0; i < health->n_headers; i++, field = field->next)
+		check_health_field(report, field, health->headers[i].name);
+	if (health->body && health->body[0] == '~')
+		check_pattern(report, body, health->body);
+	if (body && health->method && strcmp(health->method, "HEAD") == 0)
+		report_value(report, body, "the answer to HEAD has no body; wanted method \"GET\"");
+}
+
 static int check_pools(
     struct report *report, const struct node *root, const struct conf *conf, struct places *places)
 {
@@ -351,8 +374,7 @@ static int check_pools(
 		}
 		if (check_places(places, report) < 0)
 			return -ENOMEM;
-		check_timeout(report, node_child(entry, "health"), pool->health.interval_us,
-		    pool->health.timeout_us);
+		check_health(report, node_child(entry, "health"), &pool->health);
 		check_send_proxy(
 		    report, node_child(entry, "send_proxy_protocol"), &pool->send_proxy);
 		check_source(report, entry, pool);

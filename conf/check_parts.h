@@ -55,6 +55,11 @@ void check_finish_routes(struct report *report, const struct node *entry, const 
 void check_routes(struct report *report, const struct node *entry, const struct conf *conf,
     const struct conf_listener *listener);
 
+/* check_routes.c: what the text of a pattern is, and whether a field may be set by the user. */
+void check_pattern(struct report *report, const struct node *node, const char *text);
+void check_field_name(
+    struct report *report, const struct node *node, const char *name, bool response);
+
 /* check_routers.c: the virtual routers, and what nodes say about them. */
 void check_priorities(
     struct report *report, const struct node *entry, const struct conf *conf, uint32_t index);

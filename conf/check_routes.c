@@ -40,7 +40,7 @@ static void check_literal_path(struct report *report, const struct node *node, c
 		    text);
 }
 
-static void check_pattern(struct report *report, const struct node *node, const char *text)
+void check_pattern(struct report *report, const struct node *node, const char *text)
 {
 	struct pattern pattern;
 	struct err err = {0};
@@ -203,7 +203,7 @@ static void check_rewrite(
 		report_value(report, node, "there is nothing to rewrite for an answer of its own");
 }
 
-static void check_field_name(
+void check_field_name(
     struct report *report, const struct node *node, const char *name, bool response)
 {
 	const char *why = name ? act_field_refused(name, response) : NULL;

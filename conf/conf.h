@@ -208,15 +208,24 @@ struct conf_target {
 
 enum conf_health_kind { CONF_HEALTH_NONE, CONF_HEALTH_TCP, CONF_HEALTH_HTTP, CONF_HEALTH_UDP };
 
+/* What a target is until it was checked. */
+enum conf_health_initial { CONF_INITIAL_UNKNOWN, CONF_INITIAL_UP, CONF_INITIAL_DOWN };
+
 struct conf_health {
 	enum conf_health_kind kind;
 	const char *path;                /* http */
 	const char *method;              /* http: GET or HEAD */
 	const char *host;                /* http: the Host header; NULL: the target's address */
 	uint16_t expect_min, expect_max; /* http: status range */
-	const char *send, *answer;       /* udp, as written; answer NULL: any */
+	const char *body;            /* http: what the body has: daemon/health/answer.h; or NULL */
+	struct route_field *headers; /* http: further fields of the request */
+	uint32_t n_headers;
+	const char *send, *answer; /* udp, as written; answer NULL: any */
 	uint64_t interval_us, timeout_us;
+	uint64_t fast_interval_us; /* between a result against the present state and the verdict */
+	uint64_t down_interval_us; /* of a target that is down; both 0: interval_us */
 	uint16_t rise, fall;
+	enum conf_health_initial initial;
 };
 
 enum conf_sticky_kind { CONF_STICKY_NONE, CONF_STICKY_COOKIE, CONF_STICKY_SOURCE };

@@ -158,6 +158,11 @@ static bool is_body(const char *text)
 	return true;
 }
 
+static bool is_health_body(const char *text)
+{
+	return *text && (text[0] != '~' || text[1]);
+}
+
 static bool is_user(const char *text)
 {
 	return strchr(LOWER "_", text[0]) && only(text, LOWER DIGIT "_-");
@@ -212,6 +217,8 @@ const struct conf_format conf_format_field_value = {
     "^([^\\x00-\\x20\\x7f]([^\\x00-\\x1f\\x7f]*[^\\x00-\\x20\\x7f])?)?$", ROUTE_TEXT_MAX,
     is_field_value};
 const struct conf_format conf_format_body = {"text", "^[^\\x00]*$", ROUTE_BODY_MAX, is_body};
+const struct conf_format conf_format_health_body = {"text, or \"~\" and a regular expression",
+    "^([^\\x00~]|~[^\\x00])[^\\x00]*$", ROUTE_TEXT_MAX, is_health_body};
 const struct conf_format conf_format_cookie = {
     "the name of a cookie", "^" TOKEN_PATTERN "$", 63, is_cookie};
 const struct conf_format conf_format_protocol = {

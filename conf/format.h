@@ -25,5 +25,6 @@ extern const struct conf_format conf_format_query_template;
 extern const struct conf_format conf_format_rewrite;
 extern const struct conf_format conf_format_field_value;
 extern const struct conf_format conf_format_body;
-extern const struct conf_format conf_format_payload; /* text with \xHH for bytes */
+extern const struct conf_format conf_format_health_body; /* a text, or ~ and an expression */
+extern const struct conf_format conf_format_payload;     /* text with \xHH for bytes */
 extern const struct conf_format conf_format_user;

@@ -56,6 +56,10 @@ static const char *const listener_mode_words[] = {
 static const char *const log_format_words[] = {
     [CONF_LOG_JSON] = "json", [CONF_LOG_COMBINED] = "combined", NULL};
 static const char *const method_words[] = {"GET", "HEAD", NULL};
+static const char *const initial_words[] = {[CONF_INITIAL_UNKNOWN] = "unknown",
+    [CONF_INITIAL_UP] = "up",
+    [CONF_INITIAL_DOWN] = "down",
+    NULL};
 static const char *const when_down_words[] = {"rebalance", "fail", NULL};
 static const char *const sessions_words[] = {
     [CONF_SYNC_ASYNC] = "async", [CONF_SYNC_ACKED] = "acked", NULL};
@@ -420,6 +424,12 @@ static const struct conf_object target_object = {"Targets", KEYS(target_keys),
 static const struct conf_key target_element = {"", CONF_OBJECT, 0, sizeof(struct conf_target),
     .object = &target_object, .help = "Address, or an object with more"};
 
+static const struct conf_key health_header_keys[] = {
+    {"value", CONF_STRING, FIELD(struct route_field, value), .format = &conf_format_field_value,
+	.help = "Text, as it is"},
+};
+static const struct conf_object health_header_object = {"Fields of health checks",
+    KEYS(health_header_keys), .size = sizeof(struct route_field), .shorthand = "value"};
 static const struct conf_key health_http_keys[] = {
     {"path", CONF_STRING, FIELD(struct conf_health, path), .format = &conf_format_url_path,
 	.def = "/", .help = "What to ask for"},
@@ -429,9 +439,18 @@ static const struct conf_key health_http_keys[] = {
 	.def_note = "the target's address", .help = "The Host header"},
     {"expect", CONF_STATUS, FIELD(struct conf_health, expect_min), .def = "200-399",
 	.help = "The status, or range of statuses, of a healthy target"},
+    {"body", CONF_STRING, FIELD(struct conf_health, body), .format = &conf_format_health_body,
+	.def_note = "any, which is not read",
+	.help = "What a healthy target's body has: this text somewhere in its first 64 KiB; or "
+		"behind ~ a regular expression (PCRE2) that is found in its first 8 KiB, as "
+		"~^\\{\"status\":\"(up|busy)\". The body is compared as it comes, without its "
+		"chunks, also when it is compressed"},
+    {"headers", CONF_MAP, ENTRIES(struct conf_health, headers, n_headers),
+	.object = &health_header_object, .max = ROUTE_FIELDS_MAX, .format = &conf_format_token,
+	.def_note = "none",
+	.help = "Further fields of the request, as {\"Authorization\": \"Bearer ...\"}"},
 };
-static const struct conf_object health_http_object = {
-    "HTTP health checks", KEYS(health_http_keys), .later = "body"};
+static const struct conf_object health_http_object = {"HTTP health checks", KEYS(health_http_keys)};
 static const struct conf_key health_udp_keys[] = {
     {"send", CONF_STRING, FIELD(struct conf_health, send), .required = true,
 	.format = &conf_format_payload,
@@ -450,7 +469,16 @@ static const struct conf_key health_keys[] = {
 	.help =
 	    "Check by a datagram that must be answered; a port that is not there fails at once"},
     {"interval", CONF_DURATION, FIELD(struct conf_health, interval_us), .min = 10 * MS, .max = D,
-	.def = "2s", .help = "Time between checks of a target"},
+	.def = "2s",
+	.help = "Time between checks of a target, from start to start; each time up to 5 % more or "
+		"less, so that the checks of many targets do not come together"},
+    {"fast_interval", CONF_DURATION, FIELD(struct conf_health, fast_interval_us), .min = 10 * MS,
+	.max = D, .def_note = "the interval",
+	.help = "The same while the state of a target is in doubt: from the first result that "
+		"speaks against it until rise or fall decides (fastinter of haproxy)"},
+    {"down_interval", CONF_DURATION, FIELD(struct conf_health, down_interval_us), .min = 10 * MS,
+	.max = D, .def_note = "the interval",
+	.help = "The same while a target is down and not in doubt (downinter of haproxy)"},
     {"timeout", CONF_DURATION, FIELD(struct conf_health, timeout_us), .min = MS, .max = H,
 	.def_note = "1s, or the interval if that is shorter",
 	.help = "A check that takes longer has failed; not longer than the interval"},
@@ -458,6 +486,13 @@ static const struct conf_key health_keys[] = {
 	.help = "Good checks in a row that bring a target up"},
     {"fall", CONF_INT, FIELD(struct conf_health, fall), .min = 1, .max = 100, .def = "3",
 	.help = "Failed checks in a row that take a target down"},
+    {"initial", CONF_ENUM, FIELD(struct conf_health, initial), .words = initial_words,
+	.def = "unknown",
+	.help =
+	    "What a new target is until it was checked, which begins within a second. unknown: "
+	    "it gets traffic, and the first check decides; up: it gets traffic until fall checks "
+	    "have failed; down: it gets none until rise checks were good. A reload does not make "
+	    "a target new"},
 };
 static const struct conf_object health_object = {"Health checks", KEYS(health_keys),
     .variants = true, .kind_offset = offsetof(struct conf_health, kind), .later = "grpc"};

@@ -50,6 +50,8 @@ static struct target *target_new(
 	}
 	target->id = id;
 	target->addr = spec->addr;
+	atomic_store(&target->health, (uint8_t)spec->initial);
+	text_copy(target->reason, sizeof(target->reason), "not checked yet");
 	text_copy(target->text, sizeof(target->text), spec->text);
 	target->queue = queue;
 	list_init(&target->waiters);

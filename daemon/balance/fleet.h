@@ -83,14 +83,15 @@ struct fleet_target_spec {
 	struct addr addr;
 	uint16_t weight;
 	bool backup;
-	uint32_t max_active; /* 0: no limit */
+	uint32_t max_active;        /* 0: no limit */
+	enum target_health initial; /* of a target that `previous` does not have */
 };
 
 struct fleet_pool_spec {
 	const char *name;
 	enum balance_algorithm algorithm;
 	bool fail_open;
-	bool checked; /* has a health check; without one targets start UP, else UNKNOWN */
+	bool checked; /* has a health check; without one targets are UP */
 	const struct fleet_target_spec *targets;
 	uint32_t n_targets;
 };

@@ -8,6 +8,12 @@ static const enum balance_algorithm algorithms[] = {
     [CONF_BALANCE_SOURCE_HASH] = BALANCE_SOURCE_HASH,
 };
 
+static const enum target_health initial_health[] = {
+    [CONF_INITIAL_UNKNOWN] = TARGET_UNKNOWN,
+    [CONF_INITIAL_UP] = TARGET_UP,
+    [CONF_INITIAL_DOWN] = TARGET_DOWN,
+};
+
 static size_t count_targets(const struct conf *conf)
 {
 	size_t n = 0;
@@ -42,6 +48,7 @@ static struct fleet *build_fleet(const struct conf *conf, struct fleet *previous
 			    .addr = pool->targets[t].addr,
 			    .weight = pool->targets[t].weight,
 			    .backup = pool->targets[t].backup,
+			    .initial = initial_health[pool->health.initial],
 			};
 		}
 	}

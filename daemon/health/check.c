@@ -33,18 +33,27 @@ enum target_health health_step(struct target *target, bool success, uint16_t ris
 	return health_judge(health, &target->rise_count, &target->fall_count, success, rise, fall);
 }
 
-uint16_t health_doubts(const struct target *target)
+uint16_t health_doubts(enum target_health health, uint16_t rise_count, uint16_t fall_count)
 {
-	switch (atomic_load_explicit(&target->health, memory_order_relaxed)) {
-	case TARGET_UP: return target->fall_count;
-	case TARGET_DOWN: return target->rise_count;
+	switch (health) {
+	case TARGET_UP: return fall_count;
+	case TARGET_DOWN: return rise_count;
 	default: return 0;
 	}
 }
 
+uint64_t health_interval_us(
+    const struct conf_health *conf, enum target_health health, bool in_doubt)
+{
+	uint64_t other_us = in_doubt                ? conf->fast_interval_us
+			    : health == TARGET_DOWN ? conf->down_interval_us
+						    : 0;
+	return other_us ? other_us : conf->interval_us;
+}
+
 uint64_t health_next_us(uint64_t target_id, uint64_t round, uint64_t interval_us, uint64_t now_us)
 {
-	uint64_t span_us = interval_us / 10;
+	uint64_t span_us = interval_us * 2 * HEALTH_JITTER / 100;
 	uint64_t jitter_us = hash_mix(target_id ^ hash_mix(round + 1)) % (span_us + 1);
 	return now_us + interval_us - span_us / 2 + jitter_us;
 }

@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "conf/conf.h"
 #include "daemon/balance/fleet.h"
 
 /* One result: counts it, and returns the health that follows from the one before. */
@@ -22,9 +23,15 @@ enum target_health health_judge(enum target_health before, uint16_t *rise_count,
 enum target_health health_step(struct target *target, bool success, uint16_t rise, uint16_t fall);
 
 /* How many results in a row speak against the health that it has. */
-uint16_t health_doubts(const struct target *target);
+uint16_t health_doubts(enum target_health health, uint16_t rise_count, uint16_t fall_count);
 
-/* When the next check of this target is due after `now_us`: interval with ±5 % jitter from a hash
+/* An interval is up to so many per cent longer or shorter, at random. */
+#define HEALTH_JITTER 5
+
+/* How long it is from one check to the next, of a target whose health is this. */
+uint64_t health_interval_us(
+    const struct conf_health *conf, enum target_health health, bool in_doubt);
+/* When the next check of this target is due after `now_us`: interval with ±HEALTH_JITTER from a hash
  * of id and count. */
 uint64_t health_next_us(uint64_t target_id, uint64_t count, uint64_t interval_us, uint64_t now_us);
 /* The offset of the first check: targets of all pools are spread by their id, over the interval if

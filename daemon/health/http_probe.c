@@ -2,24 +2,42 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <strings.h>
+
+static bool is_given(const struct conf_health *health, const char *name)
+{
+	for (uint32_t i = 0; i < health->n_headers; i++) {
+		if (strcasecmp(health->headers[i].name, name) == 0)
+			return true;
+	}
+	return false;
+}
 
 char *http_probe_request(const struct conf_health *health, const char *target, size_t *len)
 {
 	char *text = NULL;
-	int n = asprintf(&text,
+	FILE *out = open_memstream(&text, len);
+	if (!out)
+		return NULL;
+	fprintf(out,
 	    "%s %s HTTP/1.1\r\n"
 	    "Host: %s\r\n"
-	    "User-Agent: yoke-health/" YOKE_VERSION "\r\n"
-	    "Accept: */*\r\n"
-	    "Connection: close\r\n"
-	    "\r\n",
+	    "Connection: close\r\n",
 	    health->method ? health->method : "GET", health->path ? health->path : "/",
 	    health->host ? health->host : target);
-	if (n < 0)
-		return NULL;
-	*len = (size_t)n;
-	return text;
+	if (!is_given(health, "User-Agent"))
+		fputs("User-Agent: yoke-health/" YOKE_VERSION "\r\n", out);
+	if (!is_given(health, "Accept"))
+		fputs("Accept: */*\r\n", out);
+	for (uint32_t i = 0; i < health->n_headers; i++)
+		fprintf(out, "%s: %s\r\n", health->headers[i].name, health->headers[i].value);
+	fputs("\r\n", out);
+	if (fclose(out) == 0)
+		return text;
+	free(text);
+	return NULL;
 }
 
 static bool is_digit(char c)

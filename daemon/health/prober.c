@@ -12,6 +12,7 @@
 #include "daemon/base/list.h"
 #include "daemon/base/log.h"
 #include "daemon/base/text.h"
+#include "daemon/health/answer.h"
 #include "daemon/health/check.h"
 #include "daemon/health/http_probe.h"
 #include "daemon/health/udp_probe.h"
@@ -47,8 +48,11 @@ struct probe {
 	struct list waiting; /* STAGE_QUEUED */
 	char *request;
 	size_t request_len, request_sent;
-	size_t answer_len;
-	char answer[HTTP_PROBE_LINE_MIN];
+	size_t line_len;
+	char line[HTTP_PROBE_LINE_MIN]; /* what the status is read from */
+	struct answer_wish wish;
+	struct answer answer; /* while there is a wish */
+	uint64_t began_us;
 };
 
 struct prober {
@@ -62,23 +66,25 @@ struct prober {
 	unsigned running;
 	uint64_t started;
 	uint64_t sights;
+	uint64_t results[PROBER_RESULT_COUNT];
+	struct pattern_space *space; /* for expressions */
 	struct log_limit local_errors;
 };
 
-/* What a check found; not `tried`: nothing, since we could not. */
+/* What a check found. */
 struct verdict {
-	bool ok;
-	bool tried;
+	enum prober_result result;
 	char reason[TARGET_REASON_MAX];
 };
 
 static void run_queue(struct prober *prober);
 
-static struct verdict verdict(bool ok, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+static struct verdict verdict(enum prober_result result, const char *fmt, ...)
+    __attribute__((format(printf, 2, 3)));
 
-static struct verdict verdict(bool ok, const char *fmt, ...)
+static struct verdict verdict(enum prober_result result, const char *fmt, ...)
 {
-	struct verdict verdict = {.ok = ok, .tried = true};
+	struct verdict verdict = {.result = result};
 	va_list args;
 	va_start(args, fmt);
 	vsnprintf(verdict.reason, sizeof(verdict.reason), fmt, args);
@@ -103,6 +109,7 @@ static void stop_check(struct probe *probe)
 	probe->fd = -1;
 	free(probe->request);
 	probe->request = NULL;
+	answer_fini(&probe->answer);
 	probe->stage = STAGE_IDLE;
 }
 
@@ -126,11 +133,31 @@ static void plan_at(struct probe *probe, uint64_t due_us, uint64_t now_us)
 		start_timer(probe, probe->due_us - now_us);
 }
 
+static enum target_health target_health(const struct target *target)
+{
+	return (enum target_health)atomic_load_explicit(&target->health, memory_order_relaxed);
+}
+
+static uint16_t target_doubts(const struct target *target)
+{
+	return health_doubts(target_health(target), target->rise_count, target->fall_count);
+}
+
+static uint64_t interval_of(const struct probe *probe)
+{
+	const struct prober_sight *sight = &probe->sight;
+	if (probe->prober->enabled)
+		return health_interval_us(
+		    probe->health, target_health(probe->target), target_doubts(probe->target) > 0);
+	return health_interval_us(probe->health, sight->health,
+	    health_doubts(sight->health, sight->rise_count, sight->fall_count) > 0);
+}
+
 /* The interval is kept from start to start, but after a hurried one; a check that took longer than
  * it is followed at once. */
 static void plan_next(struct probe *probe, uint64_t now_us)
 {
-	uint64_t interval_us = probe->health->interval_us;
+	uint64_t interval_us = interval_of(probe);
 	uint64_t next_us =
 	    probe->hurried ? health_spread_us(probe->id, interval_us, probe->due_us)
 			   : health_next_us(probe->id, ++probe->round, interval_us, probe->due_us);
@@ -151,13 +178,18 @@ static void log_change(const struct probe *probe, enum target_health before,
 	    target_health_name(before), target_health_name(after), reason, times);
 }
 
-static void note_sight(struct probe *probe, const struct verdict *verdict)
+static void note_sight(struct probe *probe, const struct verdict *verdict, uint64_t now_us)
 {
 	struct prober_sight *sight = &probe->sight;
 	enum target_health before = sight->health;
-	sight->health = health_judge(before, &sight->rise_count, &sight->fall_count, verdict->ok,
+	bool ok = verdict->result == PROBER_OK;
+	sight->health = health_judge(before, &sight->rise_count, &sight->fall_count, ok,
 	    probe->health->rise, probe->health->fall);
-	if (verdict->ok == (sight->health == TARGET_UP))
+	sight->last = verdict->result;
+	sight->last_us = now_us;
+	sight->took_us = now_us - probe->began_us;
+	text_copy(sight->last_reason, sizeof(sight->last_reason), verdict->reason);
+	if (ok == (sight->health == TARGET_UP))
 		text_copy(sight->reason, sizeof(sight->reason), verdict->reason);
 	if (sight->health == before)
 		return;
@@ -167,27 +199,24 @@ static void note_sight(struct probe *probe, const struct verdict *verdict)
 		    probe->target->text, target_health_name(sight->health), sight->reason);
 }
 
-static void apply(struct probe *probe, const struct verdict *verdict, uint64_t now_us)
+/* Returns whether somebody has to know. */
+static bool apply(struct probe *probe, const struct verdict *verdict, uint64_t now_us)
 {
 	struct target *target = probe->target;
-	struct prober *prober = probe->prober;
-	enum target_health before =
-	    (enum target_health)atomic_load_explicit(&target->health, memory_order_relaxed);
-	uint16_t doubts = health_doubts(target);
-	bool news = false;
+	enum target_health before = target_health(target);
+	uint16_t doubts = target_doubts(target);
+	bool news = false, ok = verdict->result == PROBER_OK;
 	target->last_check_us = now_us;
 	enum target_health after =
-	    health_step(target, verdict->ok, probe->health->rise, probe->health->fall);
+	    health_step(target, ok, probe->health->rise, probe->health->fall);
 	/* A single failure does not explain why a target is up. */
-	if (verdict->ok == (after == TARGET_UP)) {
+	if (ok == (after == TARGET_UP)) {
 		news = strcmp(target->reason, verdict->reason) != 0;
 		target_set_health(probe->pool, target, after, verdict->reason, now_us);
 	}
 	if (before != after)
 		log_change(probe, before, after, verdict->reason);
-	news = news || before != after || health_doubts(target) != doubts;
-	if (news && prober->on_change)
-		prober->on_change(prober->arg, probe->pool, target, before);
+	return news || before != after || target_doubts(target) != doubts;
 }
 
 /* Ends a check. The callback comes last, and nothing of the probe is used after it: it may replace
@@ -196,14 +225,18 @@ static void finish(struct probe *probe, const struct verdict *verdict)
 {
 	struct prober *prober = probe->prober;
 	uint64_t now_us = clock_us();
+	enum target_health before = target_health(probe->target);
+	bool news = false;
+	prober->results[verdict->result]++;
 	stop_check(probe);
+	if (verdict->result != PROBER_UNTRIED) {
+		note_sight(probe, verdict, now_us);
+		news = prober->enabled && apply(probe, verdict, now_us);
+	}
 	plan_next(probe, now_us);
 	run_queue(prober);
-	if (!verdict->tried)
-		return;
-	note_sight(probe, verdict);
-	if (prober->enabled)
-		apply(probe, verdict, now_us);
+	if (news && prober->on_change)
+		prober->on_change(prober->arg, probe->pool, probe->target, before);
 }
 
 /* Our own shortage says nothing about the target. */
@@ -219,40 +252,69 @@ static bool is_local_error(int code)
 	}
 }
 
-static void finish_error(struct probe *probe, const char *doing, int code)
+static void finish_error(struct probe *probe, enum prober_result how, const char *doing, int code)
 {
 	struct prober *prober = probe->prober;
-	struct verdict result = verdict(false, "%s: %s", doing, strerror(-code));
+	struct verdict result = verdict(how, "%s: %s", doing, strerror(-code));
 	if (is_local_error(code)) {
 		uint64_t suppressed;
 		if (log_allowed(&prober->local_errors, clock_us(), LOCAL_ERROR_LOG_US, &suppressed))
 			log_error("pool %s target %s: cannot check: %s (%llu more)",
 			    probe->pool->name, probe->target->text, result.reason,
 			    (unsigned long long)suppressed);
-		result.tried = false;
+		result.result = PROBER_UNTRIED;
 	}
 	finish(probe, &result);
 }
 
-static void judge_status(struct probe *probe, int status)
+static struct verdict judge_status(const struct conf_health *health, int status)
 {
-	const struct conf_health *health = probe->health;
-	struct verdict result = verdict(true, "HTTP %d", status);
-	if (status < health->expect_min || status > health->expect_max) {
-		if (health->expect_min == health->expect_max)
-			result = verdict(false, "HTTP %d, wanted %u", status, health->expect_min);
-		else
-			result = verdict(false, "HTTP %d, wanted %u-%u", status, health->expect_min,
-			    health->expect_max);
+	if (status >= health->expect_min && status <= health->expect_max)
+		return verdict(PROBER_OK, "HTTP %d", status);
+	if (health->expect_min == health->expect_max)
+		return verdict(PROBER_STATUS, "HTTP %d, wanted %u", status, health->expect_min);
+	return verdict(
+	    PROBER_STATUS, "HTTP %d, wanted %u-%u", status, health->expect_min, health->expect_max);
+}
+
+/* `ended`: there is no more to come. */
+static void judge_answer(struct probe *probe, bool ended)
+{
+	int status = http_probe_status(probe->line, probe->line_len);
+	struct verdict result;
+	if (status == -EAGAIN && !ended)
+		return;
+	if (status == -EAGAIN)
+		result = verdict(PROBER_CLOSED, "closed without an answer");
+	else if (status < 0)
+		result = verdict(PROBER_MALFORMED, "not an HTTP/1 answer");
+	else
+		result = judge_status(probe->health, status);
+	if (result.result == PROBER_OK && probe->wish.text) {
+		if (probe->answer.state == ANSWER_GOES_ON)
+			return;
+		if (probe->answer.state == ANSWER_IS_BAD)
+			result = verdict(PROBER_BODY, "HTTP %d, %s", status, probe->answer.why);
 	}
 	finish(probe, &result);
+}
+
+static void take_answer(struct probe *probe, const char *data, size_t len)
+{
+	size_t room = sizeof(probe->line) - probe->line_len;
+	size_t take = len < room ? len : room;
+	memcpy(probe->line + probe->line_len, data, take);
+	probe->line_len += take;
+	if (probe->wish.text)
+		answer_feed(&probe->answer, &probe->wish, probe->prober->space, data, len);
+	judge_answer(probe, len == 0);
 }
 
 static void judge_datagram(struct probe *probe, const char *data, size_t len)
 {
 	struct verdict result = udp_probe_matches(probe->health->answer, data, len)
-				    ? verdict(true, "answered")
-				    : verdict(false, "another answer than expected");
+				    ? verdict(PROBER_OK, "answered")
+				    : verdict(PROBER_BODY, "another answer than expected");
 	finish(probe, &result);
 }
 
@@ -262,28 +324,13 @@ static void read_answer(struct probe *probe)
 	ssize_t n = recv(probe->fd, buf, sizeof(buf), 0);
 	if (n < 0) {
 		if (errno != EAGAIN && errno != EINTR)
-			finish_error(probe, "read", -errno);
+			finish_error(probe, PROBER_CLOSED, "read", -errno);
 		return;
 	}
-	if (probe->health->kind == CONF_HEALTH_UDP) {
+	if (probe->health->kind == CONF_HEALTH_UDP)
 		judge_datagram(probe, buf, (size_t)n);
-		return;
-	}
-	size_t room = sizeof(probe->answer) - probe->answer_len;
-	size_t take = (size_t)n < room ? (size_t)n : room;
-	memcpy(probe->answer + probe->answer_len, buf, take);
-	probe->answer_len += take;
-
-	int status = http_probe_status(probe->answer, probe->answer_len);
-	if (status >= 0) {
-		judge_status(probe, status);
-	} else if (status == -EPROTO) {
-		struct verdict result = verdict(false, "not an HTTP/1 answer");
-		finish(probe, &result);
-	} else if (n == 0) {
-		struct verdict result = verdict(false, "closed without an answer");
-		finish(probe, &result);
-	}
+	else
+		take_answer(probe, buf, (size_t)n);
 }
 
 static void wait_for(struct probe *probe, int events)
@@ -298,7 +345,7 @@ static void wait_for(struct probe *probe, int events)
 static void asked(struct probe *probe)
 {
 	if (probe->health->kind == CONF_HEALTH_TCP) {
-		struct verdict result = verdict(true, "connected");
+		struct verdict result = verdict(PROBER_OK, "connected");
 		finish(probe, &result);
 		return;
 	}
@@ -314,7 +361,7 @@ static void send_request(struct probe *probe)
 		if (errno == EAGAIN || errno == EINTR)
 			wait_for(probe, EV_WRITE);
 		else
-			finish_error(probe, "write", -errno);
+			finish_error(probe, PROBER_CLOSED, "write", -errno);
 		return;
 	}
 	probe->request_sent += (size_t)n;
@@ -343,7 +390,7 @@ static void on_io(struct ev_loop *loop, ev_io *io, int events)
 	if (probe->stage == STAGE_CONNECTING) {
 		int rc = net_connect_result(probe->fd);
 		if (rc < 0)
-			finish_error(probe, "connect", rc);
+			finish_error(probe, PROBER_CONNECT, "connect", rc);
 		else
 			connected(probe);
 	} else if (probe->stage == STAGE_SENDING) {
@@ -419,18 +466,19 @@ static void start_check(struct probe *probe)
 	prober->started++;
 	probe->stage = STAGE_CONNECTING;
 	probe->request_len = probe->request_sent = 0;
-	probe->answer_len = 0;
+	probe->line_len = 0;
+	probe->began_us = clock_us();
 	/* The timeout counts from now, not from when this turn of the loop began. */
 	ev_now_update(prober->loop);
 	start_timer(probe, probe->health->timeout_us);
 	int fd = open_socket(probe, &in_progress);
 	if (fd < 0) {
-		finish_error(probe, "connect", fd);
+		finish_error(probe, PROBER_CONNECT, "connect", fd);
 		return;
 	}
 	probe->fd = fd;
 	if (write_request(probe) < 0 || prepend_header(probe) < 0) {
-		finish_error(probe, "request", -ENOMEM);
+		finish_error(probe, PROBER_UNTRIED, "request", -ENOMEM);
 		return;
 	}
 	if (in_progress)
@@ -465,7 +513,7 @@ static void run_queue(struct prober *prober)
 static void finish_timeout(struct probe *probe)
 {
 	const char *doing = probe->stage == STAGE_CONNECTING ? "connect: " : "";
-	struct verdict result = verdict(false, "%stimeout after %llu ms", doing,
+	struct verdict result = verdict(PROBER_TIMEOUT, "%stimeout after %llu ms", doing,
 	    (unsigned long long)(probe->health->timeout_us / US_PER_MS));
 	finish(probe, &result);
 }
@@ -503,6 +551,7 @@ static void probe_free(struct probe *probe)
 	if (!probe)
 		return;
 	stop_check(probe);
+	answer_wish_fini(&probe->wish);
 	free(probe);
 }
 
@@ -515,7 +564,12 @@ struct prober *prober_new(struct ev_loop *loop, prober_change_fn *on_change, voi
 	prober->on_change = on_change;
 	prober->arg = arg;
 	prober->enabled = true;
+	prober->space = pattern_space_new();
 	list_init(&prober->queue);
+	if (!prober->space) {
+		free(prober);
+		return NULL;
+	}
 	return prober;
 }
 
@@ -526,6 +580,7 @@ void prober_free(struct prober *prober)
 	for (size_t i = 0; i < prober->n_probes; i++)
 		probe_free(prober->probes[i]);
 	free(prober->probes);
+	pattern_space_free(prober->space);
 	free(prober);
 }
 
@@ -534,14 +589,29 @@ static bool text_equal(const char *a, const char *b)
 	return a == b || (a && b && strcmp(a, b) == 0);
 }
 
+static bool headers_equal(const struct conf_health *a, const struct conf_health *b)
+{
+	if (a->n_headers != b->n_headers)
+		return false;
+	for (uint32_t i = 0; i < a->n_headers; i++) {
+		if (!text_equal(a->headers[i].name, b->headers[i].name) ||
+		    !text_equal(a->headers[i].value, b->headers[i].value))
+			return false;
+	}
+	return true;
+}
+
+/* Not `initial`, which is of no more meaning once there is a probe. */
 static bool health_equal(const struct conf_health *a, const struct conf_health *b)
 {
 	return a->kind == b->kind && text_equal(a->path, b->path) &&
 	       text_equal(a->method, b->method) && text_equal(a->host, b->host) &&
 	       text_equal(a->send, b->send) && text_equal(a->answer, b->answer) &&
+	       text_equal(a->body, b->body) && headers_equal(a, b) &&
 	       a->expect_min == b->expect_min && a->expect_max == b->expect_max &&
-	       a->interval_us == b->interval_us && a->timeout_us == b->timeout_us &&
-	       a->rise == b->rise && a->fall == b->fall;
+	       a->fast_interval_us == b->fast_interval_us &&
+	       a->down_interval_us == b->down_interval_us && a->interval_us == b->interval_us &&
+	       a->timeout_us == b->timeout_us && a->rise == b->rise && a->fall == b->fall;
 }
 
 static int compare_probes(const void *a, const void *b)
@@ -561,13 +631,14 @@ static struct probe *find_probe(const struct prober *prober, uint64_t id)
 }
 
 /* What this node has not seen itself may be known all the same: the peer told it. Not so where our
- * own sight is what counts. */
+ * own sight is what counts. A target that nobody has checked has no results in a row. */
 static void plan_first(struct probe *probe, uint64_t now_us)
 {
-	bool known =
-	    atomic_load_explicit(&probe->target->health, memory_order_relaxed) != TARGET_UNKNOWN &&
-	    (!probe->tracked || probe->sight.health != TARGET_UNKNOWN);
-	uint64_t phase_us = health_phase_us(probe->id, probe->health->interval_us, known);
+	const struct target *target = probe->target;
+	bool known = target_health(target) != TARGET_UNKNOWN &&
+		     (target->rise_count > 0 || target->fall_count > 0) &&
+		     (!probe->tracked || probe->sight.health != TARGET_UNKNOWN);
+	uint64_t phase_us = health_phase_us(probe->id, interval_of(probe), known);
 	probe->hurried = !known;
 	plan_at(probe, now_us + phase_us, now_us);
 }
@@ -586,6 +657,14 @@ static struct probe *adopt(
 		probe = probe_new(prober, target->id);
 	if (!probe)
 		return NULL;
+	/* The text belongs to the configuration, so the wish goes with it. */
+	answer_wish_fini(&probe->wish);
+	if (answer_wish_init(&probe->wish, health->body) < 0) {
+		probe->wish.text = NULL;
+		if (find_probe(prober, target->id) != probe)
+			probe_free(probe);
+		return NULL;
+	}
 	probe->health = health;
 	probe->proxy_version = conf->send_proxy.version;
 	probe->pool = pool;
@@ -680,4 +759,28 @@ uint64_t prober_sights(const struct prober *prober)
 uint64_t prober_count(const struct prober *prober)
 {
 	return prober->started;
+}
+
+bool prober_next(const struct prober *prober, uint64_t target_id, uint64_t *due_us)
+{
+	const struct probe *probe = find_probe(prober, target_id);
+	if (!probe || !is_on(probe))
+		return false;
+	*due_us = probe->due_us;
+	return true;
+}
+
+uint64_t prober_results(const struct prober *prober, enum prober_result result)
+{
+	return prober->results[result];
+}
+
+const char *prober_result_name(enum prober_result result)
+{
+	static const char *const names[] = {
+#define X(name, text) [PROBER_##name] = (text),
+	    PROBER_RESULTS(X)
+#undef X
+	};
+	return names[result];
 }

@@ -70,6 +70,41 @@ static void jitter_stays_within_five_per_cent(void)
 	CU_ASSERT_EQUAL(health_next_us(1, 1, 0, now), now);
 }
 
+static void the_interval_follows_the_state(void)
+{
+	static const struct {
+		uint64_t fast_us, down_us;
+		enum target_health health;
+		bool in_doubt;
+		uint64_t wanted_us;
+	} cases[] = {
+	    {0, 0, TARGET_UP, false, 100},
+	    {0, 0, TARGET_UP, true, 100},
+	    {0, 0, TARGET_DOWN, false, 100},
+	    {0, 0, TARGET_UNKNOWN, false, 100},
+	    {10, 30, TARGET_UP, false, 100},
+	    {10, 30, TARGET_UP, true, 10},
+	    {10, 30, TARGET_DOWN, false, 30},
+	    {10, 30, TARGET_DOWN, true, 10},
+	    {0, 30, TARGET_DOWN, true, 100},
+	    {10, 0, TARGET_DOWN, false, 100},
+	    {10, 30, TARGET_UNKNOWN, false, 100},
+	};
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct conf_health health = {.interval_us = 100,
+		    .fast_interval_us = cases[i].fast_us,
+		    .down_interval_us = cases[i].down_us};
+		CU_ASSERT_EQUAL(health_interval_us(&health, cases[i].health, cases[i].in_doubt),
+		    cases[i].wanted_us);
+	}
+	/* In doubt: from the first result against the state to the verdict. */
+	CU_ASSERT_EQUAL(health_doubts(TARGET_UP, 7, 0), 0);
+	CU_ASSERT_EQUAL(health_doubts(TARGET_UP, 0, 2), 2);
+	CU_ASSERT_EQUAL(health_doubts(TARGET_DOWN, 0, 7), 0);
+	CU_ASSERT_EQUAL(health_doubts(TARGET_DOWN, 1, 0), 1);
+	CU_ASSERT_EQUAL(health_doubts(TARGET_UNKNOWN, 1, 1), 0);
+}
+
 static void phases_are_spread(void)
 {
 	unsigned buckets[10] = {0};
@@ -186,9 +221,20 @@ static void writes_the_request(void)
 	text = http_probe_request(&health, "192.0.2.21:8080", &len);
 	CU_ASSERT_PTR_NOT_NULL_FATAL(text);
 	CU_ASSERT_PTR_NOT_NULL(strstr(text, "\r\nHost: www.example.org\r\n"));
+	CU_ASSERT_PTR_NOT_NULL(strstr(text, "\r\nUser-Agent: yoke-health/"));
+	free(text);
+	struct route_field fields[] = {{"X-A", "1"}, {"user-agent", "me"}};
+	health.headers = fields;
+	health.n_headers = 2;
+	text = http_probe_request(&health, "192.0.2.21:8080", &len);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(text);
+	CU_ASSERT_EQUAL(len, strlen(text));
+	CU_ASSERT_PTR_NOT_NULL(strstr(text, "\r\nX-A: 1\r\nuser-agent: me\r\n\r\n"));
+	CU_ASSERT_PTR_NULL(strstr(text, "yoke-health"));
 	free(text);
 }
 
 UNIT_MAIN("health/check", UNIT(rise_and_fall), UNIT(counters_do_not_wrap),
-    UNIT(jitter_stays_within_five_per_cent), UNIT(phases_are_spread), UNIT(a_takeover_is_no_storm),
-    UNIT(a_start_is_one_storm), UNIT(reads_the_status_line), UNIT(writes_the_request))
+    UNIT(jitter_stays_within_five_per_cent), UNIT(the_interval_follows_the_state),
+    UNIT(phases_are_spread), UNIT(a_takeover_is_no_storm), UNIT(a_start_is_one_storm),
+    UNIT(reads_the_status_line), UNIT(writes_the_request))

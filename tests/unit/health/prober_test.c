@@ -144,6 +144,7 @@ struct bench {
 	unsigned changes, wanted_changes;
 	unsigned notes; /* of what may lead to a change */
 	bool tracked;   /* the pool, in the next bench_set */
+	enum target_health initial;
 	uint64_t wanted_checks;
 	enum target_health before;
 	char texts[TARGETS_MAX][ADDR_TEXT_MAX];
@@ -236,8 +237,10 @@ static void bench_set(const struct conf_health *health, const struct addr *addrs
 	struct fleet *previous = bench.fleet;
 	for (uint32_t i = 0; i < n; i++) {
 		addr_format(&addrs[i], bench.texts[i]);
-		targets[i] = (struct fleet_target_spec){
-		    .text = bench.texts[i], .addr = addrs[i], .weight = 1};
+		targets[i] = (struct fleet_target_spec){.text = bench.texts[i],
+		    .addr = addrs[i],
+		    .weight = 1,
+		    .initial = bench.initial};
 	}
 	struct fleet_pool_spec spec = {
 	    .name = "web", .checked = true, .targets = targets, .n_targets = n};
@@ -434,6 +437,85 @@ static void falls_after_three_and_rises_after_two(void)
 	ev_loop_destroy(loop);
 }
 
+static uint64_t next_us(uint32_t target)
+{
+	uint64_t due_us = 0;
+	CU_ASSERT_TRUE(prober_next(bench.prober, target_at(target)->id, &due_us));
+	return due_us;
+}
+
+/* Hours between checks, but while the state is in doubt. */
+static void fast_while_in_doubt(void)
+{
+	struct server server;
+	struct conf_health health = http_health;
+	health.interval_us = health.down_interval_us = 3600 * US_PER_SEC;
+	health.fast_interval_us = 20000;
+	bench_start();
+	bench.initial = TARGET_UP;
+	server_start(&server, ANSWERS, "HTTP/1.1 500 Oops\r\n\r\n");
+	bench_set(&health, &server.addr, 1);
+	CU_ASSERT_EQUAL(target_at(0)->health, TARGET_UP);
+	CU_ASSERT_TRUE(run_until(1, WAIT_FOREVER));
+	CU_ASSERT_EQUAL(target_at(0)->health, TARGET_DOWN);
+	CU_ASSERT_EQUAL(server.accepted, health.fall);
+	CU_ASSERT_EQUAL(prober_results(bench.prober, PROBER_STATUS), health.fall);
+	CU_ASSERT_TRUE(next_us(0) > clock_us() + 1000 * US_PER_SEC);
+
+	/* Down, it is looked at more often; the first good check is the beginning of the end. */
+	health.down_interval_us = 20000;
+	server.answer = "HTTP/1.1 200 OK\r\n\r\n";
+	bench_set(&health, &server.addr, 1);
+	CU_ASSERT_TRUE(run_until(2, WAIT_FOREVER));
+	CU_ASSERT_EQUAL(target_at(0)->health, TARGET_UP);
+	CU_ASSERT_EQUAL(server.accepted, health.fall + health.rise);
+	CU_ASSERT_TRUE(next_us(0) > clock_us() + 1000 * US_PER_SEC);
+	const struct prober_sight *sight = prober_sight(bench.prober, target_at(0)->id);
+	CU_ASSERT_EQUAL(sight->last, PROBER_OK);
+	CU_ASSERT_STRING_EQUAL(sight->last_reason, "HTTP 200");
+	CU_ASSERT_TRUE(sight->last_us > 0 && sight->took_us > 0);
+	bench_stop();
+	server_stop(&server);
+	ev_loop_destroy(loop);
+}
+
+/* From the first check on, and not by the first good one. */
+static void down_until_checks_say_otherwise(void)
+{
+	struct server server;
+	bench_start();
+	bench.initial = TARGET_DOWN;
+	server_start(&server, ANSWERS, "HTTP/1.1 200 OK\r\n\r\n");
+	bench_set(&http_health, &server.addr, 1);
+	CU_ASSERT_EQUAL(target_at(0)->health, TARGET_DOWN);
+	CU_ASSERT_STRING_EQUAL(target_at(0)->reason, "not checked yet");
+	CU_ASSERT_TRUE(run_until(1, WAIT_FOREVER));
+	CU_ASSERT_EQUAL(bench.before, TARGET_DOWN);
+	CU_ASSERT_EQUAL(target_at(0)->health, TARGET_UP);
+	CU_ASSERT_EQUAL(server.accepted, http_health.rise);
+	bench_stop();
+	server_stop(&server);
+	ev_loop_destroy(loop);
+}
+
+static void bodies(void)
+{
+	struct conf_health text = http_health, regex = http_health;
+	text.body = "ready";
+	regex.body = "~^ready$";
+	check_one(ANSWERS, "HTTP/1.1 200 OK\r\n\r\nI am ready", text, TARGET_UP, "HTTP 200");
+	check_one(ANSWERS, "HTTP/1.1 200 OK\r\n\r\nI am not", text, TARGET_DOWN,
+	    "HTTP 200, not the body that is wanted");
+	check_one(ANSWERS, "HTTP/1.1 500 Oops\r\n\r\nready", text, TARGET_DOWN,
+	    "HTTP 500, wanted 200-399");
+	check_one(ANSWERS, "220 mail ESMTP ready\r\n", text, TARGET_DOWN, "not an HTTP/1 answer");
+	check_one(HANGS_UP, NULL, text, TARGET_DOWN, "closed without an answer");
+	check_one(DRIPS, "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nready", regex, TARGET_UP,
+	    "HTTP 200");
+	check_one(DRIPS, "HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nready!", regex, TARGET_DOWN,
+	    "HTTP 200, not the body that is wanted");
+}
+
 static void off_means_off(void)
 {
 	struct server server;
@@ -523,8 +605,10 @@ static void what_is_known_is_checked_at_the_usual_pace(void)
 		addrs[i] = nth_address(&nobody, i + 1);
 	prober_enable(bench.prober, false);
 	bench_set(&health, addrs, 100);
-	for (uint32_t i = 0; i < 100; i++)
+	for (uint32_t i = 0; i < 100; i++) {
 		target_set_health(&bench.fleet->pools[0], target_at(i), TARGET_UP, "told", 1);
+		target_at(i)->rise_count = 1;
+	}
 	uint64_t begun_us = clock_us();
 	prober_enable(bench.prober, true);
 	run_for(1.);
@@ -643,7 +727,8 @@ static void our_own_shortage_is_no_verdict(void)
 }
 
 UNIT_MAIN("health/prober", UNIT(http_verdicts), UNIT(tcp_verdicts), UNIT(udp_verdicts),
-    UNIT(connect_timeout), UNIT(falls_after_three_and_rises_after_two), UNIT(off_means_off),
+    UNIT(connect_timeout), UNIT(falls_after_three_and_rises_after_two), UNIT(fast_while_in_doubt),
+    UNIT(down_until_checks_say_otherwise), UNIT(bodies), UNIT(off_means_off),
     UNIT(off_does_not_blind_to_what_is_tracked), UNIT(what_is_known_is_checked_at_the_usual_pace),
     UNIT(a_reload_keeps_the_schedule), UNIT(bounds_the_checks_at_once),
     UNIT(our_own_shortage_is_no_verdict))
