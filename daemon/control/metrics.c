@@ -97,6 +97,17 @@ static void put_routes(FILE *out, struct control *control)
 	proxy_each_route(control->proxy, put_route, out);
 }
 
+static void put_checks(FILE *out, const struct control *control)
+{
+	single(out, "health_checks_total", "counter", "Active checks started",
+	    prober_count(control->prober));
+	family(out, "health_check_results_total", "counter", "Active checks that ended so");
+	for (int i = 0; i < PROBER_RESULT_COUNT; i++)
+		fprintf(out, "yoke_health_check_results_total{result=\"%s\"} %llu\n",
+		    prober_result_name((enum prober_result)i),
+		    (unsigned long long)prober_results(control->prober, (enum prober_result)i));
+}
+
 struct target_metric {
 	const char *name, *type, *help;
 	uint64_t (*read)(const struct target *target);
@@ -247,8 +258,7 @@ char *metrics_text(struct control *control)
 	    (clock_us() - control->start_us) / US_PER_SEC);
 	single(out, "config_generation", "gauge", "Configurations put in force since yoked started",
 	    control->current->number);
-	single(out, "health_checks_total", "counter", "Active checks started",
-	    prober_count(control->prober));
+	put_checks(out, control);
 	put_proxy(out, control);
 	put_listeners(out, control);
 	put_routes(out, control);

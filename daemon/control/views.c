@@ -213,8 +213,36 @@ static json *sight_json(const struct control *control, const struct target *targ
 	return object;
 }
 
+/* Results in a row, and the last one, which may speak against the state that it has not changed yet.
+ * null: the pool has no health check. */
+static json *checks_json(
+    const struct control *control, const struct conf_health *conf, const struct target *target)
+{
+	const struct prober_sight *sight = prober_sight(control->prober, target->id);
+	uint64_t due_us, now_us = clock_us();
+	if (conf->kind == CONF_HEALTH_NONE)
+		return NULL;
+	json *object = json_object_new_object(), *last = NULL, *next = NULL;
+	put_number(object, "succeeded", target->rise_count);
+	put_number(object, "failed", target->fall_count);
+	put_number(object, "rise", conf->rise);
+	put_number(object, "fall", conf->fall);
+	if (sight && sight->last_us > 0) {
+		last = json_object_new_object();
+		put_text(last, "result", prober_result_name(sight->last));
+		put_text(last, "reason", sight->last_reason);
+		put_number(last, "took_us", sight->took_us);
+		put_number(last, "age_ms", age_ms(sight->last_us));
+	}
+	if (prober_next(control->prober, target->id, &due_us))
+		next = json_object_new_uint64(due_us > now_us ? (due_us - now_us) / US_PER_MS : 0);
+	json_object_object_add(object, "last", last);
+	json_object_object_add(object, "next_ms", next);
+	return object;
+}
+
 static json *target_json(
-    const struct control *control, const struct pool_target *member, bool tracked)
+    const struct control *control, const struct conf_pool *conf, const struct pool_target *member)
 {
 	const struct target *target = member->target;
 	json *object = json_object_new_object();
@@ -232,8 +260,10 @@ static json *target_json(
 	json_object_object_add(object, "last_check_ms",
 	    target->last_check_us ? json_object_new_uint64(age_ms(target->last_check_us)) : NULL);
 	put_text(object, "reason", target->reason);
-	put_number(object, "since_ms", age_ms(target->since_us));
-	if (tracked)
+	json_object_object_add(object, "since_ms",
+	    target->since_us ? json_object_new_uint64(age_ms(target->since_us)) : NULL);
+	json_object_object_add(object, "checks", checks_json(control, &conf->health, target));
+	if (conf->tracked)
 		json_object_object_add(object, "seen_from_here", sight_json(control, target));
 	return object;
 }
@@ -253,10 +283,10 @@ static json *pool_json(const struct control *control, const struct pool *pool)
 	put_text(object, "balance", algorithms[pool->algorithm]);
 	put_number(object, "up", up);
 	put_number(object, "total", total);
-	bool tracked = control->current->conf->pools[pool->index].tracked;
+	const struct conf_pool *conf = &control->current->conf->pools[pool->index];
 	put_text(object, "checked_by", control->probing ? "this node" : "peer");
 	for (uint32_t i = 0; i < pool->n_targets; i++)
-		json_object_array_add(targets, target_json(control, &pool->targets[i], tracked));
+		json_object_array_add(targets, target_json(control, conf, &pool->targets[i]));
 	json_object_object_add(object, "targets", targets);
 	return object;
 }

@@ -181,17 +181,51 @@ void print_status(struct json_object *status)
 	}
 }
 
-static void print_target(struct json_object *target)
+/* The reason of its health, and what has been found since that speaks against it. */
+static void print_why(struct json_object *target)
 {
-	struct json_object *last = member(target, "last_check_ms");
-	char age[32] = "never";
-	if (last)
-		duration(json_object_get_uint64(last), age, sizeof(age));
-	printf("  %-24s %-9s %6llu%s %11llu %11llu %9llu  %-10s %s\n", text(target, "address"),
-	    text(target, "state"), number(target, "weight"),
+	struct json_object *checks = member(target, "checks"), *last = member(checks, "last");
+	bool up = strcmp(text(target, "health"), "up") == 0;
+	bool known = strcmp(text(target, "health"), "unknown") != 0;
+	const char *against = up ? "failed" : "succeeded";
+	printf("%s", text(target, "reason"));
+	if (known && number(checks, against) > 0)
+		printf("; now %llu of %llu checks %s", number(checks, against),
+		    number(checks, up ? "fall" : "rise"), against);
+	if (known && number(checks, against) > 0 && last)
+		printf(": %s", text(last, "reason"));
+	printf("\n");
+}
+
+/* A duration that may be unknown. */
+static const char *time_of(
+    struct json_object *object, const char *key, const char *none, char *buf, size_t size)
+{
+	struct json_object *value = member(object, key);
+	return value ? duration(json_object_get_uint64(value), buf, size) : none;
+}
+
+static void print_target(struct json_object *target, int width)
+{
+	char since[32], age[32], next[32];
+	printf("  %-*s  %-8s  %-9s  %5llu%s  %11llu  %11llu  %8llu  %-7s  %-7s  ", width,
+	    text(target, "address"), text(target, "state"),
+	    time_of(target, "since_ms", "-", since, sizeof(since)), number(target, "weight"),
 	    json_object_get_boolean(member(target, "backup")) ? "b" : " ",
 	    number(target, "connections"), number(target, "requests"), number(target, "failures"),
-	    age, text(target, "reason"));
+	    time_of(target, "last_check_ms", "never", age, sizeof(age)),
+	    time_of(member(target, "checks"), "next_ms", "-", next, sizeof(next)));
+	print_why(target);
+}
+
+static int widest_address(struct json_object *targets)
+{
+	size_t width = strlen("TARGET");
+	for (size_t i = 0; targets && i < json_object_array_length(targets); i++) {
+		size_t len = strlen(text(json_object_array_get_idx(targets, i), "address"));
+		width = len > width ? len : width;
+	}
+	return (int)width;
 }
 
 void print_targets(struct json_object *pools)
@@ -200,11 +234,13 @@ void print_targets(struct json_object *pools)
 	{
 		printf("pool %s: %s, %llu of %llu up, checked by %s\n", name, text(pool, "balance"),
 		    number(pool, "up"), number(pool, "total"), text(pool, "checked_by"));
-		printf("  %-24s %-9s %7s %11s %11s %9s  %-10s %s\n", "TARGET", "STATE", "WEIGHT",
-		    "CONNECTIONS", "REQUESTS", "FAILURES", "CHECKED", "REASON");
 		struct json_object *targets = member(pool, "targets");
+		int width = widest_address(targets);
+		printf("  %-*s  %-8s  %-9s  %6s  %11s  %11s  %8s  %-7s  %-7s  %s\n", width,
+		    "TARGET", "STATE", "SINCE", "WEIGHT", "CONNECTIONS", "REQUESTS", "FAILURES",
+		    "CHECKED", "NEXT", "REASON");
 		for (size_t i = 0; targets && i < json_object_array_length(targets); i++)
-			print_target(json_object_array_get_idx(targets, i));
+			print_target(json_object_array_get_idx(targets, i), width);
 	}
 }
 

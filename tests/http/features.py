@@ -74,4 +74,15 @@ FEATURES = [
        "rewrite: response fields: only those of the route", "rewrite: response fields: a malformed response")
       for how, other in (("set", "HAProxy http-response set-header"), ("add", "nginx add_header"),
                          ("remove", "nginx proxy_hide_header, HAProxy del-header"))],
+    # -- health --
+    ("health, body", "nginx match body, HAProxy http-check expect string", "health: body: it has the text",
+     "health: body: it has not", "health: body: malformed chunks"),
+    ("health, body by regular expression", "HAProxy http-check expect rstring", "health: body: an expression",
+     "health: body: an expression that is not found", "health: body: an expression that takes too long"),
+    ("health, fields", "HAProxy http-check send hdr", "health: headers: the target gets them",
+     "health: body: without a wish", "health: body: a malformed head"),
+    ("health, fast interval", "HAProxy fastinter, downinter", "health: fast_interval: exactly as many",
+     "health: fast_interval: a good check ends the doubt", "health: body: a malformed head"),
+    ("health, initial state", "HAProxy init-state", "health: initial: down", "health: initial: a reload",
+     "health: initial: unknown"),
 ]
