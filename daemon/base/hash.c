@@ -1,5 +1,6 @@
 #include "daemon/base/hash.h"
 
+#include <endian.h>
 #include <string.h>
 
 /* FNV-1a, then a finaliser, because FNV's high bits are weak for short keys. */
@@ -58,33 +59,72 @@ static void sip_round(struct sip *s)
 	s->v2 = rotl(s->v2, 32);
 }
 
-/* SipHash-1-3 (Aumasson, Bernstein 2012): one compression round a word, three at the end. */
-uint64_t hash_keyed(const uint64_t key[2], const void *data, size_t len)
+static struct sip sip_begin(const uint64_t key[2])
 {
-	struct sip s = {
+	return (struct sip){
 	    .v0 = key[0] ^ 0x736f6d6570736575ULL,
 	    .v1 = key[1] ^ 0x646f72616e646f6dULL,
 	    .v2 = key[0] ^ 0x6c7967656e657261ULL,
 	    .v3 = key[1] ^ 0x7465646279746573ULL,
 	};
+}
+
+static inline void sip_rounds(struct sip *s, unsigned n)
+{
+	while (n-- > 0)
+		sip_round(s);
+}
+
+static inline void sip_word(struct sip *s, uint64_t word, unsigned rounds)
+{
+	s->v3 ^= word;
+	sip_rounds(s, rounds);
+	s->v0 ^= word;
+}
+
+/* Words are little-endian, so that hosts of either byte order agree. */
+static inline void sip_data(struct sip *s, const void *data, size_t len, unsigned rounds)
+{
 	const uint8_t *p = data;
 	size_t left = len;
-	uint64_t m;
+	uint64_t word;
 	for (; left >= 8; p += 8, left -= 8) {
-		memcpy(&m, p, 8);
-		s.v3 ^= m;
-		sip_round(&s);
-		s.v0 ^= m;
+		memcpy(&word, p, 8);
+		sip_word(s, le64toh(word), rounds);
 	}
-	m = 0;
+	word = 0;
 	if (left > 0)
-		memcpy(&m, p, left);
-	m |= (uint64_t)len << 56;
-	s.v3 ^= m;
-	sip_round(&s);
-	s.v0 ^= m;
+		memcpy(&word, p, left);
+	sip_word(s, le64toh(word) | (uint64_t)len << 56, rounds);
+}
+
+static uint64_t sip_sum(const struct sip *s)
+{
+	return s->v0 ^ s->v1 ^ s->v2 ^ s->v3;
+}
+
+/* SipHash-1-3 (Aumasson, Bernstein 2012): one compression round a word, three at the end. */
+uint64_t hash_keyed(const uint64_t key[2], const void *data, size_t len)
+{
+	struct sip s = sip_begin(key);
+	sip_data(&s, data, len, 1);
 	s.v2 ^= 0xff;
-	for (int i = 0; i < 3; i++)
-		sip_round(&s);
-	return s.v0 ^ s.v1 ^ s.v2 ^ s.v3;
+	sip_rounds(&s, 3);
+	return sip_sum(&s);
+}
+
+void hash_keyed128(const uint8_t key[16], const void *data, size_t len, uint8_t out[16])
+{
+	uint64_t words[2];
+	memcpy(words, key, sizeof(words));
+	struct sip s = sip_begin((uint64_t[2]){le64toh(words[0]), le64toh(words[1])});
+	s.v1 ^= 0xee;
+	sip_data(&s, data, len, 2);
+	s.v2 ^= 0xee;
+	sip_rounds(&s, 4);
+	words[0] = htole64(sip_sum(&s));
+	s.v1 ^= 0xdd;
+	sip_rounds(&s, 4);
+	words[1] = htole64(sip_sum(&s));
+	memcpy(out, words, sizeof(words));
 }

@@ -38,6 +38,33 @@ static void siphash_vectors(void)
 	CU_ASSERT_EQUAL(hash_keyed(counting_key, NULL, 0), cases[0].hash);
 }
 
+/* As OpenSSL computes them: openssl mac -macopt hexkey:0001...0f -in FILE SIPHASH */
+static void siphash128_vectors(void)
+{
+	static const struct {
+		size_t len;
+		const char *hash;
+	} cases[] = {
+	    {0, "a3817f04ba25a8e66df67214c7550293"},
+	    {1, "da87c1d86b99af44347659119b22fc45"},
+	    {8, "3b62a9ba6258f5610f83e264f31497b4"},
+	    {15, "5493e99933b0a8117e08ec0f97cfc3d9"},
+	    {16, "6ee2a4ca67b054bbfd3315bf85230577"},
+	    {64, "1eaf077dc0d4cd3f8cad4d383658a74b"},
+	};
+	uint8_t key[16], message[64], out[16];
+	for (size_t i = 0; i < sizeof(message); i++)
+		message[i] = (uint8_t)i;
+	memcpy(key, message, sizeof(key));
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		char text[33];
+		hash_keyed128(key, message, cases[i].len, out);
+		for (size_t b = 0; b < sizeof(out); b++)
+			snprintf(text + 2 * b, 3, "%02x", out[b]);
+		CU_ASSERT_STRING_EQUAL(text, cases[i].hash);
+	}
+}
+
 static void the_key_matters(void)
 {
 	uint64_t key[2] = {1, 2}, other[2] = {1, 3};
@@ -92,5 +119,5 @@ static void identifiers_spread(void)
 	}
 }
 
-UNIT_MAIN("base/hash", UNIT(siphash_vectors), UNIT(the_key_matters), UNIT(identifiers_stay),
-    UNIT(mixing), UNIT(identifiers_spread))
+UNIT_MAIN("base/hash", UNIT(siphash_vectors), UNIT(siphash128_vectors), UNIT(the_key_matters),
+    UNIT(identifiers_stay), UNIT(mixing), UNIT(identifiers_spread))
