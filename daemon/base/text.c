@@ -18,6 +18,15 @@ bool slice_equal_nocase(struct slice a, struct slice b)
 	return a.len == b.len && (a.len == 0 || strncasecmp(a.p, b.p, a.len) == 0);
 }
 
+struct slice slice_trim(struct slice text)
+{
+	while (text.len > 0 && (text.p[0] == ' ' || text.p[0] == '\t'))
+		text.p++, text.len--;
+	while (text.len > 0 && (text.p[text.len - 1] == ' ' || text.p[text.len - 1] == '\t'))
+		text.len--;
+	return text;
+}
+
 char *text_copy(char *dst, size_t size, const char *src)
 {
 	size_t len = strnlen(src, size - 1);

@@ -15,6 +15,7 @@ struct slice {
 
 bool slice_equal(struct slice a, struct slice b);
 bool slice_equal_nocase(struct slice a, struct slice b); /* ASCII */
+struct slice slice_trim(struct slice text);              /* without blanks and tabs around it */
 
 /* The value of a hexadecimal digit, or -1. */
 static inline int text_hex_digit(char c)

@@ -252,6 +252,7 @@ static inline uint8_t field_id(const char *name, size_t len)
 	case 10:
 		TRY("connection", CONNECTION);
 		TRY("keep-alive", KEEP_ALIVE);
+		TRY("set-cookie", SET_COOKIE);
 		break;
 	case 12: TRY("max-forwards", MAX_FORWARDS); break;
 	case 14:

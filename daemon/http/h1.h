@@ -77,6 +77,7 @@ enum h1_method {
 	X(PROXY_AUTHENTICATE, "proxy-authenticate")   \
 	X(PROXY_AUTHORIZATION, "proxy-authorization") \
 	X(PROXY_CONNECTION, "proxy-connection")       \
+	X(SET_COOKIE, "set-cookie")                   \
 	X(TE, "te")                                   \
 	X(TRAILER, "trailer")                         \
 	X(TRANSFER_ENCODING, "transfer-encoding")     \

@@ -108,15 +108,6 @@ static struct slice split(struct slice part, struct slice *value)
 	return (struct slice){part.p, len};
 }
 
-static struct slice trim(struct slice text)
-{
-	while (text.len > 0 && (text.p[0] == ' ' || text.p[0] == '\t'))
-		text.p++, text.len--;
-	while (text.len > 0 && (text.p[text.len - 1] == ' ' || text.p[text.len - 1] == '\t'))
-		text.len--;
-	return text;
-}
-
 static bool collect_cookies(
     struct values *values, const struct value_names *names, const struct h1_head *head)
 {
@@ -125,7 +116,7 @@ static bool collect_cookies(
 		if (head->fields[i].id != H1_FIELD_COOKIE)
 			continue;
 		while (next_part(&rest, ';', &part)) {
-			struct slice name = split(trim(part), &value);
+			struct slice name = split(slice_trim(part), &value);
 			uint32_t number = find(names, VALUE_COOKIE, name);
 			if (number != NONE && !add(values, VALUE_COOKIE, number, value))
 				return false;

@@ -33,11 +33,7 @@ void cookie_payload_unpack(const uint8_t in[COOKIE_PAYLOAD_LEN], struct cookie_p
 
 static struct slice trim(const char *p, const char *end)
 {
-	while (p < end && (*p == ' ' || *p == '\t'))
-		p++;
-	while (end > p && (end[-1] == ' ' || end[-1] == '\t'))
-		end--;
-	return (struct slice){p, (size_t)(end - p)};
+	return slice_trim((struct slice){p, (size_t)(end - p)});
 }
 
 bool cookie_find(struct slice header_value, const char *name, struct slice *value)

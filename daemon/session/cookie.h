@@ -25,6 +25,12 @@ void cookie_payload_unpack(const uint8_t in[COOKIE_PAYLOAD_LEN], struct cookie_p
  * The first one wins. */
 bool cookie_find(struct slice header_value, const char *name, struct slice *value);
 
+/* Nothing, or "": what is left of a cookie where somebody has cleared it. */
+static inline bool cookie_is_empty(struct slice value)
+{
+	return value.len == 0 || slice_equal(value, SLICE("\"\""));
+}
+
 enum cookie_age { COOKIE_FRESH, COOKIE_RENEW, COOKIE_EXPIRED };
 /* RENEW: past half of its life, so send a new one. Issued more than `ttl_sec` in the future counts
  * as expired. */

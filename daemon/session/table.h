@@ -13,7 +13,7 @@
 
 struct session_key {
 	uint64_t pool_id;
-	uint8_t bytes[16]; /* source: addr_key() of the client; later kinds: a digest */
+	uint8_t bytes[16]; /* source: addr_key() of the client; else a keyed hash of a value */
 };
 
 struct session {
