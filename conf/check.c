@@ -175,9 +175,9 @@ static void check_shared_secret(
 	    "| base64)";
 	const struct node *entry = check_first(node_child(root, "pools"));
 	for (uint32_t i = 0; i < conf->n_pools; i++, entry = entry->next) {
-		if (conf->pools[i].sticky.kind == CONF_STICKY_COOKIE)
+		if (conf_sticky_reads_heads(&conf->pools[i].sticky))
 			report_value(report, node_child(entry, "sticky"),
-			    "both nodes read the cookies by a secret that they share; %s", wish);
+			    "both nodes know clients by a secret that they share; %s", wish);
 	}
 	entry = check_first(node_child(root, "virtual_routers"));
 	for (uint32_t i = 0; i < conf->n_routers; i++, entry = entry->next) {
@@ -235,12 +235,7 @@ static void check_listener(struct report *report, const struct node *entry, cons
     const struct conf_listener *listener)
 {
 	const struct node *pool = node_child(entry, "pool");
-	if (listener->pool != CONF_NONE && listener->mode != CONF_MODE_HTTP &&
-	    conf->pools[listener->pool].sticky.kind == CONF_STICKY_COOKIE)
-		report_value(report, pool,
-		    "pool %s is sticky by cookie, which mode \"%s\" does not have",
-		    conf->pools[listener->pool].name,
-		    listener->mode == CONF_MODE_TCP ? "tcp" : "udp");
+	check_sticky_mode(report, pool, conf, listener->pool, listener->mode);
 	check_routes(report, entry, conf, listener);
 	if (listener->mode == CONF_MODE_UDP && listener->proxy_protocol)
 		report_value(report, node_child(entry, "proxy_protocol"),

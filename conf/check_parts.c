@@ -150,3 +150,14 @@ void check_timeout(
 		    value_format_number(CONF_DURATION, timeout_us, is, sizeof(is)),
 		    value_format_number(CONF_DURATION, interval_us, limit, sizeof(limit)));
 }
+
+void check_sticky_mode(struct report *report, const struct node *place, const struct conf *conf,
+    uint32_t pool, enum conf_listener_mode mode)
+{
+	if (pool == CONF_NONE || mode == CONF_MODE_HTTP ||
+	    !conf_sticky_reads_heads(&conf->pools[pool].sticky))
+		return;
+	report_value(report, place, "pool %s is sticky by %s, which mode \"%s\" does not have",
+	    conf->pools[pool].name, conf_sticky_name(conf->pools[pool].sticky.kind),
+	    mode == CONF_MODE_TCP ? "tcp" : "udp");
+}

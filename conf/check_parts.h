@@ -48,6 +48,10 @@ uint32_t check_find_pool(const struct conf *conf, const char *name, const char *
 uint32_t check_resolve_pool(
     struct report *report, const struct node *place, const struct conf *conf);
 
+/* The pool (an index, or CONF_NONE) that is named at `place` can know its clients in this mode. */
+void check_sticky_mode(struct report *report, const struct node *place, const struct conf *conf,
+    uint32_t pool, enum conf_listener_mode mode);
+
 /* check_routes.c: the routes of the listener that is written at `entry`: what follows from their
  * values, and whether these fit together. */
 void check_finish_routes(struct report *report, const struct node *entry, const struct conf *conf,

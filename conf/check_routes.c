@@ -232,15 +232,6 @@ static void check_headers(struct report *report, const struct node *node,
 		check_field_name(report, check_element(remove, i), headers->remove[i], response);
 }
 
-static void check_tcp_pool(
-    struct report *report, const struct node *node, const struct conf *conf, uint32_t pool)
-{
-	if (pool != CONF_NONE && conf->pools[pool].sticky.kind == CONF_STICKY_COOKIE)
-		report_value(report, node,
-		    "pool %s is sticky by cookie, which mode \"tcp\" does not have",
-		    conf->pools[pool].name);
-}
-
 /* In mode tcp there is a ClientHello to look at, and nothing else; in mode http there is none. */
 static void check_mode(struct report *report, const struct node *node, const struct conf *conf,
     const struct conf_listener *listener, const struct route_spec *route)
@@ -257,9 +248,10 @@ static void check_mode(struct report *report, const struct node *node, const str
 	}
 	if (!tcp)
 		return;
-	check_tcp_pool(report, node_child(node, "pool"), conf, route->pool);
+	const struct node *pool = node_child(node, "pool");
+	check_sticky_mode(report, pool, conf, route->pool, CONF_MODE_TCP);
 	for (uint32_t i = 0; i < route->n_shares; i++)
-		check_tcp_pool(report, node_child(node, "pool"), conf, route->shares[i].pool);
+		check_sticky_mode(report, pool, conf, route->shares[i].pool, CONF_MODE_TCP);
 }
 
 /* One that everything runs into hides those behind it. */

@@ -228,15 +228,33 @@ struct conf_health {
 	enum conf_health_initial initial;
 };
 
-enum conf_sticky_kind { CONF_STICKY_NONE, CONF_STICKY_COOKIE, CONF_STICKY_SOURCE };
+enum conf_sticky_kind {
+	CONF_STICKY_NONE,
+	CONF_STICKY_COOKIE,
+	CONF_STICKY_SOURCE,
+	CONF_STICKY_APP_COOKIE,
+	CONF_STICKY_HEADER
+};
 
 struct conf_sticky {
 	enum conf_sticky_kind kind;
-	const char *cookie_name;
-	uint8_t prefix4, prefix6; /* source: bits of the address that count; default 32 and 64 */
+	const char *cookie_name;   /* cookie: ours; app_cookie: the application's */
+	const char *header_name;   /* header: of requests */
+	const char *response_name; /* header: of the field in responses that begins sessions; NULL:
+				      requests begin them */
+	uint8_t prefix4, prefix6;  /* source: bits of the address that count; default 32 and 64 */
 	uint64_t ttl_us;
 	bool fail_when_down; /* when_down "fail": 503 instead of another target */
 };
+
+/* The key that chooses it; NULL for none. */
+const char *conf_sticky_name(enum conf_sticky_kind kind);
+
+/* Looks at heads of HTTP, and its clients are known by a secret that the nodes share. */
+static inline bool conf_sticky_reads_heads(const struct conf_sticky *sticky)
+{
+	return sticky->kind != CONF_STICKY_NONE && sticky->kind != CONF_STICKY_SOURCE;
+}
 
 enum conf_proxy_version { CONF_PROXY_NONE, CONF_PROXY_V1, CONF_PROXY_V2 };
 

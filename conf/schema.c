@@ -503,6 +503,23 @@ static const struct conf_key sticky_cookie_keys[] = {
 };
 static const struct conf_object sticky_cookie_object = {
     "Sticky by cookie", KEYS(sticky_cookie_keys)};
+static const struct conf_key sticky_app_cookie_keys[] = {
+    {"name", CONF_STRING, FIELD(struct conf_sticky, cookie_name), .format = &conf_format_cookie,
+	.required = true, .help = "Name of the application's cookie, such as JSESSIONID"},
+};
+static const struct conf_object sticky_app_cookie_object = {
+    "Sticky by the application's cookie", KEYS(sticky_app_cookie_keys)};
+static const struct conf_key sticky_header_keys[] = {
+    {"name", CONF_STRING, FIELD(struct conf_sticky, header_name), .format = &conf_format_token,
+	.required = true, .help = "Name of the field in requests"},
+    {"response_name", CONF_STRING, FIELD(struct conf_sticky, response_name),
+	.format = &conf_format_token,
+	.def_note = "the first request with a value begins its session",
+	.help = "Name of a field in responses: a session begins when a target names a value there, "
+		"which requests then bring as \"name\", and not before"},
+};
+static const struct conf_object sticky_header_object = {
+    "Sticky by a header", KEYS(sticky_header_keys)};
 static const struct conf_key sticky_source_keys[] = {
     {"prefix4", CONF_INT, FIELD(struct conf_sticky, prefix4), .min = 1, .max = 32, .def = "32",
 	.unit = "bits", .help = "How much of an IPv4 address counts"},
@@ -516,6 +533,14 @@ static const struct conf_key sticky_keys[] = {
 	.help = "By a cookie, authenticated and encrypted, that yoke inserts; mode http only"},
     {"source", CONF_OBJECT, 0, 0, .variant = CONF_STICKY_SOURCE, .object = &sticky_source_object,
 	.help = "By the client's address"},
+    {"app_cookie", CONF_OBJECT, 0, 0, .variant = CONF_STICKY_APP_COOKIE,
+	.object = &sticky_app_cookie_object,
+	.help =
+	    "By a cookie that the application sets: the target that sets a value keeps the "
+	    "requests that bring it, until it deletes the cookie. A value that nobody knows stays "
+	    "with the target that it came to; mode http only"},
+    {"header", CONF_OBJECT, 0, 0, .variant = CONF_STICKY_HEADER, .object = &sticky_header_object,
+	.help = "By the value of a field of the request; mode http only"},
     {"ttl", CONF_DURATION, FIELD(struct conf_sticky, ttl_us), .min = S, .max = 365 * D, .def = "1h",
 	.help = "A client that was away for so long is balanced anew"},
     {"when_down", CONF_ENUM, FIELD(struct conf_sticky, fail_when_down), .words = when_down_words,
@@ -523,8 +548,16 @@ static const struct conf_key sticky_keys[] = {
 	.help = "When the client's target is down: rebalance to another one, or fail with 503"},
 };
 static const struct conf_object sticky_object = {"Sticky sessions", KEYS(sticky_keys),
-    .variants = true, .kind_offset = offsetof(struct conf_sticky, kind),
-    .later = "app_cookie header max_entries"};
+    .variants = true, .kind_offset = offsetof(struct conf_sticky, kind), .later = "max_entries"};
+
+const char *conf_sticky_name(enum conf_sticky_kind kind)
+{
+	for (uint32_t i = 0; i < sticky_object.n_keys; i++) {
+		if (kind != CONF_STICKY_NONE && sticky_keys[i].variant == kind)
+			return sticky_keys[i].name;
+	}
+	return NULL;
+}
 
 static const char *const proxy_version_words[] = {
     [CONF_PROXY_NONE] = "none", [CONF_PROXY_V1] = "v1", [CONF_PROXY_V2] = "v2", NULL};

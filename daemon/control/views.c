@@ -311,41 +311,51 @@ static json *view_pool(void *arg, const char *name)
 
 /* --- GET /v1/sessions --- */
 
-static void put_session_key(json *object, const struct session *session, bool show)
+static const char *format_source(const uint8_t bytes[16], char text[ADDR_TEXT_MAX])
 {
-	if (!show) {
-		put_hex(object, "key", hash_id(&session->key, sizeof(session->key)));
-		return;
-	}
 	static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
 	struct addr addr = {0};
-	char text[ADDR_TEXT_MAX];
-	if (memcmp(session->key.bytes, mapped, sizeof(mapped)) == 0) {
+	if (memcmp(bytes, mapped, sizeof(mapped)) == 0) {
 		addr.in.sin_family = AF_INET;
-		memcpy(&addr.in.sin_addr, session->key.bytes + 12, 4);
+		memcpy(&addr.in.sin_addr, bytes + 12, 4);
 	} else {
 		addr.in6.sin6_family = AF_INET6;
-		memcpy(&addr.in6.sin6_addr, session->key.bytes, 16);
+		memcpy(&addr.in6.sin6_addr, bytes, 16);
 	}
-	put_text(object, "key", addr_format_ip(&addr, text));
+	return addr_format_ip(&addr, text);
 }
 
-static const char *pool_name_by_id(const struct fleet *fleet, uint64_t id)
+/* Of a value the table itself has only a hash. */
+static void put_session_key(
+    json *object, const struct session *session, enum conf_sticky_kind kind, bool show)
 {
-	for (uint32_t i = 0; i < fleet->n_pools; i++) {
-		if (fleet->pools[i].id == id)
-			return fleet->pools[i].name;
+	char text[ADDR_TEXT_MAX];
+	if (show && kind == CONF_STICKY_SOURCE)
+		put_text(object, "key", format_source(session->key.bytes, text));
+	else
+		put_hex(object, "key", hash_id(&session->key, sizeof(session->key)));
+}
+
+/* NULL: only the peer's configuration has it. */
+static const struct conf_pool *pool_by_id(const struct generation *current, uint64_t id)
+{
+	for (uint32_t i = 0; i < current->fleet->n_pools; i++) {
+		if (current->fleet->pools[i].id == id)
+			return &current->conf->pools[i];
 	}
 	return NULL;
 }
 
 static json *session_json(
-    const struct fleet *fleet, const struct session *session, uint64_t now_us, bool show)
+    const struct generation *current, const struct session *session, uint64_t now_us, bool show)
 {
 	json *object = json_object_new_object();
-	const struct target *target = fleet_target(fleet, session->target_id, NULL);
-	put_text(object, "pool", pool_name_by_id(fleet, session->key.pool_id));
-	put_session_key(object, session, show);
+	const struct target *target = fleet_target(current->fleet, session->target_id, NULL);
+	const struct conf_pool *pool = pool_by_id(current, session->key.pool_id);
+	enum conf_sticky_kind kind = pool ? pool->sticky.kind : CONF_STICKY_NONE;
+	put_text(object, "pool", pool ? pool->name : NULL);
+	put_text(object, "sticky", conf_sticky_name(kind));
+	put_session_key(object, session, kind, show);
 	put_text(object, "target", target ? target->text : NULL);
 	put_number(object, "expires_ms",
 	    session->expires_us > now_us ? (session->expires_us - now_us) / US_PER_MS : 0);
@@ -356,8 +366,7 @@ static json *view_sessions(
     void *arg, const char *pool_name, uint64_t cursor, uint64_t limit, bool show_keys)
 {
 	struct control *control = arg;
-	const struct fleet *fleet = control->current->fleet;
-	const struct pool *pool = pool_name ? fleet_pool(fleet, pool_name) : NULL;
+	const struct pool *pool = pool_name ? fleet_pool(control->current->fleet, pool_name) : NULL;
 	if (pool_name && !pool)
 		return NULL;
 
@@ -381,7 +390,7 @@ static json *view_sessions(
 			if (pool && batch[i].key.pool_id != pool->id)
 				continue;
 			json_object_array_add(
-			    entries, session_json(fleet, &batch[i], now_us, show_keys));
+			    entries, session_json(control->current, &batch[i], now_us, show_keys));
 			limit--;
 		}
 	}

@@ -253,8 +253,8 @@ void print_sessions(struct json_object *sessions)
 	for (size_t i = 0; entries && i < json_object_array_length(entries); i++) {
 		struct json_object *entry = json_object_array_get_idx(entries, i);
 		char left[32];
-		printf("  %-16s %-40s -> %-24s %s left\n", text(entry, "pool"), text(entry, "key"),
-		    text(entry, "target"),
+		printf("  %-16s %-10s %-40s -> %-24s %s left\n", text(entry, "pool"),
+		    text(entry, "sticky"), text(entry, "key"), text(entry, "target"),
 		    duration(number(entry, "expires_ms"), left, sizeof(left)));
 	}
 }

@@ -5,6 +5,7 @@
 #include "daemon/base/clock.h"
 #include "daemon/base/hash.h"
 #include "daemon/session/cookie.h"
+#include "daemon/session/set_cookie.h"
 #include "daemon/session/table.h"
 
 static const struct conf_pool *pool_conf(const struct worker_gen *gen, uint32_t pool)
@@ -53,29 +54,92 @@ static bool read_cookie(struct worker *worker, const struct worker_gen *gen, uin
 	return false;
 }
 
-static void session_key(
-    const struct worker_gen *gen, uint32_t pool, const struct addr *peer, struct session_key *key)
+static bool look_up(struct worker *worker, const struct worker_gen *gen, uint32_t pool,
+    const uint8_t bytes[16], struct choice *choice)
 {
-	const struct conf_sticky *sticky = &pool_conf(gen, pool)->sticky;
-	key->pool_id = gen->fleet->pools[pool].id;
-	addr_key(peer, sticky->prefix4, sticky->prefix6, key->bytes);
-}
-
-static bool read_session(struct worker *worker, const struct worker_gen *gen, uint32_t pool,
-    const struct addr *peer, struct choice *choice)
-{
-	struct session_key key;
-	session_key(gen, pool, peer, &key);
+	struct session_key key = {.pool_id = gen->fleet->pools[pool].id};
+	memcpy(key.bytes, bytes, sizeof(key.bytes));
 	return session_table_lookup(
 	    worker->shared->sessions, &key, worker->now_us, &choice->bound_id, &choice->expires_us);
+}
+
+static bool find_source(struct worker *worker, const struct worker_gen *gen, uint32_t pool,
+    const struct addr *peer, struct choice *choice)
+{
+	const struct conf_sticky *sticky = &pool_conf(gen, pool)->sticky;
+	addr_key(peer, sticky->prefix4, sticky->prefix6, choice->key);
+	choice->has_key = true;
+	return look_up(worker, gen, pool, choice->key, choice);
+}
+
+/* While the key of the pair is changed, a session may still be known by the second one only. It is
+ * written anew then. */
+static bool find_value(struct worker *worker, const struct worker_gen *gen, uint32_t pool,
+    struct slice value, struct choice *choice)
+{
+	const struct keys *keys = &gen->value_keys;
+	uint8_t stale[16];
+	hash_keyed128(keys->of[0], value.p, value.len, choice->key);
+	choice->has_key = true;
+	if (look_up(worker, gen, pool, choice->key, choice))
+		return true;
+	if (keys->n < 2)
+		return false;
+	hash_keyed128(keys->of[1], value.p, value.len, stale);
+	if (!look_up(worker, gen, pool, stale, choice))
+		return false;
+	choice->expires_us = 0;
+	COUNT(worker, sticky_stale);
+	return true;
+}
+
+static bool is_named(const struct h1_field *field, const char *name)
+{
+	return slice_equal_nocase(field->name, (struct slice){name, strlen(name)});
+}
+
+static bool find_app_cookie(struct worker *worker, const struct worker_gen *gen, uint32_t pool,
+    const struct h1_head *head, struct choice *choice)
+{
+	const char *name = pool_conf(gen, pool)->sticky.cookie_name;
+	struct slice value;
+	for (uint32_t i = 0; i < head->n_fields; i++) {
+		if (head->fields[i].id == H1_FIELD_COOKIE &&
+		    cookie_find(head->fields[i].value, name, &value))
+			return !cookie_is_empty(value) &&
+			       find_value(worker, gen, pool, value, choice);
+	}
+	return false;
+}
+
+/* Where responses begin sessions, a value that nobody knows begins none. */
+static bool find_header(struct worker *worker, const struct worker_gen *gen, uint32_t pool,
+    const struct h1_head *head, struct choice *choice)
+{
+	const struct conf_sticky *sticky = &pool_conf(gen, pool)->sticky;
+	for (uint32_t i = 0; i < head->n_fields; i++) {
+		struct slice value = head->fields[i].value;
+		if (value.len == 0 || !is_named(&head->fields[i], sticky->header_name))
+			continue;
+		bool found = find_value(worker, gen, pool, value, choice);
+		choice->has_key = found || !sticky->response_name;
+		return found;
+	}
+	return false;
 }
 
 static bool read_binding(struct worker *worker, const struct worker_gen *gen, uint32_t pool,
     const struct addr *peer, const struct h1_head *head, struct choice *choice)
 {
-	switch (pool_conf(gen, pool)->sticky.kind) {
-	case CONF_STICKY_COOKIE: return head && read_cookie(worker, gen, pool, head, choice);
-	case CONF_STICKY_SOURCE: return read_session(worker, gen, pool, peer, choice);
+	enum conf_sticky_kind kind = pool_conf(gen, pool)->sticky.kind;
+	if (kind == CONF_STICKY_SOURCE)
+		return find_source(worker, gen, pool, peer, choice);
+	if (!head)
+		return false;
+	switch (kind) {
+	case CONF_STICKY_COOKIE: return read_cookie(worker, gen, pool, head, choice);
+	case CONF_STICKY_APP_COOKIE: return find_app_cookie(worker, gen, pool, head, choice);
+	case CONF_STICKY_HEADER: return find_header(worker, gen, pool, head, choice);
 	default: return false;
 	}
 }
@@ -130,7 +194,7 @@ struct target *choose_first(
 			COUNT(worker, sticky_moved);
 			if (choice->locked)
 				return NULL;
-		} else {
+		} else if (choice->has_key || sticky->kind == CONF_STICKY_COOKIE) {
 			choice->sticky = ACCESS_STICKY_NEW;
 			COUNT(worker, sticky_misses);
 		}
@@ -152,6 +216,17 @@ static bool must_wait(const struct worker *worker, const struct conf_sync *sync)
 	return journal && sync->sessions == CONF_SYNC_ACKED && journal_protected(journal);
 }
 
+static uint64_t append(
+    struct journal *journal, enum record_kind kind, const struct session *session)
+{
+	struct record record = {.kind = kind};
+	record.session.pool_id = session->key.pool_id;
+	memcpy(record.session.key, session->key.bytes, sizeof(record.session.key));
+	record.session.target_id = session->target_id;
+	record.session.expires_us = session->expires_us;
+	return journal_append(journal, &record);
+}
+
 /* The peer learns the session; the response waits until it has, if it is to. */
 static void tell_peer(struct worker *worker, const struct conf_sync *sync,
     const struct session *session, bool news, struct ack_wait *wait)
@@ -159,12 +234,7 @@ static void tell_peer(struct worker *worker, const struct conf_sync *sync,
 	struct journal *journal = worker->shared->journal;
 	if (!journal)
 		return;
-	struct record record = {.kind = RECORD_SESSION};
-	record.session.pool_id = session->key.pool_id;
-	memcpy(record.session.key, session->key.bytes, sizeof(record.session.key));
-	record.session.target_id = session->target_id;
-	record.session.expires_us = session->expires_us;
-	uint64_t sequence = journal_append(journal, &record);
+	uint64_t sequence = append(journal, RECORD_SESSION, session);
 	if (!news)
 		return;
 	if (must_wait(worker, sync)) {
@@ -202,12 +272,22 @@ static struct target *claim(struct worker *worker, struct worker_gen *gen, uint3
 	return target;
 }
 
+static struct session session_of(const struct worker_gen *gen, uint32_t pool, const uint8_t key[16],
+    const struct target *target, uint64_t expires_us)
+{
+	struct session session = {.key.pool_id = gen->fleet->pools[pool].id,
+	    .target_id = target->id,
+	    .expires_us = expires_us};
+	memcpy(session.key.bytes, key, sizeof(session.key.bytes));
+	return session;
+}
+
 struct target *choose_commit(struct worker *worker, struct worker_gen *gen, uint32_t pool,
-    const struct addr *peer, struct target *target, struct choice *choice, struct ack_wait *wait)
+    struct target *target, struct choice *choice, struct ack_wait *wait)
 {
 	const struct conf_sticky *sticky = &pool_conf(gen, pool)->sticky;
 	const struct conf_sync *sync = &gen->conf->sync;
-	if (sticky->kind != CONF_STICKY_SOURCE)
+	if (!choice->has_key)
 		return target;
 	uint64_t now_us = worker->now_us;
 	/* A session that goes on is written again only when half of its life is over. */
@@ -215,9 +295,8 @@ struct target *choose_commit(struct worker *worker, struct worker_gen *gen, uint
 	bool goes_on = is_bound && choice->expires_us > now_us + sticky->ttl_us / 2;
 	if (goes_on && !must_follow(worker, sync, sticky, choice))
 		return target;
-	struct session session = {.target_id = target->id,
-	    .expires_us = goes_on ? choice->expires_us : now_us + sticky->ttl_us};
-	session_key(gen, pool, peer, &session.key);
+	struct session session = session_of(
+	    gen, pool, choice->key, target, goes_on ? choice->expires_us : now_us + sticky->ttl_us);
 	bool news = goes_on || !is_bound;
 	if (choice->bound_id == 0)
 		target = claim(worker, gen, pool, target, &session);
@@ -227,6 +306,82 @@ struct target *choose_commit(struct worker *worker, struct worker_gen *gen, uint
 	choice->expires_us = session.expires_us;
 	tell_peer(worker, sync, &session, news, wait);
 	return target;
+}
+
+/* From now on requests with this value belong to `target`, whatever was before: it has said so. The
+ * value that the request has brought was written down already, for the same target. */
+static void learn_value(struct worker *worker, const struct worker_gen *gen, uint32_t pool,
+    const struct target *target, struct slice value, struct choice *choice, struct ack_wait *wait)
+{
+	uint8_t key[16];
+	hash_keyed128(gen->value_keys.of[0], value.p, value.len, key);
+	if (choice->has_key && memcmp(key, choice->key, sizeof(key)) == 0)
+		return;
+	struct session session = session_of(
+	    gen, pool, key, target, worker->now_us + pool_conf(gen, pool)->sticky.ttl_us);
+	session_table_upsert(worker->shared->sessions, &session, worker->now_us);
+	tell_peer(worker, &gen->conf->sync, &session, true, wait);
+	COUNT(worker, sticky_learned);
+	if (choice->sticky == ACCESS_STICKY_NONE)
+		choice->sticky = ACCESS_STICKY_NEW;
+}
+
+/* The session of the request is over. */
+static void forget(struct worker *worker, const struct worker_gen *gen, uint32_t pool,
+    const struct target *target, const struct choice *choice)
+{
+	if (!choice->has_key)
+		return;
+	struct session session = session_of(gen, pool, choice->key, target, 0);
+	if (!session_table_delete(worker->shared->sessions, &session.key))
+		return;
+	if (worker->shared->journal)
+		append(worker->shared->journal, RECORD_SESSION_DELETE, &session);
+	COUNT(worker, sticky_ended);
+}
+
+/* Where one field deletes the cookie and another one sets it (for different paths, say), the client
+ * has one afterwards, and its session goes on. */
+static void learn_cookies(struct worker *worker, const struct worker_gen *gen, uint32_t pool,
+    const struct target *target, const struct h1_head *head, struct choice *choice,
+    struct ack_wait *wait)
+{
+	const char *name = pool_conf(gen, pool)->sticky.cookie_name;
+	bool set = false, deleted = false;
+	for (uint32_t i = 0; i < head->n_fields; i++) {
+		const struct h1_field *field = &head->fields[i];
+		struct slice value;
+		if (field->id != H1_FIELD_SET_COOKIE || field->hop)
+			continue;
+		switch (set_cookie_read(field->value, name, clock_wall_sec(), &value)) {
+		case SET_COOKIE_SET:
+			learn_value(worker, gen, pool, target, value, choice, wait);
+			set = true;
+			break;
+		case SET_COOKIE_DELETED: deleted = true; break;
+		case SET_COOKIE_OTHER: break;
+		}
+	}
+	if (deleted && !set)
+		forget(worker, gen, pool, target, choice);
+}
+
+void choose_learn(struct worker *worker, struct worker_gen *gen, uint32_t pool,
+    const struct target *target, const struct h1_head *head, struct choice *choice,
+    struct ack_wait *wait)
+{
+	const struct conf_sticky *sticky = &pool_conf(gen, pool)->sticky;
+	if (sticky->kind == CONF_STICKY_APP_COOKIE) {
+		learn_cookies(worker, gen, pool, target, head, choice, wait);
+		return;
+	}
+	for (uint32_t i = 0; i < head->n_fields; i++) {
+		const struct h1_field *field = &head->fields[i];
+		if (field->value.len > 0 && is_named(field, sticky->response_name)) {
+			learn_value(worker, gen, pool, target, field->value, choice, wait);
+			return;
+		}
+	}
 }
 
 size_t choose_set_cookie(struct worker_gen *gen, uint32_t pool, const struct target *target,

@@ -11,7 +11,9 @@
 struct choice {
 	uint64_t hash;       /* source_hash: of the client's address */
 	uint64_t bound_id;   /* target of the session that came with it; 0: none */
-	uint64_t expires_us; /* sticky source: of the table's entry */
+	uint64_t expires_us; /* of the table's entry; 0: none, or it is to be written anew */
+	uint8_t key[16];     /* of the entry that it has, or gets; see has_key */
+	bool has_key;        /* false: no entry is to be made */
 	bool renew;          /* sticky cookie: it, or its key, is getting old */
 	bool locked;         /* when_down "fail": no other target will do */
 	uint8_t sticky;      /* enum access_sticky: for the access log */
@@ -31,11 +33,21 @@ struct target *choose_first(
 /* Another one, after those in `tried` failed. NULL: none left. */
 struct target *choose_again(struct worker *worker, struct worker_gen *gen, uint32_t pool,
     const struct choice *choice, struct target *const *tried, size_t n_tried);
-/* Sticky source: writes the decision into the table and the journal, where it is news. Fills `wait`
+/* Kinds with a table: writes the decision into it and the journal, where it is news. Fills `wait`
  * when the response has to wait for the peer. Returns where to go: to `target`, unless another
  * request of that client has just decided otherwise. */
 struct target *choose_commit(struct worker *worker, struct worker_gen *gen, uint32_t pool,
-    const struct addr *peer, struct target *target, struct choice *choice, struct ack_wait *wait);
+    struct target *target, struct choice *choice, struct ack_wait *wait);
+/* Responses of a pool like this may begin or end sessions. */
+static inline bool choose_learns(const struct conf_sticky *sticky)
+{
+	return sticky->kind == CONF_STICKY_APP_COOKIE || sticky->response_name;
+}
+/* Writes down what the head of a response of `target` says of sessions. Fills `wait`, as
+ * choose_commit does. */
+void choose_learn(struct worker *worker, struct worker_gen *gen, uint32_t pool,
+    const struct target *target, const struct h1_head *head, struct choice *choice,
+    struct ack_wait *wait);
 /* Sticky cookie: the Set-Cookie line that the response must carry, or 0. */
 size_t choose_set_cookie(struct worker_gen *gen, uint32_t pool, const struct target *target,
     const struct choice *choice, char *line, size_t size);

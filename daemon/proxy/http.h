@@ -103,6 +103,7 @@ struct txn {
 	enum response_state state;
 	bool started; /* the client got a byte of it */
 	bool upstream_keep_alive;
+	bool learned; /* what its head says of sessions is written down */
 	bool unchunk;
 	bool bulk;  /* the last read was a full one */
 	bool close; /* the client connection ends with this response */

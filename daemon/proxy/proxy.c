@@ -17,8 +17,10 @@
 #include "daemon/proxy/selfcheck.h"
 #include "daemon/proxy/udp.h"
 #include "daemon/proxy/worker.h"
+#include "daemon/tls/derive.h"
 
 #define SEAL_LABEL      "yoke sticky cookie"
+#define VALUE_LABEL     "yoke sticky value"
 #define LOG_PATIENCE_US (2 * US_PER_SEC)
 
 struct proxy {
@@ -235,6 +237,17 @@ static int make_slots(struct worker_gen *gen)
 	return 0;
 }
 
+/* Each node of the pair, with the same key, knows what the other one has hashed. */
+static int derive_value_keys(struct worker_gen *gen, const struct keys *keys)
+{
+	gen->value_keys.n = keys->n;
+	for (unsigned i = 0; i < keys->n; i++) {
+		if (derive_key(keys->of[i], VALUE_LABEL, gen->value_keys.of[i], KEY_LEN) < 0)
+			return -ENOMEM;
+	}
+	return 0;
+}
+
 static struct worker_gen *build_gen(
     struct proxy *proxy, struct generation *generation, uint32_t worker, struct err *err)
 {
@@ -258,6 +271,8 @@ static struct worker_gen *build_gen(
 		error = make_slots(gen);
 	if (error == 0 && !(gen->seal = seal_new(generation->user->cookie_keys, SEAL_LABEL)))
 		error = -ENOMEM;
+	if (error == 0)
+		error = derive_value_keys(gen, generation->user->cookie_keys);
 	if (error == 0)
 		return gen;
 	if (error == -ENOMEM)

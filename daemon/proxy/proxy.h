@@ -61,7 +61,9 @@ struct proxy_generation {
 	X(sticky_hits, "Requests or connections that followed their session")                      \
 	X(sticky_misses, "Sessions created")                                                       \
 	X(sticky_moved, "Sessions whose target was not usable")                                    \
-	X(sticky_stale, "Cookies of the second key, replaced by one of the first")                 \
+	X(sticky_stale, "Cookies and sessions of the second key, replaced by those of the first")  \
+	X(sticky_learned, "Sessions that responses began")                                         \
+	X(sticky_ended, "Sessions that responses ended")                                           \
 	X(ack_timeouts, "Responses that waited for the peer in vain")                              \
 	X(unprotected_sessions, "Sessions made while the pair was unprotected")                    \
 	X(tunnels, "Connections that became tunnels by a switch of protocols (101)")               \

@@ -105,13 +105,6 @@ void response_flush(struct txn *txn)
 	txn_watch_upstream(txn);
 }
 
-void response_resume(struct worker *worker, struct ack_wait *wait)
-{
-	(void)worker;
-	/* The watcher is level-triggered: what has come meanwhile is read in the next turn. */
-	txn_watch_upstream(list_entry(wait, struct txn, ack));
-}
-
 static void fail(struct txn *txn, const char *what)
 {
 	atomic_fetch_add_explicit(&txn->target->failures, 1, memory_order_relaxed);
@@ -327,8 +320,21 @@ static void continue_response(struct txn *txn, char *data, size_t len)
 		finish(txn);
 }
 
-/* Returns the bytes taken: fewer than len when a head is incomplete. The transaction may be over
- * afterwards. */
+/* A head that begins a session waits until the peer has that. */
+static bool must_wait(struct txn *txn, const struct h1_head *head)
+{
+	if (!choose_learns(&txn_pool(txn)->sticky) || txn->learned)
+		return false;
+	txn->learned = true;
+	choose_learn(txn->worker, txn->gen, txn->pool, txn->target, head, &txn->choice, &txn->ack);
+	if (!ack_hold(txn->worker, &txn->ack))
+		return false;
+	txn_watch_upstream(txn);
+	return true;
+}
+
+/* Returns the bytes taken: fewer than len when a head is incomplete, or must wait. The transaction
+ * may be over afterwards. */
 static size_t take_input(struct txn *txn, char *data, size_t len)
 {
 	struct h1_head *head = &txn->worker->head;
@@ -346,6 +352,8 @@ static size_t take_input(struct txn *txn, char *data, size_t len)
 			refuse(txn, "malformed response head, or a too large one");
 			return len;
 		}
+		if ((head->status >= 200 || head->status == 101) && must_wait(txn, head))
+			break;
 		if (head->status >= 200) {
 			begin_response(txn, head, data + used, len - used);
 			return len;
@@ -379,6 +387,21 @@ static void input_ended(struct txn *txn, ssize_t error)
 	}
 }
 
+static void take_partial(struct txn *txn)
+{
+	/* The bytes are ours while they are looked at, even if the transaction ends by them. */
+	struct buf partial = txn->partial;
+	txn->partial = (struct buf){0};
+	partial.start += (uint32_t)take_input(txn, buf_head(&partial), buf_len(&partial));
+	if (txn->client && buf_len(&partial) > 0) {
+		buf_compact(&partial);
+		partial.scanned = 0;
+		txn->partial = partial;
+	} else {
+		buf_free(&partial);
+	}
+}
+
 static void read_partial(struct txn *txn)
 {
 	struct buf partial = txn->partial;
@@ -404,16 +427,7 @@ static void read_partial(struct txn *txn)
 		txn->partial.scanned = (uint32_t)scanned;
 		return;
 	}
-	/* The bytes are ours while they are looked at, even if the transaction ends by them. */
-	txn->partial = (struct buf){0};
-	partial.start += (uint32_t)take_input(txn, buf_head(&partial), buf_len(&partial));
-	if (txn->client && buf_len(&partial) > 0) {
-		buf_compact(&partial);
-		partial.scanned = 0;
-		txn->partial = partial;
-	} else {
-		buf_free(&partial);
-	}
+	take_partial(txn);
 }
 
 /* Moves `n` bytes of the body that are in the pipe. */
@@ -510,4 +524,14 @@ void response_readable(struct txn *txn)
 	if (txn->client && used < (size_t)n &&
 	    !buf_append(&txn->partial, worker->read + used, (size_t)n - used))
 		txn_abort(txn);
+}
+
+void response_resume(struct worker *worker, struct ack_wait *wait)
+{
+	(void)worker;
+	struct txn *txn = list_entry(wait, struct txn, ack);
+	/* The watcher is level-triggered: what has come meanwhile is read in the next turn. */
+	txn_watch_upstream(txn);
+	if (txn->learned)
+		take_partial(txn);
 }

@@ -431,8 +431,8 @@ static void connect_next(struct worker *worker, struct pair *pair)
 {
 	struct pair_setup *setup = pair->setup;
 	while (!pair->dead) {
-		struct target *target = choose_commit(worker, pair->gen, pair->pool, &setup->peer,
-		    pair->target, &setup->choice, &setup->ack);
+		struct target *target = choose_commit(
+		    worker, pair->gen, pair->pool, pair->target, &setup->choice, &setup->ack);
 		if (target != pair->target)
 			set_target(pair, target);
 		int fd = dial(worker, pool_of(pair), &pair->target->addr, &setup->peer);

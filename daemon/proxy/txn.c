@@ -320,8 +320,8 @@ void txn_dispatch(struct txn *txn)
 	int error = 0;
 	txn->dispatched = true;
 	for (;;) {
-		struct target *target = choose_commit(worker, txn->gen, txn->pool,
-		    &txn->client->peer, txn->target, &txn->choice, &txn->ack);
+		struct target *target = choose_commit(
+		    worker, txn->gen, txn->pool, txn->target, &txn->choice, &txn->ack);
 		if (target != txn->target)
 			txn_set_target(txn, target);
 		if (!txn->fresh_only && !dial_is_personal(txn_pool(txn)))

@@ -282,8 +282,8 @@ static struct target *commit(
 	bool may_wait = session->gen->conf->sync.sessions == CONF_SYNC_ACKED;
 	if (may_wait && !setup_of(session))
 		return NULL;
-	return choose_commit(worker, session->gen, session->conf->pool, &session->entry.client,
-	    target, &session->choice, may_wait ? &session->setup->ack : &never);
+	return choose_commit(worker, session->gen, session->conf->pool, target, &session->choice,
+	    may_wait ? &session->setup->ack : &never);
 }
 
 static int open_upstream(struct worker *worker, struct udp_session *session)

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "daemon/base/clock.h"
+#include "daemon/base/text.h"
 #include "daemon/proxy/ack.h"
 #include "daemon/proxy/http.h"
 #include "daemon/proxy/tcp.h"
@@ -60,6 +61,7 @@ void worker_gen_free(struct worker_gen *gen)
 	free(gen->bindings);
 	free(gen->removed);
 	seal_free(gen->seal);
+	text_wipe(&gen->value_keys, sizeof(gen->value_keys));
 	if (gen->ring)
 		access_ring_close(gen->ring);
 	free(gen);

@@ -129,6 +129,7 @@ struct worker_gen {
 	struct listener **removed;
 	uint32_t n_removed;
 	struct seal *seal;        /* of sticky cookies */
+	struct keys value_keys;   /* of hashes that stand for values of app_cookie and header */
 	struct access_ring *ring; /* moves to the worker, too; NULL: no access log */
 };
 

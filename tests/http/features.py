@@ -74,6 +74,21 @@ FEATURES = [
        "rewrite: response fields: only those of the route", "rewrite: response fields: a malformed response")
       for how, other in (("set", "HAProxy http-response set-header"), ("add", "nginx add_header"),
                          ("remove", "nginx proxy_hide_header, HAProxy del-header"))],
+    # -- stickiness --
+    ("cookie of ours", "ALB lb_cookie, nginx sticky cookie, HAProxy cookie insert", "sticky: a cookie is set once",
+     "sticky: each visit without a cookie", "sticky: a forged cookie"),
+    ("cookie of the application", "ALB app_cookie, nginx sticky learn, HAProxy stick on cookie",
+     "learned: the value that a target sets", "learned: without the cookie", "learned: malformed Set-Cookie"),
+    ("cookie of the application, deleted", "", "learned: a session that its target ends",
+     "learned: what does not end", "learned: who ends a session that there is not"),
+    ("source", "NLB source_ip, nginx ip_hash, HAProxy stick on src", "sticky: a source address keeps",
+     "sticky: a source network", "sticky: a source whose target refuses"),
+    ("header", "nginx sticky learn, HAProxy stick on req.hdr", "learned: the value of a field",
+     "learned: without the field", "learned: two fields of the name"),
+    ("header, from responses", "HAProxy stick store-response", "learned: a field of responses begins",
+     "learned: a field of responses begins", "learned: a new token"),
+    ("when_down", "HAProxy redispatch, persist", "sticky: a client whose target is down moves", "sticky: when_down: fail",
+     "learned: by a field: when_down: fail"),
     # -- health --
     ("health, body", "nginx match body, HAProxy http-check expect string", "health: body: it has the text",
      "health: body: it has not", "health: body: malformed chunks"),
