@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 LEVELS = {
     "daemon/base": 0,
     "daemon/http": 1, "daemon/proxyproto": 1, "daemon/sni": 1, "daemon/route": 1,
-    "daemon/balance": 1, "daemon/session": 1, "proto": 1, "vrrp/core": 1,
+    "daemon/balance": 1, "daemon/limit": 1, "daemon/session": 1, "proto": 1, "vrrp/core": 1,
     "conf": 2,
     "daemon/net": 3, "daemon/tls": 3, "daemon/ipc": 3, "daemon/sandbox": 3, "daemon/accesslog": 3,
     "vrrp/link": 3, "vrrp/lease": 3, "vrrp/netlink": 3,

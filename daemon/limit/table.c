@@ -1,0 +1,130 @@
+#include "daemon/limit/table.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+
+#include "daemon/base/hash.h"
+
+#define WAYS    8U
+#define SPARE   2U /* places for each key that the table is for */
+#define STRIPES 256U
+
+struct entry {
+	uint64_t hash; /* 0: empty */
+	uint64_t time_ns;
+};
+
+struct bucket {
+	struct entry entries[WAYS];
+};
+
+/* The lock of each 256th bucket. */
+struct stripe {
+	pthread_mutex_t lock;
+	uint64_t evicted;
+} __attribute__((aligned(64)));
+
+struct limit_table {
+	uint64_t hash_key[2];
+	uint64_t keys;
+	uint64_t n_buckets; /* at most 2^32 */
+	struct bucket *buckets;
+	struct stripe stripes[STRIPES];
+};
+
+struct limit_table *limit_table_new(uint64_t keys, const uint64_t hash_key[2])
+{
+	struct limit_table *table = aligned_alloc(64, sizeof(*table));
+	if (!table)
+		return NULL;
+	*table = (struct limit_table){.hash_key = {hash_key[0], hash_key[1]}, .keys = keys};
+	table->n_buckets = (keys * SPARE + WAYS - 1) / WAYS;
+	/* Pages that no key falls on are not taken from the system. */
+	table->buckets = calloc(table->n_buckets, sizeof(struct bucket));
+	if (!table->buckets) {
+		free(table);
+		return NULL;
+	}
+	pthread_mutexattr_t attr;
+	pthread_mutexattr_init(&attr);
+	/* Held for nanoseconds: spin a little before sleeping. */
+	pthread_mutexattr_settype(&attr, PTHREAD_MUTEX_ADAPTIVE_NP);
+	for (uint32_t i = 0; i < STRIPES; i++)
+		pthread_mutex_init(&table->stripes[i].lock, &attr);
+	pthread_mutexattr_destroy(&attr);
+	return table;
+}
+
+void limit_table_free(struct limit_table *table)
+{
+	if (!table)
+		return;
+	for (uint32_t i = 0; i < STRIPES; i++)
+		pthread_mutex_destroy(&table->stripes[i].lock);
+	free(table->buckets);
+	free(table);
+}
+
+uint64_t limit_table_keys(const struct limit_table *table)
+{
+	return table->keys;
+}
+
+uint64_t limit_table_hash(
+    const struct limit_table *table, uint64_t id, const void *data, size_t len)
+{
+	uint64_t hash = hash_mix(hash_keyed(table->hash_key, data, len) + id);
+	return hash ? hash : 1;
+}
+
+/* The entry of this hash, or the one that makes room for it. */
+static struct entry *find(struct bucket *bucket, uint64_t hash)
+{
+	struct entry *earliest = &bucket->entries[0];
+	for (uint32_t i = 0; i < WAYS; i++) {
+		struct entry *entry = &bucket->entries[i];
+		if (entry->hash == hash)
+			return entry;
+		if (entry->time_ns < earliest->time_ns)
+			earliest = entry;
+	}
+	return earliest;
+}
+
+bool limit_table_take(struct limit_table *table, uint64_t hash, const struct gcra *gcra,
+    uint64_t now_ns, uint64_t *wait_ns)
+{
+	uint64_t number = (hash >> 32) * table->n_buckets >> 32;
+	struct stripe *stripe = &table->stripes[number % STRIPES];
+	pthread_mutex_lock(&stripe->lock);
+	struct entry *entry = find(&table->buckets[number], hash);
+	if (entry->hash != hash) {
+		stripe->evicted += entry->time_ns > now_ns;
+		*entry = (struct entry){.hash = hash};
+	}
+	bool taken = gcra_take(gcra, &entry->time_ns, now_ns, wait_ns);
+	pthread_mutex_unlock(&stripe->lock);
+	return taken;
+}
+
+static uint64_t count_living(const struct bucket *bucket, uint64_t now_ns)
+{
+	uint64_t n = 0;
+	for (uint32_t i = 0; i < WAYS; i++)
+		n += bucket->entries[i].time_ns > now_ns;
+	return n;
+}
+
+void limit_table_stats(struct limit_table *table, uint64_t now_ns, struct limit_stats *out)
+{
+	*out = (struct limit_stats){
+	    .bytes = sizeof(*table) + table->n_buckets * sizeof(struct bucket)};
+	for (uint32_t i = 0; i < STRIPES; i++) {
+		struct stripe *stripe = &table->stripes[i];
+		pthread_mutex_lock(&stripe->lock);
+		out->evicted += stripe->evicted;
+		for (uint64_t b = i; b < table->n_buckets; b += STRIPES)
+			out->living += count_living(&table->buckets[b], now_ns);
+		pthread_mutex_unlock(&stripe->lock);
+	}
+}

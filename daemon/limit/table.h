@@ -1,0 +1,41 @@
+/* The times of many keys (gcra.h), of all limits of a process: memory is taken once and does not grow,
+ * whoever invents keys. A key is its 64-bit keyed hash, so strangers can neither aim at a place of
+ * the table nor at each other.
+ *
+ *	hash ──> bucket of 8 ──> the entry with this hash, or the one whose time is the earliest
+ *
+ * An entry whose time has passed says nothing, so it makes room without loss. When all 8 of a bucket
+ * are living the one that is the least ahead goes: whoever is near his limit is not forgotten because
+ * somebody floods the table. Buckets are half full when there are as many keys as the table is for:
+ * then one in a hundred has to share its room.
+ *
+ * Safe from all threads, and exact: a key's requests are judged one after the other under a lock that
+ * a few thousandths of all keys share, held for some nanoseconds. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "daemon/limit/gcra.h"
+
+struct limit_table;
+
+struct limit_stats {
+	uint64_t living;  /* keys whose time has not passed; looks at the whole table */
+	uint64_t evicted; /* living ones that made room */
+	uint64_t bytes;
+};
+
+/* For about `keys` at a time (32 bytes each). `hash_key`: secret, random. NULL when out of memory. */
+struct limit_table *limit_table_new(uint64_t keys, const uint64_t hash_key[2]);
+void limit_table_free(struct limit_table *table);
+uint64_t limit_table_keys(const struct limit_table *table); /* as given to limit_table_new */
+
+/* Of what makes a key of the limit `id`. */
+uint64_t limit_table_hash(
+    const struct limit_table *table, uint64_t id, const void *data, size_t len);
+/* As gcra_take, for the key with this hash. */
+bool limit_table_take(struct limit_table *table, uint64_t hash, const struct gcra *gcra,
+    uint64_t now_ns, uint64_t *wait_ns);
+void limit_table_stats(struct limit_table *table, uint64_t now_ns, struct limit_stats *out);
