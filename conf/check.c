@@ -47,7 +47,7 @@ uint32_t check_resolve_pool(
 	return pool;
 }
 
-static void finish_listener(struct report *report, const struct node *node, const struct conf *conf,
+static void finish_listener(struct report *report, const struct node *node, struct conf *conf,
     struct conf_listener *listener)
 {
 	static const uint64_t idle_us[] = {[CONF_MODE_HTTP] = HTTP_IDLE_US,
@@ -62,6 +62,7 @@ static void finish_listener(struct report *report, const struct node *node, cons
 	const struct node *pool = node_child(node, "pool");
 	listener->pool = check_resolve_pool(report, pool, conf);
 	check_finish_routes(report, node, conf, listener);
+	check_finish_limits(conf, listener);
 	const struct node *routes = node_child(node, "routes");
 	bool may_lack = routes && (listener->n_routes > 0 || routes->kind != NODE_LIST);
 	if (!pool && node->kind == NODE_OBJECT && !may_lack)
@@ -237,6 +238,7 @@ static void check_listener(struct report *report, const struct node *entry, cons
 	const struct node *pool = node_child(entry, "pool");
 	check_sticky_mode(report, pool, conf, listener->pool, listener->mode);
 	check_routes(report, entry, conf, listener);
+	check_limits(report, entry, listener);
 	if (listener->mode == CONF_MODE_UDP && listener->proxy_protocol)
 		report_value(report, node_child(entry, "proxy_protocol"),
 		    "is for modes \"http\" and \"tcp\"");

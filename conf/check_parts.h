@@ -64,6 +64,11 @@ void check_pattern(struct report *report, const struct node *node, const char *t
 void check_field_name(
     struct report *report, const struct node *node, const char *name, bool response);
 
+/* check_limits.c: the rate limits of a listener and of its routes, likewise. */
+void check_finish_limits(struct conf *conf, struct conf_listener *listener);
+void check_limits(
+    struct report *report, const struct node *entry, const struct conf_listener *listener);
+
 /* check_routers.c: the virtual routers, and what nodes say about them. */
 void check_priorities(
     struct report *report, const struct node *entry, const struct conf *conf, uint32_t index);

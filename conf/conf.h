@@ -13,6 +13,7 @@
 #include "daemon/base/err.h"
 #include "daemon/base/keys.h"
 #include "daemon/base/log.h"
+#include "daemon/limit/spec.h"
 #include "daemon/route/spec.h"
 
 #define CONF_NAME_MAX      63 /* bytes of a name (node, virtual router, listener, pool) */
@@ -157,6 +158,18 @@ struct conf_access_log {
 	bool query;      /* of the request's target */
 };
 
+/* Connections, or UDP sessions, that a source has at a time; 0: no limit. */
+struct conf_per_source {
+	uint32_t max;
+	uint8_t prefix4, prefix6; /* bits of its address that count */
+};
+
+/* How fast bytes must come, on average since `grace_us` after the beginning; 0: as they like. */
+struct conf_pace {
+	uint64_t bytes; /* a second */
+	uint64_t grace_us;
+};
+
 enum conf_listener_mode { CONF_MODE_HTTP, CONF_MODE_TCP, CONF_MODE_UDP };
 
 struct conf_listener {
@@ -172,9 +185,13 @@ struct conf_listener {
 				     either way */
 	uint32_t max_header_size;   /* bytes of a request or response head */
 	uint64_t max_connections;   /* 0: no limit but the process' file descriptors */
-	uint64_t max_body_size;     /* http: bytes of a request's body; 0: no limit */
+	struct conf_per_source max_connections_per_source;
+	struct limit_spec *rate_limits; /* of requests; tcp: of connections */
+	uint32_t n_rate_limits;
+	uint64_t max_body_size;  /* http: bytes of a request's body; 0: no limit */
 	uint32_t buffer_request; /* http: bytes of a body that is read before a target is chosen */
-	const char **upgrade;    /* http: protocols that a target may switch to */
+	struct conf_pace min_body_rate; /* http: of requests */
+	const char **upgrade;           /* http: protocols that a target may switch to */
 	uint32_t n_upgrade;
 	bool upgrade_given;         /* written in the file */
 	uint64_t tunnel_timeout_us; /* http, after such a switch: no byte either way */
@@ -311,6 +328,8 @@ struct conf {
 	uint32_t n_listeners;
 	struct conf_pool *pools;
 	uint32_t n_pools;
+	uint32_t n_rate_limits;   /* of all listeners and routes */
+	uint64_t rate_limit_keys; /* that are remembered at a time */
 	struct conf_sync sync;
 	struct conf_access_log access_log;
 	bool admin_tcp;

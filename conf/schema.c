@@ -315,6 +315,25 @@ static const struct conf_object keepalive_object = {
 			    "count"                                                               \
 	}
 
+static const struct conf_key per_source_keys[] = {
+    {"max", CONF_INT, FIELD(struct conf_per_source, max), .max = 10000000, .def = "0",
+	.help = "How many; 0: any number"},
+    {"prefix4", CONF_INT, FIELD(struct conf_per_source, prefix4), .min = 1, .max = 32, .def = "32",
+	.unit = "bits", .help = "How much of an IPv4 address is a source"},
+    {"prefix6", CONF_INT, FIELD(struct conf_per_source, prefix6), .min = 1, .max = 128, .def = "64",
+	.unit = "bits", .help = "How much of an IPv6 address is a source"},
+};
+static const struct conf_object per_source_object = {"Connections of a source",
+    KEYS(per_source_keys), .size = sizeof(struct conf_per_source), .shorthand = "max"};
+static const struct conf_key pace_keys[] = {
+    {"rate", CONF_BYTE_RATE, FIELD(struct conf_pace, bytes), .max = 1ULL << 30, .def = "0B/s",
+	.help = "Bytes a second; 0B/s: as they come, idle_timeout apart at most"},
+    {"grace", CONF_DURATION, FIELD(struct conf_pace, grace_us), .min = 100 * MS, .max = H,
+	.def = "5s", .help = "Nobody is judged before this time"},
+};
+static const struct conf_object pace_object = {
+    "Minimum rates", KEYS(pace_keys), .size = sizeof(struct conf_pace), .shorthand = "rate"};
+
 static const struct conf_key bind_element = {
     "", CONF_ENDPOINT, 0, sizeof(struct addr), .help = "Address and port"};
 static const struct conf_key upgrade_element = {"", CONF_STRING, 0, sizeof(const char *),
@@ -352,6 +371,19 @@ static const struct conf_key listener_keys[] = {
 	.max = 10000000, .def = "0",
 	.help = "Connections at a time, in mode udp sessions: the one that was quiet longest makes "
 		"room; 0: as many as the process may open"},
+    {"max_connections_per_source", CONF_OBJECT,
+	FIELD(struct conf_listener, max_connections_per_source), .object = &per_source_object,
+	.def_note = "no limit",
+	.help =
+	    "Connections that a source has at a time, in mode udp sessions; further ones are "
+	    "reset before a byte is read, and datagrams dropped. With proxy_protocol the source "
+	    "is whom the PROXY header names. Those that were there before there was a limit do "
+	    "not count"},
+    {"rate_limit", CONF_LIST, ENTRIES(struct conf_listener, rate_limits, n_rate_limits),
+	.one_or_list = true, .max = LIMIT_LIST_MAX, .element = &conf_schema_rate_limit,
+	.def_note = "none",
+	.help = "How many requests may come in a time, in mode tcp connections: these are reset. "
+		"Of several limits, in their order, the first that does not allow it ends it"},
     {"max_body_size", CONF_SIZE, FIELD(struct conf_listener, max_body_size), .min = 0,
 	.max = 1ULL << 50, .def = "0B",
 	.help = "http: largest body of a request; others are answered 413; 0B: no limit"},
@@ -360,6 +392,10 @@ static const struct conf_key listener_keys[] = {
 	.help = "http: a request whose body is not larger is read to its end before a target is "
 		"chosen, so that slow clients do not occupy targets; it is kept in memory. Larger "
 		"ones, and those with Expect: 100-continue, pass as they come"},
+    {"min_body_rate", CONF_OBJECT, FIELD(struct conf_listener, min_body_rate),
+	.object = &pace_object, .def_note = "no minimum",
+	.help = "http: how fast the body of a request must come, on average; a slower one is "
+		"answered 408. Time in which a target does not take it does not count"},
     {"upgrade", CONF_LIST, ENTRIES(struct conf_listener, upgrade, n_upgrade),
 	.max = CONF_UPGRADES_MAX, .notes_given = true,
 	.given_offset = offsetof(struct conf_listener, upgrade_given), .element = &upgrade_element,
@@ -705,6 +741,11 @@ static const struct conf_key root_keys[] = {
     {"pools", CONF_MAP, ENTRIES(struct conf, pools, n_pools), .object = &pool_object,
 	.max = CONF_POOLS_MAX, .def_note = "none",
 	.help = "Groups of servers that do the same, by name"},
+    {"rate_limit_keys", CONF_INT, FIELD(struct conf, rate_limit_keys), .min = 1000, .max = 50000000,
+	.def = "100000",
+	.help = "For how many keys at a time all rate limits together have room, 32 bytes each, "
+		"taken when there is a limit. With more, those are forgotten first that are "
+		"furthest from their limit. A change forgets all"},
     {"sync", CONF_OBJECT, FIELD(struct conf, sync), .object = &sync_object,
 	.help = "Replication to the peer, and the session table"},
     {"access_log", CONF_OBJECT, FIELD(struct conf, access_log), .object = &access_log_object,

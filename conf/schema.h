@@ -10,17 +10,19 @@
 enum conf_type {
 	CONF_BOOL,
 	CONF_INT,
-	CONF_DURATION, /* "10s" -> microseconds */
-	CONF_SIZE,     /* "16KiB" -> bytes */
-	CONF_PERCENT,  /* "50%" -> 50 */
-	CONF_ENUM,     /* one of `words` -> its number */
-	CONF_WORD,     /* one of `words`, kept as text */
-	CONF_STRING,   /* as `format` demands */
-	CONF_ENDPOINT, /* "192.0.2.10:80" -> struct addr */
-	CONF_IP,       /* "192.0.2.10" -> struct addr */
-	CONF_CIDR,     /* "192.0.2.10/24" -> struct conf_vip */
-	CONF_STATUS,   /* "200-399" or "200" -> two uint16_t */
-	CONF_POOL,     /* the name of a pool -> its index (resolved by check.c) */
+	CONF_DURATION,  /* "10s" -> microseconds */
+	CONF_SIZE,      /* "16KiB" -> bytes */
+	CONF_PERCENT,   /* "50%" -> 50 */
+	CONF_RATE,      /* "100/s" -> struct limit_rate */
+	CONF_BYTE_RATE, /* "1KiB/s" -> bytes a second */
+	CONF_ENUM,      /* one of `words` -> its number */
+	CONF_WORD,      /* one of `words`, kept as text */
+	CONF_STRING,    /* as `format` demands */
+	CONF_ENDPOINT,  /* "192.0.2.10:80" -> struct addr */
+	CONF_IP,        /* "192.0.2.10" -> struct addr */
+	CONF_CIDR,      /* "192.0.2.10/24" -> struct conf_vip */
+	CONF_STATUS,    /* "200-399" or "200" -> two uint16_t */
+	CONF_POOL,      /* the name of a pool -> its index (resolved by check.c) */
 	CONF_OBJECT,
 	CONF_MAP, /* objects by name; each begins with `const char *name` */
 	CONF_LIST

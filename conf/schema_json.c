@@ -110,6 +110,8 @@ static const char *pattern_of(enum conf_type type)
 	case CONF_DURATION: return "^[0-9]+(\\.[0-9]{1,6})?(us|ms|s|m|h|d)$";
 	case CONF_SIZE: return "^[0-9]+(\\.[0-9]{1,6})?(B|KiB|MiB|GiB)$";
 	case CONF_PERCENT: return "^[0-9]+%$";
+	case CONF_RATE: return "^0*([1-9][0-9]{0,5}|1000000)/[smhd]$";
+	case CONF_BYTE_RATE: return "^[0-9]+(\\.[0-9]{1,6})?(B|KiB|MiB|GiB)/s$";
 	case CONF_ENDPOINT: return "^(" IPV4 "|\\[" IPV6 "\\]):[1-9][0-9]{0,4}$";
 	case CONF_IP: return "^(" IPV4 "|" IPV6 ")$";
 	case CONF_CIDR: return "^(" IPV4 "|" IPV6 ")(/[0-9]{1,3})?$";

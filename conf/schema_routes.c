@@ -159,6 +159,11 @@ static const struct conf_key route_keys[] = {
 	.help = "Sends the client to another URL"},
     {"respond", CONF_OBJECT, 0, 0, .variant = ROUTE_RESPOND, .object = &respond_object,
 	.help = "Answers without a target"},
+    {"rate_limit", CONF_LIST, ENTRIES(struct route_spec, rate_limits, n_rate_limits),
+	.one_or_list = true, .max = LIMIT_LIST_MAX, .element = &conf_schema_rate_limit,
+	.def_note = "none",
+	.help = "How many requests the route takes in a time, whatever it does with them; besides "
+		"what the listener's rate_limit says"},
     {"rewrite", CONF_OBJECT, FIELD(struct route_spec, rewrite), .object = &rewrite_object,
 	.help = "What targets get instead of path and host"},
     {"request_headers", CONF_OBJECT, FIELD(struct route_spec, request), .object = &headers_object,

@@ -8,3 +8,4 @@
 #define KEYS(array)            .keys = (array), .n_keys = sizeof(array) / sizeof((array)[0])
 
 extern const struct conf_key conf_schema_route; /* schema_routes.c: one of a listener's routes */
+extern const struct conf_key conf_schema_rate_limit; /* schema_limits.c: one of a list */

@@ -15,6 +15,8 @@ struct unit {
 /* Largest first: that is how a number is written when it divides. */
 static const struct unit duration_units[] = {{"d", 86400000000}, {"h", 3600000000}, {"m", 60000000},
     {"s", 1000000}, {"ms", 1000}, {"us", 1}, {NULL, 0}};
+static const struct unit rate_units[] = {
+    {"/d", 86400}, {"/h", 3600}, {"/m", 60}, {"/s", 1}, {NULL, 0}};
 static const struct unit size_units[] = {
     {"GiB", 1ULL << 30}, {"MiB", 1ULL << 20}, {"KiB", 1ULL << 10}, {"B", 1}, {NULL, 0}};
 
@@ -77,10 +79,25 @@ static bool parse_percent(const char *text, uint64_t *out)
 	return parse_with_unit(text, units, out);
 }
 
+static bool parse_byte_rate(const char *text, uint64_t *out)
+{
+	char size[32];
+	size_t len = strlen(text);
+	if (len < 2 || len >= sizeof(size) || strcmp(text + len - 2, "/s") != 0)
+		return false;
+	text_copy(size, len - 1, text);
+	return value_parse_size(size, out);
+}
+
 char *value_format_number(enum conf_type type, uint64_t value, char *buf, size_t size)
 {
 	const struct unit *unit = type == CONF_DURATION ? duration_units : size_units;
-	if (type == CONF_INT || type == CONF_PERCENT) {
+	if (type == CONF_BYTE_RATE) {
+		value_format_number(CONF_SIZE, value, buf, size);
+		text_append(buf, size, strlen(buf), "/s");
+		return buf;
+	}
+	if (type == CONF_INT || type == CONF_PERCENT || type == CONF_RATE) {
 		snprintf(buf, size, "%llu%s", (unsigned long long)value,
 		    type == CONF_PERCENT ? "%" : "");
 		return buf;
@@ -148,7 +165,7 @@ static char *short_wish(const struct conf_object *object, char buf[VALUE_WISH_MA
 static bool is_number(enum conf_type type)
 {
 	return type == CONF_INT || type == CONF_DURATION || type == CONF_SIZE ||
-	       type == CONF_PERCENT;
+	       type == CONF_PERCENT || type == CONF_RATE || type == CONF_BYTE_RATE;
 }
 
 char *value_wish(const struct conf_key *key, char buf[VALUE_WISH_MAX])
@@ -159,6 +176,8 @@ char *value_wish(const struct conf_key *key, char buf[VALUE_WISH_MAX])
 	    [CONF_DURATION] = "a duration like \"10s\" or \"100ms\" in ",
 	    [CONF_SIZE] = "a size like \"16KiB\" in ",
 	    [CONF_PERCENT] = "a share like \"50%\" in ",
+	    [CONF_RATE] = "a rate like \"100/s\" or \"600/m\" of ",
+	    [CONF_BYTE_RATE] = "a rate like \"500B/s\" in ",
 	    [CONF_ENUM] = "one of ",
 	    [CONF_WORD] = "one of ",
 	    [CONF_ENDPOINT] = "ADDRESS:PORT like \"192.0.2.10:80\" or \"[2001:db8::10]:80\"",
@@ -234,6 +253,7 @@ static bool parse_quantity(
 	switch (type) {
 	case CONF_SIZE: return value_parse_size(text, value);
 	case CONF_PERCENT: return parse_percent(text, value);
+	case CONF_BYTE_RATE: return parse_byte_rate(text, value);
 	default: return value_parse_duration(text, value);
 	}
 }
@@ -261,6 +281,31 @@ static int parse_number(const struct conf_key *key, enum node_kind kind, const c
 		    value_format_number(key->type, key->step, step, sizeof(step)));
 	store(key, field, value);
 	return 0;
+}
+
+static bool parse_rate(const struct conf_key *key, const char *text, struct limit_rate *out)
+{
+	uint64_t count;
+	unsigned digits;
+	const struct unit *unit = rate_units;
+	if (!parse_digits(&text, &count, &digits) || count < key->min || count > key->max)
+		return false;
+	while (unit->name && strcmp(unit->name, text) != 0)
+		unit++;
+	if (!unit->name)
+		return false;
+	*out = (struct limit_rate){(uint32_t)count, (uint32_t)unit->factor};
+	return true;
+}
+
+static char *format_rate(const struct limit_rate *rate, char buf[VALUE_TEXT_MAX])
+{
+	const struct unit *unit = rate_units;
+	while (unit->name && unit->factor != rate->period_s)
+		unit++;
+	if (unit->name) /* else there is none */
+		snprintf(buf, VALUE_TEXT_MAX, "%u%s", rate->count, unit->name);
+	return buf;
 }
 
 static int parse_bool(const struct conf_key *key, enum node_kind kind, const char *text,
@@ -380,12 +425,14 @@ int value_parse(const struct conf_key *key, enum node_kind kind, const char *tex
 	case CONF_INT:
 	case CONF_DURATION:
 	case CONF_SIZE:
+	case CONF_BYTE_RATE:
 	case CONF_PERCENT: return parse_number(key, kind, text, shown, field, err);
 	case CONF_ENUM:
 	case CONF_WORD: return parse_word(key, kind, text, shown, field, err);
 	case CONF_STRING:
 	case CONF_POOL: return parse_string(key, kind, text, shown, arena, field, err);
 	case CONF_STATUS: ok = kind == NODE_STRING && parse_statuses(text, field); break;
+	case CONF_RATE: ok = kind == NODE_STRING && parse_rate(key, text, field); break;
 	default: ok = kind == NODE_STRING && parse_address(key->type, text, field);
 	}
 	return ok ? 0 : refuse(key, shown, err);
@@ -412,8 +459,10 @@ char *value_format(const struct conf_key *key, const void *field, char buf[VALUE
 	case CONF_INT:
 	case CONF_DURATION:
 	case CONF_SIZE:
+	case CONF_BYTE_RATE:
 	case CONF_PERCENT:
 		return value_format_number(key->type, fetch(key, field), buf, VALUE_TEXT_MAX);
+	case CONF_RATE: return format_rate(field, buf);
 	case CONF_ENUM: text = key->words[fetch(key, field)]; break;
 	case CONF_WORD:
 	case CONF_STRING: text = *(const char *const *)field; break;

@@ -108,6 +108,45 @@ static void put_checks(FILE *out, const struct control *control)
 		    (unsigned long long)prober_results(control->prober, (enum prober_result)i));
 }
 
+/* Of the route's own limits, or the listener's: then there is no route. */
+static void put_limit(void *arg, const struct proxy_limit *limit)
+{
+	const struct {
+		const char *action;
+		uint64_t count;
+	} rows[] = {{"refused", limit->refused}, {"logged", limit->passed}};
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		fprintf(arg,
+		    "yoke_rate_limited_total{listener=\"%s\",route=\"%s\",limit=\"%u\","
+		    "action=\"%s\"} %llu\n",
+		    limit->listener, limit->route ? limit->route : "", limit->index, rows[i].action,
+		    (unsigned long long)rows[i].count);
+}
+
+static void put_refusal(void *arg, const char *what, const char *reason, uint64_t count)
+{
+	fprintf(arg, "yoke_refused_total{what=\"%s\",reason=\"%s\"} %llu\n", what, reason,
+	    (unsigned long long)count);
+}
+
+static void put_limits(FILE *out, struct control *control)
+{
+	struct limit_stats stats;
+	family(out, "refused_total", "counter",
+	    "Requests that were answered by yoke with an error, and connections that were closed "
+	    "unserved, by the word of the access log");
+	proxy_each_refusal(control->proxy, put_refusal, out);
+	if (!proxy_limit_stats(control->proxy, &stats))
+		return;
+	family(out, "rate_limited_total", "counter",
+	    "Requests or connections over a rate limit: refused, or only logged");
+	proxy_each_limit(control->proxy, put_limit, out);
+	single(out, "rate_limit_keys", "gauge", "Keys that rate limits remember", stats.living);
+	single(out, "rate_limit_evicted_total", "counter",
+	    "Keys that made room for others: rate_limit_keys of the configuration is too small",
+	    stats.evicted);
+}
+
 struct target_metric {
 	const char *name, *type, *help;
 	uint64_t (*read)(const struct target *target);
@@ -262,6 +301,7 @@ char *metrics_text(struct control *control)
 	put_proxy(out, control);
 	put_listeners(out, control);
 	put_routes(out, control);
+	put_limits(out, control);
 	put_targets(out, control->current->fleet);
 	put_sessions(out, control);
 	put_sync(out, control);

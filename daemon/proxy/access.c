@@ -174,6 +174,8 @@ void access_end(struct txn *txn)
 	bool switched = note->status == 101;
 	if (!switched && (txn->state != RESPONSE_DONE || txn_owes_client(txn)))
 		access_why(note, worker->stopping ? "shutdown" : "client_closed");
+	if (note->over_limit)
+		access_why(note, "rate_limit_log_only");
 	if (!note->why && note->status < 400 && !is_sampled(state, conf->sample))
 		return;
 	uint64_t now_us = clock_us();

@@ -43,9 +43,10 @@ enum access_text {
 
 /* Of a transaction. Times are those of the turns of the loop, 0: not yet. */
 struct access_note {
-	bool on;     /* it will have a line */
-	bool reused; /* not the first request on its connection */
-	bool pooled; /* the target's connection was used before */
+	bool on;         /* it will have a line */
+	bool reused;     /* not the first request on its connection */
+	bool pooled;     /* the target's connection was used before */
+	bool over_limit; /* of a rate limit that is log_only */
 	uint8_t retries;
 	uint16_t status; /* that the client got; 0: none */
 	uint16_t len[ACCESS_TEXT_COUNT];

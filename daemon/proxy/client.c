@@ -31,12 +31,21 @@ static void forget(struct worker *worker, struct client *client)
 	worker_bury(worker, &client->node, client);
 }
 
+void client_is_known(struct client *client)
+{
+	UNCOUNT(worker_of(client), fresh_clients);
+	client->fresh = false;
+	list_del(&client->node.list);
+	list_push_back(&client->listener->clients, &client->node.list);
+}
+
 void client_close(struct worker *worker, struct client *client, bool reset)
 {
 	if (client->dead)
 		return;
 	forget(worker, client);
 	conn_close(&client->conn, reset);
+	tally_give(worker->tallies, client->tally);
 	listener_left(client->listener, client->own);
 }
 
@@ -277,18 +286,28 @@ static void on_timeout(struct worker *worker, struct timer *timer)
 	struct client *client = list_entry(timer, struct client, timer);
 	struct txn *txn = client->txn;
 	if (!txn) {
-		if (client->head_timed)
+		if (client->head_timed) {
 			head_timed_out(worker, client);
-		else
-			client_close(worker, client, false);
+			return;
+		}
+		if (client->fresh)
+			COUNT(worker, connections_silent);
+		client_close(worker, client, false);
 		return;
 	}
 	if (txn->state != RESPONSE_HEAD) {
 		access_why(&txn->note, txn_owes_client(txn) ? "client_timeout" : "target_timeout");
 		client_close(worker, client, true);
 	} else if (!txn->request_done && (!txn_owes_target(txn) || txn_is_held(txn))) {
-		COUNT(worker, refused_timeout);
-		txn_answer(txn, 408, "request_body");
+		bool slow = request_is_slow(txn);
+		if (slow)
+			COUNT(worker, refused_slow);
+		else
+			COUNT(worker, refused_timeout);
+		txn_answer(txn, 408, slow ? "body_too_slow" : "request_body");
+	} else if (request_is_slow(txn)) {
+		txn->paced_us = 0; /* it is the target that takes no more of it now */
+		timer_set(worker, timer, txn->listener->idle_timeout_us);
 	} else if (txn->upstream && txn->upstream->established && !txn->upstream->waiting &&
 		   !ack_is_held(&txn->ack)) {
 		response_timed_out(txn); /* it takes no more of the request, or stopped in a head */
@@ -306,11 +325,12 @@ bool client_open(struct listener *listener, const struct arrival *arrival, bool 
 	client->listener = listener;
 	client->peer = arrival->peer;
 	client->origin = arrival->origin;
+	client->tally = arrival->tally;
 	client->own = own;
 	client->fresh = !own;
 	if (client->fresh)
 		COUNT(worker, fresh_clients);
-	list_push_back(&listener->clients, &client->node.list);
+	list_push_back(own ? &listener->clients : &worker->fresh, &client->node.list);
 	timer_init(&client->timer, on_timeout);
 	timer_set(worker, &client->timer,
 	    worker->draining ? DRAIN_GRACE_US : listener->conf->header_timeout_us);

@@ -17,6 +17,7 @@ static enum preface_verdict choose(struct listener *listener, struct arrival *ar
 	if (arrival->pool != CONF_NONE)
 		return PREFACE_DONE;
 	COUNT(listener->worker, refused_no_route);
+	found->reason = "no_route";
 	found->why = hello ? "no route takes it, and there is no pool by default"
 			   : "no TLS, and there is no pool by default";
 	return PREFACE_REFUSED;
@@ -38,6 +39,7 @@ static enum preface_verdict read_hello(struct listener *listener, struct arrival
 	default: break;
 	}
 	COUNT(listener->worker, hellos_refused);
+	found->reason = "bad_client_hello";
 	found->why = hello_result_name(result);
 	return PREFACE_REFUSED;
 }

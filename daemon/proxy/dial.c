@@ -2,7 +2,7 @@
 
 #include "daemon/base/clock.h"
 #include "daemon/net/net.h"
-#include "daemon/proxy/worker.h"
+#include "daemon/proxy/room.h"
 
 static const struct addr *source_of(const struct conf_pool *pool, const struct addr *client)
 {
@@ -36,7 +36,7 @@ int dial(struct worker *worker, const struct conf_pool *pool, const struct addr 
 	    .source = source_of(pool, client),
 	    .transparent = pool->source_client};
 	int fd = net_connect_tcp_with(target, &options, &in_progress);
-	if (fd < 0 && worker_gives_up_pipes(worker, fd))
+	if (fd < 0 && room_found(worker, fd))
 		fd = net_connect_tcp_with(target, &options, &in_progress);
 	return fd;
 }

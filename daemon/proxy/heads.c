@@ -225,18 +225,21 @@ static const char *reason_of(unsigned status)
 	}
 }
 
-size_t heads_error(
-    unsigned status, const char *why, bool head_only, bool close, char out[HEADS_ERROR_MAX])
+size_t heads_error(const struct heads_error *error, char out[HEADS_ERROR_MAX])
 {
-	char body[128];
-	int body_len = snprintf(body, sizeof(body), "%u %s%s%s\n", status, reason_of(status),
-	    why ? ": " : "", why ? why : "");
+	char body[128], retry_after[48] = "";
+	const char *why = error->why;
+	int body_len = snprintf(body, sizeof(body), "%u %s%s%s\n", error->status,
+	    reason_of(error->status), why ? ": " : "", why ? why : "");
 	if (body_len >= (int)sizeof(body))
 		body_len = sizeof(body) - 1;
+	if (error->retry_after_s > 0)
+		snprintf(retry_after, sizeof(retry_after), "Retry-After: %llu\r\n",
+		    (unsigned long long)error->retry_after_s);
 	int len = snprintf(out, HEADS_ERROR_MAX,
-	    "HTTP/1.1 %u %s\r\nContent-Type: text/plain\r\nContent-Length: %d\r\n%s\r\n%s", status,
-	    reason_of(status), body_len, close ? "Connection: close\r\n" : "",
-	    head_only ? "" : body);
+	    "HTTP/1.1 %u %s\r\nContent-Type: text/plain\r\nContent-Length: %d\r\n%s%s\r\n%s",
+	    error->status, reason_of(error->status), body_len, retry_after,
+	    error->close ? "Connection: close\r\n" : "", error->head_only ? "" : body);
 	return len < HEADS_ERROR_MAX ? (size_t)len : HEADS_ERROR_MAX - 1;
 }
 

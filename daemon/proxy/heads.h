@@ -40,10 +40,17 @@ size_t heads_response(const struct h1_head *head, const struct heads_response *o
 
 /* Status line of an interim response, its fields, the empty line. */
 #define HEADS_ERROR_MAX 512
-/* An answer of our own with a short text body (announced but left out when `head_only`). `why` is
- * a word for people or NULL. Returns the length. */
-size_t heads_error(
-    unsigned status, const char *why, bool head_only, bool close, char out[HEADS_ERROR_MAX]);
+/* An answer of our own with a short text body. */
+struct heads_error {
+	unsigned status;
+	const char *why;        /* a word for people, or NULL */
+	uint64_t retry_after_s; /* 0: nothing is said of it */
+	bool head_only;         /* the body is announced but left out */
+	bool close;
+};
+
+/* Returns the length. */
+size_t heads_error(const struct heads_error *error, char out[HEADS_ERROR_MAX]);
 
 /* An answer of the configuration: complete field lines, and a body (announced but left out when
  * `head_only`). `out` has HEADS_ANSWER_ROOM and the lengths of both. Returns the length. */

@@ -29,11 +29,12 @@
 struct client {
 	struct conn conn;
 	struct timer timer; /* head, idle, linger */
-	union node node;    /* of listener->clients */
+	union node node;    /* of worker->fresh while it is fresh, then of listener->clients */
 	struct listener *listener;
 	struct txn *txn; /* NULL: between requests */
 	struct buf in;   /* an incomplete head, or requests to come */
 	struct addr peer;
+	struct tally *tally;   /* of its source; NULL: it is not counted */
 	struct origin *origin; /* of its PROXY header; NULL: none */
 	bool dead;
 	bool own;        /* the process asks itself: selfcheck.h */
@@ -86,6 +87,8 @@ struct txn {
 	enum h1_method method;
 	uint8_t minor;
 	const char *upgrade; /* the protocol that the target may switch to; NULL: none */
+	/* While its body is paced (min_body_rate): since when, and what had come then. 0: it is not. */
+	uint64_t paced_us, paced_bytes;
 	uint32_t held_until; /* bytes in `request` from which on it is not held; 0: it never is */
 	bool client_keep_alive;
 	bool request_done; /* read completely from the client */
@@ -140,6 +143,8 @@ void client_close(struct worker *worker, struct client *client, bool reset);
 void client_give_up(struct worker *worker, struct client *client);
 /* Unless a request is in progress or has just arrived. */
 void client_close_idle(struct worker *worker, struct client *client);
+/* It has sent a request. */
+void client_is_known(struct client *client);
 /* What is watched follows from the state; call it when that has changed. */
 void client_watch(struct client *client);
 /* The transaction is over and gone. */
@@ -156,6 +161,10 @@ void request_dispatch(struct txn *txn);
 /* Moves a piece of the body without copying it: the number of bytes, 0 at the end of the stream, or
  * -errno; -EAGAIN: it must be copied. May end the transaction. */
 ssize_t request_splice(struct txn *txn);
+/* Of a body that is paced: it should have come further by now. */
+bool request_is_slow(const struct txn *txn);
+/* Its time begins anew: it could not come, because we did not read. */
+void request_pace_again(struct txn *txn);
 
 /* txn.c */
 struct txn *txn_new(struct client *client);
@@ -168,6 +177,8 @@ void txn_watch_upstream(struct txn *txn);
 void txn_attempt_failed(struct txn *txn, int error);
 /* Answers by ourselves instead of a target. */
 void txn_answer(struct txn *txn, unsigned status, const char *why);
+/* The same, and when to ask again, if that is known (not 0). */
+void txn_answer_later(struct txn *txn, unsigned status, const char *why, uint64_t retry_after_s);
 void txn_answer_options(struct txn *txn);
 /* The same with fields (each with CRLF) and a body of the configuration. */
 void txn_answer_with(struct txn *txn, unsigned status, struct slice lines, struct slice body);

@@ -7,7 +7,9 @@
 #include "daemon/base/clock.h"
 #include "daemon/net/net.h"
 #include "daemon/proxy/http.h"
+#include "daemon/proxy/limits.h"
 #include "daemon/proxy/preface.h"
+#include "daemon/proxy/room.h"
 #include "daemon/proxy/tcp.h"
 #include "daemon/proxy/udp.h"
 #include "daemon/proxy/worker.h"
@@ -63,11 +65,44 @@ static void give_up(struct listener *listener, const struct arrival *arrival)
 {
 	close(arrival->fd);
 	free(arrival->origin);
+	tally_give(listener->worker->tallies, arrival->tally);
 	listener_left(listener, false);
 }
 
-void listener_serve(struct listener *listener, const struct arrival *arrival)
+/* The connection is reset: that costs nobody anything more, here or in the kernel. */
+static void turn_away(struct listener *listener, const struct arrival *arrival, const char *reason)
 {
+	struct linger linger = {.l_onoff = 1, .l_linger = 0};
+	setsockopt(arrival->fd, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger));
+	reasons_count(&listener->worker->refused_connections, reason);
+	give_up(listener, arrival);
+}
+
+/* Its client is known: may it come in? Looked at once. False: it is gone. */
+static bool admit(struct listener *listener, struct arrival *arrival)
+{
+	const struct conf_listener *conf = listener->conf;
+	if (arrival->admitted)
+		return true;
+	arrival->admitted = true;
+	if (!limits_count(listener, &arrival->peer, &arrival->tally)) {
+		COUNT(listener->worker, connections_over_source);
+		turn_away(listener, arrival, "max_connections_per_source");
+		return false;
+	}
+	if (conf->mode == CONF_MODE_TCP && conf->n_rate_limits > 0 &&
+	    !limits_pass_connection(listener, &arrival->peer)) {
+		COUNT(listener->worker, connections_rate_limited);
+		turn_away(listener, arrival, "rate_limited");
+		return false;
+	}
+	return true;
+}
+
+void listener_serve(struct listener *listener, struct arrival *arrival)
+{
+	if (!admit(listener, arrival))
+		return;
 	bool ok = listener->conf->mode == CONF_MODE_TCP ? pair_open(listener, arrival)
 							: client_open(listener, arrival, false);
 	if (!ok)
@@ -75,7 +110,7 @@ void listener_serve(struct listener *listener, const struct arrival *arrival)
 }
 
 /* Takes `fd`. */
-static void welcome(struct listener *listener, const struct arrival *arrival)
+static void welcome(struct listener *listener, struct arrival *arrival)
 {
 	struct worker *worker = listener->worker;
 	if (is_own(listener, &arrival->peer)) {
@@ -86,12 +121,15 @@ static void welcome(struct listener *listener, const struct arrival *arrival)
 	counter_add(&listener->accepted, 1);
 	if (listener_is_full(listener)) {
 		COUNT(worker, connections_refused);
+		reasons_count(&worker->refused_connections, "max_connections");
 		close(arrival->fd);
 		return;
 	}
 	listener_joined(listener);
 	if (!preface_wanted(listener->conf, arrival))
 		listener_serve(listener, arrival);
+	else if (!listener->conf->proxy_protocol && !admit(listener, arrival))
+		return;
 	else if (!preface_open(listener, arrival))
 		give_up(listener, arrival);
 }
@@ -120,6 +158,9 @@ void listener_stop(struct listener *listener)
 		preface_close(list_entry(it, struct preface, node.list), true);
 	list_for_each_safe (it, &listener->clients)
 		client_close(worker, list_entry(it, struct client, node.list), true);
+	list_for_each_safe (it, &worker->fresh)
+		if (list_entry(it, struct client, node.list)->listener == listener)
+			client_close(worker, list_entry(it, struct client, node.list), true);
 	list_for_each_safe (it, &listener->pairs)
 		pair_close(worker, list_entry(it, struct pair, node.list), true);
 	if (listener->udp)
@@ -156,10 +197,13 @@ static uint32_t accept_some(struct listener *listener, uint32_t max)
 		struct arrival arrival = {.pool = CONF_NONE};
 		arrival.fd = net_accept(listener->fd, &arrival.peer);
 		if (arrival.fd >= 0) {
+			bool is_short = arrival.fd >= listener->worker->fd_short;
 			welcome(listener, &arrival);
+			if (is_short)
+				room_make(listener->worker);
 			continue;
 		}
-		if (worker_gives_up_pipes(listener->worker, arrival.fd))
+		if (room_found(listener->worker, arrival.fd))
 			continue;
 		switch (arrival.fd) {
 		case -EAGAIN: return n;
@@ -254,11 +298,16 @@ void listener_retire(struct listener *listener)
 void listener_close_idle(struct listener *listener)
 {
 	struct worker *worker = listener->worker;
+	worker->walking = true;
 	/* These first: they may become clients. */
 	list_for_each_safe (it, &listener->prefaces)
 		preface_close_idle(list_entry(it, struct preface, node.list));
 	list_for_each_safe (it, &listener->clients)
 		client_close_idle(worker, list_entry(it, struct client, node.list));
+	list_for_each_safe (it, &worker->fresh)
+		if (list_entry(it, struct client, node.list)->listener == listener)
+			client_close_idle(worker, list_entry(it, struct client, node.list));
+	worker->walking = false;
 }
 
 bool listener_queue(const struct listener *listener, uint32_t *waiting, uint32_t *room)

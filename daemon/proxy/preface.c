@@ -49,15 +49,17 @@ void preface_close(struct preface *preface, bool reset)
 	struct listener *listener = preface->listener;
 	conn_close(&preface->conn, reset);
 	free(preface->arrival.origin);
+	tally_give(worker_of(preface)->tallies, preface->arrival.tally);
 	end(preface);
 	listener_left(listener, false);
 }
 
-static void refuse(struct preface *preface, const char *why)
+static void refuse(struct preface *preface, const char *reason, const char *why)
 {
 	struct worker *worker = worker_of(preface);
 	char text[ADDR_TEXT_MAX], more[64] = "";
 	uint64_t suppressed;
+	reasons_count(&worker->refused_connections, reason);
 	if (log_allowed(&worker->log_prefaces, worker->now_us, LOG_EVERY_US, &suppressed)) {
 		if (suppressed > 0)
 			snprintf(more, sizeof(more), " (%llu similar not shown)",
@@ -102,7 +104,7 @@ static void await_more(struct preface *preface)
 	/* After the end no more comes. */
 	if (preface->conn.io.wary) {
 		COUNT(worker_of(preface), prefaces_cut);
-		refuse(preface, "the stream ends in it");
+		refuse(preface, "preface_cut", "the stream ends in it");
 		return;
 	}
 	watch_blocked(&preface->conn.io, POLLER_READ);
@@ -128,7 +130,7 @@ static bool look(struct preface *preface)
 	    reader->read(preface->listener, &preface->arrival, worker->read, (size_t)n, &found)) {
 	case PREFACE_MORE: await_more(preface); return false;
 	case PREFACE_DONE: return go_on(preface, found.taken);
-	default: refuse(preface, found.why); return false;
+	default: refuse(preface, found.reason, found.why); return false;
 	}
 }
 
@@ -144,7 +146,7 @@ static void on_timeout(struct worker *worker, struct timer *timer)
 {
 	struct preface *preface = list_entry(timer, struct preface, timer);
 	COUNT(worker, prefaces_late);
-	refuse(preface, "not complete in time");
+	refuse(preface, "preface_late", "not complete in time");
 }
 
 bool preface_open(struct listener *listener, const struct arrival *arrival)
@@ -155,6 +157,7 @@ bool preface_open(struct listener *listener, const struct arrival *arrival)
 		return false;
 	preface->listener = listener;
 	preface->arrival = *arrival;
+	preface->since_us = worker->now_us;
 	preface->reader = next_reader(listener->conf, arrival, 0);
 	COUNT(worker, fresh_clients);
 	list_push_back(&listener->prefaces, &preface->node.list);

@@ -17,6 +17,8 @@
 struct arrival {
 	int fd;
 	struct addr peer;      /* the client: who connected, or whom the PROXY header names */
+	struct tally *tally;   /* of its source; NULL: it is not counted */
+	bool admitted;         /* limits of its source were looked at */
 	struct origin *origin; /* what else the header says; NULL: nothing. Free it by free() */
 	uint32_t pool;         /* mode tcp: an index; CONF_NONE: the listener's */
 };
@@ -25,8 +27,9 @@ enum preface_verdict { PREFACE_MORE, PREFACE_DONE, PREFACE_REFUSED };
 
 /* What a reader says besides its verdict. */
 struct preface_found {
-	size_t taken;    /* DONE: so many bytes are taken off; 0: all stay */
-	const char *why; /* REFUSED: for the log */
+	size_t taken;       /* DONE: so many bytes are taken off; 0: all stay */
+	const char *why;    /* REFUSED: for the log */
+	const char *reason; /* and for metrics, a word */
 };
 
 struct preface_reader {
@@ -45,6 +48,7 @@ struct preface {
 	union node node; /* of listener->prefaces */
 	struct listener *listener;
 	struct arrival arrival;
+	uint64_t since_us;
 	uint32_t reader; /* index of the present one */
 	bool dead;
 };

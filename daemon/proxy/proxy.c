@@ -7,12 +7,14 @@
 #include <netinet/tcp.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "daemon/base/clock.h"
 #include "daemon/base/hash.h"
 #include "daemon/base/text.h"
+#include "daemon/proxy/limits.h"
 #include "daemon/proxy/routing.h"
 #include "daemon/proxy/selfcheck.h"
 #include "daemon/proxy/udp.h"
@@ -31,6 +33,7 @@ struct proxy {
 	struct list checks;      /* struct selfcheck */
 	struct list generations; /* struct generation */
 	struct listener_shared *names;
+	struct tally_table *tallies; /* connections by source */
 	struct accesslog *log;
 	uint64_t log_patience_us; /* for the file of the configuration before */
 	bool logging;
@@ -50,10 +53,14 @@ struct proxy *proxy_start(const struct proxy_shared *shared, struct err *err)
 	list_init(&proxy->listeners);
 	list_init(&proxy->checks);
 	list_init(&proxy->generations);
+	uint64_t hash_key[2];
+	if (getrandom(hash_key, sizeof(hash_key), 0) == sizeof(hash_key))
+		proxy->tallies = tally_table_new(hash_key);
 	proxy->log = accesslog_new();
 	proxy->workers = calloc(shared->workers, sizeof(struct worker *));
-	for (uint32_t i = 0; proxy->log && proxy->workers && i < shared->workers; i++)
-		proxy->workers[i] = worker_new(i, &proxy->shared, proxy->log);
+	for (uint32_t i = 0; proxy->tallies && proxy->log && proxy->workers && i < shared->workers;
+	     i++)
+		proxy->workers[i] = worker_new(i, &proxy->shared, proxy->tallies, proxy->log);
 	for (uint32_t i = 0; i < shared->workers; i++) {
 		if (proxy->workers && proxy->workers[i])
 			continue;
@@ -260,6 +267,7 @@ static struct worker_gen *build_gen(
 	gen->conf = generation->user->conf;
 	gen->fleet = generation->user->fleet;
 	gen->routing = generation->routing;
+	gen->limits = generation->limits;
 	gen->serial = proxy->serial + 1;
 	gen->bindings = calloc(count_binds(gen->conf) + 1, sizeof(*gen->bindings));
 	int error = gen->bindings ? bind_listeners(proxy, gen, worker, err) : -ENOMEM;
@@ -316,11 +324,20 @@ static void hand_over(struct proxy *proxy, struct worker_gen *gen)
 	}
 }
 
-static const struct routing *newest_routing(const struct proxy *proxy)
+static const struct generation *newest(const struct proxy *proxy)
 {
 	if (list_empty(&proxy->generations))
 		return NULL;
-	return list_entry(proxy->generations.prev, struct generation, node)->routing;
+	return list_entry(proxy->generations.prev, struct generation, node);
+}
+
+static void free_generation(struct generation *generation)
+{
+	if (!generation)
+		return;
+	routing_free(generation->routing);
+	limits_free(generation->limits);
+	free(generation);
 }
 
 int proxy_apply(struct proxy *proxy, struct proxy_generation *user, struct err *err)
@@ -338,8 +355,10 @@ int proxy_apply(struct proxy *proxy, struct proxy_generation *user, struct err *
 		goto out;
 	generation->user = user;
 	generation->workers = n;
-	generation->routing = routing_new(user->conf, n, newest_routing(proxy));
-	if (!generation->routing) {
+	const struct generation *before = newest(proxy);
+	generation->routing = routing_new(user->conf, n, before ? before->routing : NULL);
+	generation->limits = limits_new(user->conf, before ? before->limits : NULL);
+	if (!generation->routing || !generation->limits) {
 		error = err_set(err, -ENOMEM, "out of memory");
 		goto out;
 	}
@@ -383,9 +402,7 @@ out:
 	accesslog_wake(proxy->log);
 	free(messages);
 	free(rings);
-	if (generation)
-		routing_free(generation->routing);
-	free(generation);
+	free_generation(generation);
 	return error;
 }
 
@@ -411,9 +428,9 @@ void proxy_reap(struct proxy *proxy)
 		if (atomic_load_explicit(&generation->workers, memory_order_acquire) > 0)
 			continue;
 		list_del(it);
-		routing_free(generation->routing);
-		generation->user->free_fn(generation->user);
-		free(generation);
+		struct proxy_generation *user = generation->user;
+		free_generation(generation);
+		user->free_fn(user);
 	}
 }
 
@@ -461,9 +478,68 @@ void proxy_each_listening(struct proxy *proxy, proxy_listening_fn *fn, void *arg
 
 void proxy_each_route(struct proxy *proxy, proxy_route_fn *fn, void *arg)
 {
-	const struct routing *routing = newest_routing(proxy);
-	if (routing)
-		routing_each(routing, fn, arg);
+	const struct generation *generation = newest(proxy);
+	if (generation)
+		routing_each(generation->routing, fn, arg);
+}
+
+void proxy_each_limit(struct proxy *proxy, proxy_limit_fn *fn, void *arg)
+{
+	const struct generation *generation = newest(proxy);
+	if (generation)
+		limits_each(generation->limits, fn, arg);
+}
+
+bool proxy_limit_stats(struct proxy *proxy, struct limit_stats *out)
+{
+	const struct generation *generation = newest(proxy);
+	return generation && limits_stats(generation->limits, clock_us(), out);
+}
+
+/* What all workers together have counted for the word at place `i` of worker `w`; 0 if an earlier one
+ * has that word, too. */
+static uint64_t sum_refusals(const struct proxy *proxy, uint32_t w, const char *word, size_t offset)
+{
+	uint64_t sum = 0;
+	for (uint32_t i = 0; i < proxy->shared.workers; i++) {
+		const struct reasons *reasons =
+		    (const void *)((const char *)proxy->workers[i] + offset);
+		for (uint32_t r = 0; r < REASONS_MAX; r++) {
+			const struct reason *reason = &reasons->each[r];
+			const char *known =
+			    atomic_load_explicit(&reason->word, memory_order_acquire);
+			if (!known)
+				break;
+			if (strcmp(known, word) != 0)
+				continue;
+			if (i < w)
+				return 0;
+			sum += atomic_load_explicit(&reason->count, memory_order_relaxed);
+		}
+	}
+	return sum;
+}
+
+static void each_refusal(
+    struct proxy *proxy, const char *what, size_t offset, proxy_refusal_fn *fn, void *arg)
+{
+	for (uint32_t w = 0; w < proxy->shared.workers; w++) {
+		const struct reasons *reasons =
+		    (const void *)((const char *)proxy->workers[w] + offset);
+		for (uint32_t r = 0; r < REASONS_MAX; r++) {
+			const char *word =
+			    atomic_load_explicit(&reasons->each[r].word, memory_order_acquire);
+			uint64_t sum = word ? sum_refusals(proxy, w, word, offset) : 0;
+			if (sum > 0)
+				fn(arg, what, word, sum);
+		}
+	}
+}
+
+void proxy_each_refusal(struct proxy *proxy, proxy_refusal_fn *fn, void *arg)
+{
+	each_refusal(proxy, "request", offsetof(struct worker, refused_requests), fn, arg);
+	each_refusal(proxy, "connection", offsetof(struct worker, refused_connections), fn, arg);
 }
 
 void proxy_stats(struct proxy *proxy, struct proxy_stats *out)
@@ -595,6 +671,7 @@ void proxy_stop(struct proxy *proxy)
 		worker_free(proxy->workers[i]);
 	free_names(proxy);
 	proxy_reap(proxy);
+	tally_table_free(proxy->tallies);
 	free(proxy->workers);
 	free(proxy);
 }

@@ -10,6 +10,7 @@
 #include "daemon/balance/fleet.h"
 #include "daemon/base/err.h"
 #include "daemon/base/keys.h"
+#include "daemon/limit/table.h"
 #include "daemon/session/table.h"
 #include "proto/journal.h"
 
@@ -50,7 +51,14 @@ struct proxy_generation {
 	X(refused_no_route, "Requests or connections refused: no route, no pool by default (404)") \
 	X(hellos_refused, "Connections closed: malformed TLS ClientHello")                         \
 	X(refused_complex, "Requests refused: a route's pattern was too costly (500)")             \
-	X(refused_timeout, "Requests refused: head not complete in time (408)")                    \
+	X(refused_timeout, "Requests refused: not complete in time (408)")                         \
+	X(refused_slow, "Requests refused: body slower than min_body_rate (408)")                  \
+	X(refused_rate_limited, "Requests refused: over a rate limit (429)")                       \
+	X(connections_rate_limited, "Connections reset: over a rate limit")                        \
+	X(connections_over_source, "Connections reset: too many of their source")                  \
+	X(connections_silent, "Connections closed: no request within header_timeout")              \
+	X(evicted_silent, "Connections without a request closed, as descriptors ran short")        \
+	X(evicted_idle, "Connections between requests closed, as descriptors ran short")           \
 	X(no_target, "Requests or connections refused: no usable target (503)")                    \
 	X(target_failed, "Requests or connections failed: target failed (502)")                    \
 	X(target_timeout, "Requests failed: target did not answer in time (504)")                  \
@@ -74,6 +82,7 @@ struct proxy_generation {
 	X(udp_datagrams_out, "Datagrams sent to clients")                                          \
 	X(udp_dropped_full, "Datagrams dropped: the send queue was full")                          \
 	X(udp_dropped_limit, "Datagrams dropped: no room for another session")                     \
+	X(udp_dropped_source, "Datagrams dropped: too many sessions of their source")              \
 	X(udp_dropped_no_target, "Datagrams dropped: no usable target")                            \
 	X(udp_dropped_unsendable, "Datagrams dropped: too large, or our address gone")             \
 	X(proxy_headers, "PROXY headers of clients read")                                          \
@@ -137,6 +146,22 @@ void proxy_each_listening(struct proxy *proxy, proxy_listening_fn *fn, void *arg
 /* Requests that a route has taken since start. A route without name is called by its number. */
 typedef void proxy_route_fn(void *arg, const char *listener, const char *route, uint64_t requests);
 void proxy_each_route(struct proxy *proxy, proxy_route_fn *fn, void *arg);
+
+/* A rate limit, and what was over it since start. */
+struct proxy_limit {
+	const char *listener, *route; /* route NULL: of the listener */
+	uint32_t index;               /* in their list */
+	uint64_t refused, passed;     /* passed: as log_only says */
+};
+typedef void proxy_limit_fn(void *arg, const struct proxy_limit *limit);
+void proxy_each_limit(struct proxy *proxy, proxy_limit_fn *fn, void *arg);
+/* What rate limits remember. False: there are none. */
+bool proxy_limit_stats(struct proxy *proxy, struct limit_stats *out);
+
+/* What was refused, by what that was ("request", "connection") and the word for it, which is that of
+ * the access log. Only words that occurred. */
+typedef void proxy_refusal_fn(void *arg, const char *what, const char *reason, uint64_t count);
+void proxy_each_refusal(struct proxy *proxy, proxy_refusal_fn *fn, void *arg);
 
 void proxy_stats(struct proxy *proxy, struct proxy_stats *out);
 

@@ -17,14 +17,19 @@ static bool wanted(const struct conf_listener *conf, const struct arrival *arriv
 	return conf->n_proxy_protocol_from == 0;
 }
 
-static void count_refusal(struct worker *worker, enum proxyproto_result result)
+/* The word for it. */
+static const char *count_refusal(struct worker *worker, enum proxyproto_result result)
 {
-	if (result == PROXYPROTO_MISSING)
+	if (result == PROXYPROTO_MISSING) {
 		COUNT(worker, proxy_headers_missing);
-	else if (result == PROXYPROTO_BAD_CHECKSUM)
+		return "no_proxy_header";
+	}
+	if (result == PROXYPROTO_BAD_CHECKSUM) {
 		COUNT(worker, proxy_headers_checksum);
-	else
-		COUNT(worker, proxy_headers_malformed);
+		return "proxy_header_checksum";
+	}
+	COUNT(worker, proxy_headers_malformed);
+	return "bad_proxy_header";
 }
 
 static struct origin *origin_new(const struct proxyproto_header *header)
@@ -48,7 +53,7 @@ static enum preface_verdict read_header(struct listener *listener, struct arriva
 	if (result == PROXYPROTO_MORE)
 		return PREFACE_MORE;
 	if (result != PROXYPROTO_OK) {
-		count_refusal(worker, result);
+		found->reason = count_refusal(worker, result);
 		found->why = proxyproto_result_text(result);
 		return PREFACE_REFUSED;
 	}
@@ -56,6 +61,7 @@ static enum preface_verdict read_header(struct listener *listener, struct arriva
 		arrival->peer = header.source;
 		arrival->origin = origin_new(&header);
 		if (!arrival->origin) {
+			found->reason = "no_memory";
 			found->why = "out of memory";
 			return PREFACE_REFUSED;
 		}

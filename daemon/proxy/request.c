@@ -2,8 +2,10 @@
 #include <errno.h>
 #include <string.h>
 
+#include "daemon/base/clock.h"
 #include "daemon/proxy/heads.h"
 #include "daemon/proxy/http.h"
+#include "daemon/proxy/limits.h"
 #include "daemon/proxy/proxy_header.h"
 #include "daemon/proxy/routing.h"
 #include "daemon/proxy/upgrade.h"
@@ -95,6 +97,48 @@ static bool is_too_large(const struct txn *txn, uint64_t body_len)
 	return txn->listener->max_body_size > 0 && body_len > txn->listener->max_body_size;
 }
 
+/* --- a body must come with some speed --- */
+
+/* When as much as has come should have come at the latest. */
+static uint64_t body_due_us(const struct txn *txn)
+{
+	const struct conf_pace *pace = &txn->listener->min_body_rate;
+	uint64_t bytes = txn->note.bytes_in - txn->paced_bytes;
+	return txn->paced_us + pace->grace_us + bytes * US_PER_SEC / pace->bytes;
+}
+
+bool request_is_slow(const struct txn *txn)
+{
+	return txn->paced_us > 0 && txn->worker->now_us >= body_due_us(txn);
+}
+
+/* More of a body must come. Who is answered already takes the time that he needs. */
+static void await_body(struct txn *txn)
+{
+	uint64_t now_us = txn->worker->now_us, timeout_us = txn->listener->idle_timeout_us;
+	if (txn->listener->min_body_rate.bytes > 0 && !txn->request_done &&
+	    txn->state == RESPONSE_HEAD) {
+		if (txn->paced_us == 0) {
+			txn->paced_us = now_us;
+			txn->paced_bytes = txn->note.bytes_in;
+		}
+		uint64_t due_us = body_due_us(txn), left_us = due_us > now_us ? due_us - now_us : 0;
+		if (left_us == 0)
+			return; /* the timer is about to fire: who comes late does not stop it */
+		if (left_us < timeout_us)
+			timeout_us = left_us;
+	}
+	timer_set(txn->worker, &txn->client->timer, timeout_us);
+}
+
+void request_pace_again(struct txn *txn)
+{
+	if (txn->paced_us == 0)
+		return;
+	txn->paced_us = 0;
+	await_body(txn);
+}
+
 static void accept_head(struct txn *txn, struct h1_head *head)
 {
 	txn->method = head->method;
@@ -106,6 +150,13 @@ static void accept_head(struct txn *txn, struct h1_head *head)
 		txn->request_done = true;
 		COUNT_CLIENT(txn->client, requests, 1);
 	}
+	const struct conf_listener *listener = txn->listener;
+	if (listener->n_rate_limits > 0 && !txn->client->own &&
+	    !limits_pass_request(txn, listener->rate_limits, listener->n_rate_limits, head))
+		return;
+	/* Who expects 100 waits for the target's word. */
+	if (listener->min_body_rate.bytes > 0 && !txn->request_done && !head->expect_continue)
+		await_body(txn);
 	if (head->method == H1_CONNECT) {
 		refuse(txn, 501, "connect");
 		return;
@@ -175,8 +226,7 @@ size_t request_begin(struct client *client, const char *data, size_t len)
 		return len;
 	}
 	if (client->fresh)
-		UNCOUNT(worker, fresh_clients);
-	client->fresh = false;
+		client_is_known(client);
 	timer_set(worker, &client->timer, txn->listener->idle_timeout_us);
 	if (result != H1_OK) {
 		txn->note.bytes_in = len;
@@ -258,7 +308,7 @@ size_t request_body(struct txn *txn, const char *data, size_t len)
 	txn->note.bytes_in += take;
 	if (txn->request_done)
 		COUNT(txn->worker, requests);
-	timer_set(txn->worker, &txn->client->timer, txn->listener->idle_timeout_us);
+	await_body(txn);
 	forward(txn, data, take);
 	return take;
 }
@@ -292,7 +342,7 @@ ssize_t request_splice(struct txn *txn)
 	txn->request_done = body->left == 0;
 	if (txn->request_done)
 		COUNT(worker, requests);
-	timer_set(worker, &txn->client->timer, txn->listener->idle_timeout_us);
+	await_body(txn);
 	txn->request_pipe = pipe;
 	txn_send_request(txn);
 	return n;

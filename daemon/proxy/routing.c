@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "daemon/proxy/limits.h"
+
 #define LINE 64 /* bytes of a cache line */
 
 struct routed {
@@ -231,6 +233,9 @@ bool routing_take(struct txn *txn, struct h1_head *head)
 	const struct act *act = route_act(routed->table, index);
 	uint64_t turn = count_taken(worker, txn->gen->routing, routed, index);
 	txn->note.route = spec->name;
+	if (spec->n_rate_limits > 0 &&
+	    !limits_pass_request(txn, spec->rate_limits, spec->n_rate_limits, head))
+		return false;
 	if (spec->kind != ROUTE_POOL) {
 		answer(txn, act, head);
 		return false;

@@ -100,6 +100,7 @@ void pair_close(struct worker *worker, struct pair *pair, bool reset)
 	worker_gen_put(pair->gen);
 	list_del(&pair->node.list);
 	worker_bury(worker, &pair->node, pair);
+	tally_give(worker->tallies, pair->tally);
 	listener_left(pair->listener, false);
 }
 
@@ -333,9 +334,10 @@ static void connect_failed(struct worker *worker, struct pair *pair, int error)
 		    worker, pair->gen, pair->pool, &setup->choice, setup->tried, setup->n_tried);
 	}
 	if (!next) {
+		const char *why = error == -ETIMEDOUT ? "connect_timeout" : "connect_failed";
 		COUNT(worker, target_failed);
-		access_pair_why(
-		    pair->note, error == -ETIMEDOUT ? "connect_timeout" : "connect_failed", true);
+		reasons_count(&worker->refused_connections, why);
+		access_pair_why(pair->note, why, true);
 		pair_close(worker, pair, true);
 		return;
 	}
@@ -493,6 +495,7 @@ bool pair_open(struct listener *listener, const struct arrival *arrival)
 	struct pair *pair = pair_new(listener, arrival);
 	if (!pair)
 		return false;
+	pair->tally = arrival->tally;
 	list_push_back(&listener->pairs, &pair->node.list);
 	timer_init(&pair->timer, on_timeout);
 	conn_init(&pair->conns[SIDE_CLIENT], &worker->poller, arrival->fd, on_client_event);
@@ -510,6 +513,7 @@ bool pair_open(struct listener *listener, const struct arrival *arrival)
 		pair->note->sticky = pair->setup->choice.sticky;
 	if (!target) {
 		COUNT(worker, no_target);
+		reasons_count(&worker->refused_connections, "no_target");
 		access_pair_why(pair->note, "no_target", true);
 		pair_close(worker, pair, true);
 		return true;
@@ -547,6 +551,7 @@ bool pair_adopt(struct worker *worker, const struct pair_parts *parts)
 	pair->conf = parts->conf;
 	pair->gen = worker_gen_get(parts->gen);
 	pair->target = parts->target;
+	pair->tally = parts->tally;
 	pair->established = true;
 	if (pair->conf->access_log)
 		pair->note = access_pair_new(parts->client, worker->now_us);

@@ -23,6 +23,7 @@ struct pair {
 	struct worker_gen *gen;
 	uint32_t pool; /* an index */
 	struct target *target;
+	struct tally *tally;      /* of the client's source; NULL: it is not counted */
 	struct unsent *unsent[2]; /* for conns[i]; NULL: nothing */
 	struct access_pair *note; /* NULL: not in the access log */
 	struct pair_setup *setup; /* until the connection stands and the peer has the session */
@@ -39,6 +40,7 @@ struct pair_parts {
 	const struct conf_listener *conf;
 	struct worker_gen *gen;
 	struct target *target; /* for which it is counted */
+	struct tally *tally;   /* likewise */
 	struct conn *conns[2];
 	struct buf *unsent[2]; /* for conns[i] */
 	const struct addr *client;

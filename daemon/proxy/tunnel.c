@@ -12,6 +12,7 @@ void tunnel_begin(struct txn *txn)
 	    .conf = txn->listener,
 	    .gen = txn->gen,
 	    .target = txn->target,
+	    .tally = client->tally,
 	    .conns = {&client->conn, &txn->upstream->conn},
 	    .unsent = {&txn->out, &client->in},
 	    .client = &client->peer,

@@ -165,13 +165,20 @@ static void send_answer(struct txn *txn, char *text, size_t len)
 
 void txn_answer(struct txn *txn, unsigned status, const char *why)
 {
+	txn_answer_later(txn, status, why, 0);
+}
+
+void txn_answer_later(struct txn *txn, unsigned status, const char *why, uint64_t retry_after_s)
+{
 	char text[HEADS_ERROR_MAX];
 	begin_answer(txn);
 	if (status < 500)
 		COUNT(txn->worker, responses_4xx);
 	else
 		COUNT(txn->worker, responses_5xx);
-	size_t len = heads_error(status, why, txn->method == H1_HEAD, txn->close, text);
+	struct heads_error error = {status, why, retry_after_s, txn->method == H1_HEAD, txn->close};
+	size_t len = heads_error(&error, text);
+	reasons_count(&txn->worker->refused_requests, why);
 	access_answer(&txn->note, status, why, (struct slice){text, len});
 	send_answer(txn, text, len);
 }
@@ -261,8 +268,10 @@ void txn_send_request(struct txn *txn)
 		}
 	}
 	txn_watch_upstream(txn);
-	if (was_full)
+	if (was_full) {
+		request_pace_again(txn);
 		client_watch(txn->client);
+	}
 }
 
 static void note_failure(struct txn *txn, int error, bool established)

@@ -13,6 +13,8 @@
 #include "daemon/proxy/choose.h"
 #include "daemon/proxy/conn.h"
 #include "daemon/proxy/dial.h"
+#include "daemon/proxy/limits.h"
+#include "daemon/proxy/room.h"
 #include "daemon/proxy/udp_batch.h"
 #include "daemon/proxy/udp_table.h"
 
@@ -38,6 +40,7 @@ struct udp_session {
 	const struct conf_listener *conf;
 	struct worker_gen *gen;
 	struct target *target;
+	struct tally *tally; /* of its client; NULL: it is not counted */
 	struct choice choice;
 	uint64_t judged; /* the pool's version when the target was found good */
 	uint64_t requests, responses;
@@ -165,6 +168,7 @@ static void session_close(struct worker *worker, struct udp_session *session)
 	if (!session->full)
 		udp_table_remove(&udp_of(session)->table, &session->entry);
 	list_del(&session->order);
+	tally_give(worker->tallies, session->tally);
 	worker_gen_put(session->gen);
 	worker_bury(worker, &session->node, session);
 	worker->udp->sessions--;
@@ -206,13 +210,19 @@ static struct udp_session *session_open(
     struct listener *listener, const struct addr *client, const struct addr *local, uint64_t hash)
 {
 	struct worker *worker = listener->worker;
+	struct tally *tally;
+	if (!limits_count(listener, client, &tally)) {
+		COUNT(worker, udp_dropped_source);
+		return NULL;
+	}
 	while (listener_is_full(listener) || worker->udp->sessions >= worker->udp->sessions_max) {
 		if (!make_room(listener, NULL))
-			return NULL;
+			goto no_room;
 	}
 	struct udp_session *session = calloc(1, sizeof(*session));
 	if (!session)
-		return NULL;
+		goto no_room;
+	session->tally = tally;
 	session->entry = (struct udp_entry){.hash = hash, .client = *client, .local = *local};
 	session->listener = listener;
 	session->conf = listener->conf;
@@ -227,6 +237,10 @@ static struct udp_session *session_open(
 	COUNT(worker, udp_sessions_now);
 	listener_joined(listener);
 	return session;
+no_room:
+	tally_give(worker->tallies, tally);
+	COUNT(worker, udp_dropped_limit);
+	return NULL;
 }
 
 /* --- targets --- */
@@ -290,7 +304,7 @@ static int open_upstream(struct worker *worker, struct udp_session *session)
 {
 	const struct addr *to = &session->target->addr, *client = &session->entry.client;
 	int fd = dial_udp(pool_of(session), to, client);
-	if (fd < 0 && (worker_gives_up_pipes(worker, fd) ||
+	if (fd < 0 && (room_found(worker, fd) ||
 			  (worker_error_is_local(fd) && make_room(session->listener, session))))
 		fd = dial_udp(pool_of(session), to, client);
 	if (fd < 0)
@@ -417,10 +431,7 @@ static struct udp_session *session_for(
 	struct udp_entry *entry = udp_table_find(table, client, local, &hash);
 	if (entry)
 		return list_entry(entry, struct udp_session, entry);
-	struct udp_session *session = session_open(listener, client, local, hash);
-	if (!session)
-		COUNT(listener->worker, udp_dropped_limit);
-	return session;
+	return session_open(listener, client, local, hash);
 }
 
 /* Where the datagram at place `i` was sent to. */

@@ -136,6 +136,22 @@ void upstream_close_idle(struct worker *worker)
 		close_slot(worker, &worker->slots[i]);
 }
 
+bool upstream_close_oldest(struct worker *worker)
+{
+	struct upstream *oldest = NULL;
+	for (uint32_t i = 0; i < worker->n_slots; i++) {
+		struct list *idle = &worker->slots[i].idle;
+		if (list_empty(idle))
+			continue;
+		struct upstream *upstream = list_entry(idle->prev, struct upstream, node.list);
+		if (!oldest || upstream->idle_since_us < oldest->idle_since_us)
+			oldest = upstream;
+	}
+	if (oldest)
+		upstream_close(worker, oldest);
+	return oldest;
+}
+
 static void move_idle(struct upstream_slot *from, struct upstream_slot *to)
 {
 	while (!list_empty(&from->idle)) {

@@ -36,3 +36,5 @@ void upstream_give_up(struct worker *worker, struct upstream *upstream);
 /* Takes the slots of a new generation: idle connections to targets that it names stay. */
 void upstream_set_slots(struct worker *worker, struct worker_gen *gen);
 void upstream_close_idle(struct worker *worker);
+/* The one that has been idle longest. False: none is. */
+bool upstream_close_oldest(struct worker *worker);

@@ -13,6 +13,7 @@
 #include "daemon/base/text.h"
 #include "daemon/proxy/ack.h"
 #include "daemon/proxy/http.h"
+#include "daemon/proxy/room.h"
 #include "daemon/proxy/tcp.h"
 #include "daemon/proxy/udp.h"
 #include "daemon/proxy/upstream.h"
@@ -232,7 +233,8 @@ static bool init_loop(struct worker *worker)
 	return true;
 }
 
-struct worker *worker_new(uint32_t index, const struct proxy_shared *shared, struct accesslog *log)
+struct worker *worker_new(uint32_t index, const struct proxy_shared *shared,
+    struct tally_table *tallies, struct accesslog *log)
 {
 	/* Lines of its own: a neighbour's counters must not slow this worker down. */
 	struct worker *worker = aligned_alloc(64, (sizeof(*worker) + 63) / 64 * 64);
@@ -242,6 +244,7 @@ struct worker *worker_new(uint32_t index, const struct proxy_shared *shared, str
 	worker->index = index;
 	worker->bell_fd = worker->poller.epoll_fd = -1;
 	worker->shared = shared;
+	worker->tallies = tallies;
 	worker->access.log = log;
 	worker->now_us = clock_us();
 	worker->heartbeat_us = worker->now_us;
@@ -249,6 +252,8 @@ struct worker *worker_new(uint32_t index, const struct proxy_shared *shared, str
 	pthread_mutex_init(&worker->mail_lock, NULL);
 	wheel_init(&worker->wheel, worker->now_us);
 	list_init(&worker->listeners);
+	list_init(&worker->fresh);
+	worker->fd_short = room_fd_short();
 	list_init(&worker->ack_waits);
 	pipes_init(&worker->pipes, shared->workers);
 	worker->route_space = route_space_new();
@@ -307,12 +312,6 @@ bool worker_error_is_local(int error)
 {
 	return error == -EMFILE || error == -ENFILE || error == -ENOMEM || error == -ENOBUFS ||
 	       error == -EADDRNOTAVAIL;
-}
-
-bool worker_gives_up_pipes(struct worker *worker, int error)
-{
-	return (error == -EMFILE || error == -ENFILE) &&
-	       pipes_give_up(&worker->pipes, worker->now_us);
 }
 
 void worker_log_target(

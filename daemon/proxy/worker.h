@@ -15,12 +15,14 @@
 #include "daemon/base/log.h"
 #include "daemon/base/wheel.h"
 #include "daemon/http/h1.h"
+#include "daemon/limit/tally.h"
 #include "daemon/net/poller.h"
 #include "daemon/proxy/access.h"
 #include "daemon/proxy/buf.h"
 #include "daemon/proxy/forward.h"
 #include "daemon/proxy/pipe.h"
 #include "daemon/proxy/proxy.h"
+#include "daemon/proxy/reasons.h"
 #include "daemon/route/route.h"
 #include "daemon/tls/seal.h"
 
@@ -99,6 +101,7 @@ struct listener {
 struct generation {
 	struct proxy_generation *user;
 	struct routing *routing;
+	struct limits *limits;
 	atomic_uint workers; /* that still use it */
 	struct list node;
 };
@@ -120,6 +123,7 @@ struct worker_gen {
 	const struct conf *conf;
 	struct fleet *fleet;
 	const struct routing *routing; /* shared by the workers */
+	const struct limits *limits;   /* likewise */
 	uint64_t serial;
 	uint32_t refs;               /* the worker's own and one a request or pair */
 	struct picker **pickers;     /* by pool index */
@@ -178,6 +182,10 @@ struct worker {
 	struct upstream_slot *slots; /* by target slot */
 	uint32_t n_slots;
 	struct list listeners;
+	struct list fresh;           /* clients without a request so far, the oldest first */
+	struct tally_table *tallies; /* connections by source, of all workers */
+	bool walking;                /* somebody goes through clients: none may be closed aside */
+	int fd_short;                /* a descriptor from here on: they run short */
 	struct pipes pipes;
 	struct udp_io *udp;
 
@@ -190,6 +198,7 @@ struct worker {
 	struct log_limit log_targets, log_accept, log_prefaces;
 
 	struct counters counters;
+	struct reasons refused_requests, refused_connections;
 
 	/* Shared with the control thread. */
 	int bell_fd; /* eventfd: there is mail, or what a response waits for was acknowledged */
@@ -209,7 +218,8 @@ struct worker {
 	char read[WORKER_READ_SIZE];
 };
 
-struct worker *worker_new(uint32_t index, const struct proxy_shared *shared, struct accesslog *log);
+struct worker *worker_new(uint32_t index, const struct proxy_shared *shared,
+    struct tally_table *tallies, struct accesslog *log);
 int worker_start(struct worker *worker); /* 0 or -errno */
 /* Takes `message`. Any thread. */
 void worker_post(struct worker *worker, struct message *message);
@@ -259,7 +269,7 @@ static inline void timer_cancel(struct worker *worker, struct timer *timer)
 void listener_init(struct listener *listener, struct worker *worker);
 void listener_attach(struct listener *listener, const struct conf_listener *conf);
 /* Takes a connection that counts already, as its mode says: preface.h. */
-void listener_serve(struct listener *listener, const struct arrival *arrival);
+void listener_serve(struct listener *listener, struct arrival *arrival);
 /* No more new connections; those in the kernel's queue are taken first. */
 void listener_shut(struct listener *listener);
 /* Not in the configuration any more: closed, and freed with its last connection. */
@@ -282,5 +292,3 @@ void worker_log_target(
     struct worker *worker, const char *pool, const struct target *target, const char *what);
 const char *worker_error_text(int error); /* of a negative errno */
 bool worker_error_is_local(int error);    /* our own shortage, not the target's fault */
-/* Descriptors ran out (`error`), and some were set free: try again. */
-bool worker_gives_up_pipes(struct worker *worker, int error);

@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "daemon/base/addr.h"
+#include "daemon/limit/spec.h"
 
 #define ROUTE_LIST_MAX   64      /* entries of one list of a route */
 #define ROUTES_MAX       4096    /* of a listener */
@@ -81,6 +82,9 @@ struct route_spec {
 	uint32_t n_shares;
 	struct route_redirect redirect;
 	struct route_respond respond;
+
+	struct limit_spec *rate_limits; /* of what the route takes */
+	uint32_t n_rate_limits;
 
 	struct route_rewrite rewrite;
 	struct route_headers request, response;

@@ -70,6 +70,60 @@ static void formats_what_it_parses(void)
 	CU_ASSERT_STRING_EQUAL(value_format_number(CONF_INT, 256, buf, sizeof(buf)), "256");
 }
 
+static void parses_rates(void)
+{
+	static const struct conf_key key = {
+	    "rate", CONF_RATE, 0, sizeof(struct limit_rate), .min = 1, .max = 1000000};
+	static const struct {
+		const char *text;
+		uint32_t count, period_s;
+	} good[] = {
+	    {"1/s", 1, 1}, {"600/m", 600, 60}, {"1000000/h", 1000000, 3600}, {"5/d", 5, 86400}};
+	static const char *const bad[] = {"", "/s", "1", "1/", "0/s", "1000001/s", "1 /s", "1/S",
+	    "1/ms", "1.5/s", "-1/s", "1/s ", "18446744073709551617/s"};
+	struct limit_rate rate = {7, 7};
+	struct arena arena;
+	struct err err = {0};
+	char text[VALUE_TEXT_MAX];
+	arena_init(&arena);
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		CU_ASSERT_EQUAL(
+		    value_parse(&key, NODE_STRING, bad[i], bad[i], &arena, &rate, &err), -EINVAL);
+	CU_ASSERT(rate.count == 7 && rate.period_s == 7);
+	for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
+		CU_ASSERT_EQUAL(
+		    value_parse(&key, NODE_STRING, good[i].text, good[i].text, &arena, &rate, &err),
+		    0);
+		CU_ASSERT(rate.count == good[i].count && rate.period_s == good[i].period_s);
+		CU_ASSERT_STRING_EQUAL(value_format(&key, &rate, text), good[i].text);
+	}
+	rate = (struct limit_rate){0};
+	CU_ASSERT_STRING_EQUAL(value_format(&key, &rate, text), "");
+	arena_fini(&arena);
+}
+
+static void parses_rates_of_bytes(void)
+{
+	static const struct conf_key key = {
+	    "rate", CONF_BYTE_RATE, 0, sizeof(uint64_t), .max = 1 << 30};
+	static const char *const bad[] = {
+	    "", "/s", "1", "1B", "1KiB/m", "1/s", "1KiB /s", "00000000000000000000000000000001B/s"};
+	uint64_t rate = 7;
+	struct arena arena;
+	struct err err = {0};
+	char text[VALUE_TEXT_MAX];
+	arena_init(&arena);
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		CU_ASSERT_EQUAL(
+		    value_parse(&key, NODE_STRING, bad[i], bad[i], &arena, &rate, &err), -EINVAL);
+	CU_ASSERT_EQUAL(rate, 7);
+	CU_ASSERT_EQUAL(
+	    value_parse(&key, NODE_STRING, "1.5KiB/s", "1.5KiB/s", &arena, &rate, &err), 0);
+	CU_ASSERT_EQUAL(rate, 1536);
+	CU_ASSERT_STRING_EQUAL(value_format(&key, &rate, text), "1536B/s");
+	arena_fini(&arena);
+}
+
 static void leaves_the_field_alone_on_failure(void)
 {
 	static const struct conf_key key = {"weight", CONF_INT, 0, 2, .min = 1, .max = 256};
@@ -88,4 +142,4 @@ static void leaves_the_field_alone_on_failure(void)
 }
 
 UNIT_MAIN("conf/value", UNIT(parses_durations), UNIT(parses_sizes), UNIT(formats_what_it_parses),
-    UNIT(leaves_the_field_alone_on_failure))
+    UNIT(parses_rates), UNIT(parses_rates_of_bytes), UNIT(leaves_the_field_alone_on_failure))

@@ -167,7 +167,8 @@ static void own_answers(void)
 	char text[HEADS_ERROR_MAX];
 	for (size_t i = 0; i < sizeof(statuses) / sizeof(statuses[0]); i++) {
 		struct h1_head head;
-		size_t len = heads_error(statuses[i], "the_reason", false, true, text);
+		size_t len = heads_error(
+		    &(struct heads_error){statuses[i], "the_reason", 0, false, true}, text);
 		CU_ASSERT_EQUAL_FATAL(h1_parse_response(text, len, H1_GET, &head), H1_OK);
 		CU_ASSERT_EQUAL(head.status, statuses[i]);
 		CU_ASSERT_FALSE(head.keep_alive);
@@ -175,7 +176,7 @@ static void own_answers(void)
 		CU_ASSERT_PTR_NOT_NULL(memmem(text, len, "the_reason", 10));
 
 		size_t full = head.len;
-		len = heads_error(statuses[i], NULL, true, false, text);
+		len = heads_error(&(struct heads_error){statuses[i], NULL, 0, true, false}, text);
 		CU_ASSERT_EQUAL_FATAL(h1_parse_response(text, len, H1_HEAD, &head), H1_OK);
 		CU_ASSERT_EQUAL(head.len, len);
 		CU_ASSERT(head.len < full);
