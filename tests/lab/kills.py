@@ -24,44 +24,57 @@ STALLS = ("no", "sender", "path")
 TARGETS = {address(web, WEB_PORT): web for web in WEBS}
 
 
-def config(mode):
+def config(mode, out=None):
     """Patience is long enough that a busy machine is not taken for a late peer."""
-    out = pair_config()
+    out = out or pair_config()
     out["workers"] = 2
-    out["pools"]["known"]["sticky"]["ttl"] = f"{TTL_S}s"
+    for pool in out["pools"].values():
+        if "sticky" in pool:
+            pool["sticky"]["ttl"] = f"{TTL_S}s"
     out["sync"] |= {"sessions": mode, "ack_timeout": "2s", "max_lag": f"{WINDOW_MS}ms",
                     "max_lag_entries": WINDOW}
     return out
 
 
+def route_clients(lab):
+    """The client's host has all addresses of 10.0.0.0/8."""
+    for role in ("node1", "node2"):
+        lab.run_in(role, "ip", "route", "add", "10.0.0.0/8", "via", address("client"))
+    lab.run_in("client", "ip", "route", "add", "local", "10.0.0.0/8", "dev", "lo")
+
+
 @dataclass
 class Client:
-    number: int
+    name: str         # what it is known by: its address
     answered: float   # CLOCK_MONOTONIC, the first of its answers
     webs: set = field(default_factory=set)
     verified: bool = False  # a survivor had it
-
-    @property
-    def address(self):
-        return f"10.{self.number >> 16 & 255}.{self.number >> 8 & 255}.{self.number & 255}"
 
 
 class Clients:
     """http_pulse with new clients, and who of them was answered."""
 
     def __init__(self, lab, rate):
-        for role in ("node1", "node2"):
-            lab.run_in(role, "ip", "route", "add", "10.0.0.0/8", "via", address("client"))
-        lab.run_in("client", "ip", "route", "add", "local", "10.0.0.0/8", "dev", "lo")
+        self.lab = lab
+        route_clients(lab)
         path = os.path.join(lab.dir, "clients")
         with open(path, "w", encoding="ascii") as out:
-            self.process = lab.start_in(
-                "client", tool("http_pulse"), f"{VIP}:{SOURCE_PORT}", 2 * rate, 100000, 4000,
-                "twins", FROM, stdout=out)
+            self.process = self.start(rate, out)
         self.file = open(path, encoding="ascii")
         self.rest, self.latest = "", 0.0
         self.known, self.answered, self.responses, self.torn = {}, 0, 0, 0
         self.slowest = 0.0
+
+    def start(self, rate, out):
+        return self.lab.start_in("client", tool("http_pulse"), f"{VIP}:{SOURCE_PORT}", 2 * rate,
+                                 100000, 4000, "twins", FROM, stdout=out)
+
+    def parse(self, line):
+        """(number, name, when it was answered, seconds that took, web) of a line of its output."""
+        due, took, number, web = line.split()
+        number = int(number)
+        name = f"10.{number >> 16 & 255}.{number >> 8 & 255}.{number & 255}"
+        return number, name, (int(due) + int(took)) / 1e6, int(took) / 1e6, web
 
     def read(self):
         """Takes what was answered since the last time."""
@@ -70,17 +83,16 @@ class Clients:
         lines = (self.rest + self.file.read()).split("\n")
         self.rest = lines.pop()
         for line in lines:
-            due, took, number, web = line.split()
-            answered = (int(due) + int(took)) / 1e6
-            client = self.known.get(int(number))
+            number, name, answered, took, web = self.parse(line)
+            client = self.known.get(number)
             if not client:
-                client = self.known[int(number)] = Client(int(number), answered)
+                client = self.known[number] = Client(name, answered)
                 self.answered += 1
             client.answered = min(client.answered, answered)
             self.torn += len(client.webs) == 1 and web not in client.webs
             client.webs.add(web)
             self.latest = max(self.latest, answered)
-            self.slowest = max(self.slowest, int(took) / 1e6)
+            self.slowest = max(self.slowest, took)
             self.responses += 1
 
     def wait(self, moment, timeout=10):
@@ -145,12 +157,20 @@ def protection(node):
 
 class Campaign:
     """kill() as often as you like, then report()."""
+    clients_of = Clients
 
     def __init__(self, lab, mode, rate, seed):
         self.lab, self.mode, self.random = lab, mode, random.Random(seed)
-        self.active, self.backup = lab.start_pair(config=config(mode))
-        self.clients = Clients(lab, rate)
+        self.active, self.backup = lab.start_pair(config=self.config(mode))
+        self.clients = self.clients_of(lab, rate)
         self.kills, self.stalls = [], []
+
+    def config(self, mode):
+        return config(mode)
+
+    def table(self):
+        """{name of a client: web} as the survivor has it."""
+        return table(self.backup)
 
     def wait_whole(self):
         """Until one node is Active and protected, the other one Backup; the moment."""
@@ -195,12 +215,12 @@ class Campaign:
 
     def judge(self, kill, protected_since, moment, until):
         """Who was answered `until` then was so by who is dead now."""
-        has, now = table(self.backup), time.monotonic()
+        has, now = self.table(), time.monotonic()
         for number, client in list(self.clients.known.items()):
             if not now - JUDGED_S < client.answered < until:
                 continue
             must = client.verified or (client.answered >= protected_since and not kill.degraded)
-            web = has.get(client.address)
+            web = has.get(client.name)
             kill.judged += must
             kill.unprotected += not must
             if web is None:
@@ -219,7 +239,7 @@ class Campaign:
         """The last ones before the kill come again, over the VIP."""
         last = sorted((c for c in self.clients.known.values() if c.verified),
                       key=lambda client: client.answered)[-n:]
-        rows = [{"backend": has[c.address], "address": c.address} for c in last]
+        rows = [{"backend": has[c.name], "address": c.name} for c in last]
         with open(os.path.join(self.lab.dir, "again.json"), "w", encoding="ascii") as file:
             json.dump({"cookie": [], "source": rows}, file)
         done = self.lab.sticky("check", clients="again.json")["source"]
@@ -283,11 +303,11 @@ class Campaign:
              f"{takeovers[len(takeovers) // 2]:.0f}, {takeovers[-1]:.0f}")]
 
 
-def campaign(checks, mode, kills, rate, seed):
+def campaign(checks, mode, kills, rate, seed, kind=Campaign):
     """All of it, with what must be true of it."""
     checks.section(f"{mode}: {kills} kills, {rate} new clients a second, seed {seed}")
     with TestLab() as lab:
-        run = Campaign(lab, mode, rate, seed)
+        run = kind(lab, mode, rate, seed)
         for n in range(kills):
             kill = run.kill()
             checks.section(f"{n + 1}: {kill.kind} of {kill.node}, {kill.story()}")

@@ -287,6 +287,11 @@ class Web:
                 server {{
                     listen {WEB_PORT} backlog=1024;
                     location = /healthz {{ if (-e {self.dir}/down) {{ return 503; }} return 200 "ok\\n"; }}
+                    location = /login {{
+                        add_header Set-Cookie "SID=$request_id; Path=/; HttpOnly";
+                        add_header X-New-Token $request_id;
+                        return 200 "{self.name}\\n";
+                    }}
                     location / {{ return 200 "{self.name}\\n"; }}
                 }}
             }}"""
