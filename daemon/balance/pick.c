@@ -3,48 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "daemon/balance/maglev.h"
-#include "daemon/balance/rotation.h"
-#include "daemon/base/hash.h"
-
-#define NOBODY      UINT32_MAX
-#define HASH_PLACES 32
-#define GOLDEN      0x9e3779b97f4a7c15ULL
-
-/* The pool's targets by id, for sticky sessions. */
-struct by_id {
-	uint64_t id;
-	struct target *target;
-	uint32_t index; /* in pool->targets */
-};
-
-/* Which targets get new traffic now: primaries, else backups, else (fail open) all but those that
- * the admin took out. */
-enum tier { TIER_NONE, TIER_PRIMARY, TIER_BACKUP, TIER_OPEN };
-
-/* Derived state: `members` are indexes into pool->targets of the usable ones of the tier. `spare`
- * are usable backups behind a tier of primaries: for retries only. */
-struct picker {
-	const struct pool *pool;
-	uint64_t version;
-	bool built;
-	enum tier tier;
-	uint32_t n_members, n_spare;
-	uint16_t *members;
-	uint8_t *is_member; /* by index into pool->targets */
-	uint16_t *spare;
-	uint16_t *weights; /* of the members */
-	uint32_t spare_turn;
-	struct rotation *rotation;
-	struct by_id *by_id;
-
-	/* Source hash. The table is made of all targets of the tier, usable or not, so it changes
-	 * with the tier and the configuration only; who is not a member is passed over. */
-	uint32_t table_size;
-	enum tier table_tier;
-	uint16_t *table; /* of indexes into pool->targets */
-	struct maglev_member *maglev;
-};
+#include "daemon/balance/picker.h"
 
 static int compare_by_id(const void *a, const void *b)
 {
@@ -157,21 +116,6 @@ static void collect(struct picker *picker)
 	}
 }
 
-static void build_table(struct picker *picker)
-{
-	const struct pool *pool = picker->pool;
-	uint32_t n = 0;
-	for (uint32_t i = 0; i < pool->n_targets; i++) {
-		const struct pool_target *from = &pool->targets[i];
-		if (picker->tier != TIER_OPEN && from->backup != (picker->tier == TIER_BACKUP))
-			continue;
-		picker->maglev[n++] = (struct maglev_member){
-		    .id = from->target->id, .weight = from->weight, .value = (uint16_t)i};
-	}
-	maglev_build(picker->table, picker->table_size, picker->maglev, n);
-	picker->table_tier = picker->tier;
-}
-
 static void mark_members(struct picker *picker)
 {
 	memset(picker->is_member, 0, picker->pool->n_targets);
@@ -192,115 +136,12 @@ static void refresh(struct picker *picker)
 	if (picker->n_members == 0)
 		return;
 	if (picker->pool->algorithm == BALANCE_SOURCE_HASH) {
-		if (picker->table_tier != picker->tier)
-			build_table(picker);
+		pick_build_table(picker);
 		return;
 	}
 	for (uint32_t i = 0; i < picker->n_members; i++)
 		picker->weights[i] = picker->pool->targets[picker->members[i]].weight;
 	rotation_build(picker->rotation, picker->weights, picker->n_members);
-}
-
-static struct target *member(const struct picker *picker, uint32_t i)
-{
-	return picker->pool->targets[picker->members[i]].target;
-}
-
-static bool was_tried(const struct pick *pick, const struct target *target)
-{
-	for (size_t i = 0; i < pick->n_tried; i++) {
-		if (pick->tried[i] == target)
-			return true;
-	}
-	return false;
-}
-
-/* Not for this request: it has failed there, or every place is taken. */
-static bool is_out(struct pick *pick, const struct target *target)
-{
-	if (was_tried(pick, target))
-		return true;
-	if (!target_is_full(target))
-		return false;
-	pick->full = true;
-	return true;
-}
-
-/* The first from `start` on, going round, that may be taken. */
-static uint32_t next_free(const struct picker *picker, uint32_t start, struct pick *pick)
-{
-	for (uint32_t step = 0; step < picker->n_members; step++) {
-		uint32_t i = (start + step) % picker->n_members;
-		if (!is_out(pick, member(picker, i)))
-			return i;
-	}
-	return NOBODY;
-}
-
-static uint32_t pick_round_robin(struct picker *picker, struct pick *pick)
-{
-	uint32_t i = rotation_next(picker->rotation);
-	return is_out(pick, member(picker, i)) ? next_free(picker, i, pick) : i;
-}
-
-static uint64_t load_of(const struct target *target)
-{
-	return atomic_load_explicit(&target->active, memory_order_relaxed);
-}
-
-/* The rotation proposes; it is taken unless another one is less loaded. So an idle pool is served
- * by weight, and without looking at all of it. */
-static uint32_t pick_least_connections(struct picker *picker, struct pick *pick)
-{
-	uint32_t best = pick_round_robin(picker, pick);
-	if (best == NOBODY)
-		return NOBODY;
-	uint32_t start = best;
-	uint64_t load = load_of(member(picker, best)), weight = picker->weights[best];
-	for (uint32_t step = 1; step < picker->n_members && load > 0; step++) {
-		uint32_t i = start + step;
-		if (i >= picker->n_members)
-			i -= picker->n_members;
-		uint64_t other = load_of(member(picker, i));
-		if (other * weight >= load * picker->weights[i] || is_out(pick, member(picker, i)))
-			continue;
-		best = i;
-		load = other;
-		weight = picker->weights[i];
-	}
-	return best;
-}
-
-/* The member that scores highest with this client (rendezvous hashing): for the few clients that
- * the table finds nobody for, when nearly all of it is down. */
-static struct target *pick_by_score(const struct picker *picker, struct pick *pick)
-{
-	struct target *best = NULL;
-	uint64_t best_score = 0;
-	for (uint32_t i = 0; i < picker->n_members; i++) {
-		struct target *target = member(picker, i);
-		uint64_t score = hash_mix(target->id ^ hash_mix(pick->hash));
-		if ((best && score <= best_score) || is_out(pick, target))
-			continue;
-		best = target;
-		best_score = score;
-	}
-	return best;
-}
-
-/* A client has a place in the table, and a second, third... one in case that the target there is
- * not usable: only who must move moves, spread over the others by weight, and comes back later. */
-static struct target *pick_source_hash(const struct picker *picker, struct pick *pick)
-{
-	for (uint64_t place = 0; place < HASH_PLACES; place++) {
-		uint32_t at =
-		    (uint32_t)(hash_mix(pick->hash + place * GOLDEN) % picker->table_size);
-		uint32_t i = picker->table[at];
-		struct target *target = picker->pool->targets[i].target;
-		if (picker->is_member[i] && !is_out(pick, target))
-			return target;
-	}
-	return pick_by_score(picker, pick);
 }
 
 static struct target *pick_spare(struct picker *picker, struct pick *pick)

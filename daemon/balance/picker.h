@@ -1,0 +1,77 @@
+/* A picker's state, as its files share it: pick.c derives it, pick_load.c and pick_hash.c choose by
+ * it. Nobody else includes this. */
+#pragma once
+
+#include "daemon/balance/maglev.h"
+#include "daemon/balance/pick.h"
+#include "daemon/balance/rotation.h"
+
+#define NOBODY UINT32_MAX
+
+/* The pool's targets by id, for sticky sessions. */
+struct by_id {
+	uint64_t id;
+	struct target *target;
+	uint32_t index; /* in pool->targets */
+};
+
+/* Which targets get new traffic now: primaries, else backups, else (fail open) all but those that
+ * the admin took out. */
+enum tier { TIER_NONE, TIER_PRIMARY, TIER_BACKUP, TIER_OPEN };
+
+/* Derived state: `members` are indexes into pool->targets of the usable ones of the tier. `spare`
+ * are usable backups behind a tier of primaries: for retries only. */
+struct picker {
+	const struct pool *pool;
+	uint64_t version;
+	bool built;
+	enum tier tier;
+	uint32_t n_members, n_spare;
+	uint16_t *members;
+	uint8_t *is_member; /* by index into pool->targets */
+	uint16_t *spare;
+	uint16_t *weights; /* of the members */
+	uint32_t spare_turn;
+	struct rotation *rotation;
+	struct by_id *by_id;
+
+	/* Source hash. The table is made of all targets of the tier, usable or not, so it changes
+	 * with the tier and the configuration only; who is not a member is passed over. */
+	uint32_t table_size;
+	enum tier table_tier;
+	uint16_t *table; /* of indexes into pool->targets */
+	struct maglev_member *maglev;
+};
+
+static inline struct target *member(const struct picker *picker, uint32_t i)
+{
+	return picker->pool->targets[picker->members[i]].target;
+}
+
+static inline bool was_tried(const struct pick *pick, const struct target *target)
+{
+	for (size_t i = 0; i < pick->n_tried; i++) {
+		if (pick->tried[i] == target)
+			return true;
+	}
+	return false;
+}
+
+/* Not for this request: it has failed there, or every place is taken. */
+static inline bool is_out(struct pick *pick, const struct target *target)
+{
+	if (was_tried(pick, target))
+		return true;
+	if (!target_is_full(target))
+		return false;
+	pick->full = true;
+	return true;
+}
+
+/* The next in turn; the least loaded. NOBODY: all are out. */
+uint32_t pick_round_robin(struct picker *picker, struct pick *pick);
+uint32_t pick_least_connections(struct picker *picker, struct pick *pick);
+/* By pick->hash; NULL: all are out. */
+struct target *pick_source_hash(const struct picker *picker, struct pick *pick);
+/* The members have changed, and perhaps the tier. */
+void pick_build_table(struct picker *picker);
