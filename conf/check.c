@@ -108,6 +108,7 @@ static void finish_router(const struct conf *conf, struct conf_router *router)
 static int finish_pool(struct arena *arena, struct conf_pool *pool)
 {
 	char text[ADDR_TEXT_MAX];
+	check_finish_balance(pool);
 	struct conf_health *health = &pool->health;
 	if (health->kind != CONF_HEALTH_NONE && health->timeout_us == 0)
 		health->timeout_us = shorter(PROBE_US, health->interval_us);
@@ -237,6 +238,7 @@ static void check_listener(struct report *report, const struct node *entry, cons
 {
 	const struct node *pool = node_child(entry, "pool");
 	check_sticky_mode(report, pool, conf, listener->pool, listener->mode);
+	check_balance_mode(report, pool, conf, listener->pool, listener->mode);
 	check_routes(report, entry, conf, listener);
 	check_limits(report, entry, listener);
 	if (listener->mode == CONF_MODE_UDP && listener->proxy_protocol)
@@ -375,6 +377,7 @@ static int check_pools(
 		check_send_proxy(
 		    report, node_child(entry, "send_proxy_protocol"), &pool->send_proxy);
 		check_source(report, entry, pool);
+		check_balance(report, entry, pool);
 	}
 	return 0;
 }

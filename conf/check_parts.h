@@ -69,6 +69,13 @@ void check_finish_limits(struct conf *conf, struct conf_listener *listener);
 void check_limits(
     struct report *report, const struct node *entry, const struct conf_listener *listener);
 
+/* check_balance.c: how a pool is balanced: what follows from its values, and whether these fit
+ * together, and what the pool that is named at `node` is used for. */
+void check_finish_balance(struct conf_pool *pool);
+void check_balance(struct report *report, const struct node *entry, const struct conf_pool *pool);
+void check_balance_mode(struct report *report, const struct node *node, const struct conf *conf,
+    uint32_t pool, enum conf_listener_mode mode);
+
 /* check_routers.c: the virtual routers, and what nodes say about them. */
 void check_priorities(
     struct report *report, const struct node *entry, const struct conf *conf, uint32_t index);

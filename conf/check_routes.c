@@ -250,8 +250,11 @@ static void check_mode(struct report *report, const struct node *node, const str
 		return;
 	const struct node *pool = node_child(node, "pool");
 	check_sticky_mode(report, pool, conf, route->pool, CONF_MODE_TCP);
-	for (uint32_t i = 0; i < route->n_shares; i++)
+	check_balance_mode(report, pool, conf, route->pool, CONF_MODE_TCP);
+	for (uint32_t i = 0; i < route->n_shares; i++) {
 		check_sticky_mode(report, pool, conf, route->shares[i].pool, CONF_MODE_TCP);
+		check_balance_mode(report, pool, conf, route->shares[i].pool, CONF_MODE_TCP);
+	}
 }
 
 /* One that everything runs into hides those behind it. */

@@ -213,7 +213,16 @@ struct conf_listener {
 enum conf_balance {
 	CONF_BALANCE_ROUND_ROBIN,
 	CONF_BALANCE_LEAST_CONNECTIONS,
-	CONF_BALANCE_SOURCE_HASH
+	CONF_BALANCE_SOURCE_HASH,
+	CONF_BALANCE_MAGLEV
+};
+
+/* What a request is known by, for balance maglev. */
+enum conf_hash_key { CONF_HASH_SOURCE, CONF_HASH_PATH, CONF_HASH_HEADER, CONF_HASH_COOKIE };
+
+struct conf_hash_on {
+	enum conf_hash_key key;
+	const char *header, *cookie; /* the name, or NULL */
 };
 
 struct conf_target {
@@ -285,6 +294,8 @@ struct conf_send_proxy {
 struct conf_pool {
 	const char *name;
 	enum conf_balance balance;
+	struct conf_hash_on hash_on;
+	uint16_t hash_balance_factor; /* percent; 0: no limit */
 	struct conf_target *targets;
 	uint32_t n_targets;
 	struct conf_health health;

@@ -36,6 +36,7 @@
 static const char *const balance_words[] = {[CONF_BALANCE_ROUND_ROBIN] = "round_robin",
     [CONF_BALANCE_LEAST_CONNECTIONS] = "least_connections",
     [CONF_BALANCE_SOURCE_HASH] = "source_hash",
+    [CONF_BALANCE_MAGLEV] = "maglev",
     NULL};
 static const char *const failback_words[] = {[CONF_FAILBACK_NEVER] = "never",
     [CONF_FAILBACK_MANUAL] = "manual",
@@ -609,10 +610,36 @@ static const struct conf_key send_proxy_keys[] = {
 static const struct conf_object send_proxy_object = {"PROXY headers to targets",
     KEYS(send_proxy_keys), .size = sizeof(struct conf_send_proxy), .shorthand = "version"};
 
+/* The two that need a name are keys of their own, and hash_on.key follows from them. */
+static const char *const hash_key_words[] = {
+    [CONF_HASH_SOURCE] = "source", [CONF_HASH_PATH] = "path", NULL};
+static const struct conf_key hash_on_keys[] = {
+    {"key", CONF_ENUM, FIELD(struct conf_hash_on, key), .words = hash_key_words, .def = "source",
+	.help = "The client's address, or the path of the request, without its query"},
+    {"header", CONF_STRING, FIELD(struct conf_hash_on, header), .format = &conf_format_token,
+	.def_note = "none", .help = "The value of this request header, the first of that name"},
+    {"cookie", CONF_STRING, FIELD(struct conf_hash_on, cookie), .format = &conf_format_cookie,
+	.def_note = "none", .help = "The value of this cookie"},
+};
+static const struct conf_object hash_on_object = {
+    "Keys of a hash", KEYS(hash_on_keys), .size = sizeof(struct conf_hash_on), .shorthand = "key"};
+
 static const struct conf_key pool_keys[] = {
     {"balance", CONF_ENUM, FIELD(struct conf_pool, balance), .words = balance_words,
-	.later = "random_two maglev least_time", .def = "round_robin",
-	.help = "How a target is chosen; all of them heed weights"},
+	.later = "random_two least_time", .def = "round_robin",
+	.help = "How a target is chosen; all of them heed weights. round_robin: in turn; "
+		"least_connections: who has the fewest requests or connections; maglev: always the "
+		"same one for the same hash_on; source_hash: maglev by the client's address"},
+    {"hash_on", CONF_OBJECT, FIELD(struct conf_pool, hash_on), .object = &hash_on_object,
+	.def_note = "the client's address",
+	.help = "With balance maglev: what decides where a request goes. Without that header or "
+		"cookie, or when it is empty: the client's address. In modes tcp and udp only "
+		"source"},
+    {"hash_balance_factor", CONF_PERCENT, FIELD(struct conf_pool, hash_balance_factor), .max = 1000,
+	.def = "0%",
+	.help = "With maglev and source_hash: how much of its fair share of what is in flight a "
+		"target may have at most, like 125%; what is beyond goes to the next target that "
+		"is its hash's. 0%: no limit"},
     {"targets", CONF_LIST, ENTRIES(struct conf_pool, targets, n_targets), .required = true,
 	.min = 1, .max = CONF_TARGETS_MAX, .element = &target_element,
 	.help = "The servers, each \"ADDRESS:PORT\" or an object"},
@@ -646,8 +673,7 @@ static const struct conf_key pool_keys[] = {
 		"In mode http each request has a connection of its own then"},
 };
 static const struct conf_object pool_object = {"Pools", KEYS(pool_keys),
-    .size = sizeof(struct conf_pool),
-    .later = "outlier slow_start drain_timeout queue tls hash_on"};
+    .size = sizeof(struct conf_pool), .later = "outlier slow_start drain_timeout queue tls"};
 
 static const struct conf_key sync_keys[] = {
     {"port", CONF_INT, FIELD(struct conf_sync, port), .min = 1, .max = 65535, .def = "5405",

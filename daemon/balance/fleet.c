@@ -101,6 +101,7 @@ static bool pool_init(struct pool *pool, const struct fleet_pool_spec *spec, uin
 	pool->id = hash_id(spec->name, strlen(spec->name));
 	pool->index = index;
 	pool->algorithm = spec->algorithm;
+	pool->hash_balance_factor = spec->hash_balance_factor;
 	pool->fail_open = spec->fail_open;
 	pool->name = strdup(spec->name);
 	struct shared *shared = shared_obtain(spec->name, previous);

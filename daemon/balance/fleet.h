@@ -52,13 +52,14 @@ struct pool_target {
 	bool backup;
 };
 
-enum balance_algorithm { BALANCE_ROUND_ROBIN, BALANCE_LEAST_CONNECTIONS, BALANCE_SOURCE_HASH };
+enum balance_algorithm { BALANCE_ROUND_ROBIN, BALANCE_LEAST_CONNECTIONS, BALANCE_MAGLEV };
 
 struct pool {
 	uint64_t id; /* hash_id(name) */
 	const char *name;
 	uint32_t index; /* in the fleet; the same as in struct conf */
 	enum balance_algorithm algorithm;
+	uint16_t hash_balance_factor; /* maglev, percent: pick.h; 0: no limit */
 	bool fail_open;
 	struct pool_target *targets;
 	uint32_t n_targets;
@@ -90,6 +91,7 @@ struct fleet_target_spec {
 struct fleet_pool_spec {
 	const char *name;
 	enum balance_algorithm algorithm;
+	uint16_t hash_balance_factor;
 	bool fail_open;
 	bool checked; /* has a health check; without one targets are UP */
 	const struct fleet_target_spec *targets;

@@ -41,11 +41,12 @@ static bool allocate(struct picker *picker, uint64_t seed)
 	picker->rotation = rotation_new(n, rotation_turn(picker->weights, n), seed);
 	if (!picker->rotation)
 		return false;
-	if (picker->pool->algorithm == BALANCE_SOURCE_HASH) {
+	if (picker->pool->algorithm == BALANCE_MAGLEV) {
 		picker->table_size = maglev_size(n);
 		picker->table = calloc(picker->table_size, sizeof(*picker->table));
 		picker->maglev = calloc(n + 1, sizeof(*picker->maglev));
-		if (!picker->table || !picker->maglev)
+		picker->seen = calloc(n + 1, sizeof(*picker->seen));
+		if (!picker->table || !picker->maglev || !picker->seen)
 			return false;
 	}
 	return index_targets(picker);
@@ -77,6 +78,7 @@ void picker_free(struct picker *picker)
 	free(picker->table);
 	free(picker->maglev);
 	free(picker->is_member);
+	free(picker->seen);
 	free(picker->by_id);
 	free(picker);
 }
@@ -135,7 +137,7 @@ static void refresh(struct picker *picker)
 	mark_members(picker);
 	if (picker->n_members == 0)
 		return;
-	if (picker->pool->algorithm == BALANCE_SOURCE_HASH) {
+	if (picker->pool->algorithm == BALANCE_MAGLEV) {
 		pick_build_table(picker);
 		return;
 	}
@@ -166,7 +168,7 @@ struct target *picker_pick(struct picker *picker, struct pick *pick)
 	switch (picker->pool->algorithm) {
 	case BALANCE_ROUND_ROBIN: i = pick_round_robin(picker, pick); break;
 	case BALANCE_LEAST_CONNECTIONS: i = pick_least_connections(picker, pick); break;
-	case BALANCE_SOURCE_HASH: target = pick_source_hash(picker, pick); break;
+	case BALANCE_MAGLEV: target = pick_maglev(picker, pick); break;
 	}
 	if (i != NOBODY)
 		target = member(picker, i);

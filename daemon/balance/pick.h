@@ -22,7 +22,7 @@ void picker_free(struct picker *picker);
 
 /* What a choice depends on besides the pool. */
 struct pick {
-	uint64_t hash; /* source_hash: of the client's address */
+	uint64_t hash; /* maglev: of the request's key */
 	/* Targets that this request has failed on. */
 	struct target *const *tried;
 	size_t n_tried;
@@ -36,8 +36,11 @@ struct pick {
  * round_robin: smooth weighted (a 5:1:1 pool gives a a b a c a a, never a burst).
  * least_connections: smallest active/weight, ties in weighted rotation (an idle pool is served in
  * proportion to the weights).
- * source_hash: by `pick->hash`, the same on both nodes and after a restart.
- * When a target goes only its own clients move, and they return with it (Maglev table).
+ * maglev: by `pick->hash`, the same on both nodes and after a restart. When a target goes only its
+ * own keys move, and they return with it. With hash_balance_factor f (percent) no target gets more
+ * than f/100 of its weight's share of what is in flight, this one included and rounded up; a key
+ * whose target has that goes to its next place. What is in flight is a sum that is kept by looking
+ * at a few targets with each pick, so in pools of many it lags by as many picks as it takes.
  *
  * Targets without `backup` first; all of them unusable or tried: the backups; all unusable: with
  * fail_open any that the admin has not drained or disabled, else NULL. NULL when only `tried` or full

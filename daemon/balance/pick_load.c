@@ -18,11 +18,6 @@ uint32_t pick_round_robin(struct picker *picker, struct pick *pick)
 	return is_out(pick, member(picker, i)) ? next_free(picker, i, pick) : i;
 }
 
-static uint64_t load_of(const struct target *target)
-{
-	return atomic_load_explicit(&target->active, memory_order_relaxed);
-}
-
 /* The rotation proposes; it is taken unless another one is less loaded. So an idle pool is served
  * by weight, and without looking at all of it. */
 uint32_t pick_least_connections(struct picker *picker, struct pick *pick)

@@ -35,12 +35,18 @@ struct picker {
 	struct rotation *rotation;
 	struct by_id *by_id;
 
-	/* Source hash. The table is made of all targets of the tier, usable or not, so it changes
+	/* maglev. The table is made of all targets of the tier, usable or not, so it changes
 	 * with the tier and the configuration only; who is not a member is passed over. */
 	uint32_t table_size;
 	enum tier table_tier;
 	uint16_t *table; /* of indexes into pool->targets */
 	struct maglev_member *maglev;
+
+	/* maglev with hash_balance_factor: what is in flight over the members, and the part of each
+	 * in that sum. */
+	uint64_t in_flight, weight_sum;
+	uint32_t *seen; /* by member */
+	uint32_t swept; /* the member to look at next */
 };
 
 static inline struct target *member(const struct picker *picker, uint32_t i)
@@ -68,10 +74,15 @@ static inline bool is_out(struct pick *pick, const struct target *target)
 	return true;
 }
 
+static inline uint32_t load_of(const struct target *target)
+{
+	return atomic_load_explicit(&target->active, memory_order_relaxed);
+}
+
 /* The next in turn; the least loaded. NOBODY: all are out. */
 uint32_t pick_round_robin(struct picker *picker, struct pick *pick);
 uint32_t pick_least_connections(struct picker *picker, struct pick *pick);
 /* By pick->hash; NULL: all are out. */
-struct target *pick_source_hash(const struct picker *picker, struct pick *pick);
+struct target *pick_maglev(struct picker *picker, struct pick *pick);
 /* The members have changed, and perhaps the tier. */
 void pick_build_table(struct picker *picker);

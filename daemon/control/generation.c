@@ -5,7 +5,8 @@
 static const enum balance_algorithm algorithms[] = {
     [CONF_BALANCE_ROUND_ROBIN] = BALANCE_ROUND_ROBIN,
     [CONF_BALANCE_LEAST_CONNECTIONS] = BALANCE_LEAST_CONNECTIONS,
-    [CONF_BALANCE_SOURCE_HASH] = BALANCE_SOURCE_HASH,
+    [CONF_BALANCE_SOURCE_HASH] = BALANCE_MAGLEV, /* with the source as key */
+    [CONF_BALANCE_MAGLEV] = BALANCE_MAGLEV,
 };
 
 static const enum target_health initial_health[] = {
@@ -37,6 +38,7 @@ static struct fleet *build_fleet(const struct conf *conf, struct fleet *previous
 		pools[i] = (struct fleet_pool_spec){
 		    .name = pool->name,
 		    .algorithm = algorithms[pool->balance],
+		    .hash_balance_factor = pool->hash_balance_factor,
 		    .fail_open = pool->fail_open,
 		    .checked = pool->health.kind != CONF_HEALTH_NONE,
 		    .targets = next,

@@ -271,19 +271,20 @@ static json *target_json(
 static json *pool_json(const struct control *control, const struct pool *pool)
 {
 	static const char *const algorithms[] = {
-	    [BALANCE_ROUND_ROBIN] = "round_robin",
-	    [BALANCE_LEAST_CONNECTIONS] = "least_connections",
-	    [BALANCE_SOURCE_HASH] = "source_hash",
+	    [CONF_BALANCE_ROUND_ROBIN] = "round_robin",
+	    [CONF_BALANCE_LEAST_CONNECTIONS] = "least_connections",
+	    [CONF_BALANCE_SOURCE_HASH] = "source_hash",
+	    [CONF_BALANCE_MAGLEV] = "maglev",
 	};
 	json *object = json_object_new_object();
 	json *targets = json_object_new_array();
 	uint32_t up, total;
 	pool_count(pool, &up, &total);
 	put_text(object, "name", pool->name);
-	put_text(object, "balance", algorithms[pool->algorithm]);
+	const struct conf_pool *conf = &control->current->conf->pools[pool->index];
+	put_text(object, "balance", algorithms[conf->balance]);
 	put_number(object, "up", up);
 	put_number(object, "total", total);
-	const struct conf_pool *conf = &control->current->conf->pools[pool->index];
 	put_text(object, "checked_by", control->probing ? "this node" : "peer");
 	for (uint32_t i = 0; i < pool->n_targets; i++)
 		json_object_array_add(targets, target_json(control, conf, &pool->targets[i]));

@@ -4,6 +4,7 @@
 
 #include "daemon/base/clock.h"
 #include "daemon/base/hash.h"
+#include "daemon/proxy/hash_on.h"
 #include "daemon/session/cookie.h"
 #include "daemon/session/set_cookie.h"
 #include "daemon/session/table.h"
@@ -11,15 +12,6 @@
 static const struct conf_pool *pool_conf(const struct worker_gen *gen, uint32_t pool)
 {
 	return &gen->conf->pools[pool];
-}
-
-static uint64_t source_hash(const struct worker_gen *gen, uint32_t pool, const struct addr *peer)
-{
-	if (gen->fleet->pools[pool].algorithm != BALANCE_SOURCE_HASH)
-		return 0;
-	uint8_t key[16];
-	addr_key(peer, 32, 128, key);
-	return hash_id(key, sizeof(key));
 }
 
 /* The payload of our cookie, if the request carries one that is ours, of this pool, and fresh. */
@@ -165,7 +157,8 @@ void choose_read(struct worker *worker, struct worker_gen *gen, uint32_t pool,
 	if (sticky->kind != CONF_STICKY_NONE &&
 	    !read_binding(worker, gen, pool, peer, head, choice))
 		choice->bound_id = 0;
-	choice->hash = source_hash(gen, pool, peer);
+	if (gen->fleet->pools[pool].algorithm == BALANCE_MAGLEV)
+		choice->hash = hash_on(&pool_conf(gen, pool)->hash_on, peer, head);
 }
 
 static struct target *pick(struct worker *worker, struct worker_gen *gen, uint32_t pool,

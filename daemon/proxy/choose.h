@@ -9,7 +9,7 @@
 
 /* What one request or connection knows about its session. Zero-initialise. */
 struct choice {
-	uint64_t hash;       /* source_hash: of the client's address */
+	uint64_t hash;       /* maglev: of what the pool hashes on */
 	uint64_t bound_id;   /* target of the session that came with it; 0: none */
 	uint64_t expires_us; /* of the table's entry; 0: none, or it is to be written anew */
 	uint8_t key[16];     /* of the entry that it has, or gets; see has_key */

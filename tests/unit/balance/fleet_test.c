@@ -40,7 +40,7 @@ static void finds_pools_and_targets(void)
 	b[1].backup = true;
 	struct fleet_pool_spec specs[] = {
 	    {.name = "a", .targets = a, .n_targets = 2, .fail_open = true},
-	    {.name = "b", .targets = b, .n_targets = 2, .algorithm = BALANCE_SOURCE_HASH},
+	    {.name = "b", .targets = b, .n_targets = 2, .algorithm = BALANCE_MAGLEV},
 	    {.name = "empty"},
 	};
 	struct fleet *fleet = fleet_new(specs, 3, NULL);
@@ -49,7 +49,7 @@ static void finds_pools_and_targets(void)
 	CU_ASSERT_PTR_EQUAL(fleet_pool(fleet, "b"), &fleet->pools[1]);
 	CU_ASSERT_PTR_NULL(fleet_pool(fleet, "c"));
 	CU_ASSERT_TRUE(fleet->pools[0].fail_open);
-	CU_ASSERT_EQUAL(fleet->pools[1].algorithm, BALANCE_SOURCE_HASH);
+	CU_ASSERT_EQUAL(fleet->pools[1].algorithm, BALANCE_MAGLEV);
 	CU_ASSERT_EQUAL(fleet->pools[1].index, 1);
 	CU_ASSERT_EQUAL(fleet->pools[1].targets[1].weight, 7);
 	CU_ASSERT_TRUE(fleet->pools[1].targets[1].backup);

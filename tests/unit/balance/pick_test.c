@@ -5,99 +5,7 @@
 #include <string.h>
 
 #include "daemon/base/hash.h"
-#include "tests/unit/unit.h"
-
-#define TARGETS_MAX 1000
-
-static struct fleet_target_spec specs[TARGETS_MAX];
-static char texts[TARGETS_MAX][ADDR_TEXT_MAX];
-
-/* A pool of n targets of weight 1, all UP. What differs is set in `specs` before fleet_of(). */
-static void prepare(uint32_t n)
-{
-	for (uint32_t i = 0; i < n; i++) {
-		snprintf(texts[i], ADDR_TEXT_MAX, "10.0.%u.%u:80", i / 250, i % 250 + 1);
-		specs[i] = (struct fleet_target_spec){.text = texts[i], .weight = 1};
-		CU_ASSERT_TRUE_FATAL(addr_parse_endpoint(texts[i], &specs[i].addr));
-	}
-}
-
-static struct fleet *fleet_of(enum balance_algorithm algorithm, uint32_t n, bool fail_open)
-{
-	struct fleet_pool_spec spec = {.name = "web",
-	    .algorithm = algorithm,
-	    .fail_open = fail_open,
-	    .targets = specs,
-	    .n_targets = n};
-	struct fleet *fleet = fleet_new(&spec, 1, NULL);
-	CU_ASSERT_PTR_NOT_NULL_FATAL(fleet);
-	return fleet;
-}
-
-static struct picker *picker_of(const struct fleet *fleet, uint64_t seed)
-{
-	struct picker *picker = picker_new(&fleet->pools[0], seed);
-	CU_ASSERT_PTR_NOT_NULL_FATAL(picker);
-	return picker;
-}
-
-static struct target *choose(
-    struct picker *picker, uint64_t hash, struct target *const *tried, size_t n_tried)
-{
-	struct pick pick = {.hash = hash, .tried = tried, .n_tried = n_tried};
-	return picker_pick(picker, &pick);
-}
-
-static struct target *nth(const struct fleet *fleet, uint32_t i)
-{
-	return fleet->pools[0].targets[i].target;
-}
-
-static uint32_t index_of(const struct fleet *fleet, const struct target *target)
-{
-	for (uint32_t i = 0; i < fleet->pools[0].n_targets; i++) {
-		if (nth(fleet, i) == target)
-			return i;
-	}
-	return UINT32_MAX;
-}
-
-static void set_down(struct fleet *fleet, uint32_t i)
-{
-	target_set_health(&fleet->pools[0], nth(fleet, i), TARGET_DOWN, "test", 1);
-}
-
-static void set_up(struct fleet *fleet, uint32_t i)
-{
-	target_set_health(&fleet->pools[0], nth(fleet, i), TARGET_UP, "test", 1);
-}
-
-/* A million picks against the expectation. */
-static void distribution(void)
-{
-	enum { PICKS = 1000000, N = 6 };
-	static const enum balance_algorithm algorithms[] = {
-	    BALANCE_ROUND_ROBIN, BALANCE_LEAST_CONNECTIONS, BALANCE_SOURCE_HASH};
-	static const uint16_t weights[N] = {1, 2, 3, 4, 10, 20};
-	for (size_t a = 0; a < 3; a++) {
-		prepare(N);
-		for (uint32_t i = 0; i < N; i++)
-			specs[i].weight = weights[i];
-		struct fleet *fleet = fleet_of(algorithms[a], N, false);
-		struct picker *picker = picker_of(fleet, 1);
-		for (uint64_t i = 0; i < PICKS; i++)
-			atomic_fetch_add(&choose(picker, i, NULL, 0)->requests, 1);
-		for (uint32_t i = 0; i < N; i++) {
-			double share = PICKS * weights[i] / 40.;
-			double off = (double)atomic_load(&nth(fleet, i)->requests) - share;
-			/* The hash: the table's rounding and the dice of a million clients. */
-			double slack = algorithms[a] == BALANCE_SOURCE_HASH ? share * 0.03 : 2;
-			CU_ASSERT_TRUE(off <= slack && off >= -slack);
-		}
-		picker_free(picker);
-		fleet_free(fleet);
-	}
-}
+#include "tests/unit/balance/bed.h"
 
 static void least_connections_takes_the_minimum(void)
 {
@@ -153,7 +61,7 @@ static void least_connections_fills_by_weight(void)
 static void follows_the_state(void)
 {
 	static const enum balance_algorithm algorithms[] = {
-	    BALANCE_ROUND_ROBIN, BALANCE_LEAST_CONNECTIONS, BALANCE_SOURCE_HASH};
+	    BALANCE_ROUND_ROBIN, BALANCE_LEAST_CONNECTIONS, BALANCE_MAGLEV};
 	for (size_t a = 0; a < 3; a++) {
 		prepare(4);
 		struct fleet *fleet = fleet_of(algorithms[a], 4, false);
@@ -233,7 +141,7 @@ static void fails_open(void)
 static void retries_go_elsewhere(void)
 {
 	static const enum balance_algorithm algorithms[] = {
-	    BALANCE_ROUND_ROBIN, BALANCE_LEAST_CONNECTIONS, BALANCE_SOURCE_HASH};
+	    BALANCE_ROUND_ROBIN, BALANCE_LEAST_CONNECTIONS, BALANCE_MAGLEV};
 	for (size_t a = 0; a < 3; a++) {
 		prepare(5);
 		specs[0].weight = 256; /* hard to get past */
@@ -259,13 +167,13 @@ static void source_hash_is_the_same_everywhere(void)
 {
 	enum { N = 40, CLIENTS = 5000 };
 	prepare(N);
-	struct fleet *one = fleet_of(BALANCE_SOURCE_HASH, N, false);
+	struct fleet *one = fleet_of(BALANCE_MAGLEV, N, false);
 	for (uint32_t i = 0; i < N / 2; i++) {
 		struct fleet_target_spec swap = specs[i];
 		specs[i] = specs[N - 1 - i];
 		specs[N - 1 - i] = swap;
 	}
-	struct fleet *two = fleet_of(BALANCE_SOURCE_HASH, N, false);
+	struct fleet *two = fleet_of(BALANCE_MAGLEV, N, false);
 	struct picker *a = picker_of(one, 1), *b = picker_of(two, 2);
 	choose(b, 0, NULL, 0);
 	set_down(two, 3);
@@ -306,7 +214,7 @@ static void source_hash_with_few_left(void)
 {
 	enum { N = 1000, CLIENTS = 30000 };
 	prepare(N);
-	struct fleet *fleet = fleet_of(BALANCE_SOURCE_HASH, N, false);
+	struct fleet *fleet = fleet_of(BALANCE_MAGLEV, N, false);
 	struct picker *picker = picker_of(fleet, 1);
 	unsigned count[3] = {0};
 	struct target *tried[3];
@@ -332,7 +240,7 @@ static void source_hash_over_backups(void)
 	prepare(4);
 	specs[2].backup = specs[3].backup = true;
 	specs[3].weight = 3;
-	struct fleet *fleet = fleet_of(BALANCE_SOURCE_HASH, 4, true);
+	struct fleet *fleet = fleet_of(BALANCE_MAGLEV, 4, true);
 	struct picker *picker = picker_of(fleet, 1);
 	unsigned count[4] = {0}, returned = 0;
 	for (uint64_t client = 0; client < CLIENTS; client++)
@@ -380,7 +288,7 @@ static void finds_sticky_targets(void)
 
 static void an_empty_pool_has_nobody(void)
 {
-	for (int algorithm = 0; algorithm <= BALANCE_SOURCE_HASH; algorithm++) {
+	for (int algorithm = 0; algorithm <= BALANCE_MAGLEV; algorithm++) {
 		struct fleet *fleet = fleet_of((enum balance_algorithm)algorithm, 0, true);
 		struct picker *picker = picker_of(fleet, 1);
 		CU_ASSERT_PTR_NULL(choose(picker, 1, NULL, 0));
@@ -426,7 +334,7 @@ static void *work(void *arg)
 
 static void picks_while_states_change(void)
 {
-	for (int algorithm = 0; algorithm <= BALANCE_SOURCE_HASH; algorithm++) {
+	for (int algorithm = 0; algorithm <= BALANCE_MAGLEV; algorithm++) {
 		prepare(8);
 		struct fleet *fleet = fleet_of((enum balance_algorithm)algorithm, 8, false);
 		struct worker workers[2];
@@ -464,7 +372,7 @@ static void picks_while_states_change(void)
 /* Also by source hash, whose client then goes where it goes when its target is down. */
 static void full_ones_are_passed_over(void)
 {
-	for (int algorithm = 0; algorithm <= BALANCE_SOURCE_HASH; algorithm++) {
+	for (int algorithm = 0; algorithm <= BALANCE_MAGLEV; algorithm++) {
 		prepare(4);
 		specs[3].backup = true;
 		for (uint32_t i = 0; i < 3; i++)
@@ -517,7 +425,7 @@ static void tells_who_gets_new_traffic(void)
 	fleet_free(fleet);
 }
 
-UNIT_MAIN("balance/pick", UNIT(distribution), UNIT(least_connections_takes_the_minimum),
+UNIT_MAIN("balance/pick", UNIT(least_connections_takes_the_minimum),
     UNIT(least_connections_fills_by_weight), UNIT(follows_the_state), UNIT(backups_come_last),
     UNIT(fails_open), UNIT(retries_go_elsewhere), UNIT(source_hash_is_the_same_everywhere),
     UNIT(source_hash_with_few_left), UNIT(source_hash_over_backups), UNIT(finds_sticky_targets),

@@ -95,7 +95,7 @@ BAD = [
     ("pools.web.targets", [{"weight": 1}]),
     ("pools.web.targets", [{"address": "192.0.2.21:80", "weight": 257}]),
     ("pools.web.targets", [{"address": "192.0.2.21:80", "wieght": 1}]),
-    ("pools.web.balance", "maglev"),
+    ("pools.web.balance", "leastconn"),
     ("pools.web.fail_open", 1),
     ("pools.web.health", {}),
     ("pools.web.health", "tcp"),

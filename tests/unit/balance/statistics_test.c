@@ -1,0 +1,216 @@
+/* A million picks of each kind against the distribution that is promised. Fixed seeds: what passes
+ * once passes always. */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "daemon/base/hash.h"
+#include "tests/unit/balance/bed.h"
+
+#define PICKS 1000000
+
+static const uint16_t six_weights[] = {1, 2, 3, 4, 10, 20};
+
+static struct fleet *weighted(struct fleet_pool_spec spec, const uint16_t *weights, uint32_t n)
+{
+	prepare(n);
+	for (uint32_t i = 0; i < n; i++)
+		specs[i].weight = weights[i];
+	return fleet_with(spec, n);
+}
+
+/* The sum of (seen - expected)^2 / expected. Of n targets it is n - 1 on average with a variance of
+ * twice that, if each pick is a throw of the dice. */
+static double chi_square(const uint64_t *seen, const double *share, uint32_t n)
+{
+	double sum = 0, all = 0, shares = 0;
+	for (uint32_t i = 0; i < n; i++) {
+		all += (double)seen[i];
+		shares += share[i];
+	}
+	for (uint32_t i = 0; i < n; i++) {
+		double expected = all * share[i] / shares;
+		if (expected > 0)
+			sum +=
+			    ((double)seen[i] - expected) * ((double)seen[i] - expected) / expected;
+		else
+			CU_ASSERT_EQUAL(seen[i], 0);
+	}
+	return sum;
+}
+
+/* Dice are off by so much in one of a million runs, about. */
+static double chi_square_limit(uint32_t n)
+{
+	double degrees = n - 1;
+	return degrees + 5 * sqrt(2 * degrees) + 10;
+}
+
+/* Picks without anything in flight. */
+static void count_picks(struct fleet *fleet, struct picker *picker, uint64_t *seen)
+{
+	memset(seen, 0, fleet->pools[0].n_targets * sizeof(*seen));
+	for (uint64_t i = 0; i < PICKS; i++)
+		seen[index_of(fleet, choose(picker, hash_mix(i), NULL, 0))]++;
+}
+
+/* In turn, as exactly as integers allow; by hash, as the dice and the rounding of the table do. */
+static void an_idle_pool_is_served_by_weight(void)
+{
+	static const enum balance_algorithm algorithms[] = {
+	    BALANCE_ROUND_ROBIN, BALANCE_LEAST_CONNECTIONS, BALANCE_MAGLEV};
+	for (size_t a = 0; a < sizeof(algorithms) / sizeof(algorithms[0]); a++) {
+		struct fleet *fleet =
+		    weighted((struct fleet_pool_spec){.algorithm = algorithms[a]}, six_weights, 6);
+		struct picker *picker = picker_of(fleet, 1);
+		uint64_t seen[6];
+		count_picks(fleet, picker, seen);
+		for (uint32_t i = 0; i < 6; i++) {
+			double share = PICKS * six_weights[i] / 40., off = (double)seen[i] - share;
+			double slack = algorithms[a] == BALANCE_MAGLEV ? share * 0.03 : 2;
+			CU_ASSERT_TRUE(off <= slack && off >= -slack);
+		}
+		picker_free(picker);
+		fleet_free(fleet);
+	}
+}
+
+/* Half of a hundred targets go and come back: who stays is served by weight all the time. */
+static void loss_and_return(void)
+{
+	enum { N = 100 };
+	static const enum balance_algorithm algorithms[] = {
+	    BALANCE_ROUND_ROBIN, BALANCE_LEAST_CONNECTIONS, BALANCE_MAGLEV};
+	for (size_t a = 0; a < sizeof(algorithms) / sizeof(algorithms[0]); a++) {
+		uint16_t weights[N];
+		uint64_t before[N], during[N], after[N];
+		double all[N], left[N];
+		for (uint32_t i = 0; i < N; i++) {
+			weights[i] = (uint16_t)(10 + i % 7);
+			all[i] = weights[i];
+			left[i] = i % 2 ? weights[i] : 0;
+		}
+		struct fleet *fleet =
+		    weighted((struct fleet_pool_spec){.algorithm = algorithms[a]}, weights, N);
+		struct picker *picker = picker_of(fleet, 1);
+		count_picks(fleet, picker, before);
+		for (uint32_t i = 0; i < N; i += 2)
+			set_down(fleet, i);
+		count_picks(fleet, picker, during);
+		for (uint32_t i = 0; i < N; i += 2)
+			set_up(fleet, i);
+		count_picks(fleet, picker, after);
+		/* The table has 163 entries a target: each share is rounded by up to one of them. */
+		double rounding = algorithms[a] == BALANCE_MAGLEV ? PICKS / N / 163. / 163. * N : 0;
+		double limit = chi_square_limit(N) + rounding;
+		printf("\n    chi-square %.1f, %.1f, %.1f ", chi_square(before, all, N),
+		    chi_square(during, left, N), chi_square(after, all, N));
+		CU_ASSERT_TRUE(chi_square(before, all, N) <= limit);
+		CU_ASSERT_TRUE(chi_square(during, left, N) <= limit);
+		CU_ASSERT_TRUE(chi_square(after, all, N) <= limit);
+		if (algorithms[a] == BALANCE_MAGLEV)
+			CU_ASSERT_EQUAL(memcmp(before, after, sizeof(before)), 0);
+		picker_free(picker);
+		fleet_free(fleet);
+	}
+}
+
+/* ---- keys of which few are most ---- */
+
+#define KEYS   10000
+#define FLIGHT 400 /* requests at a time, each as long as the others */
+
+/* The number of a key: the k-th is asked for 1/k as often as the first. */
+static uint32_t zipf(const double *cumulative, uint64_t *dice)
+{
+	*dice = hash_mix(*dice + 1);
+	double x = (double)(*dice >> 11) * 0x1p-53 * cumulative[KEYS - 1];
+	uint32_t low = 0, high = KEYS - 1;
+	while (low < high) {
+		uint32_t middle = (low + high) / 2;
+		if (cumulative[middle] < x)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
+struct skewed {
+	double worst;     /* load over its fair share, of who had the most of that */
+	double overshoot; /* requests above what the factor allows, at most */
+	double at_home;   /* picks that went where they go without a limit */
+};
+
+/* A million requests by such keys, FLIGHT at a time. */
+static struct skewed run_skewed(struct fleet_pool_spec spec, const uint16_t *weights, uint32_t n)
+{
+	static double cumulative[KEYS];
+	static struct target *flight[FLIGHT];
+	struct skewed result = {.overshoot = -1e9};
+	struct fleet *fleet = weighted(spec, weights, n);
+	struct picker *picker = picker_of(fleet, 1);
+	struct fleet_pool_spec free_spec = spec;
+	free_spec.hash_balance_factor = 0;
+	struct fleet *free_fleet = fleet_with(free_spec, n);
+	struct picker *free_picker = picker_of(free_fleet, 1);
+	double weight_sum = 0;
+	uint64_t dice = 1;
+	for (uint32_t i = 0; i < n; i++)
+		weight_sum += weights[i];
+	for (uint32_t k = 0; k < KEYS; k++)
+		cumulative[k] = (k ? cumulative[k - 1] : 0) + 1. / (k + 1);
+	memset(flight, 0, sizeof(flight));
+	for (uint32_t at = 0; at < PICKS; at++) {
+		struct target **slot = &flight[at % FLIGHT];
+		uint64_t hash = hash_mix(zipf(cumulative, &dice) + 1);
+		target_count(slot, NULL);
+		struct target *target = choose(picker, hash, NULL, 0);
+		target_count(slot, target);
+		result.at_home += target->id == choose(free_picker, hash, NULL, 0)->id;
+		if (at < FLIGHT)
+			continue;
+		double load = atomic_load(&target->active);
+		double fair = FLIGHT * weights[index_of(fleet, target)] / weight_sum;
+		double allowed = ceil(fair * spec.hash_balance_factor / 100);
+		if (load / fair > result.worst)
+			result.worst = load / fair;
+		if (load - allowed > result.overshoot)
+			result.overshoot = load - allowed;
+	}
+	result.at_home /= PICKS;
+	for (uint32_t i = 0; i < FLIGHT; i++)
+		target_count(&flight[i], NULL);
+	picker_free(picker);
+	picker_free(free_picker);
+	fleet_free(fleet);
+	fleet_free(free_fleet);
+	return result;
+}
+
+/* The sum of what is in flight lags by n / 4 picks, in which as many begin and end: that, over n
+ * targets, is a part of a request; with the factor and the rounding at most one. */
+static void bounded_load_under_skewed_keys(void)
+{
+	enum { N = 20 };
+	uint16_t weights[N];
+	for (uint32_t i = 0; i < N; i++)
+		weights[i] = (uint16_t)(1 + i % 3);
+	struct fleet_pool_spec spec = {.algorithm = BALANCE_MAGLEV};
+	struct skewed without = run_skewed(spec, weights, N);
+	CU_ASSERT_TRUE(without.worst > 2);
+	static const uint16_t factors[] = {110, 125, 200};
+	for (size_t i = 0; i < 3; i++) {
+		spec.hash_balance_factor = factors[i];
+		struct skewed with = run_skewed(spec, weights, N);
+		printf("\n    factor %u: worst %.2f of the fair share (%.2f without), %.0f over, "
+		       "%.0f %% at home ",
+		    factors[i], with.worst, without.worst, with.overshoot, with.at_home * 100);
+		CU_ASSERT_TRUE(with.overshoot <= 1);
+		CU_ASSERT_TRUE(with.at_home > 0.5);
+	}
+	CU_ASSERT_EQUAL(without.at_home, 1);
+}
+
+UNIT_MAIN("balance/statistics", UNIT(an_idle_pool_is_served_by_weight), UNIT(loss_and_return),
+    UNIT(bounded_load_under_skewed_keys))
