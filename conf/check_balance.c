@@ -35,4 +35,8 @@ void check_balance_mode(struct report *report, const struct node *node, const st
 		report_value(report, node,
 		    "pool %s has a hash_on that mode \"%s\" cannot see; there it is by source only",
 		    named->name, mode == CONF_MODE_TCP ? "tcp" : "udp");
+	if (named->balance == CONF_BALANCE_LEAST_TIME && mode == CONF_MODE_UDP)
+		report_value(report, node,
+		    "pool %s is balanced by least_time, but in mode \"udp\" nobody has to answer",
+		    named->name);
 }

@@ -36,7 +36,9 @@
 static const char *const balance_words[] = {[CONF_BALANCE_ROUND_ROBIN] = "round_robin",
     [CONF_BALANCE_LEAST_CONNECTIONS] = "least_connections",
     [CONF_BALANCE_SOURCE_HASH] = "source_hash",
+    [CONF_BALANCE_RANDOM_TWO] = "random_two",
     [CONF_BALANCE_MAGLEV] = "maglev",
+    [CONF_BALANCE_LEAST_TIME] = "least_time",
     NULL};
 static const char *const failback_words[] = {[CONF_FAILBACK_NEVER] = "never",
     [CONF_FAILBACK_MANUAL] = "manual",
@@ -626,10 +628,12 @@ static const struct conf_object hash_on_object = {
 
 static const struct conf_key pool_keys[] = {
     {"balance", CONF_ENUM, FIELD(struct conf_pool, balance), .words = balance_words,
-	.later = "random_two least_time", .def = "round_robin",
+	.def = "round_robin",
 	.help = "How a target is chosen; all of them heed weights. round_robin: in turn; "
-		"least_connections: who has the fewest requests or connections; maglev: always the "
-		"same one for the same hash_on; source_hash: maglev by the client's address"},
+		"least_connections: who has the fewest requests or connections; random_two: of two "
+		"random ones who has fewer; least_time: of two random ones who answers sooner "
+		"(mode tcp: accepts connections sooner) and has less to do; maglev: always the same "
+		"one for the same hash_on; source_hash: maglev by the client's address"},
     {"hash_on", CONF_OBJECT, FIELD(struct conf_pool, hash_on), .object = &hash_on_object,
 	.def_note = "the client's address",
 	.help = "With balance maglev: what decides where a request goes. Without that header or "

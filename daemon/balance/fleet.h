@@ -52,7 +52,14 @@ struct pool_target {
 	bool backup;
 };
 
-enum balance_algorithm { BALANCE_ROUND_ROBIN, BALANCE_LEAST_CONNECTIONS, BALANCE_MAGLEV };
+enum balance_algorithm {
+	BALANCE_ROUND_ROBIN,
+	BALANCE_LEAST_CONNECTIONS,
+	BALANCE_MAGLEV,
+	BALANCE_RANDOM_TWO,
+	BALANCE_LEAST_TIME,
+	BALANCE_COUNT
+};
 
 struct pool {
 	uint64_t id; /* hash_id(name) */

@@ -27,6 +27,25 @@ static bool index_targets(struct picker *picker)
 
 /* The turn of the whole pool is the longest: leaving members out shortens it, and so does a larger
  * common divisor. */
+static bool allocate_turn(struct picker *picker, uint64_t seed)
+{
+	uint32_t n = picker->pool->n_targets;
+	for (uint32_t i = 0; i < n; i++)
+		picker->weights[i] = picker->pool->targets[i].weight;
+	picker->rotation = rotation_new(n, rotation_turn(picker->weights, n), seed);
+	return picker->rotation;
+}
+
+static bool allocate_table(struct picker *picker)
+{
+	uint32_t n = picker->pool->n_targets;
+	picker->table_size = maglev_size(n);
+	picker->table = calloc(picker->table_size, sizeof(*picker->table));
+	picker->maglev = calloc(n + 1, sizeof(*picker->maglev));
+	picker->seen = calloc(n + 1, sizeof(*picker->seen));
+	return picker->table && picker->maglev && picker->seen;
+}
+
 static bool allocate(struct picker *picker, uint64_t seed)
 {
 	uint32_t n = picker->pool->n_targets;
@@ -34,22 +53,19 @@ static bool allocate(struct picker *picker, uint64_t seed)
 	picker->spare = calloc(n + 1, sizeof(*picker->spare));
 	picker->weights = calloc(n + 1, sizeof(*picker->weights));
 	picker->is_member = calloc(n + 1, sizeof(*picker->is_member));
-	if (!picker->members || !picker->spare || !picker->weights || !picker->is_member)
+	if (!picker->members || !picker->spare || !picker->weights || !picker->is_member ||
+	    !index_targets(picker))
 		return false;
-	for (uint32_t i = 0; i < n; i++)
-		picker->weights[i] = picker->pool->targets[i].weight;
-	picker->rotation = rotation_new(n, rotation_turn(picker->weights, n), seed);
-	if (!picker->rotation)
-		return false;
-	if (picker->pool->algorithm == BALANCE_MAGLEV) {
-		picker->table_size = maglev_size(n);
-		picker->table = calloc(picker->table_size, sizeof(*picker->table));
-		picker->maglev = calloc(n + 1, sizeof(*picker->maglev));
-		picker->seen = calloc(n + 1, sizeof(*picker->seen));
-		if (!picker->table || !picker->maglev || !picker->seen)
+	switch (picker->pool->algorithm) {
+	case BALANCE_MAGLEV: return allocate_table(picker);
+	case BALANCE_LEAST_TIME:
+		picker->timings = calloc(n + 1, sizeof(*picker->timings));
+		if (!picker->timings)
 			return false;
+		/* fall through */
+	case BALANCE_RANDOM_TWO: picker->draw = draw_new(n, seed); return picker->draw;
+	default: return allocate_turn(picker, seed);
 	}
-	return index_targets(picker);
 }
 
 struct picker *picker_new(const struct pool *pool, uint64_t seed)
@@ -75,6 +91,8 @@ void picker_free(struct picker *picker)
 	free(picker->spare);
 	free(picker->weights);
 	rotation_free(picker->rotation);
+	draw_free(picker->draw);
+	free(picker->timings);
 	free(picker->table);
 	free(picker->maglev);
 	free(picker->is_member);
@@ -143,7 +161,10 @@ static void refresh(struct picker *picker)
 	}
 	for (uint32_t i = 0; i < picker->n_members; i++)
 		picker->weights[i] = picker->pool->targets[picker->members[i]].weight;
-	rotation_build(picker->rotation, picker->weights, picker->n_members);
+	if (picker->draw)
+		draw_build(picker->draw, picker->weights, picker->n_members);
+	else
+		rotation_build(picker->rotation, picker->weights, picker->n_members);
 }
 
 static struct target *pick_spare(struct picker *picker, struct pick *pick)
@@ -169,6 +190,9 @@ struct target *picker_pick(struct picker *picker, struct pick *pick)
 	case BALANCE_ROUND_ROBIN: i = pick_round_robin(picker, pick); break;
 	case BALANCE_LEAST_CONNECTIONS: i = pick_least_connections(picker, pick); break;
 	case BALANCE_MAGLEV: target = pick_maglev(picker, pick); break;
+	case BALANCE_RANDOM_TWO: i = pick_random_two(picker, pick); break;
+	case BALANCE_LEAST_TIME: i = pick_least_time(picker, pick); break;
+	case BALANCE_COUNT: break;
 	}
 	if (i != NOBODY)
 		target = member(picker, i);
@@ -193,4 +217,27 @@ bool picker_takes(struct picker *picker, const struct target *target)
 	const struct by_id *found = find(picker, target->id);
 	refresh(picker);
 	return found && picker->is_member[found->index];
+}
+
+void picker_observe(
+    struct picker *picker, const struct target *target, uint64_t took_us, uint64_t now_us)
+{
+	if (!picker->timings)
+		return;
+	const struct by_id *found = find(picker, target->id);
+	if (found && took_us == PICKER_FAILED)
+		timing_add_failure(&picker->timings[found->index], now_us);
+	else if (found)
+		timing_add(&picker->timings[found->index], took_us, now_us);
+}
+
+void picker_inherit(struct picker *picker, const struct picker *from)
+{
+	if (!picker->timings || !from->timings)
+		return;
+	for (uint32_t i = 0; i < picker->pool->n_targets; i++) {
+		const struct by_id *found = find(from, picker->pool->targets[i].target->id);
+		if (found)
+			picker->timings[i] = from->timings[found->index];
+	}
 }

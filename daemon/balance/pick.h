@@ -41,6 +41,9 @@ struct pick {
  * than f/100 of its weight's share of what is in flight, this one included and rounded up; a key
  * whose target has that goes to its next place. What is in flight is a sum that is kept by looking
  * at a few targets with each pick, so in pools of many it lags by as many picks as it takes.
+ * random_two: of two members drawn by weight the one with the smaller active/weight.
+ * least_time: of two such the one with the smaller time * (1 + active/weight), where the time is
+ * what picker_observe heard of it. Who was not heard of is tried now and then.
  *
  * Targets without `backup` first; all of them unusable or tried: the backups; all unusable: with
  * fail_open any that the admin has not drained or disabled, else NULL. NULL when only `tried` or full
@@ -51,3 +54,12 @@ struct target *picker_pick(struct picker *picker, struct pick *pick);
 struct target *picker_find(struct picker *picker, uint64_t target_id);
 /* Now `target` is one of those that picker_pick chooses from, full or not. */
 bool picker_takes(struct picker *picker, const struct target *target);
+
+#define PICKER_FAILED UINT64_MAX
+
+/* least_time: a request took so long to the first byte of its response, or it failed
+ * (PICKER_FAILED). Does nothing for other algorithms. */
+void picker_observe(
+    struct picker *picker, const struct target *target, uint64_t took_us, uint64_t now_us);
+/* least_time: what `from` has heard, a picker of the same pool in the configuration before. */
+void picker_inherit(struct picker *picker, const struct picker *from);

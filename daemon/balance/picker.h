@@ -2,9 +2,11 @@
  * it. Nobody else includes this. */
 #pragma once
 
+#include "daemon/balance/draw.h"
 #include "daemon/balance/maglev.h"
 #include "daemon/balance/pick.h"
 #include "daemon/balance/rotation.h"
+#include "daemon/balance/timing.h"
 
 #define NOBODY UINT32_MAX
 
@@ -32,8 +34,10 @@ struct picker {
 	uint16_t *spare;
 	uint16_t *weights; /* of the members */
 	uint32_t spare_turn;
-	struct rotation *rotation;
 	struct by_id *by_id;
+	struct rotation *rotation; /* round_robin, least_connections */
+	struct draw *draw;         /* random_two, least_time */
+	struct timing *timings;    /* least_time, by index into pool->targets */
 
 	/* maglev. The table is made of all targets of the tier, usable or not, so it changes
 	 * with the tier and the configuration only; who is not a member is passed over. */
@@ -82,6 +86,9 @@ static inline uint32_t load_of(const struct target *target)
 /* The next in turn; the least loaded. NOBODY: all are out. */
 uint32_t pick_round_robin(struct picker *picker, struct pick *pick);
 uint32_t pick_least_connections(struct picker *picker, struct pick *pick);
+/* The better one of two that are drawn. */
+uint32_t pick_random_two(struct picker *picker, struct pick *pick);
+uint32_t pick_least_time(struct picker *picker, struct pick *pick);
 /* By pick->hash; NULL: all are out. */
 struct target *pick_maglev(struct picker *picker, struct pick *pick);
 /* The members have changed, and perhaps the tier. */

@@ -6,7 +6,9 @@ static const enum balance_algorithm algorithms[] = {
     [CONF_BALANCE_ROUND_ROBIN] = BALANCE_ROUND_ROBIN,
     [CONF_BALANCE_LEAST_CONNECTIONS] = BALANCE_LEAST_CONNECTIONS,
     [CONF_BALANCE_SOURCE_HASH] = BALANCE_MAGLEV, /* with the source as key */
+    [CONF_BALANCE_RANDOM_TWO] = BALANCE_RANDOM_TWO,
     [CONF_BALANCE_MAGLEV] = BALANCE_MAGLEV,
+    [CONF_BALANCE_LEAST_TIME] = BALANCE_LEAST_TIME,
 };
 
 static const enum target_health initial_health[] = {

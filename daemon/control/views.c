@@ -274,7 +274,9 @@ static json *pool_json(const struct control *control, const struct pool *pool)
 	    [CONF_BALANCE_ROUND_ROBIN] = "round_robin",
 	    [CONF_BALANCE_LEAST_CONNECTIONS] = "least_connections",
 	    [CONF_BALANCE_SOURCE_HASH] = "source_hash",
+	    [CONF_BALANCE_RANDOM_TWO] = "random_two",
 	    [CONF_BALANCE_MAGLEV] = "maglev",
+	    [CONF_BALANCE_LEAST_TIME] = "least_time",
 	};
 	json *object = json_object_new_object();
 	json *targets = json_object_new_array();

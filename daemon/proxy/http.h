@@ -78,6 +78,7 @@ struct txn {
 	struct ack_wait ack;
 	struct target *tried[HTTP_TRIED_MAX];
 	uint32_t n_tried, retries_left;
+	uint64_t asked_us; /* when this attempt began, or the last byte of the request came */
 	int last_error; /* of the last attempt, -errno; 0: none failed */
 
 	/* The request. */
@@ -170,6 +171,8 @@ void request_pace_again(struct txn *txn);
 struct txn *txn_new(struct client *client);
 /* The target that the request counts for; NULL: none any more. */
 void txn_set_target(struct txn *txn, struct target *target);
+/* Balancing hears how long the target took to answer, or PICKER_FAILED. */
+void txn_observe(const struct txn *txn, uint64_t took_us);
 void txn_dispatch(struct txn *txn);
 void txn_send_request(struct txn *txn);
 void txn_watch_upstream(struct txn *txn);

@@ -282,6 +282,13 @@ static void break_off(struct txn *txn, unsigned status, const char *why)
 		refuse(txn, status, why);
 }
 
+/* The client has said all: from now on it is the target that takes time. */
+static void end_body(struct txn *txn)
+{
+	COUNT(txn->worker, requests);
+	txn->asked_us = txn->worker->now_us;
+}
+
 size_t request_body(struct txn *txn, const char *data, size_t len)
 {
 	struct body *body = &txn->request_body;
@@ -307,7 +314,7 @@ size_t request_body(struct txn *txn, const char *data, size_t len)
 	}
 	txn->note.bytes_in += take;
 	if (txn->request_done)
-		COUNT(txn->worker, requests);
+		end_body(txn);
 	await_body(txn);
 	forward(txn, data, take);
 	return take;
@@ -341,7 +348,7 @@ ssize_t request_splice(struct txn *txn)
 	txn->note.bytes_in += (size_t)n;
 	txn->request_done = body->left == 0;
 	if (txn->request_done)
-		COUNT(worker, requests);
+		end_body(txn);
 	await_body(txn);
 	txn->request_pipe = pipe;
 	txn_send_request(txn);

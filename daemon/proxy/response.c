@@ -105,8 +105,32 @@ void response_flush(struct txn *txn)
 	txn_watch_upstream(txn);
 }
 
+void response_count(struct worker *worker, unsigned status)
+{
+	switch (status / 100) {
+	case 1: COUNT(worker, responses_1xx); break;
+	case 2: COUNT(worker, responses_2xx); break;
+	case 3: COUNT(worker, responses_3xx); break;
+	case 4: COUNT(worker, responses_4xx); break;
+	default: COUNT(worker, responses_5xx); break;
+	}
+}
+
+/* The final head of a response. Targets that are too busy, and gateways whose own targets fail, are
+ * quick to say so: that must not make them look good. */
+static void note_head(struct txn *txn, const struct h1_head *head)
+{
+	struct worker *worker = txn->worker;
+	bool failed = head->status >= 502 && head->status <= 504;
+	response_count(worker, head->status);
+	txn->note.status = (uint16_t)head->status;
+	txn->note.response_us = worker->now_us;
+	txn_observe(txn, failed ? PICKER_FAILED : worker->now_us - txn->asked_us);
+}
+
 static void fail(struct txn *txn, const char *what)
 {
+	txn_observe(txn, PICKER_FAILED);
 	atomic_fetch_add_explicit(&txn->target->failures, 1, memory_order_relaxed);
 	worker_log_target(txn->worker, txn_pool(txn)->name, txn->target, what);
 }
@@ -198,17 +222,6 @@ static bool take_body(struct txn *txn, char *data, size_t len, size_t *out_len)
 	return true;
 }
 
-void response_count(struct worker *worker, unsigned status)
-{
-	switch (status / 100) {
-	case 1: COUNT(worker, responses_1xx); break;
-	case 2: COUNT(worker, responses_2xx); break;
-	case 3: COUNT(worker, responses_3xx); break;
-	case 4: COUNT(worker, responses_4xx); break;
-	default: COUNT(worker, responses_5xx); break;
-	}
-}
-
 /* Sends a head at `data` as it came or rewritten, and with it `body_len` bytes that follow it. */
 static bool send_head(struct txn *txn, const struct h1_head *head, char *data, size_t body_len,
     const struct heads_response *options)
@@ -260,9 +273,7 @@ static void begin_response(struct txn *txn, struct h1_head *head, char *data, si
 		refuse(txn, "malformed chunked body");
 		return;
 	}
-	response_count(worker, head->status);
-	txn->note.status = (uint16_t)head->status;
-	txn->note.response_us = worker->now_us;
+	note_head(txn, head);
 	struct heads_response options = {
 	    .close = txn->close,
 	    .keep_alive = !txn->close && txn->minor == 0,
@@ -298,9 +309,7 @@ static void switch_protocols(struct txn *txn, struct h1_head *head, char *data, 
 	};
 	if (txn->act && !routing_change_response(txn, head, &options.add))
 		return;
-	response_count(txn->worker, head->status);
-	txn->note.status = (uint16_t)head->status;
-	txn->note.response_us = txn->worker->now_us;
+	note_head(txn, head);
 	if (send_head(txn, head, data, len - head->len, &options))
 		tunnel_begin(txn);
 }

@@ -23,6 +23,7 @@ struct pair_setup {
 	struct ack_wait ack;
 	struct target *tried[TRIED_MAX];
 	uint32_t n_tried, retries_left;
+	uint64_t dialed_us;
 };
 
 static const struct conf_pool *pool_of(const struct pair *pair)
@@ -138,6 +139,11 @@ static void touch(struct worker *worker, struct pair *pair)
 	    is_tunnel(pair) ? pair->conf->tunnel_timeout_us : pair->conf->idle_timeout_us);
 }
 
+static void observe(struct worker *worker, struct pair *pair, uint64_t took_us)
+{
+	picker_observe(pair->gen->pickers[pair->pool], pair->target, took_us, worker->now_us);
+}
+
 /* The server is there. */
 static void settle(struct worker *worker, struct pair *pair)
 {
@@ -145,6 +151,8 @@ static void settle(struct worker *worker, struct pair *pair)
 	if (pair->note)
 		pair->note->connected_us = worker->now_us;
 	touch(worker, pair);
+	if (pair->setup)
+		observe(worker, pair, worker->now_us - pair->setup->dialed_us);
 	if (pair->setup && pair->setup->ack.sequence == 0)
 		end_setup(worker, pair);
 }
@@ -321,8 +329,10 @@ static void connect_failed(struct worker *worker, struct pair *pair, int error)
 	struct pair_setup *setup = pair->setup;
 	const struct conf_pool *pool = pool_of(pair);
 	COUNT(worker, upstream_connect_failures);
-	if (!worker_error_is_local(error))
+	if (!worker_error_is_local(error)) {
 		atomic_fetch_add_explicit(&pair->target->failures, 1, memory_order_relaxed);
+		observe(worker, pair, PICKER_FAILED);
+	}
 	worker_log_target(worker, pool->name, pair->target,
 	    error == -ETIMEDOUT ? "connect timed out" : worker_error_text(error));
 	close_server(worker, pair, false);
@@ -437,6 +447,7 @@ static void connect_next(struct worker *worker, struct pair *pair)
 		    worker, pair->gen, pair->pool, pair->target, &setup->choice, &setup->ack);
 		if (target != pair->target)
 			set_target(pair, target);
+		setup->dialed_us = worker->now_us;
 		int fd = dial(worker, pool_of(pair), &pair->target->addr, &setup->peer);
 		if (fd < 0) {
 			connect_failed(worker, pair, fd);

@@ -86,6 +86,11 @@ void txn_set_target(struct txn *txn, struct target *target)
 		txn->note.target = target;
 }
 
+void txn_observe(const struct txn *txn, uint64_t took_us)
+{
+	picker_observe(txn->gen->pickers[txn->pool], txn->target, took_us, txn->worker->now_us);
+}
+
 static void drop_request_pipe(struct txn *txn)
 {
 	pipes_put(&txn->worker->pipes, txn->request_pipe);
@@ -278,8 +283,10 @@ static void note_failure(struct txn *txn, int error, bool established)
 {
 	if (!established)
 		COUNT(txn->worker, upstream_connect_failures);
-	if (!worker_error_is_local(error))
+	if (!worker_error_is_local(error)) {
 		atomic_fetch_add_explicit(&txn->target->failures, 1, memory_order_relaxed);
+		txn_observe(txn, PICKER_FAILED);
+	}
 	const char *what =
 	    error == -ETIMEDOUT && !established ? "connect timed out" : worker_error_text(error);
 	worker_log_target(txn->worker, txn_pool(txn)->name, txn->target, what);
@@ -344,6 +351,7 @@ void txn_dispatch(struct txn *txn)
 			return;
 	}
 	txn->upstream = upstream;
+	txn->asked_us = worker->now_us;
 	txn->note.pooled = upstream->reused;
 	txn->sent_any = false;
 	txn->request.start = 0;

@@ -79,12 +79,28 @@ void worker_gen_put(struct worker_gen *gen)
 	atomic_fetch_sub_explicit(&generation->workers, 1, memory_order_release);
 }
 
+/* What balancing has learned of targets outlives a configuration. */
+static void inherit(struct worker_gen *gen, const struct worker_gen *before)
+{
+	const struct fleet *fleet = gen->fleet;
+	for (uint32_t i = 0; i < fleet->n_pools; i++) {
+		if (fleet->pools[i].algorithm != BALANCE_LEAST_TIME)
+			continue;
+		for (uint32_t k = 0; k < before->fleet->n_pools; k++) {
+			if (before->fleet->pools[k].id == fleet->pools[i].id)
+				picker_inherit(gen->pickers[i], before->pickers[k]);
+		}
+	}
+}
+
 static void apply(struct worker *worker, struct worker_gen *gen)
 {
 	struct worker_gen *before = worker->gen;
 	/* What a listener that leaves still has to begin belongs to the old configuration. */
 	for (uint32_t i = 0; i < gen->n_removed; i++)
 		listener_retire(gen->removed[i]);
+	if (before)
+		inherit(gen, before);
 	worker->gen = gen;
 	gen->refs = 1;
 	upstream_set_slots(worker, gen);

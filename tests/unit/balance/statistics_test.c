@@ -115,10 +115,204 @@ static void loss_and_return(void)
 	}
 }
 
+/* ---- two of many ---- */
+
+/* The first of the two is taken in a tie, so the shares are those of the dice alone. */
+static void an_idle_pool_by_two_dice(void)
+{
+	static const enum balance_algorithm algorithms[] = {BALANCE_RANDOM_TWO, BALANCE_LEAST_TIME};
+	static const double share[] = {1, 2, 3, 4, 10, 20};
+	for (size_t a = 0; a < 2; a++) {
+		struct fleet *fleet =
+		    weighted((struct fleet_pool_spec){.algorithm = algorithms[a]}, six_weights, 6);
+		struct picker *picker = picker_of(fleet, 7);
+		uint64_t seen[6];
+		for (uint32_t i = 0; i < 6; i++)
+			picker_observe(picker, nth(fleet, i), 1000, 0);
+		count_picks(fleet, picker, seen);
+		printf("\n    chi-square %.1f ", chi_square(seen, share, 6));
+		CU_ASSERT_TRUE(chi_square(seen, share, 6) <= chi_square_limit(6));
+		set_down(fleet, 5);
+		count_picks(fleet, picker, seen);
+		CU_ASSERT_EQUAL(seen[5], 0);
+		CU_ASSERT_TRUE(chi_square(seen, share, 5) <= chi_square_limit(5));
+		picker_free(picker);
+		fleet_free(fleet);
+	}
+}
+
+#define FLIGHT 400 /* requests at a time, each as long as the others */
+
+/* The load of who has most over its fair share, at any time of a million picks. */
+static double worst_load(enum balance_algorithm algorithm, const uint16_t *weights, uint32_t n)
+{
+	static struct target *flight[FLIGHT];
+	struct fleet *fleet =
+	    weighted((struct fleet_pool_spec){.algorithm = algorithm}, weights, n);
+	struct picker *picker = picker_of(fleet, 3);
+	double worst = 0, weight_sum = 0;
+	for (uint32_t i = 0; i < n; i++) {
+		weight_sum += weights[i];
+		picker_observe(picker, nth(fleet, i), 1000, 0);
+	}
+	memset(flight, 0, sizeof(flight));
+	for (uint32_t at = 0; at < PICKS; at++) {
+		struct target **slot = &flight[at % FLIGHT];
+		target_count(slot, NULL);
+		target_count(slot, choose(picker, hash_mix(at), NULL, 0));
+		double fair = FLIGHT * weights[index_of(fleet, *slot)] / weight_sum;
+		if (atomic_load(&(*slot)->active) / fair > worst)
+			worst = atomic_load(&(*slot)->active) / fair;
+	}
+	for (uint32_t i = 0; i < FLIGHT; i++)
+		target_count(&flight[i], NULL);
+	picker_free(picker);
+	fleet_free(fleet);
+	return worst;
+}
+
+/* 20 requests at each of 20 on average: of one die some have twice as many, of two nobody has. */
+static void two_dice_bound_the_load(void)
+{
+	uint16_t weights[20];
+	for (uint32_t i = 0; i < 20; i++)
+		weights[i] = (uint16_t)(4 + i % 3);
+	double one = worst_load(BALANCE_MAGLEV, weights, 20);
+	double two = worst_load(BALANCE_RANDOM_TWO, weights, 20);
+	double timed = worst_load(BALANCE_LEAST_TIME, weights, 20);
+	printf("\n    worst load %.2f of the fair one; least_time %.2f; one die %.2f ", two, timed,
+	    one);
+	CU_ASSERT_TRUE(one > 1.7);
+	CU_ASSERT_TRUE(two < 1.3);
+	CU_ASSERT_TRUE(timed < 1.3);
+}
+
+/* ---- who answers late ---- */
+
+#define RING 65536 /* microseconds ahead */
+
+struct event {
+	struct event *next;
+	struct target *target;
+	uint64_t began_us;
+};
+
+/* A request each 50 us, a million of them, of which target i answers in took_us[i], or fails at once
+ * where that is 0. Returns how many each got. */
+static void run_timed(
+    enum balance_algorithm algorithm, const uint64_t *took_us, uint32_t n, uint64_t *seen)
+{
+	static struct event *ring[RING];
+	prepare(n);
+	struct fleet *fleet = fleet_of(algorithm, n, false);
+	struct picker *picker = picker_of(fleet, 1);
+	memset(seen, 0, n * sizeof(*seen));
+	for (uint64_t now_us = 1; now_us < PICKS * 50ULL; now_us++) {
+		struct event *event = ring[now_us % RING];
+		ring[now_us % RING] = NULL;
+		while (event) {
+			struct event *done = event;
+			event = event->next;
+			picker_observe(picker, done->target, now_us - done->began_us, now_us);
+			target_count(&done->target, NULL);
+			free(done);
+		}
+		if (now_us % 50 != 0)
+			continue;
+		struct pick pick = {.hash = now_us, .now_us = now_us};
+		struct target *target = picker_pick(picker, &pick);
+		uint32_t i = index_of(fleet, target);
+		seen[i]++;
+		if (took_us[i] == 0) {
+			picker_observe(picker, target, PICKER_FAILED, now_us);
+			continue;
+		}
+		struct event *begun = calloc(1, sizeof(*begun));
+		CU_ASSERT_PTR_NOT_NULL_FATAL(begun);
+		begun->began_us = now_us;
+		target_count(&begun->target, target);
+		/* Some jitter: no two are alike. */
+		uint64_t at_us = now_us + took_us[i] + hash_mix(now_us) % (took_us[i] / 4);
+		begun->next = ring[at_us % RING];
+		ring[at_us % RING] = begun;
+	}
+	for (uint32_t i = 0; i < RING; i++) {
+		while (ring[i]) {
+			struct event *rest = ring[i];
+			ring[i] = rest->next;
+			target_count(&rest->target, NULL);
+			free(rest);
+		}
+	}
+	picker_free(picker);
+	fleet_free(fleet);
+}
+
+/* Four equal ones, and with one of them ten times as slow as the others, or failing at once. */
+static void least_time_avoids_the_slow(void)
+{
+	static const uint64_t equal[] = {1000, 1000, 1000, 1000},
+			      slow[] = {1000, 1000, 10000, 1000}, failing[] = {1000, 1000, 0, 1000};
+	uint64_t seen[4];
+	run_timed(BALANCE_LEAST_TIME, equal, 4, seen);
+	for (uint32_t i = 0; i < 4; i++)
+		CU_ASSERT_TRUE(seen[i] > PICKS / 5 && seen[i] < PICKS * 3 / 10);
+	run_timed(BALANCE_ROUND_ROBIN, slow, 4, seen);
+	CU_ASSERT_TRUE(seen[2] > PICKS * 24 / 100);
+	run_timed(BALANCE_LEAST_CONNECTIONS, slow, 4, seen);
+	printf(
+	    "\n    ten times as slow: least_connections %.2f %%, ", (double)seen[2] * 100 / PICKS);
+	CU_ASSERT_TRUE(seen[2] < PICKS / 10);
+	run_timed(BALANCE_LEAST_TIME, slow, 4, seen);
+	printf("least_time %.2f %%, ", (double)seen[2] * 100 / PICKS);
+	CU_ASSERT_TRUE(seen[2] > 0 && seen[2] < PICKS / 100);
+	run_timed(BALANCE_LEAST_TIME, failing, 4, seen);
+	printf("failing %.3f %% ", (double)seen[2] * 100 / PICKS);
+	CU_ASSERT_TRUE(seen[2] > 0 && seen[2] < PICKS / 1000);
+}
+
+/* Nobody knows how long the third one takes: it is asked once a while, not flooded. */
+static void least_time_tries_what_it_does_not_know(void)
+{
+	prepare(3);
+	struct fleet *fleet = fleet_of(BALANCE_LEAST_TIME, 3, false);
+	struct picker *picker = picker_of(fleet, 1);
+	struct target *silent = nth(fleet, 2);
+	unsigned asked = 0;
+	for (uint64_t now_us = 1; now_us < 10000000; now_us += 100) {
+		struct pick pick = {.now_us = now_us};
+		struct target *target = picker_pick(picker, &pick);
+		asked += target == silent;
+		if (target != silent)
+			picker_observe(picker, target, 1000 + now_us % 100, now_us);
+	}
+	CU_ASSERT_TRUE(asked >= 9 && asked <= 11);
+	/* It answers, as soon as the others: it has its part. */
+	unsigned had = 0;
+	picker_observe(picker, silent, 1000, 10000000);
+	for (uint64_t now_us = 10000000; now_us < 20000000; now_us += 100) {
+		struct pick pick = {.now_us = now_us};
+		struct target *target = picker_pick(picker, &pick);
+		had += target == silent;
+		picker_observe(picker, target, 1000 + now_us % 100, now_us);
+	}
+	CU_ASSERT_TRUE(had > 20000 && had < 50000);
+	/* What was heard goes on in the next configuration. */
+	picker_observe(picker, silent, 100000000, 20000000);
+	struct picker *next = picker_of(fleet, 2);
+	picker_inherit(next, picker);
+	for (uint64_t i = 0; i < 1000; i++) {
+		struct pick pick = {.now_us = 20000000};
+		CU_ASSERT_PTR_NOT_EQUAL(picker_pick(next, &pick), silent);
+	}
+	picker_free(next);
+	picker_free(picker);
+	fleet_free(fleet);
+}
+
 /* ---- keys of which few are most ---- */
 
-#define KEYS   10000
-#define FLIGHT 400 /* requests at a time, each as long as the others */
+#define KEYS 10000
 
 /* The number of a key: the k-th is asked for 1/k as often as the first. */
 static uint32_t zipf(const double *cumulative, uint64_t *dice)
@@ -213,4 +407,5 @@ static void bounded_load_under_skewed_keys(void)
 }
 
 UNIT_MAIN("balance/statistics", UNIT(an_idle_pool_is_served_by_weight), UNIT(loss_and_return),
-    UNIT(bounded_load_under_skewed_keys))
+    UNIT(an_idle_pool_by_two_dice), UNIT(two_dice_bound_the_load), UNIT(least_time_avoids_the_slow),
+    UNIT(least_time_tries_what_it_does_not_know), UNIT(bounded_load_under_skewed_keys))
