@@ -298,6 +298,8 @@ struct conf_pool {
 	enum conf_balance balance;
 	struct conf_hash_on hash_on;
 	uint16_t hash_balance_factor; /* percent; 0: no limit */
+	uint8_t panic_threshold;      /* percent; 0: none */
+	uint64_t slow_start_us;       /* 0: none */
 	struct conf_target *targets;
 	uint32_t n_targets;
 	struct conf_health health;

@@ -629,11 +629,12 @@ static const struct conf_object hash_on_object = {
 static const struct conf_key pool_keys[] = {
     {"balance", CONF_ENUM, FIELD(struct conf_pool, balance), .words = balance_words,
 	.def = "round_robin",
-	.help = "How a target is chosen; all of them heed weights. round_robin: in turn; "
-		"least_connections: who has the fewest requests or connections; random_two: of two "
-		"random ones who has fewer; least_time: of two random ones who answers sooner "
-		"(mode tcp: accepts connections sooner) and has less to do; maglev: always the same "
-		"one for the same hash_on; source_hash: maglev by the client's address"},
+	.help =
+	    "How a target is chosen; all of them heed weights. round_robin: in turn; "
+	    "least_connections: who has the fewest requests or connections; random_two: of two "
+	    "random ones who has fewer; least_time: of two random ones who answers sooner "
+	    "(mode tcp: accepts connections sooner) and has less to do; maglev: always the same "
+	    "one for the same hash_on; source_hash: maglev by the client's address"},
     {"hash_on", CONF_OBJECT, FIELD(struct conf_pool, hash_on), .object = &hash_on_object,
 	.def_note = "the client's address",
 	.help = "With balance maglev: what decides where a request goes. Without that header or "
@@ -661,6 +662,14 @@ static const struct conf_key pool_keys[] = {
 	.help = "Attempts on other targets, before a byte of the response and where it is safe"},
     {"fail_open", CONF_BOOL, FIELD(struct conf_pool, fail_open), .def = "false",
 	.help = "When all targets are down: use them all instead of answering 503"},
+    {"panic_threshold", CONF_PERCENT, FIELD(struct conf_pool, panic_threshold), .max = 100,
+	.def = "0%",
+	.help = "When fewer than this share of the targets that are not drained or disabled are "
+		"usable: use all of these, whatever their health, instead of breaking the rest by "
+		"the load of all"},
+    {"slow_start", CONF_DURATION, FIELD(struct conf_pool, slow_start_us), .max = D, .def = "0s",
+	.help = "A target that came up, was made ready or is new gets a tenth of its weight, and "
+		"the whole after this time, in ten steps; not while no other target is warm"},
     TCP_KEEPALIVE(conf_pool),
     TCP_USER_TIMEOUT_KEY(conf_pool),
     {"source", CONF_STRING, FIELD(struct conf_pool, source), .format = &conf_format_source,
@@ -677,7 +686,7 @@ static const struct conf_key pool_keys[] = {
 		"In mode http each request has a connection of its own then"},
 };
 static const struct conf_object pool_object = {"Pools", KEYS(pool_keys),
-    .size = sizeof(struct conf_pool), .later = "outlier slow_start drain_timeout queue tls"};
+    .size = sizeof(struct conf_pool), .later = "outlier drain_timeout queue tls"};
 
 static const struct conf_key sync_keys[] = {
     {"port", CONF_INT, FIELD(struct conf_sync, port), .min = 1, .max = 65535, .def = "5405",

@@ -9,6 +9,6 @@ struct draw;
 /* For at most `max_members`. NULL when out of memory. */
 struct draw *draw_new(uint32_t max_members, uint64_t seed);
 void draw_free(struct draw *draw);
-/* The members 0..n-1 from now on; n >= 1, weights >= 1, their sum times n below 2^44. */
+/* The members 0..n-1 from now on; n >= 1, weights >= 1. */
 void draw_build(struct draw *draw, const uint16_t *weights, uint32_t n);
 uint32_t draw_next(struct draw *draw);

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "daemon/balance/slots.h"
+#include "daemon/base/clock.h"
 #include "daemon/base/hash.h"
 #include "daemon/base/text.h"
 
@@ -98,11 +99,15 @@ static void shared_put(struct shared *shared)
 static bool pool_init(struct pool *pool, const struct fleet_pool_spec *spec, uint32_t index,
     const struct fleet *previous)
 {
+	const struct pool *before = previous ? fleet_pool(previous, spec->name) : NULL;
 	pool->id = hash_id(spec->name, strlen(spec->name));
 	pool->index = index;
 	pool->algorithm = spec->algorithm;
 	pool->hash_balance_factor = spec->hash_balance_factor;
+	pool->panic_threshold = spec->panic_threshold;
+	pool->slow_start_us = spec->slow_start_us;
 	pool->fail_open = spec->fail_open;
+	pool->panicking = before && before->panicking;
 	pool->name = strdup(spec->name);
 	struct shared *shared = shared_obtain(spec->name, previous);
 	if (shared) {
@@ -118,6 +123,8 @@ static bool pool_init(struct pool *pool, const struct fleet_pool_spec *spec, uin
 		struct target *target = target_obtain(pool, from, previous);
 		if (!target)
 			return false;
+		if (before && !fleet_target(previous, target->id, NULL))
+			target->ready_us = clock_us();
 		pool->targets[pool->n_targets++] = (struct pool_target){
 		    .target = target, .weight = from->weight, .backup = from->backup};
 	}
@@ -270,6 +277,8 @@ bool target_set_admin(struct pool *pool, struct target *target, enum target_admi
 {
 	if (admin_of(target) == admin)
 		return false;
+	if (admin == TARGET_READY)
+		target->ready_us = clock_us();
 	atomic_store_explicit(&target->admin, (uint8_t)admin, memory_order_relaxed);
 	bump(pool);
 	return true;
@@ -302,6 +311,19 @@ const char *target_state_name(const struct target *target)
 	case TARGET_READY: break;
 	}
 	return target_health_name(health_of(target));
+}
+
+bool pool_panics(const struct pool *pool)
+{
+	uint32_t ready = 0, usable = 0;
+	if (pool->panic_threshold == 0)
+		return false;
+	for (uint32_t i = 0; i < pool->n_targets; i++) {
+		const struct target *target = pool->targets[i].target;
+		ready += admin_of(target) == TARGET_READY;
+		usable += target_usable(target);
+	}
+	return usable * 100ULL < (uint64_t)pool->panic_threshold * ready;
 }
 
 void pool_count(const struct pool *pool, uint32_t *up, uint32_t *total)

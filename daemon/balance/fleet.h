@@ -30,6 +30,9 @@ struct target {
 	_Atomic uint8_t admin;  /* enum target_admin */
 	atomic_uint max_active; /* places; 0: no limit */
 	struct queue *queue;    /* of its pool */
+	/* For slow start; monotonic, 0: since always. */
+	_Atomic uint64_t since_us; /* of the present health */
+	_Atomic uint64_t ready_us; /* added to a pool that ran, or made ready by the admin */
 
 	/* Written with each request, so on a line of their own: what is above stays in the
 	 * workers' caches. */
@@ -42,7 +45,6 @@ struct target {
 	/* The control thread's own: */
 	_Alignas(64) uint16_t rise_count, fall_count; /* successes or failures in a row */
 	uint64_t last_check_us;                       /* 0: never */
-	uint64_t since_us;                            /* of the present health */
 	char reason[TARGET_REASON_MAX];               /* of the present health */
 };
 
@@ -67,7 +69,10 @@ struct pool {
 	uint32_t index; /* in the fleet; the same as in struct conf */
 	enum balance_algorithm algorithm;
 	uint16_t hash_balance_factor; /* maglev, percent: pick.h; 0: no limit */
+	uint8_t panic_threshold;      /* percent: pool_panics; 0: none */
 	bool fail_open;
+	bool panicking;         /* as last told: the control thread's */
+	uint64_t slow_start_us; /* pick.h; 0: none */
 	struct pool_target *targets;
 	uint32_t n_targets;
 	/* Shared with the same pool of earlier and later fleets: grows with each change of a
@@ -99,7 +104,9 @@ struct fleet_pool_spec {
 	const char *name;
 	enum balance_algorithm algorithm;
 	uint16_t hash_balance_factor;
+	uint8_t panic_threshold;
 	bool fail_open;
+	uint64_t slow_start_us;
 	bool checked; /* has a health check; without one targets are UP */
 	const struct fleet_target_spec *targets;
 	uint32_t n_targets;
@@ -178,5 +185,9 @@ bool target_set_max_active(struct pool *pool, struct target *target, uint32_t ma
 const char *target_health_name(enum target_health health);
 /* What users see: "up" "down" "draining" "disabled" "unknown". */
 const char *target_state_name(const struct target *target);
+/* Fewer than panic_threshold percent of the targets that the admin left in are usable: so many
+ * cannot be broken at the same time, or those that are not would break under the load of all. Their
+ * health is ignored then. */
+bool pool_panics(const struct pool *pool);
 /* `up`: known to be up, and ready to take new traffic. */
 void pool_count(const struct pool *pool, uint32_t *up, uint32_t *total);

@@ -32,7 +32,10 @@ static bool allocate_turn(struct picker *picker, uint64_t seed)
 	uint32_t n = picker->pool->n_targets;
 	for (uint32_t i = 0; i < n; i++)
 		picker->weights[i] = picker->pool->targets[i].weight;
-	picker->rotation = rotation_new(n, rotation_turn(picker->weights, n), seed);
+	uint64_t turn = rotation_turn(picker->weights, n);
+	if (picker->pool->slow_start_us > 0)
+		turn *= SHARES;
+	picker->rotation = rotation_new(n, turn, seed);
 	return picker->rotation;
 }
 
@@ -52,8 +55,8 @@ static bool allocate(struct picker *picker, uint64_t seed)
 	picker->members = calloc(n + 1, sizeof(*picker->members));
 	picker->spare = calloc(n + 1, sizeof(*picker->spare));
 	picker->weights = calloc(n + 1, sizeof(*picker->weights));
-	picker->is_member = calloc(n + 1, sizeof(*picker->is_member));
-	if (!picker->members || !picker->spare || !picker->weights || !picker->is_member ||
+	picker->share = calloc(n + 1, sizeof(*picker->share));
+	if (!picker->members || !picker->spare || !picker->weights || !picker->share ||
 	    !index_targets(picker))
 		return false;
 	switch (picker->pool->algorithm) {
@@ -90,12 +93,12 @@ void picker_free(struct picker *picker)
 	free(picker->members);
 	free(picker->spare);
 	free(picker->weights);
+	free(picker->share);
 	rotation_free(picker->rotation);
 	draw_free(picker->draw);
 	free(picker->timings);
 	free(picker->table);
 	free(picker->maglev);
-	free(picker->is_member);
 	free(picker->seen);
 	free(picker->by_id);
 	free(picker);
@@ -106,10 +109,9 @@ static bool admin_ready(const struct target *target)
 	return atomic_load_explicit(&target->admin, memory_order_relaxed) == TARGET_READY;
 }
 
-static void collect(struct picker *picker)
+static void collect_usable(struct picker *picker)
 {
 	const struct pool *pool = picker->pool;
-	picker->n_members = picker->n_spare = 0;
 	for (uint32_t i = 0; i < pool->n_targets; i++) {
 		if (!target_usable(pool->targets[i].target))
 			continue;
@@ -119,15 +121,24 @@ static void collect(struct picker *picker)
 			picker->members[picker->n_members++] = (uint16_t)i;
 	}
 	picker->tier = TIER_PRIMARY;
-	if (picker->n_members == 0) {
-		uint16_t *empty = picker->members;
-		picker->members = picker->spare;
-		picker->spare = empty;
-		picker->n_members = picker->n_spare;
-		picker->n_spare = 0;
-		picker->tier = TIER_BACKUP;
-	}
-	if (picker->n_members > 0 || !pool->fail_open)
+	if (picker->n_members > 0)
+		return;
+	uint16_t *empty = picker->members;
+	picker->members = picker->spare;
+	picker->spare = empty;
+	picker->n_members = picker->n_spare;
+	picker->n_spare = 0;
+	picker->tier = TIER_BACKUP;
+}
+
+static void collect(struct picker *picker)
+{
+	const struct pool *pool = picker->pool;
+	bool panics = pool_panics(pool);
+	picker->n_members = picker->n_spare = 0;
+	if (!panics)
+		collect_usable(picker);
+	if (picker->n_members > 0 || !(panics || pool->fail_open))
 		return;
 	picker->tier = TIER_OPEN;
 	for (uint32_t i = 0; i < pool->n_targets; i++) {
@@ -136,31 +147,74 @@ static void collect(struct picker *picker)
 	}
 }
 
-static void mark_members(struct picker *picker)
+/* Of SHARES, for a target that is usable. *due_us becomes the time of its next step, if that is
+ * earlier. A clock may be behind the one that noted the change: other threads, the peer. */
+static uint8_t share_of(
+    const struct target *target, uint64_t slow_start_us, uint64_t now_us, uint64_t *due_us)
 {
-	memset(picker->is_member, 0, picker->pool->n_targets);
+	uint64_t since_us = atomic_load_explicit(&target->since_us, memory_order_relaxed);
+	uint64_t ready_us = atomic_load_explicit(&target->ready_us, memory_order_relaxed);
+	if (atomic_load_explicit(&target->health, memory_order_relaxed) == TARGET_UNKNOWN)
+		return 1; /* it starts when it is up */
+	if (ready_us > since_us)
+		since_us = ready_us;
+	uint64_t age_us = now_us > since_us ? now_us - since_us : 0;
+	if (since_us == 0 || age_us >= slow_start_us)
+		return SHARES;
+	uint64_t share = age_us * SHARES / slow_start_us;
+	if (share == 0)
+		share = 1;
+	uint64_t next_us = since_us + (slow_start_us * (share + 1) + SHARES - 1) / SHARES;
+	if (next_us < *due_us)
+		*due_us = next_us;
+	return (uint8_t)share;
+}
+
+/* Where nobody is warm, all are equal: at a start, and when those who were warm are gone. */
+static void set_shares(struct picker *picker)
+{
+	const struct pool *pool = picker->pool;
+	bool slow = pool->slow_start_us > 0 && picker->tier != TIER_OPEN, warm = false;
+	picker->refresh_us = UINT64_MAX;
+	memset(picker->share, 0, pool->n_targets);
+	for (uint32_t i = 0; slow && i < picker->n_members; i++) {
+		uint8_t share = share_of(
+		    member(picker, i), pool->slow_start_us, picker->now_us, &picker->refresh_us);
+		picker->share[picker->members[i]] = share;
+		warm |= share == SHARES;
+	}
+	for (uint32_t i = 0; !warm && i < picker->n_members; i++)
+		picker->share[picker->members[i]] = SHARES;
+}
+
+static void set_weights(struct picker *picker)
+{
+	bool equal = true;
 	for (uint32_t i = 0; i < picker->n_members; i++)
-		picker->is_member[picker->members[i]] = 1;
+		equal &= picker->share[picker->members[i]] == SHARES;
+	for (uint32_t i = 0; i < picker->n_members; i++) {
+		uint32_t index = picker->members[i], share = equal ? 1 : picker->share[index];
+		picker->weights[i] = (uint16_t)(picker->pool->targets[index].weight * share);
+	}
 }
 
 /* The version is read before the states: a change in between is seen by the next pick. */
 static void refresh(struct picker *picker)
 {
 	uint64_t version = atomic_load_explicit(picker->pool->version, memory_order_acquire);
-	if (picker->built && picker->version == version)
+	if (picker->built && picker->version == version && picker->now_us < picker->refresh_us)
 		return;
 	picker->version = version;
 	picker->built = true;
 	collect(picker);
-	mark_members(picker);
+	set_shares(picker);
 	if (picker->n_members == 0)
 		return;
 	if (picker->pool->algorithm == BALANCE_MAGLEV) {
 		pick_build_table(picker);
 		return;
 	}
-	for (uint32_t i = 0; i < picker->n_members; i++)
-		picker->weights[i] = picker->pool->targets[picker->members[i]].weight;
+	set_weights(picker);
 	if (picker->draw)
 		draw_build(picker->draw, picker->weights, picker->n_members);
 	else
@@ -183,6 +237,7 @@ struct target *picker_pick(struct picker *picker, struct pick *pick)
 	struct target *target = NULL;
 	uint32_t i = NOBODY;
 	pick->full = false;
+	picker->now_us = pick->now_us;
 	refresh(picker);
 	if (picker->n_members == 0)
 		return NULL;
@@ -216,7 +271,7 @@ bool picker_takes(struct picker *picker, const struct target *target)
 {
 	const struct by_id *found = find(picker, target->id);
 	refresh(picker);
-	return found && picker->is_member[found->index];
+	return found && picker->share[found->index] > 0;
 }
 
 void picker_observe(

@@ -21,13 +21,19 @@ static void build_table(struct picker *picker)
 	picker->table_tier = picker->tier;
 }
 
+/* In SHARES of the configured one. */
+static uint64_t weight_of(const struct picker *picker, uint32_t index)
+{
+	return (uint64_t)picker->pool->targets[index].weight * picker->share[index];
+}
+
 static void count_in_flight(struct picker *picker)
 {
 	picker->in_flight = picker->weight_sum = picker->swept = 0;
 	for (uint32_t i = 0; i < picker->n_members; i++) {
 		picker->seen[i] = load_of(member(picker, i));
 		picker->in_flight += picker->seen[i];
-		picker->weight_sum += picker->pool->targets[picker->members[i]].weight;
+		picker->weight_sum += weight_of(picker, picker->members[i]);
 	}
 }
 
@@ -52,11 +58,18 @@ static void sweep(struct picker *picker)
 }
 
 /* Has all that hash_balance_factor allows: load + 1 > ceil(factor * (in flight + 1) * share). */
-static bool has_its_share(const struct picker *picker, const struct pool_target *target)
+static bool has_its_share(const struct picker *picker, uint32_t index)
 {
 	uint64_t factor = picker->pool->hash_balance_factor;
-	return load_of(target->target) * picker->weight_sum * 100 >=
-	       factor * (picker->in_flight + 1) * target->weight;
+	return load_of(picker->pool->targets[index].target) * picker->weight_sum * 100 >=
+	       factor * (picker->in_flight + 1) * weight_of(picker, index);
+}
+
+/* A target that starts slowly gets its keys back one tenth after the other. */
+static bool takes_key(const struct picker *picker, uint32_t index, uint64_t hash)
+{
+	uint8_t share = picker->share[index];
+	return share == SHARES || hash_mix(hash ^ GOLDEN) % SHARES < share;
 }
 
 /* The member that scores highest with this key (rendezvous hashing): for the few that the table
@@ -66,12 +79,12 @@ static struct target *pick_by_score(const struct picker *picker, struct pick *pi
 	struct target *best = NULL;
 	uint64_t best_score = 0;
 	for (uint32_t i = 0; i < picker->n_members; i++) {
-		const struct pool_target *from = &picker->pool->targets[picker->members[i]];
-		uint64_t score = hash_mix(from->target->id ^ hash_mix(pick->hash));
-		if ((best && score <= best_score) || (bounded && has_its_share(picker, from)) ||
-		    is_out(pick, from->target))
+		struct target *target = member(picker, i);
+		uint64_t score = hash_mix(target->id ^ hash_mix(pick->hash));
+		if ((best && score <= best_score) ||
+		    (bounded && has_its_share(picker, picker->members[i])) || is_out(pick, target))
 			continue;
-		best = from->target;
+		best = target;
 		best_score = score;
 	}
 	return best;
@@ -85,10 +98,10 @@ static struct target *pick_by_place(const struct picker *picker, struct pick *pi
 		uint32_t at =
 		    (uint32_t)(hash_mix(pick->hash + place * GOLDEN) % picker->table_size);
 		uint32_t i = picker->table[at];
-		const struct pool_target *from = &picker->pool->targets[i];
-		if (picker->is_member[i] && !(bounded && has_its_share(picker, from)) &&
-		    !is_out(pick, from->target))
-			return from->target;
+		struct target *target = picker->pool->targets[i].target;
+		if (takes_key(picker, i, pick->hash) && !(bounded && has_its_share(picker, i)) &&
+		    !is_out(pick, target))
+			return target;
 	}
 	return pick_by_score(picker, pick, bounded);
 }

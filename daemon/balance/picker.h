@@ -17,8 +17,11 @@ struct by_id {
 	uint32_t index; /* in pool->targets */
 };
 
+/* Of the weight of a target, which grows by one after the other in a slow start. */
+#define SHARES 10
+
 /* Which targets get new traffic now: primaries, else backups, else (fail open) all but those that
- * the admin took out. */
+ * the admin took out. In panic the latter at once. */
 enum tier { TIER_NONE, TIER_PRIMARY, TIER_BACKUP, TIER_OPEN };
 
 /* Derived state: `members` are indexes into pool->targets of the usable ones of the tier. `spare`
@@ -30,9 +33,11 @@ struct picker {
 	enum tier tier;
 	uint32_t n_members, n_spare;
 	uint16_t *members;
-	uint8_t *is_member; /* by index into pool->targets */
 	uint16_t *spare;
-	uint16_t *weights; /* of the members */
+	uint16_t *weights;   /* of the members; while one of them starts slowly, times its share */
+	uint8_t *share;      /* by index into pool->targets: of SHARES; 0: no member */
+	uint64_t now_us;     /* of the last pick */
+	uint64_t refresh_us; /* when a share grows */
 	uint32_t spare_turn;
 	struct by_id *by_id;
 	struct rotation *rotation; /* round_robin, least_connections */

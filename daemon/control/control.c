@@ -470,6 +470,7 @@ static void on_tick(struct ev_loop *loop, ev_timer *timer, int events)
 	send_heartbeats(control);
 	if (control->started) {
 		track_report(control);
+		panic_poll(control);
 		replica_tell_state(control);
 		session_table_expire(control->sessions, clock_us());
 		if (control->ticks++ % 10 == 0) {

@@ -178,6 +178,9 @@ int routers_resign(struct control *control, admin_ticket ticket, const char *nam
 
 /* track.c: what the virtual routers watch */
 void track_report(struct control *control); /* to yoke-vrrp, from the tick */
+
+/* panic.c */
+void panic_poll(struct control *control); /* from the tick */
 void track_note(struct control *control, const struct ipc_router_state *before,
     const struct ipc_router_state *now);
 

@@ -41,6 +41,8 @@ static struct fleet *build_fleet(const struct conf *conf, struct fleet *previous
 		    .name = pool->name,
 		    .algorithm = algorithms[pool->balance],
 		    .hash_balance_factor = pool->hash_balance_factor,
+		    .panic_threshold = pool->panic_threshold,
+		    .slow_start_us = pool->slow_start_us,
 		    .fail_open = pool->fail_open,
 		    .checked = pool->health.kind != CONF_HEALTH_NONE,
 		    .targets = next,

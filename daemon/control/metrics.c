@@ -195,6 +195,15 @@ static void put_targets(FILE *out, const struct fleet *fleet)
 	}
 }
 
+static void put_panics(FILE *out, const struct fleet *fleet)
+{
+	family(out, "pool_panic", "gauge",
+	    "1 while so few targets are usable that their health is ignored");
+	for (uint32_t p = 0; p < fleet->n_pools; p++)
+		fprintf(out, "yoke_pool_panic{pool=\"%s\"} %d\n", fleet->pools[p].name,
+		    fleet->pools[p].panicking);
+}
+
 static void put_sessions(FILE *out, struct control *control)
 {
 	struct session_stats stats;
@@ -303,6 +312,7 @@ char *metrics_text(struct control *control)
 	put_routes(out, control);
 	put_limits(out, control);
 	put_targets(out, control->current->fleet);
+	put_panics(out, control->current->fleet);
 	put_sessions(out, control);
 	put_sync(out, control);
 	put_routers(out, control);

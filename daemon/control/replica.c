@@ -186,7 +186,8 @@ static void apply_health(struct control *control, const struct record *record)
 		return;
 	enum target_health before = atomic_load_explicit(&target->health, memory_order_relaxed);
 	enum target_health now = (enum target_health)record->health.health;
-	bool changed = target_set_health(pool, target, now, record->health.reason, clock_us());
+	bool changed =
+	    target_set_health(pool, target, now, record->health.reason, record->health.since_us);
 	target->rise_count = record->health.rise_count;
 	target->fall_count = record->health.fall_count;
 	target->since_us = record->health.since_us;

@@ -287,6 +287,7 @@ static json *pool_json(const struct control *control, const struct pool *pool)
 	put_text(object, "balance", algorithms[conf->balance]);
 	put_number(object, "up", up);
 	put_number(object, "total", total);
+	put_bool(object, "panic", pool->panicking);
 	put_text(object, "checked_by", control->probing ? "this node" : "peer");
 	for (uint32_t i = 0; i < pool->n_targets; i++)
 		json_object_array_add(targets, target_json(control, conf, &pool->targets[i]));

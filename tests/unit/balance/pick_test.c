@@ -136,6 +136,49 @@ static void fails_open(void)
 	fleet_free(fleet);
 }
 
+/* Fewer than half are usable: all are used, but those that the admin took out. */
+static void panics(void)
+{
+	prepare(5);
+	specs[4].backup = true;
+	struct fleet *fleet = fleet_with((struct fleet_pool_spec){.panic_threshold = 50}, 5);
+	struct picker *picker = picker_of(fleet, 1);
+	struct pool *pool = &fleet->pools[0];
+	set_down(fleet, 0);
+	set_down(fleet, 1);
+	CU_ASSERT_FALSE(pool_panics(pool)); /* 3 of 5 */
+	bool seen[5] = {false};
+	for (int i = 0; i < 50; i++)
+		seen[index_of(fleet, choose(picker, 0, NULL, 0))] = true;
+	CU_ASSERT_TRUE(!seen[0] && !seen[1] && seen[2] && seen[3] && !seen[4]);
+	set_down(fleet, 2);
+	CU_ASSERT_TRUE(pool_panics(pool)); /* 2 of 5 */
+	memset(seen, 0, sizeof(seen));
+	for (int i = 0; i < 50; i++)
+		seen[index_of(fleet, choose(picker, 0, NULL, 0))] = true;
+	CU_ASSERT_TRUE(seen[0] && seen[1] && seen[2] && seen[3] && seen[4]);
+	/* What the admin took out is neither used nor counted. */
+	target_set_admin(pool, nth(fleet, 1), TARGET_DISABLED);
+	CU_ASSERT_FALSE(pool_panics(pool)); /* 2 of 4 */
+	target_set_admin(pool, nth(fleet, 3), TARGET_DRAIN);
+	CU_ASSERT_TRUE(pool_panics(pool)); /* 1 of 3 */
+	memset(seen, 0, sizeof(seen));
+	for (int i = 0; i < 50; i++)
+		seen[index_of(fleet, choose(picker, 0, NULL, 0))] = true;
+	CU_ASSERT_TRUE(seen[0] && !seen[1] && seen[2] && !seen[3] && seen[4]);
+	set_up(fleet, 0);
+	memset(seen, 0, sizeof(seen));
+	for (int i = 0; i < 50; i++)
+		seen[index_of(fleet, choose(picker, 0, NULL, 0))] = true;
+	CU_ASSERT_TRUE(seen[0] && !seen[1] && !seen[2] && !seen[3] && !seen[4]);
+	for (uint32_t i = 0; i < 5; i++)
+		target_set_admin(pool, nth(fleet, i), TARGET_DISABLED);
+	CU_ASSERT_FALSE(pool_panics(pool));
+	CU_ASSERT_PTR_NULL(choose(picker, 0, NULL, 0));
+	picker_free(picker);
+	fleet_free(fleet);
+}
+
 static void retries_go_elsewhere(void)
 {
 	for (int a = 0; a < BALANCE_COUNT; a++) {
@@ -423,7 +466,8 @@ static void tells_who_gets_new_traffic(void)
 
 UNIT_MAIN("balance/pick", UNIT(least_connections_takes_the_minimum),
     UNIT(least_connections_fills_by_weight), UNIT(follows_the_state), UNIT(backups_come_last),
-    UNIT(fails_open), UNIT(retries_go_elsewhere), UNIT(source_hash_is_the_same_everywhere),
-    UNIT(source_hash_with_few_left), UNIT(source_hash_over_backups), UNIT(finds_sticky_targets),
-    UNIT(an_empty_pool_has_nobody), UNIT(picks_while_states_change),
-    UNIT(full_ones_are_passed_over), UNIT(tells_who_gets_new_traffic))
+    UNIT(fails_open), UNIT(panics), UNIT(retries_go_elsewhere),
+    UNIT(source_hash_is_the_same_everywhere), UNIT(source_hash_with_few_left),
+    UNIT(source_hash_over_backups), UNIT(finds_sticky_targets), UNIT(an_empty_pool_has_nobody),
+    UNIT(picks_while_states_change), UNIT(full_ones_are_passed_over),
+    UNIT(tells_who_gets_new_traffic))

@@ -310,6 +310,163 @@ static void least_time_tries_what_it_does_not_know(void)
 	fleet_free(fleet);
 }
 
+/* ---- slow start ---- */
+
+#define SLOW_US 10000000ULL
+#define UP_US   1000000000ULL
+
+static void set_up_at(struct fleet *fleet, uint32_t i, uint64_t now_us)
+{
+	target_set_health(&fleet->pools[0], nth(fleet, i), TARGET_UP, "test", now_us);
+}
+
+static void count_picks_at(
+    struct fleet *fleet, struct picker *picker, uint64_t now_us, uint64_t *seen)
+{
+	memset(seen, 0, fleet->pools[0].n_targets * sizeof(*seen));
+	for (uint64_t i = 0; i < PICKS; i++) {
+		struct pick pick = {.hash = hash_mix(i), .now_us = now_us};
+		seen[index_of(fleet, picker_pick(picker, &pick))]++;
+	}
+}
+
+/* Three targets, of which the last one has just come up: a tenth of its weight of 2, and a tenth more
+ * with each tenth of the time. Nothing but the clock tells the picker. */
+static void slow_start_by_tenths(void)
+{
+	static const uint16_t weights[] = {1, 3, 2};
+	static const uint32_t tenths[] = {0, 1, 2, 5, 9, 10};
+	for (int a = 0; a < BALANCE_COUNT; a++) {
+		struct fleet *fleet =
+		    weighted((struct fleet_pool_spec){.algorithm = (enum balance_algorithm)a,
+				 .slow_start_us = SLOW_US},
+			weights, 3);
+		struct picker *picker = picker_of(fleet, 1);
+		uint64_t seen[3];
+		set_down(fleet, 2);
+		count_picks_at(fleet, picker, UP_US - 1, seen);
+		CU_ASSERT_EQUAL(seen[2], 0);
+		set_up_at(fleet, 2, UP_US);
+		for (size_t k = 0; k < sizeof(tenths) / sizeof(tenths[0]); k++) {
+			uint64_t now_us = UP_US + SLOW_US / 10 * tenths[k];
+			for (uint32_t i = 0; i < 3; i++)
+				picker_observe(picker, nth(fleet, i), 1000, now_us);
+			count_picks_at(fleet, picker, now_us, seen);
+			double share[] = {1, 3, 0.2 * (tenths[k] ? tenths[k] : 1)};
+			/* By hash its keys go to the others by these' weights. */
+			double limit = a == BALANCE_MAGLEV ? 200 : chi_square_limit(3);
+			if (a == BALANCE_MAGLEV) {
+				double gone = 2 - share[2];
+				share[0] += gone / 4;
+				share[1] += gone * 3 / 4;
+			}
+			CU_ASSERT_TRUE(chi_square(seen, share, 3) <= limit);
+		}
+		picker_free(picker);
+		fleet_free(fleet);
+	}
+}
+
+static double share_of(struct fleet *fleet, struct picker *picker, uint32_t i, uint64_t now_us)
+{
+	uint64_t seen[3];
+	count_picks_at(fleet, picker, now_us, seen);
+	return (double)seen[i] / PICKS;
+}
+
+static void slow_start_is_for_who_comes_later(void)
+{
+	static const uint16_t weights[] = {1, 1, 1};
+	struct fleet_pool_spec spec = {.checked = true, .slow_start_us = SLOW_US};
+	struct fleet *fleet = weighted(spec, weights, 3);
+	struct picker *picker = picker_of(fleet, 1);
+	struct pool *pool = &fleet->pools[0];
+	/* At a start nobody is warm: nobody is known, then they come up one after the other. */
+	CU_ASSERT_DOUBLE_EQUAL(share_of(fleet, picker, 0, UP_US), 1 / 3., 1e-5);
+	for (uint32_t i = 0; i < 3; i++)
+		set_up_at(fleet, i, UP_US + i * SLOW_US / 20);
+	CU_ASSERT_DOUBLE_EQUAL(share_of(fleet, picker, 0, UP_US + SLOW_US / 5), 1 / 3., 1e-5);
+	/* One comes back, and then those who were warm go: somebody must carry the load. */
+	uint64_t now_us = UP_US + 10 * SLOW_US;
+	set_down(fleet, 2);
+	set_up_at(fleet, 2, now_us);
+	CU_ASSERT_DOUBLE_EQUAL(share_of(fleet, picker, 2, now_us), 1 / 21., 1e-5);
+	set_down(fleet, 1);
+	set_up_at(fleet, 1, now_us + SLOW_US / 2);
+	now_us += SLOW_US / 2;
+	CU_ASSERT_DOUBLE_EQUAL(share_of(fleet, picker, 1, now_us), 1 / 16., 1e-5);
+	CU_ASSERT_DOUBLE_EQUAL(share_of(fleet, picker, 2, now_us), 5 / 16., 1e-5);
+	set_down(fleet, 0);
+	CU_ASSERT_DOUBLE_EQUAL(share_of(fleet, picker, 1, now_us), 1 / 2., 1e-5);
+	set_up_at(fleet, 0, 1);
+
+	/* The next configuration goes on where this one was, and one that is new begins. */
+	spec.name = "web";
+	spec.targets = specs;
+	spec.n_targets = 4;
+	prepare(4);
+	struct fleet *next = fleet_new(&spec, 1, fleet);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(next);
+	fleet_free(fleet);
+	picker_free(picker);
+	picker = picker_of(next, 2);
+	pool = &next->pools[0];
+	uint64_t seen[4];
+	count_picks_at(next, picker, now_us, seen);
+	CU_ASSERT_DOUBLE_EQUAL((double)seen[1] / PICKS, 1 / 17., 1e-4);
+	CU_ASSERT_DOUBLE_EQUAL((double)seen[2] / PICKS, 5 / 17., 1e-4);
+	CU_ASSERT_DOUBLE_EQUAL((double)seen[3] / PICKS, 1 / 17., 1e-4);
+
+	/* Made ready by the admin. */
+	now_us += 10 * SLOW_US;
+	set_up_at(next, 3, 1);
+	atomic_store(&nth(next, 3)->ready_us, 0);
+	target_set_admin(pool, nth(next, 3), TARGET_DRAIN);
+	target_set_admin(pool, nth(next, 3), TARGET_READY);
+	CU_ASSERT_TRUE(atomic_load(&nth(next, 3)->ready_us) > 0);
+	atomic_store(&nth(next, 3)->ready_us, now_us); /* by a clock that is not ours */
+	count_picks_at(next, picker, now_us + 1, seen);
+	CU_ASSERT_DOUBLE_EQUAL((double)seen[3] / PICKS, 1 / 31., 1e-4);
+	picker_free(picker);
+	fleet_free(next);
+}
+
+/* By hash: with each tenth more of its keys return, and nobody else's move. */
+static void slow_start_returns_keys(void)
+{
+	enum { N = 10, KEYS_SEEN = 20000 };
+	static struct target *home[KEYS_SEEN], *now[KEYS_SEEN];
+	prepare(N);
+	struct fleet *fleet = fleet_with(
+	    (struct fleet_pool_spec){.algorithm = BALANCE_MAGLEV, .slow_start_us = SLOW_US}, N);
+	struct picker *picker = picker_of(fleet, 1);
+	unsigned strangers = 0, lost = 0, back = 0;
+	for (uint32_t i = 0; i < KEYS_SEEN; i++) {
+		struct pick pick = {.hash = hash_mix(i), .now_us = 1};
+		home[i] = picker_pick(picker, &pick);
+	}
+	set_down(fleet, 3);
+	set_up_at(fleet, 3, UP_US);
+	for (uint32_t tenth = 0; tenth <= 10; tenth++) {
+		back = 0;
+		for (uint32_t i = 0; i < KEYS_SEEN; i++) {
+			struct pick pick = {
+			    .hash = hash_mix(i), .now_us = UP_US + SLOW_US / 10 * tenth};
+			struct target *target = picker_pick(picker, &pick);
+			strangers += home[i] != nth(fleet, 3) && target != home[i];
+			lost += tenth > 0 && now[i] == home[i] && target != home[i];
+			back += home[i] == nth(fleet, 3) && target == home[i];
+			now[i] = target;
+		}
+		double expected = KEYS_SEEN / N * (tenth ? tenth : 1) / 10.;
+		CU_ASSERT_TRUE(back > expected * 0.8 - 20 && back < expected * 1.2 + 20);
+	}
+	CU_ASSERT_EQUAL(strangers, 0);
+	CU_ASSERT_EQUAL(lost, 0);
+	picker_free(picker);
+	fleet_free(fleet);
+}
+
 /* ---- keys of which few are most ---- */
 
 #define KEYS 10000
@@ -408,4 +565,6 @@ static void bounded_load_under_skewed_keys(void)
 
 UNIT_MAIN("balance/statistics", UNIT(an_idle_pool_is_served_by_weight), UNIT(loss_and_return),
     UNIT(an_idle_pool_by_two_dice), UNIT(two_dice_bound_the_load), UNIT(least_time_avoids_the_slow),
-    UNIT(least_time_tries_what_it_does_not_know), UNIT(bounded_load_under_skewed_keys))
+    UNIT(least_time_tries_what_it_does_not_know), UNIT(slow_start_by_tenths),
+    UNIT(slow_start_is_for_who_comes_later), UNIT(slow_start_returns_keys),
+    UNIT(bounded_load_under_skewed_keys))
