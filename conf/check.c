@@ -233,6 +233,16 @@ static int check_nodes(
 	return check_places(places, report);
 }
 
+static void check_explain(
+    struct report *report, const struct node *node, const struct conf_listener *listener)
+{
+	if (node && listener->mode != CONF_MODE_HTTP)
+		report_value(report, node, "is for mode \"http\"");
+	else if (node)
+		check_field_name(
+		    report, check_shorthand(node, "name"), listener->explain.name, true);
+}
+
 static void check_listener(struct report *report, const struct node *entry, const struct conf *conf,
     const struct conf_listener *listener)
 {
@@ -241,6 +251,7 @@ static void check_listener(struct report *report, const struct node *entry, cons
 	check_balance_mode(report, pool, conf, listener->pool, listener->mode);
 	check_routes(report, entry, conf, listener);
 	check_limits(report, entry, listener);
+	check_explain(report, node_child(entry, "explain_header"), listener);
 	if (listener->mode == CONF_MODE_UDP && listener->proxy_protocol)
 		report_value(report, node_child(entry, "proxy_protocol"),
 		    "is for modes \"http\" and \"tcp\"");

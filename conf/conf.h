@@ -170,6 +170,13 @@ struct conf_pace {
 	uint64_t grace_us;
 };
 
+/* Who is told, and how, why a request went where it went. */
+struct conf_explain {
+	const char *name;      /* of the field; NULL: nobody */
+	struct conf_vip *from; /* clients from there; none: all */
+	uint32_t n_from;
+};
+
 enum conf_listener_mode { CONF_MODE_HTTP, CONF_MODE_TCP, CONF_MODE_UDP };
 
 struct conf_listener {
@@ -202,9 +209,10 @@ struct conf_listener {
 	struct conf_keepalive tcp_keepalive;
 	uint64_t tcp_user_timeout_us; /* 0: the kernel's retransmissions */
 	bool access_log;              /* there is one, and this listener is in it */
-	uint32_t requests;            /* udp: datagrams of a client in a session; 0: no limit */
-	uint32_t responses;           /* udp: answers to each of them; 0: no limit */
-	bool proxy_protocol;          /* connections begin with a PROXY header */
+	struct conf_explain explain;
+	uint32_t requests;   /* udp: datagrams of a client in a session; 0: no limit */
+	uint32_t responses;  /* udp: answers to each of them; 0: no limit */
+	bool proxy_protocol; /* connections begin with a PROXY header */
 	/* Only those from these networks do; none: all. */
 	struct conf_vip *proxy_protocol_from;
 	uint32_t n_proxy_protocol_from;

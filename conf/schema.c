@@ -343,6 +343,15 @@ static const struct conf_key upgrade_element = {"", CONF_STRING, 0, sizeof(const
     .format = &conf_format_protocol, .help = "Name of a protocol, with its version if it has one"};
 static const struct conf_key network_element = {
     "", CONF_CIDR, 0, sizeof(struct conf_vip), .help = "Network, or address"};
+static const struct conf_key explain_keys[] = {
+    {"name", CONF_STRING, FIELD(struct conf_explain, name), .required = true,
+	.format = &conf_format_token, .help = "Name of the field, as X-Yoke-Decision"},
+    {"from", CONF_LIST, ENTRIES(struct conf_explain, from, n_from), .min = 1,
+	.max = CONF_NETWORKS_MAX, .element = &network_element, .def_note = "all",
+	.help = "Only clients from these networks are told"},
+};
+static const struct conf_object explain_object = {
+    "Explanations", KEYS(explain_keys), .size = sizeof(struct conf_explain), .shorthand = "name"};
 static const struct conf_key listener_keys[] = {
     {"bind", CONF_LIST, ENTRIES(struct conf_listener, binds, n_binds), .required = true, .min = 1,
 	.max = CONF_BINDS_MAX, .one_or_list = true, .element = &bind_element,
@@ -429,6 +438,12 @@ static const struct conf_key listener_keys[] = {
     {"access_log", CONF_BOOL, FIELD(struct conf_listener, access_log), .def = "true",
 	.help = "http, tcp: whether its requests or connections are in the access log, if "
 		"there is one; sessions of mode udp are not"},
+    {"explain_header", CONF_OBJECT, FIELD(struct conf_listener, explain), .object = &explain_object,
+	.def_note = "none",
+	.help = "http: each response has a field of this name that says which route took the "
+		"request, which target of which pool it went to and why, which ones failed "
+		"before, and how long it took; see EXPLANATIONS. It names targets: for those who "
+		"may know only"},
     {"requests", CONF_INT, FIELD(struct conf_listener, requests), .min = 0, .max = 1000000,
 	.def = "0",
 	.help = "udp: datagrams of a client after which its next one begins another session, so "

@@ -261,6 +261,22 @@ static char *put_request(char *at, const struct access_entry *entry, bool *cut)
 			    : PUT(at, ",\"protocol\":\"HTTP/1.0\"");
 }
 
+/* One string, as words do not need more: "192.0.2.21:80 connect_failed, 192.0.2.22:80 ..." */
+static char *put_failed(char *at, const struct access_entry *entry)
+{
+	at = FIELD(at, "failed");
+	*at++ = '"';
+	for (uint32_t i = 0; i < entry->n_failed; i++) {
+		if (i > 0)
+			at = PUT(at, ", ");
+		at = put_text(at, entry->failed[i].target);
+		*at++ = ' ';
+		at = put_text(at, entry->failed[i].why);
+	}
+	*at++ = '"';
+	return at;
+}
+
 static char *put_choice(char *at, const struct access_entry *entry)
 {
 	static const char *const sticky[] = {[ACCESS_STICKY_HIT] = "hit",
@@ -274,6 +290,12 @@ static char *put_choice(char *at, const struct access_entry *entry)
 		at = put_word(FIELD(at, "pool"), entry->pool);
 	if (entry->target)
 		at = put_word(FIELD(at, "target"), entry->target);
+	if (entry->chosen)
+		at = put_word(FIELD(at, "chosen"), entry->chosen);
+	if (entry->tier)
+		at = put_word(FIELD(at, "tier"), entry->tier);
+	if (entry->n_failed > 0)
+		at = put_failed(at, entry);
 	if (entry->sticky != ACCESS_STICKY_NONE)
 		at = put_word(FIELD(at, "sticky"), sticky[entry->sticky]);
 	return put_number(FIELD(at, "retries"), entry->retries);

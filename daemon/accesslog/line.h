@@ -18,7 +18,7 @@
 #define ACCESS_HOST_MAX       256U
 #define ACCESS_PATH_MAX       1024U
 #define ACCESS_QUERY_MAX      896U
-#define ACCESS_REFERER_MAX    448U
+#define ACCESS_REFERER_MAX    320U
 #define ACCESS_USER_AGENT_MAX 320U
 
 enum access_format { ACCESS_JSON, ACCESS_COMBINED };
@@ -29,6 +29,13 @@ enum access_sticky {
 	ACCESS_STICKY_MOVED
 };
 
+#define ACCESS_FAILED_MAX 3
+
+/* An attempt that failed. */
+struct access_failure {
+	const char *target, *why;
+};
+
 #define ACCESS_UNKNOWN UINT64_MAX /* a time that there is not */
 
 /* Texts without value are NULL or empty, and have no field. Names are those of the configuration,
@@ -37,6 +44,9 @@ struct access_entry {
 	uint64_t time_us;          /* wall clock, of the beginning */
 	const struct addr *client; /* with port */
 	const char *listener, *route, *pool, *target, *why;
+	const char *chosen, *tier; /* words: how the target was, and from which ones */
+	struct access_failure failed[ACCESS_FAILED_MAX]; /* the first ones, in their order */
+	uint32_t n_failed;
 	bool http;   /* else a TCP connection, which has none of the request's fields, */
 	bool tunnel; /* or what became of one of HTTP after a switch of protocols */
 	enum access_sticky sticky;

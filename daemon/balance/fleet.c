@@ -127,6 +127,7 @@ static bool pool_init(struct pool *pool, const struct fleet_pool_spec *spec, uin
 			target->ready_us = clock_us();
 		pool->targets[pool->n_targets++] = (struct pool_target){
 		    .target = target, .weight = from->weight, .backup = from->backup};
+		pool->has_backups |= from->backup;
 	}
 	return true;
 }

@@ -71,6 +71,7 @@ struct pool {
 	uint16_t hash_balance_factor; /* maglev, percent: pick.h; 0: no limit */
 	uint8_t panic_threshold;      /* percent: pool_panics; 0: none */
 	bool fail_open;
+	bool has_backups;
 	bool panicking;         /* as last told: the control thread's */
 	uint64_t slow_start_us; /* pick.h; 0: none */
 	struct pool_target *targets;

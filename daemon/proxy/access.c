@@ -89,13 +89,46 @@ void access_begin(struct txn *txn)
 {
 	struct access_note *note = &txn->note;
 	struct client *client = txn->client;
-	note->on = true;
+	note->kept = true;
+	note->on = txn->listener->access_log;
 	note->reused = !client->fresh;
 	note->head_us = txn->worker->now_us;
 	note->began_us = note->head_us;
 	if (client->head_began_us)
 		note->began_us -= (uint32_t)note->head_us - client->head_began_us;
 	client->head_began_us = 0;
+}
+
+static bool is_backup(const struct pool *pool, const struct target *target)
+{
+	for (uint32_t i = 0; i < pool->n_targets; i++) {
+		if (pool->targets[i].target == target)
+			return pool->targets[i].backup;
+	}
+	return false;
+}
+
+void access_target(struct txn *txn, const struct target *target)
+{
+	struct access_note *note = &txn->note;
+	const struct pool *pool = &txn->gen->fleet->pools[txn->pool];
+	note->target = target;
+	if (!note->kept)
+		return;
+	if (atomic_load_explicit(&target->health, memory_order_relaxed) == TARGET_DOWN)
+		note->tier = "fail_open";
+	else
+		note->tier = pool->has_backups && is_backup(pool, target) ? "backup" : NULL;
+}
+
+const char *access_chosen(const struct txn *txn)
+{
+	const struct access_note *note = &txn->note;
+	if (!note->target)
+		return NULL;
+	if (note->n_failed > 1 || (note->n_failed == 1 && note->failed[0].target != note->target))
+		return "retry";
+	return txn->choice.sticky == ACCESS_STICKY_HIT ? "sticky" : "balanced";
 }
 
 /* Four more than are written, so that what is cut is seen to be, also within a character. */
@@ -188,6 +221,9 @@ void access_end(struct txn *txn)
 	    .pool = understood && txn->pool != CONF_NONE ? txn_pool(txn)->name : NULL,
 	    .target = note->target ? note->target->text : NULL,
 	    .why = note->why,
+	    .chosen = access_chosen(txn),
+	    .tier = note->tier,
+	    .n_failed = note->n_failed,
 	    .http = true,
 	    .sticky = (enum access_sticky)txn->choice.sticky,
 	    .retries = note->retries,
@@ -204,6 +240,9 @@ void access_end(struct txn *txn)
 	    .reused = note->reused,
 	    .pooled = note->pooled,
 	};
+	for (uint32_t i = 0; i < note->n_failed; i++)
+		entry.failed[i] =
+		    (struct access_failure){note->failed[i].target->text, note->failed[i].why};
 	put_texts(note, &entry);
 	put_line(worker, &entry, conf->format);
 }

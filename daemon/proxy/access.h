@@ -43,16 +43,22 @@ enum access_text {
 
 /* Of a transaction. Times are those of the turns of the loop, 0: not yet. */
 struct access_note {
+	bool kept;       /* what is below, as it will have a line or be explained to the client */
 	bool on;         /* it will have a line */
 	bool reused;     /* not the first request on its connection */
 	bool pooled;     /* the target's connection was used before */
 	bool over_limit; /* of a rate limit that is log_only */
-	uint8_t retries;
+	uint8_t retries, n_failed;
 	uint16_t status; /* that the client got; 0: none */
 	uint16_t len[ACCESS_TEXT_COUNT];
 	struct buf text;
 	const char *why, *route; /* words; NULL: none */
+	const char *tier;        /* of the target, if not one of those that should be used */
 	const struct target *target;
+	struct {
+		const struct target *target;
+		const char *why;
+	} failed[ACCESS_FAILED_MAX];
 	uint64_t bytes_in, bytes_out, head_out;
 	uint64_t began_us, head_us, connected_us, response_us;
 };
@@ -74,8 +80,12 @@ void access_set_ring(struct worker *worker, struct access_ring *ring);
 /* Each turn of the loop: wakes the writer now and then, says that lines were dropped. */
 void access_turn(struct worker *worker);
 
-/* For a new transaction that will have a line. */
+/* For a new transaction whose note is kept. */
 void access_begin(struct txn *txn);
+/* It goes to this target now. */
+void access_target(struct txn *txn, const struct target *target);
+/* How its target was chosen: a word; NULL: none was. */
+const char *access_chosen(const struct txn *txn);
 /* Its head was understood: copies what the line needs. */
 void access_request(struct txn *txn, const struct h1_head *head);
 /* It is over: writes the line. */
@@ -91,6 +101,16 @@ static inline void access_why(struct access_note *note, const char *why)
 {
 	if (!note->why)
 		note->why = why;
+}
+
+/* The attempt has failed, so that another one may follow. */
+static inline void access_failed(
+    struct access_note *note, const struct target *target, const char *why)
+{
+	if (note->n_failed == ACCESS_FAILED_MAX)
+		return;
+	note->failed[note->n_failed].target = target;
+	note->failed[note->n_failed++].why = why;
 }
 
 /* An answer of ours: its head, for a reader that wants the length of the body. */

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "daemon/proxy/explain.h"
 #include "daemon/proxy/heads.h"
 #include "daemon/proxy/http.h"
 #include "daemon/proxy/routing.h"
@@ -261,7 +262,7 @@ static bool relay_interim(struct txn *txn, const struct h1_head *head, char *dat
 static void begin_response(struct txn *txn, struct h1_head *head, char *data, size_t len)
 {
 	struct worker *worker = txn->worker;
-	char cookie[COOKIE_LINE];
+	char lines[COOKIE_LINE + EXPLAIN_LINE_MAX];
 	size_t body_len;
 	txn->response_body.framing = head->framing;
 	txn->response_body.left = head->content_length;
@@ -279,9 +280,10 @@ static void begin_response(struct txn *txn, struct h1_head *head, char *data, si
 	    .keep_alive = !txn->close && txn->minor == 0,
 	    .unchunked = txn->minor == 0,
 	    .via = forward_response(&txn->client->listener->forward, head->minor),
-	    .add = {cookie, choose_set_cookie(txn->gen, txn->pool, txn->target, &txn->choice,
-				cookie, sizeof(cookie))},
+	    .add = {lines, choose_set_cookie(
+			       txn->gen, txn->pool, txn->target, &txn->choice, lines, COOKIE_LINE)},
 	};
+	options.add.len += explain_line(txn, NULL, lines + options.add.len);
 	if (txn->act && !routing_change_response(txn, head, &options.add))
 		return;
 	txn->started = true;
@@ -293,16 +295,18 @@ static void begin_response(struct txn *txn, struct h1_head *head, char *data, si
 /* 101, at `data`: what comes behind it is no HTTP any more. */
 static void switch_protocols(struct txn *txn, struct h1_head *head, char *data, size_t len)
 {
-	char lines[UPGRADE_LINES + COOKIE_LINE];
+	char lines[UPGRADE_LINES + COOKIE_LINE + EXPLAIN_LINE_MAX];
 	if (!txn->upgrade || !upgrade_accepted(head, txn->upgrade) || txn_owes_target(txn) ||
 	    txn->upstream->error) {
 		refuse(txn, "switched protocols without being asked to");
 		return;
 	}
+	txn->note.response_us = txn->worker->now_us;
 	size_t n = (size_t)snprintf(
 	    lines, UPGRADE_LINES, "Connection: Upgrade\r\nUpgrade: %s\r\n", txn->upgrade);
 	n += choose_set_cookie(
-	    txn->gen, txn->pool, txn->target, &txn->choice, lines + n, sizeof(lines) - n);
+	    txn->gen, txn->pool, txn->target, &txn->choice, lines + n, COOKIE_LINE);
+	n += explain_line(txn, NULL, lines + n);
 	struct heads_response options = {
 	    .via = forward_response(&txn->client->listener->forward, head->minor),
 	    .add = {lines, n},

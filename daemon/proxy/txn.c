@@ -4,6 +4,7 @@
 
 #include "daemon/base/clock.h"
 #include "daemon/proxy/dial.h"
+#include "daemon/proxy/explain.h"
 #include "daemon/proxy/heads.h"
 #include "daemon/proxy/http.h"
 
@@ -40,7 +41,7 @@ struct txn *txn_new(struct client *client)
 	txn->replayable = true;
 	ack_init(&txn->ack, response_resume);
 	client->txn = txn;
-	if (txn->listener->access_log && !client->own)
+	if ((txn->listener->access_log || txn->listener->explain.name) && !client->own)
 		access_begin(txn);
 	return txn;
 }
@@ -83,7 +84,7 @@ void txn_set_target(struct txn *txn, struct target *target)
 {
 	target_count(&txn->target, target);
 	if (target)
-		txn->note.target = target;
+		access_target(txn, target);
 }
 
 void txn_observe(const struct txn *txn, uint64_t took_us)
@@ -175,7 +176,7 @@ void txn_answer(struct txn *txn, unsigned status, const char *why)
 
 void txn_answer_later(struct txn *txn, unsigned status, const char *why, uint64_t retry_after_s)
 {
-	char text[HEADS_ERROR_MAX];
+	char text[HEADS_ERROR_MAX + EXPLAIN_LINE_MAX];
 	begin_answer(txn);
 	if (status < 500)
 		COUNT(txn->worker, responses_4xx);
@@ -184,6 +185,7 @@ void txn_answer_later(struct txn *txn, unsigned status, const char *why, uint64_
 	struct heads_error error = {status, why, retry_after_s, txn->method == H1_HEAD, txn->close};
 	size_t len = heads_error(&error, text);
 	reasons_count(&txn->worker->refused_requests, why);
+	len = explain_answer(txn, why, text, len);
 	access_answer(&txn->note, status, why, (struct slice){text, len});
 	send_answer(txn, text, len);
 }
@@ -203,12 +205,13 @@ void txn_answer_with(struct txn *txn, unsigned status, struct slice lines, struc
 	begin_answer(txn);
 	response_count(txn->worker, status);
 	buf_reset(scratch);
-	if (!buf_reserve(scratch, HEADS_ANSWER_ROOM + lines.len + body.len)) {
+	if (!buf_reserve(scratch, HEADS_ANSWER_ROOM + EXPLAIN_LINE_MAX + lines.len + body.len)) {
 		txn_abort(txn);
 		return;
 	}
 	size_t len =
 	    heads_answer(status, lines, body, txn->method == H1_HEAD, txn->close, scratch->data);
+	len = explain_answer(txn, NULL, scratch->data, len);
 	access_answer(&txn->note, status, NULL, (struct slice){scratch->data, len});
 	send_answer(txn, scratch->data, len);
 }
@@ -279,6 +282,14 @@ void txn_send_request(struct txn *txn)
 	}
 }
 
+/* What the client is told if this was the last attempt. */
+static const char *failure_word(int error, bool established)
+{
+	if (error == -ETIMEDOUT)
+		return "connect_timeout";
+	return established ? "target_closed" : "connect_failed";
+}
+
 static void note_failure(struct txn *txn, int error, bool established)
 {
 	if (!established)
@@ -290,6 +301,7 @@ static void note_failure(struct txn *txn, int error, bool established)
 	const char *what =
 	    error == -ETIMEDOUT && !established ? "connect timed out" : worker_error_text(error);
 	worker_log_target(txn->worker, txn_pool(txn)->name, txn->target, what);
+	access_failed(&txn->note, txn->target, failure_word(error, established));
 }
 
 /* Chooses where to go after an attempt failed. False: nowhere, and the client has its answer. */
@@ -320,10 +332,10 @@ static bool find_another(struct txn *txn, int error, bool reused, bool establish
 	}
 	if (error == -ETIMEDOUT) {
 		COUNT(txn->worker, target_timeout);
-		txn_answer(txn, 504, "connect_timeout");
+		txn_answer(txn, 504, failure_word(error, established));
 	} else {
 		COUNT(txn->worker, target_failed);
-		txn_answer(txn, 502, established ? "target_closed" : "connect_failed");
+		txn_answer(txn, 502, failure_word(error, established));
 	}
 	return false;
 }

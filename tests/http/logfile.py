@@ -9,7 +9,7 @@ from harness import STEP_TIMEOUT, Failed, do
 
 FIELDS = {"time", "listener", "client", "method", "host", "path", "query", "protocol", "status", "why",
           "route", "pool", "target", "sticky", "retries", "bytes_in", "bytes_out", "request_us", "connect_us",
-          "response_us", "total_us", "reused", "pooled", "user_agent", "referer", "cut", "sample"}
+          "response_us", "total_us", "chosen", "tier", "failed", "reused", "pooled", "user_agent", "referer", "cut", "sample"}
 
 
 def default_file(run):

@@ -240,6 +240,7 @@ static void characters_at_the_end(void)
 static void fill(struct access_entry *entry, const struct addr *client, struct slice text)
 {
 	static char name[64];
+	static const char address[] = "[1111:2222:3333:4444:5555:6666:7777:8888]:65535";
 	memset(name, 'n', 63);
 	*entry = (struct access_entry){
 	    .time_us = WALL_US,
@@ -249,6 +250,11 @@ static void fill(struct access_entry *entry, const struct addr *client, struct s
 	    .pool = name,
 	    .target = name,
 	    .why = name,
+	    .chosen = "balanced",
+	    .tier = "fail_open",
+	    .failed = {{address, "response_timeout"}, {address, "response_timeout"},
+		{address, "response_timeout"}},
+	    .n_failed = ACCESS_FAILED_MAX,
 	    .http = true,
 	    .sticky = ACCESS_STICKY_MOVED,
 	    .retries = UINT32_MAX,
