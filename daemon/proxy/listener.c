@@ -28,7 +28,7 @@ bool listener_is_full(const struct listener *listener)
 }
 
 /* The last one out of a listener that is closing frees it. */
-static void leave(struct listener *listener)
+void listener_release(struct listener *listener)
 {
 	listener->connections--;
 	if (!listener->closing || listener->connections > 0)
@@ -147,7 +147,7 @@ void listener_left(struct listener *listener, bool own)
 		UNCOUNT(listener->worker, client_connections);
 		atomic_fetch_sub_explicit(&listener->shared->connections, 1, memory_order_relaxed);
 	}
-	leave(listener);
+	listener_release(listener);
 }
 
 void listener_stop(struct listener *listener)
@@ -168,7 +168,7 @@ void listener_stop(struct listener *listener)
 	listener->attached = false; /* take nobody in */
 	listener_shut(listener);
 	listener->closing = true;
-	leave(listener);
+	listener_release(listener);
 }
 
 static void pause_accepting(struct listener *listener, int error)
@@ -292,7 +292,7 @@ void listener_retire(struct listener *listener)
 	listener_close_idle(listener);
 	listener->closing = true;
 	listener->conf = NULL;
-	leave(listener);
+	listener_release(listener);
 }
 
 void listener_close_idle(struct listener *listener)

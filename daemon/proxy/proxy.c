@@ -205,6 +205,14 @@ static int find_removed(const struct proxy *proxy, struct worker_gen *gen, uint3
 	return 0;
 }
 
+static int take_listeners(
+    const struct proxy *proxy, struct worker_gen *gen, uint32_t worker, struct err *err)
+{
+	gen->bindings = calloc(count_binds(gen->conf) + 1, sizeof(*gen->bindings));
+	int error = gen->bindings ? bind_listeners(proxy, gen, worker, err) : -ENOMEM;
+	return error ? error : find_removed(proxy, gen, worker);
+}
+
 static void drop_listener(struct listener *listener)
 {
 	list_del(&listener->registry);
@@ -245,8 +253,11 @@ static int make_slots(struct worker_gen *gen)
 }
 
 /* Each node of the pair, with the same key, knows what the other one has hashed. */
-static int derive_value_keys(struct worker_gen *gen, const struct keys *keys)
+static int make_keys(struct worker_gen *gen, const struct keys *keys)
 {
+	gen->seal = seal_new(keys, SEAL_LABEL);
+	if (!gen->seal)
+		return -ENOMEM;
 	gen->value_keys.n = keys->n;
 	for (unsigned i = 0; i < keys->n; i++) {
 		if (derive_key(keys->of[i], VALUE_LABEL, gen->value_keys.of[i], KEY_LEN) < 0)
@@ -269,18 +280,13 @@ static struct worker_gen *build_gen(
 	gen->routing = generation->routing;
 	gen->limits = generation->limits;
 	gen->serial = proxy->serial + 1;
-	gen->bindings = calloc(count_binds(gen->conf) + 1, sizeof(*gen->bindings));
-	int error = gen->bindings ? bind_listeners(proxy, gen, worker, err) : -ENOMEM;
-	if (error == 0)
-		error = find_removed(proxy, gen, worker);
+	int error = generation->fleet_only ? 0 : take_listeners(proxy, gen, worker, err);
 	if (error == 0)
 		error = make_pickers(gen, worker);
 	if (error == 0)
 		error = make_slots(gen);
-	if (error == 0 && !(gen->seal = seal_new(generation->user->cookie_keys, SEAL_LABEL)))
-		error = -ENOMEM;
-	if (error == 0)
-		error = derive_value_keys(gen, generation->user->cookie_keys);
+	if (error == 0 && !generation->fleet_only)
+		error = make_keys(gen, generation->user->cookie_keys);
 	if (error == 0)
 		return gen;
 	if (error == -ENOMEM)
@@ -340,6 +346,15 @@ static void free_generation(struct generation *generation)
 	free(generation);
 }
 
+static struct routing *obtain_routing(const struct proxy *proxy, const struct generation *next)
+{
+	const struct generation *before = newest(proxy);
+	if (next->fleet_only)
+		return routing_share(before->routing);
+	return routing_new(
+	    next->user->conf, proxy->shared.workers, before ? before->routing : NULL);
+}
+
 int proxy_apply(struct proxy *proxy, struct proxy_generation *user, struct err *err)
 {
 	uint32_t n = proxy->shared.workers;
@@ -351,12 +366,13 @@ int proxy_apply(struct proxy *proxy, struct proxy_generation *user, struct err *
 		err_set(err, error, "out of memory");
 		goto out;
 	}
-	if ((error = open_log(proxy, user, rings, err)) < 0)
-		goto out;
 	generation->user = user;
 	generation->workers = n;
 	const struct generation *before = newest(proxy);
-	generation->routing = routing_new(user->conf, n, before ? before->routing : NULL);
+	generation->fleet_only = before && before->user->conf == user->conf;
+	if (!generation->fleet_only && (error = open_log(proxy, user, rings, err)) < 0)
+		goto out;
+	generation->routing = obtain_routing(proxy, generation);
 	generation->limits = limits_new(user->conf, before ? before->limits : NULL);
 	if (!generation->routing || !generation->limits) {
 		error = err_set(err, -ENOMEM, "out of memory");
@@ -380,13 +396,15 @@ int proxy_apply(struct proxy *proxy, struct proxy_generation *user, struct err *
 	}
 	proxy->serial++;
 	list_push_back(&proxy->generations, &generation->node);
-	selfcheck_forget(&proxy->checks);
+	if (!generation->fleet_only)
+		selfcheck_forget(&proxy->checks);
 	for (uint32_t i = 0; i < n; i++) {
 		hand_over(proxy, messages[i]->gen);
 		worker_post(proxy->workers[i], messages[i]);
 	}
 	proxy->logging = user->conf->access_log.file != NULL;
-	proxy->log_patience_us = clock_us() + LOG_PATIENCE_US;
+	if (!generation->fleet_only)
+		proxy->log_patience_us = clock_us() + LOG_PATIENCE_US;
 	free(messages);
 	free(rings);
 	return 0;
@@ -565,13 +583,20 @@ void proxy_stats(struct proxy *proxy, struct proxy_stats *out)
 	}
 }
 
-/* Posts a message without content. A worker that cannot be told is a reason to end the process. */
-static void tell(struct worker *worker, enum message_type type)
+/* A worker that cannot be told is a reason to end the process. */
+static void tell(struct worker *worker, struct message what)
 {
-	struct message *message = calloc(1, sizeof(*message));
+	struct message *message = malloc(sizeof(*message));
 	assert(message);
-	message->type = type;
+	*message = what;
 	worker_post(worker, message);
+}
+
+void proxy_cut(struct proxy *proxy, uint64_t target_id)
+{
+	for (uint32_t i = 0; i < proxy->shared.workers; i++)
+		tell(proxy->workers[i],
+		    (struct message){.type = MESSAGE_CUT, .target_id = target_id});
 }
 
 void proxy_pause(struct proxy *proxy, bool paused)
@@ -621,7 +646,7 @@ void proxy_drain(struct proxy *proxy)
 	proxy->draining = true;
 	selfcheck_forget(&proxy->checks);
 	for (uint32_t i = 0; i < proxy->shared.workers; i++)
-		tell(proxy->workers[i], MESSAGE_DRAIN);
+		tell(proxy->workers[i], (struct message){.type = MESSAGE_DRAIN});
 }
 
 bool proxy_drained(struct proxy *proxy)
@@ -663,7 +688,7 @@ void proxy_stop(struct proxy *proxy)
 	selfcheck_free_all(&proxy->checks);
 	forget_listeners(proxy);
 	for (uint32_t i = 0; i < proxy->n_started; i++)
-		tell(proxy->workers[i], MESSAGE_STOP);
+		tell(proxy->workers[i], (struct message){.type = MESSAGE_STOP});
 	for (uint32_t i = 0; i < proxy->n_started; i++)
 		worker_join(proxy->workers[i]);
 	accesslog_free(proxy->log, US_PER_SEC);

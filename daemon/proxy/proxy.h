@@ -85,6 +85,7 @@ struct proxy_generation {
 	X(udp_dropped_source, "Datagrams dropped: too many sessions of their source")              \
 	X(udp_dropped_no_target, "Datagrams dropped: no usable target")                            \
 	X(udp_dropped_unsendable, "Datagrams dropped: too large, or our address gone")             \
+	X(drain_closed, "Connections and UDP sessions closed at the end of a target's drain")      \
 	X(proxy_headers, "PROXY headers of clients read")                                          \
 	X(proxy_headers_missing, "Connections closed: no PROXY header")                            \
 	X(proxy_headers_malformed, "Connections closed: malformed PROXY header")                   \
@@ -120,9 +121,14 @@ int proxy_add_listener(
     struct proxy *proxy, const char *name, const struct addr *bind, uint32_t worker, int fd);
 /* Puts a configuration in force. Takes `generation` (calls free_fn one day). Returns at once;
  * proxy_applied tells when every worker runs it. -ENOENT with a text, changing nothing, when a
- * listening socket is missing. */
+ * listening socket is missing.
+ * With the same `conf` as the one before, only the fleet is another: listeners, routes, cookie keys
+ * and the access log stay as they are, and connections that last go over to it. */
 int proxy_apply(struct proxy *proxy, struct proxy_generation *generation, struct err *err);
 bool proxy_applied(struct proxy *proxy);
+/* Closes the TCP connections, tunnels and UDP sessions with the target of this id, soon; requests in
+ * progress go on. */
+void proxy_cut(struct proxy *proxy, uint64_t target_id);
 /* The file of the access log before this one has got its last line, or did not take it in 2 s. */
 bool proxy_log_settled(struct proxy *proxy);
 /* Frees what the workers have let go. Call it every second or so. */

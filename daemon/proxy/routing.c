@@ -16,6 +16,7 @@ struct routed {
 };
 
 struct routing {
+	unsigned users;           /* control thread */
 	struct routed *listeners; /* as in the configuration */
 	uint32_t n_listeners, n_routes, workers;
 	uint64_t *before; /* by route: what was counted until then */
@@ -94,6 +95,7 @@ struct routing *routing_new(const struct conf *conf, uint32_t workers, const str
 	struct routing *routing = calloc(1, sizeof(*routing));
 	if (!routing)
 		return NULL;
+	routing->users = 1;
 	routing->workers = workers;
 	routing->listeners = calloc(conf->n_listeners + 1, sizeof(*routing->listeners));
 	bool ok = routing->listeners;
@@ -116,9 +118,15 @@ struct routing *routing_new(const struct conf *conf, uint32_t workers, const str
 	return routing;
 }
 
+struct routing *routing_share(struct routing *routing)
+{
+	routing->users++;
+	return routing;
+}
+
 void routing_free(struct routing *routing)
 {
-	if (!routing)
+	if (!routing || --routing->users > 0)
 		return;
 	for (uint32_t i = 0; i < routing->n_listeners; i++)
 		route_table_free(routing->listeners[i].table);

@@ -15,6 +15,8 @@ struct routing;
  * (or NULL) has of routes with the same listener and name. NULL when out of memory. */
 struct routing *routing_new(
     const struct conf *conf, uint32_t workers, const struct routing *before);
+/* The same one once more; control thread. routing_free as often as it was made and shared. */
+struct routing *routing_share(struct routing *routing);
 void routing_free(struct routing *routing);
 void routing_each(const struct routing *routing, proxy_route_fn *fn, void *arg);
 

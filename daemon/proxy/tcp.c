@@ -105,6 +105,24 @@ void pair_close(struct worker *worker, struct pair *pair, bool reset)
 	listener_left(pair->listener, false);
 }
 
+void pair_move_on(struct pair *pair, struct worker_gen *gen)
+{
+	/* While it looks for a target it must be able to find the same ones again. */
+	if (pair->setup || !worker_gen_follows(gen, pair->gen, pair->target))
+		return;
+	worker_gen_put(pair->gen);
+	pair->gen = worker_gen_get(gen);
+}
+
+void pair_cut(struct worker *worker, struct pair *pair, uint64_t target_id)
+{
+	if (!pair->target || pair->target->id != target_id)
+		return;
+	COUNT(worker, drain_closed);
+	access_pair_why(pair->note, "drained", true);
+	pair_close(worker, pair, true);
+}
+
 static bool wants_read(const struct pair *pair, enum side side)
 {
 	enum side to = other(side);

@@ -52,3 +52,8 @@ bool pair_open(struct listener *listener, const struct arrival *arrival);
  * if it returns false. */
 bool pair_adopt(struct worker *worker, const struct pair_parts *parts);
 void pair_close(struct worker *worker, struct pair *pair, bool reset);
+/* Belongs to `gen` from now on, which has the same configuration and is the worker's, if that has
+ * its target. */
+void pair_move_on(struct pair *pair, struct worker_gen *gen);
+/* Closes it if it is with this target. */
+void pair_cut(struct worker *worker, struct pair *pair, uint64_t target_id);

@@ -621,6 +621,28 @@ void udp_stop(struct listener *listener)
 		session_close(listener->worker, list_entry(it, struct udp_session, order));
 }
 
+void udp_move_on(struct listener *listener, struct worker_gen *gen)
+{
+	list_for_each (it, &listener->udp->order) {
+		struct udp_session *session = list_entry(it, struct udp_session, order);
+		if (session->setup || !worker_gen_follows(gen, session->gen, session->target))
+			continue;
+		worker_gen_put(session->gen);
+		session->gen = worker_gen_get(gen);
+	}
+}
+
+void udp_cut(struct listener *listener, uint64_t target_id)
+{
+	list_for_each_safe (it, &listener->udp->order) {
+		struct udp_session *session = list_entry(it, struct udp_session, order);
+		if (!session->target || session->target->id != target_id)
+			continue;
+		COUNT(listener->worker, drain_closed);
+		session_close(listener->worker, session);
+	}
+}
+
 void udp_close(struct listener *listener)
 {
 	struct worker *worker = listener->worker;

@@ -24,6 +24,10 @@ void udp_listener_init(struct listener *listener);
 void udp_wind_up(struct listener *listener, uint64_t at_most_us);
 /* Ends all sessions. */
 void udp_stop(struct listener *listener);
+/* Its sessions belong to `gen` from now on, as pair_move_on. */
+void udp_move_on(struct listener *listener, struct worker_gen *gen);
+/* Ends its sessions with this target. */
+void udp_cut(struct listener *listener, uint64_t target_id);
 /* Closes the socket, after the last session. */
 void udp_close(struct listener *listener);
 /* Datagrams that the kernel dropped because they were not read in time. Also for the control

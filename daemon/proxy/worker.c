@@ -93,9 +93,29 @@ static void inherit(struct worker_gen *gen, const struct worker_gen *before)
 	}
 }
 
+bool worker_gen_follows(
+    const struct worker_gen *gen, const struct worker_gen *before, const struct target *target)
+{
+	return gen->conf == before->conf && fleet_target(gen->fleet, target->id, NULL) == target;
+}
+
+/* Connections that last do not keep each fleet that there was: they go over to the new one, unless
+ * it lacks their target. */
+static void move_on(struct worker *worker, struct worker_gen *gen)
+{
+	list_for_each (it, &worker->listeners) {
+		struct listener *listener = list_entry(it, struct listener, node.list);
+		list_for_each (at, &listener->pairs)
+			pair_move_on(list_entry(at, struct pair, node.list), gen);
+		if (listener->udp)
+			udp_move_on(listener, gen);
+	}
+}
+
 static void apply(struct worker *worker, struct worker_gen *gen)
 {
 	struct worker_gen *before = worker->gen;
+	bool fleet_only = gen->generation->fleet_only;
 	/* What a listener that leaves still has to begin belongs to the old configuration. */
 	for (uint32_t i = 0; i < gen->n_removed; i++)
 		listener_retire(gen->removed[i]);
@@ -104,13 +124,32 @@ static void apply(struct worker *worker, struct worker_gen *gen)
 	worker->gen = gen;
 	gen->refs = 1;
 	upstream_set_slots(worker, gen);
-	access_set_ring(worker, gen->ring);
-	gen->ring = NULL;
+	if (fleet_only) {
+		gen->seal = seal_share(before->seal);
+		gen->value_keys = before->value_keys;
+		move_on(worker, gen);
+	} else {
+		access_set_ring(worker, gen->ring);
+		gen->ring = NULL;
+	}
 	for (uint32_t i = 0; i < gen->n_bindings; i++)
 		listener_attach(gen->bindings[i].listener, gen->bindings[i].conf);
 	if (before)
 		worker_gen_put(before);
 	atomic_store_explicit(&worker->applied, gen->serial, memory_order_release);
+}
+
+static void cut(struct worker *worker, uint64_t target_id)
+{
+	list_for_each_safe (it, &worker->listeners) {
+		struct listener *listener = list_entry(it, struct listener, node.list);
+		listener->connections++; /* so that it outlives the last of them */
+		list_for_each_safe (at, &listener->pairs)
+			pair_cut(worker, list_entry(at, struct pair, node.list), target_id);
+		if (listener->udp)
+			udp_cut(listener, target_id);
+		listener_release(listener);
+	}
 }
 
 static void drain(struct worker *worker)
@@ -153,6 +192,8 @@ static void take_mail(struct worker *worker)
 			worker_gen_free(message->gen);
 		else if (message->type == MESSAGE_APPLY)
 			apply(worker, message->gen);
+		else if (message->type == MESSAGE_CUT)
+			cut(worker, message->target_id);
 		else if (message->type == MESSAGE_DRAIN)
 			drain(worker);
 		else

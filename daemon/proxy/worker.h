@@ -100,8 +100,9 @@ struct listener {
 /* A configuration as the control thread sees it. */
 struct generation {
 	struct proxy_generation *user;
-	struct routing *routing;
+	struct routing *routing; /* shared by those of one configuration */
 	struct limits *limits;
+	bool fleet_only;     /* the configuration is that of the one before */
 	atomic_uint workers; /* that still use it */
 	struct list node;
 };
@@ -132,17 +133,19 @@ struct worker_gen {
 	uint32_t n_bindings;
 	struct listener **removed;
 	uint32_t n_removed;
-	struct seal *seal;        /* of sticky cookies */
-	struct keys value_keys;   /* of hashes that stand for values of app_cookie and header */
+	struct seal *seal; /* of sticky cookies; fleet_only: that of the one before */
+	struct keys
+	    value_keys; /* of hashes that stand for values of app_cookie and header; the same */
 	struct access_ring *ring; /* moves to the worker, too; NULL: no access log */
 };
 
-enum message_type { MESSAGE_APPLY, MESSAGE_DRAIN, MESSAGE_STOP };
+enum message_type { MESSAGE_APPLY, MESSAGE_CUT, MESSAGE_DRAIN, MESSAGE_STOP };
 
 struct message {
 	struct message *next;
 	enum message_type type;
 	struct worker_gen *gen;
+	uint64_t target_id; /* MESSAGE_CUT */
 };
 
 /* Written by the worker alone, read by the control thread. */
@@ -235,6 +238,9 @@ static inline struct worker_gen *worker_gen_get(struct worker_gen *gen)
 	return gen;
 }
 void worker_gen_put(struct worker_gen *gen);
+/* `gen`, which is in force, has the configuration of `before` and this target of it. */
+bool worker_gen_follows(
+    const struct worker_gen *gen, const struct worker_gen *before, const struct target *target);
 /* Frees one that no worker has seen. */
 void worker_gen_free(struct worker_gen *gen);
 
@@ -279,6 +285,8 @@ void listener_close_idle(struct listener *listener);
 bool listener_is_full(const struct listener *listener);
 /* A user's connection, or UDP session, began. */
 void listener_joined(struct listener *listener);
+/* Undoes a `connections++` that kept it alive. May free the listener. */
+void listener_release(struct listener *listener);
 /* A connection ended, our `own` or a user's. May free the listener. */
 void listener_left(struct listener *listener, bool own);
 /* Closes it with all its connections. */

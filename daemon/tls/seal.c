@@ -18,6 +18,7 @@ _Static_assert((RAW_MAX * 4 + 2) / 3 == SEAL_TEXT_MAX, "the longest token fits e
 
 /* The contexts keep the expanded keys: a token costs the nonce and the data only. */
 struct seal {
+	unsigned users;
 	unsigned n_keys;
 	EVP_CIPHER_CTX *encrypt; /* with the first key */
 	EVP_CIPHER_CTX *decrypt[KEYS_MAX];
@@ -48,15 +49,23 @@ struct seal *seal_new(const struct keys *keys, const char *label)
 		seal->n_keys++;
 	}
 	text_wipe(key, sizeof(key));
+	if (seal)
+		seal->users = 1;
 	if (good)
 		return seal;
 	seal_free(seal);
 	return NULL;
 }
 
+struct seal *seal_share(struct seal *seal)
+{
+	seal->users++;
+	return seal;
+}
+
 void seal_free(struct seal *seal)
 {
-	if (!seal)
+	if (!seal || --seal->users > 0)
 		return;
 	EVP_CIPHER_CTX_free(seal->encrypt); /* wipes the key schedule */
 	for (unsigned i = 0; i < KEYS_MAX; i++)

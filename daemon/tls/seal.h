@@ -17,6 +17,8 @@ struct seal;
 
 /* NULL when out of memory or OpenSSL fails. At least one key; they are not kept. */
 struct seal *seal_new(const struct keys *keys, const char *label);
+/* The same one once more, for the same thread: seal_free as often as it was made and shared. */
+struct seal *seal_share(struct seal *seal);
 void seal_free(struct seal *seal);
 
 /* Returns the length of `text`, or 0 on failure. */
