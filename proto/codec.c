@@ -49,6 +49,11 @@ union record_parts {
 	Yoke__Sync__SessionDelete session_delete;
 	Yoke__Sync__Health health;
 	Yoke__Sync__Admin admin;
+	struct {
+		Yoke__Sync__Target target;
+		Yoke__Sync__TargetSettings settings, file;
+	} change;
+	Yoke__Sync__Targets targets;
 };
 
 static void pack_session(const struct record *record, Yoke__Sync__Session *session)
@@ -80,6 +85,34 @@ static int pack_health(const struct record *record, Yoke__Sync__Health *health)
 	return 0;
 }
 
+static void pack_settings(const struct record_settings *from, Yoke__Sync__TargetSettings *settings)
+{
+	yoke__sync__target_settings__init(settings);
+	settings->weight = from->weight;
+	settings->backup = from->backup;
+}
+
+static int pack_target(const struct record *record, union record_parts *parts)
+{
+	Yoke__Sync__Target *target = &parts->change.target;
+	yoke__sync__target__init(target);
+	if (!memchr(record->target.pool, 0, sizeof(record->target.pool)) ||
+	    !memchr(record->target.text, 0, sizeof(record->target.text)))
+		return -EINVAL;
+	target->pool = (char *)record->target.pool;
+	target->address = (char *)record->target.text;
+	target->change = (Yoke__Sync__TargetChange)record->target.change;
+	if (record->target.settings.weight > 0) {
+		target->settings = &parts->change.settings;
+		pack_settings(&record->target.settings, target->settings);
+	}
+	if (record->target.file.weight > 0) {
+		target->file = &parts->change.file;
+		pack_settings(&record->target.file, target->file);
+	}
+	return 0;
+}
+
 static int pack_record(
     const struct record *record, union record_parts *parts, Yoke__Sync__Record *out)
 {
@@ -104,6 +137,17 @@ static int pack_record(
 		out->kind_case = YOKE__SYNC__RECORD__KIND_ADMIN;
 		parts->admin.target_id = record->admin.target_id;
 		parts->admin.state = (Yoke__Sync__AdminState)record->admin.admin;
+		parts->admin.left_us = record->admin.drain_until_us;
+		parts->admin.leaving = record->admin.leaving;
+		return 0;
+	case RECORD_TARGET:
+		out->target = &parts->change.target;
+		out->kind_case = YOKE__SYNC__RECORD__KIND_TARGET;
+		return pack_target(record, parts);
+	case RECORD_TARGETS:
+		yoke__sync__targets__init(out->targets = &parts->targets);
+		out->kind_case = YOKE__SYNC__RECORD__KIND_TARGETS;
+		parts->targets.count = record->targets.count;
 		return 0;
 	case RECORD_KIND_COUNT: break;
 	}
@@ -151,6 +195,7 @@ static void pack_hello(const struct sync_message *message, Yoke__Sync__Hello *he
 	hello->have_event = message->hello.have_event;
 	hello->wants = message->hello.wants;
 	hello->gives = message->hello.gives;
+	hello->takes_targets = message->hello.takes_targets;
 }
 
 static void pack_heartbeat(const struct sync_message *message, Yoke__Sync__Heartbeat *heartbeat)

@@ -79,7 +79,7 @@ struct sync_message {
 			bool active;
 			struct sync_position have;
 			uint64_t have_event_instance, have_event;
-			bool wants, gives;
+			bool wants, gives, takes_targets;
 		} hello;
 		struct {
 			uint64_t epoch, sequence;

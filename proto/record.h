@@ -2,16 +2,29 @@
  * converts. */
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 
-#define RECORD_REASON_MAX 128
+#define RECORD_REASON_MAX  128
+#define RECORD_POOL_MAX    64 /* with NUL, as the next one */
+#define RECORD_TEXT_MAX    56
+#define RECORD_TARGETS_MAX 16384
+#define RECORD_WEIGHT_MAX  256
 
 enum record_kind {
 	RECORD_SESSION,
 	RECORD_SESSION_DELETE,
 	RECORD_HEALTH,
 	RECORD_ADMIN,
+	RECORD_TARGET,  /* a change at run time */
+	RECORD_TARGETS, /* how many of these follow in a snapshot */
 	RECORD_KIND_COUNT
+};
+
+/* Of a target that was changed at run time. */
+struct record_settings {
+	uint16_t weight;
+	bool backup;
 };
 
 struct record {
@@ -36,6 +49,16 @@ struct record {
 		struct {
 			uint64_t target_id;
 			uint8_t admin; /* enum target_admin */
+			bool leaving;
+			uint64_t drain_until_us; /* 0: never; on the wire what is left */
 		} admin;
+		struct {
+			char pool[RECORD_POOL_MAX], text[RECORD_TEXT_MAX];
+			uint8_t change; /* enum overlay_kind, 0: none any more */
+			struct record_settings settings, file;
+		} target;
+		struct {
+			uint32_t count;
+		} targets;
 	};
 };

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "daemon/base/addr.h"
 #include "proto/codec_internal.h"
 
 static int refuse(struct err *err, const char *field)
@@ -78,7 +79,53 @@ static int take_admin(const Yoke__Sync__Admin *in, struct record *out, struct er
 	out->kind = RECORD_ADMIN;
 	out->admin.target_id = in->target_id;
 	out->admin.admin = (uint8_t)in->state;
+	out->admin.leaving = in->leaving;
+	out->admin.drain_until_us = in->left_us;
+	return in->left_us > SYNC_TIME_MAX_US ? refuse(err, "admin.left_us") : 0;
+}
+
+/* NULL is none, which only `needed` ones must not be. */
+static int take_settings(
+    const Yoke__Sync__TargetSettings *in, bool needed, struct record_settings *out)
+{
+	if (!in)
+		return needed ? -EPROTO : 0;
+	if (in->weight == 0 || in->weight > RECORD_WEIGHT_MAX)
+		return -EPROTO;
+	out->weight = (uint16_t)in->weight;
+	out->backup = in->backup;
 	return 0;
+}
+
+static int take_target(const Yoke__Sync__Target *in, struct record *out, struct err *err)
+{
+	bool changed = in->change == YOKE__SYNC__TARGET_CHANGE__TARGET_CHANGED;
+	bool added = in->change == YOKE__SYNC__TARGET_CHANGE__TARGET_ADDED;
+	struct addr addr;
+	char text[ADDR_TEXT_MAX];
+	out->kind = RECORD_TARGET;
+	if ((unsigned)in->change > YOKE__SYNC__TARGET_CHANGE__TARGET_REMOVED)
+		return refuse(err, "target.change");
+	out->target.change = (uint8_t)in->change;
+	if (in->pool[0] == '\0' ||
+	    take_text(in->pool, out->target.pool, sizeof(out->target.pool)) < 0)
+		return refuse(err, "target.pool");
+	if (!addr_parse_endpoint(in->address, &addr) ||
+	    strcmp(addr_format(&addr, text), in->address) != 0)
+		return refuse(err, "target.address");
+	memcpy(out->target.text, text, strlen(text) + 1);
+	if (take_settings(in->settings, added || changed, &out->target.settings) < 0)
+		return refuse(err, "target.settings");
+	if (take_settings(in->file, changed, &out->target.file) < 0)
+		return refuse(err, "target.file");
+	return 0;
+}
+
+static int take_targets(const Yoke__Sync__Targets *in, struct record *out, struct err *err)
+{
+	out->kind = RECORD_TARGETS;
+	out->targets.count = in->count;
+	return in->count > RECORD_TARGETS_MAX ? refuse(err, "targets.count") : 0;
 }
 
 /* 1: taken. 0: a kind that we do not know yet. */
@@ -93,6 +140,8 @@ static int take_record(const Yoke__Sync__Record *in, struct record *out, struct 
 		break;
 	case YOKE__SYNC__RECORD__KIND_HEALTH: result = take_health(in->health, out, err); break;
 	case YOKE__SYNC__RECORD__KIND_ADMIN: result = take_admin(in->admin, out, err); break;
+	case YOKE__SYNC__RECORD__KIND_TARGET: result = take_target(in->target, out, err); break;
+	case YOKE__SYNC__RECORD__KIND_TARGETS: result = take_targets(in->targets, out, err); break;
 	default: return 0;
 	}
 	return result < 0 ? result : 1;
@@ -148,6 +197,7 @@ static int take_hello(const Yoke__Sync__Hello *in, struct sync_message *message,
 	message->hello.have_event = in->have_event;
 	message->hello.wants = in->wants;
 	message->hello.gives = in->gives;
+	message->hello.takes_targets = in->takes_targets;
 	return 0;
 }
 

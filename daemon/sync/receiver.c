@@ -92,6 +92,8 @@ static void take_target(struct stream *stream, const struct record *record, uint
 		uint64_t age_us = record->health.since_us;
 		copy.health.since_us = age_us < now_us ? now_us - age_us : 0;
 	}
+	if (copy.kind == RECORD_ADMIN && copy.admin.drain_until_us > 0)
+		copy.admin.drain_until_us += now_us;
 	if (stream->callbacks.on_record)
 		stream->callbacks.on_record(stream->callbacks.arg, &copy);
 }

@@ -132,6 +132,13 @@ static void make_relative(struct stream *stream, struct record *record, uint64_t
 		record->health.since_us = age_us < SYNC_TIME_MAX_US ? age_us : SYNC_TIME_MAX_US;
 		break;
 	}
+	case RECORD_ADMIN: {
+		/* One that is over is not one that never ends. */
+		uint64_t until_us = record->admin.drain_until_us;
+		if (until_us > 0)
+			record->admin.drain_until_us = until_us > now_us ? until_us - now_us : 1;
+		break;
+	}
 	default: break;
 	}
 }

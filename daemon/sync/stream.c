@@ -232,6 +232,7 @@ static int receive_hello(
 	stream->peer.have = message->hello.have;
 	stream->peer.wants = message->hello.wants;
 	stream->peer.gives = message->hello.gives;
+	stream->peer.takes_targets = message->hello.takes_targets;
 	stream_see_epoch(stream, message->hello.epoch);
 	stream->sent_event =
 	    message->hello.have_event_instance == stream->instance ? message->hello.have_event : 0;
@@ -351,6 +352,7 @@ static void make_hello(struct stream *stream, struct sync_message *out)
 	out->hello.have_event = stream->have_event.id;
 	out->hello.wants = !stream->kept;
 	out->hello.gives = stream->kept && !stream->active;
+	out->hello.takes_targets = true;
 }
 
 bool stream_peer_has_buckets(const struct stream *stream)
@@ -502,6 +504,7 @@ void stream_status(const struct stream *stream, uint64_t now_us, struct sync_sta
 	out->sending = stream->active;
 	out->peer_active = stream->peer.active;
 	out->peer_gives = stream->peer.gives;
+	out->peer_takes_targets = stream->greeted && stream->peer.takes_targets;
 	out->epoch = stream->active ? stream->epoch : stream->epoch_seen;
 	if (stream->active) {
 		out->lag_entries = last > stream->sender.acked ? last - stream->sender.acked : 0;

@@ -113,6 +113,7 @@ struct stream {
 		uint64_t instance, config_hash, entries;
 		uint32_t version;
 		bool active;
+		bool takes_targets;
 		bool wants, gives;         /* as of its Hello, until one of us is Active */
 		struct sync_position have; /* as of its Hello, until used or outdated */
 		enum sync_verdict verdict;

@@ -59,8 +59,9 @@ struct sync_status {
 	char peer[CONF_NAME_MAX + 1];
 	enum sync_state state;
 	enum sync_reach reach;
-	bool sending;         /* we are Active: the direction */
-	bool peer_active;     /* what the peer says of itself */
+	bool sending;            /* we are Active: the direction */
+	bool peer_active;        /* what the peer says of itself */
+	bool peer_takes_targets; /* connected, and it knows of targets at run time */
 	bool peer_gives;      /* it is not Active, but gives what it has to one who has nothing */
 	uint64_t lag_entries; /* not yet acknowledged by the peer (sending) or told by its last
 				 message (receiving) */
@@ -82,11 +83,11 @@ struct sync_status {
 
 struct sync_callbacks {
 	/* On the sync thread: must post to the control thread and return. */
-	void (*on_record)(void *arg, const struct record *record); /* health and admin */
+	void (*on_record)(void *arg, const struct record *record); /* of targets */
 	/* sync_status() differs in state, reach, peer_active, direction or protection */
 	void (*on_status)(void *arg);
-	/* On the sync thread, while a snapshot is made: emit the health and admin records of every
-	 * target (called once per snapshot; `emit` copies). Reads atomics and what the control
+	/* On the sync thread, while a snapshot is made: emit the records of targets, first those
+	 * of what was changed at run time, then health and admin state of every one (called once per snapshot; `emit` copies). Reads atomics and what the control
 	 * thread published; no locks held by the caller. */
 	void (*snapshot_targets)(
 	    void *arg, void (*emit)(void *emit_arg, const struct record *), void *emit_arg);

@@ -4,8 +4,25 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "daemon/base/addr.h"
 #include "proto/codec.h"
 #include "tests/fuzz/fuzz.h"
+
+static void check_target(const struct record *record)
+{
+	struct addr addr;
+	char text[ADDR_TEXT_MAX];
+	require(record->target.pool[0] != 0 && memchr(record->target.pool, 0, RECORD_POOL_MAX));
+	require(memchr(record->target.text, 0, RECORD_TEXT_MAX) != NULL);
+	require(addr_parse_endpoint(record->target.text, &addr));
+	require(strcmp(addr_format(&addr, text), record->target.text) == 0);
+	require(record->target.change <= 3);
+	require(record->target.settings.weight <= RECORD_WEIGHT_MAX);
+	require(record->target.file.weight <= RECORD_WEIGHT_MAX);
+	require(record->target.change == 0 || record->target.change == 3 ||
+	      record->target.settings.weight > 0);
+	require(record->target.change != 2 || record->target.file.weight > 0);
+}
 
 static void check_record(const struct record *record)
 {
@@ -15,7 +32,11 @@ static void check_record(const struct record *record)
 		require(record->health.health <= 2 && record->health.since_us <= SYNC_TIME_MAX_US);
 		require(memchr(record->health.reason, 0, RECORD_REASON_MAX) != NULL);
 		break;
-	case RECORD_ADMIN: require(record->admin.admin <= 2); break;
+	case RECORD_ADMIN:
+		require(record->admin.admin <= 2 && record->admin.drain_until_us <= SYNC_TIME_MAX_US);
+		break;
+	case RECORD_TARGET: check_target(record); break;
+	case RECORD_TARGETS: require(record->targets.count <= RECORD_TARGETS_MAX); break;
 	default: require(record->kind == RECORD_SESSION_DELETE);
 	}
 }

@@ -34,7 +34,7 @@ static void on_record(void *arg, const struct record *record)
 {
 	struct node *node = arg;
 	require(!node->active);
-	require(record->kind == RECORD_HEALTH || record->kind == RECORD_ADMIN);
+	require(record->kind >= RECORD_HEALTH && record->kind < RECORD_KIND_COUNT);
 	node->taken++;
 }
 

@@ -33,7 +33,20 @@ static void fill_records(size_t n)
 			r->health.since_us = i * 999;
 			memset(r->health.reason, 'a' + (int)(i % 26), i % RECORD_REASON_MAX);
 			break;
-		default: r->admin.target_id = i; r->admin.admin = (uint8_t)(i / 4 % 3);
+		case RECORD_ADMIN:
+			r->admin.target_id = i;
+			r->admin.admin = (uint8_t)(i / 4 % 3);
+			r->admin.leaving = i & 1;
+			r->admin.drain_until_us = i * 1234567;
+			break;
+		case RECORD_TARGET:
+			memset(r->target.pool, 'p', 1 + i % (RECORD_POOL_MAX - 1));
+			strcpy(r->target.text, i & 1 ? "192.0.2.1:80" : "[2001:db8::1]:65535");
+			r->target.change = (uint8_t)(i % 4);
+			r->target.settings = (struct record_settings){RECORD_WEIGHT_MAX, i & 1};
+			r->target.file = (struct record_settings){1, true};
+			break;
+		default: r->targets.count = RECORD_TARGETS_MAX;
 		}
 	}
 }
@@ -109,6 +122,7 @@ static size_t make_messages(struct sync_message out[20])
 	m->hello.have_event = 97;
 	m->hello.wants = true;
 	m->hello.gives = true;
+	m->hello.takes_targets = true;
 	for (enum sync_message_kind k = SYNC_RESUME; k <= SYNC_ACK; k++) {
 		if (k == SYNC_BATCH)
 			continue;
@@ -160,8 +174,12 @@ static bool same_record(const struct record *a, const struct record *b)
 		       a->health.fall_count == b->health.fall_count &&
 		       a->health.since_us == b->health.since_us &&
 		       strcmp(a->health.reason, b->health.reason) == 0;
-	default:
-		return a->admin.target_id == b->admin.target_id && a->admin.admin == b->admin.admin;
+	case RECORD_ADMIN:
+		return a->admin.target_id == b->admin.target_id &&
+		       a->admin.admin == b->admin.admin && a->admin.leaving == b->admin.leaving &&
+		       a->admin.drain_until_us == b->admin.drain_until_us;
+	case RECORD_TARGET: return memcmp(&a->target, &b->target, sizeof(a->target)) == 0;
+	default: return a->targets.count == b->targets.count;
 	}
 }
 
@@ -337,6 +355,37 @@ static void fields_are_checked(void)
 		false},
 	    {"admin state 3", BODY("\x22\x06\x2a\x04\x22\x02\x10\x03"), false},
 	    {"admin state 1", BODY("\x22\x06\x2a\x04\x22\x02\x10\x01"), true},
+	    {"admin, more than a century left",
+		BODY("\x22\x0d\x2a\x0b\x22\x09\x18\xff\xff\xff\xff\xff\xff\xff\x7f"), false},
+#define TARGET(n, m, text) BODY("\x22" n "\x2a" m text)
+	    {"target that is as in the file",
+		TARGET("\x11", "\x0f", "\x2a\x0d\x0a\x01p\x12\x08[::1]:80"), true},
+	    {"target without a pool", TARGET("\x0e", "\x0c", "\x2a\x0a\x12\x08[::1]:80"), false},
+	    {"target without an address", TARGET("\x07", "\x05", "\x2a\x03\x0a\x01p"), false},
+	    {"target, another form of its address",
+		TARGET("\x12", "\x10", "\x2a\x0e\x0a\x01p\x12\x09[0::1]:80"), false},
+	    {"target, port 0", TARGET("\x10", "\x0e", "\x2a\x0c\x0a\x01p\x12\x07[::1]:0"), false},
+	    {"target, change 4",
+		TARGET("\x13", "\x11", "\x2a\x0f\x0a\x01p\x12\x08[::1]:80\x18\x04"), false},
+	    {"target that is removed",
+		TARGET("\x13", "\x11", "\x2a\x0f\x0a\x01p\x12\x08[::1]:80\x18\x03"), true},
+	    {"target that is added, without settings",
+		TARGET("\x13", "\x11", "\x2a\x0f\x0a\x01p\x12\x08[::1]:80\x18\x01"), false},
+	    {"target that is added",
+		TARGET("\x17", "\x15", "\x2a\x13\x0a\x01p\x12\x08[::1]:80\x18\x01\x22\x02\x08\x03"),
+		true},
+	    {"target that is added, of weight 0",
+		TARGET("\x15", "\x13", "\x2a\x11\x0a\x01p\x12\x08[::1]:80\x18\x01\x22\x00"), false},
+	    {"target that is added, of weight 257",
+		TARGET("\x18", "\x16",
+		    "\x2a\x14\x0a\x01p\x12\x08[::1]:80\x18\x01\x22\x03\x08\x81\x02"),
+		false},
+	    {"target that is changed, without the file's settings",
+		TARGET("\x17", "\x15", "\x2a\x13\x0a\x01p\x12\x08[::1]:80\x18\x02\x22\x02\x08\x03"),
+		false},
+#undef TARGET
+	    {"16384 targets follow", BODY("\x22\x08\x2a\x06\x32\x04\x08\x80\x80\x01"), true},
+	    {"16385 targets follow", BODY("\x22\x08\x2a\x06\x32\x04\x08\x81\x80\x01"), false},
 	    {"rise count 65536", BODY("\x22\x08\x2a\x06\x1a\x04\x18\x80\x80\x04"), false},
 	    {"rise count 65535", BODY("\x22\x08\x2a\x06\x1a\x04\x18\xff\xff\x03"), true},
 	    {"session without key", BODY("\x22\x04\x2a\x02\x0a\x00"), false},

@@ -141,6 +141,8 @@ static void first_half(struct conversation *conversation)
 	sessions(conversation, 0, 0, 200);
 	sessions(conversation, 1, 5000, 3); /* what the other one does not know of */
 	model_target(model, 0, 3, 2, 1);
+	for (int i = 0; i < 2; i++)
+		model_change(model, i, "web", "192.0.2.1:80");
 	model_set_active(model, 0, true);
 	model_connect(model);
 	part(conversation, "snapshot");

@@ -12,6 +12,11 @@ static void on_record(void *arg, const struct record *record)
 		node->since_us[record->health.target_id] = record->health.since_us;
 	} else if (record->kind == RECORD_ADMIN && record->admin.target_id < MODEL_TARGETS) {
 		node->admin[record->admin.target_id] = record->admin.admin;
+		node->drain_until_us[record->admin.target_id] = record->admin.drain_until_us;
+	} else if (record->kind == RECORD_TARGETS) {
+		node->n_changes = 0;
+	} else if (record->kind == RECORD_TARGET && node->n_changes < MODEL_TARGETS) {
+		node->changes[node->n_changes++] = *record;
 	}
 }
 
@@ -29,12 +34,17 @@ static struct record admin_record(const struct model_node *node, unsigned target
 	struct record record = {.kind = RECORD_ADMIN};
 	record.admin.target_id = target;
 	record.admin.admin = node->admin[target];
+	record.admin.drain_until_us = node->drain_until_us[target];
 	return record;
 }
 
 static void snapshot_targets(void *arg, void (*emit)(void *, const struct record *), void *emit_arg)
 {
 	const struct model_node *node = arg;
+	struct record targets = {.kind = RECORD_TARGETS, .targets.count = node->n_changes};
+	emit(emit_arg, &targets);
+	for (unsigned i = 0; i < node->n_changes; i++)
+		emit(emit_arg, &node->changes[i]);
 	for (unsigned t = 0; t < MODEL_TARGETS; t++) {
 		struct record health = health_record(node, t), admin = admin_record(node, t);
 		emit(emit_arg, &health);
@@ -327,6 +337,26 @@ void model_target(struct model *model, int i, unsigned target, uint8_t health, u
 		struct record record = admin_record(node, target);
 		journal_append(node->journal, &record);
 	}
+}
+
+const struct record *model_change(struct model *model, int i, const char *pool, const char *address)
+{
+	struct model_node *node = &model->node[i];
+	struct record *record = &node->changes[node->n_changes++];
+	*record = (struct record){.kind = RECORD_TARGET, .target.change = 1};
+	strcpy(record->target.pool, pool);
+	strcpy(record->target.text, address);
+	record->target.settings.weight = 7;
+	return record;
+}
+
+void model_drain(struct model *model, int i, unsigned target, uint64_t until_us)
+{
+	struct model_node *node = &model->node[i];
+	node->admin[target] = 1;
+	node->drain_until_us[target] = until_us;
+	struct record record = admin_record(node, target);
+	journal_append(node->journal, &record);
 }
 
 uint64_t model_lookup(struct model *model, int i, unsigned key)

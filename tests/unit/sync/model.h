@@ -22,7 +22,9 @@ struct model_node {
 	struct codec *codec;
 	bool active;
 	uint8_t health[MODEL_TARGETS], admin[MODEL_TARGETS];
-	uint64_t since_us[MODEL_TARGETS];
+	uint64_t since_us[MODEL_TARGETS], drain_until_us[MODEL_TARGETS];
+	struct record changes[MODEL_TARGETS]; /* of targets at run time */
+	uint32_t n_changes;
 	unsigned restarts;
 	bool older; /* speaks version 1, as it was before routers and events */
 
@@ -74,6 +76,11 @@ void model_session_race(struct model *model, int i, unsigned key, uint64_t first
 void model_corrupt(struct model *model, int i, unsigned key, uint64_t target_id, uint64_t ttl_us);
 void model_session_delete(struct model *model, int i, unsigned key);
 void model_target(struct model *model, int i, unsigned target, uint8_t health, uint8_t admin);
+
+/* A target is added at run time; the caller appends the record. */
+const struct record *model_change(
+    struct model *model, int i, const char *pool, const char *address);
+void model_drain(struct model *model, int i, unsigned target, uint64_t until_us);
 
 /* Something happens on node `i`; ids count from 1. */
 void model_event(struct model *model, int i, const char *object);

@@ -40,6 +40,46 @@ static void snapshot_then_records(void)
 	model_fini(&model);
 }
 
+static bool has_change(const struct model_node *node, unsigned i, const char *address)
+{
+	return i < node->n_changes && node->changes[i].target.change == 1 &&
+	       node->changes[i].target.settings.weight == 7 &&
+	       strcmp(node->changes[i].target.text, address) == 0;
+}
+
+/* In a snapshot they come first, with their number; then as records. What is left of a drain is a
+ * time of the reader's clock. */
+static void targets_at_run_time_travel(void)
+{
+	struct model model;
+	model_init(&model, 64);
+	model_change(&model, 0, "web", "192.0.2.1:80");
+	model_change(&model, 1, "web", "192.0.2.66:80"); /* the Backup's own: must go */
+	model_change(&model, 1, "web", "192.0.2.67:80");
+	model_drain(&model, 0, 2, model_now(&model, 0) + 5000000);
+	model_drain(&model, 0, 3, 1); /* over long ago, and not ended yet */
+	model_set_active(&model, 0, true);
+	model_connect(&model);
+	model_settle(&model);
+	const struct model_node *backup = &model.node[1];
+	CU_ASSERT_EQUAL(backup->n_changes, 1);
+	CU_ASSERT(has_change(backup, 0, "192.0.2.1:80"));
+	CU_ASSERT_EQUAL(backup->drain_until_us[2], model_now(&model, 1) + 5000000);
+	CU_ASSERT_EQUAL(backup->drain_until_us[3], model_now(&model, 1) + 1);
+	CU_ASSERT_EQUAL(backup->drain_until_us[0], 0);
+	CU_ASSERT(model_status(&model, 0).peer_takes_targets);
+
+	journal_append(model.node[0].journal, model_change(&model, 0, "web", "[2001:db8::1]:80"));
+	model_drain(&model, 0, 0, model_now(&model, 0) + 7000000);
+	model_settle(&model);
+	CU_ASSERT_EQUAL(backup->n_changes, 2);
+	CU_ASSERT(has_change(backup, 1, "[2001:db8::1]:80"));
+	CU_ASSERT_EQUAL(backup->drain_until_us[0], model_now(&model, 1) + 7000000);
+	model_cut(&model, "cut");
+	CU_ASSERT_FALSE(model_status(&model, 0).peer_takes_targets);
+	model_fini(&model);
+}
+
 /* What a snapshot has not mentioned goes in pieces; what happens meanwhile stays, and the node is
  * in sync when all is done. */
 static void old_sessions_go_piece_by_piece(void)
@@ -532,12 +572,12 @@ static void records_travel_during_a_snapshot(void)
 	model_fini(&model);
 }
 
-UNIT_MAIN("sync/stream", UNIT(snapshot_then_records), UNIT(old_sessions_go_piece_by_piece),
-    UNIT(times_are_relative), UNIT(a_cut_is_resumed), UNIT(too_long_a_cut_needs_a_snapshot),
-    UNIT(the_ring_overtakes_a_slow_peer), UNIT(a_restarted_backup_gets_a_snapshot),
-    UNIT(who_has_kept_it_gives_it_back), UNIT(nothing_is_not_given), UNIT(roles_change_hands),
-    UNIT(half_a_snapshot_takes_nothing_away), UNIT(a_lower_epoch_is_refused),
-    UNIT(two_actives_do_not_mix), UNIT(silence_ends_a_connection),
+UNIT_MAIN("sync/stream", UNIT(snapshot_then_records), UNIT(targets_at_run_time_travel),
+    UNIT(old_sessions_go_piece_by_piece), UNIT(times_are_relative), UNIT(a_cut_is_resumed),
+    UNIT(too_long_a_cut_needs_a_snapshot), UNIT(the_ring_overtakes_a_slow_peer),
+    UNIT(a_restarted_backup_gets_a_snapshot), UNIT(who_has_kept_it_gives_it_back),
+    UNIT(nothing_is_not_given), UNIT(roles_change_hands), UNIT(half_a_snapshot_takes_nothing_away),
+    UNIT(a_lower_epoch_is_refused), UNIT(two_actives_do_not_mix), UNIT(silence_ends_a_connection),
     UNIT(a_sleeper_does_not_blame_the_peer), UNIT(a_late_peer_protects_nobody),
     UNIT(who_gives_up_is_believed), UNIT(async_promises_a_window),
     UNIT(unprotected_for_want_of_a_peer), UNIT(configurations_are_compared),
