@@ -90,8 +90,9 @@ out:
 	return result;
 }
 
-static int load_tree(struct report *report, const struct node *root, struct conf_tree *tree)
+static int load_tree(void *into, struct report *report, const struct node *root)
 {
+	struct conf_tree *tree = into;
 	if (root->kind != NODE_OBJECT) {
 		report_value(report, root, "not an object { ... }");
 		return 0;
@@ -104,34 +105,39 @@ static int load_tree(struct report *report, const struct node *root, struct conf
 	return result;
 }
 
-int conf_load(const char *file, const char *text, size_t len, conf_report_fn *report_fn, void *arg,
-    struct conf **out)
+int load_text(const char *file, const char *text, size_t len, load_fn *load, void *into,
+    conf_report_fn *report_fn, void *arg)
 {
 	struct parse parse = {0};
 	struct report *report = malloc(sizeof(*report));
-	struct conf_tree *tree = calloc(1, sizeof(*tree));
-	int result = -ENOMEM;
-	if (report)
-		report_init(report, text, len);
-	if (!report || !tree)
-		goto out;
+	int result = 0;
+	if (!report)
+		return -ENOMEM;
+	report_init(report, text, len);
 	if (len > FILE_SIZE_MAX) {
 		report_offset(report, 0, NULL, "larger than %d MiB", FILE_SIZE_MAX >> 20);
-		result = 0;
 	} else {
 		result = parse_text(&parse, report);
 		if (result == 0 && parse.root)
-			result = load_tree(report, parse.root, tree);
+			result = load(into, report, parse.root);
 	}
 	if (report_flush(report, file, report_fn, arg))
 		result = -EINVAL;
 	else if (report->out_of_memory)
 		result = -ENOMEM;
-out:
 	parse_fini(&parse);
-	if (report)
-		report_fini(report);
+	report_fini(report);
 	free(report);
+	return result;
+}
+
+int conf_load(const char *file, const char *text, size_t len, conf_report_fn *report_fn, void *arg,
+    struct conf **out)
+{
+	struct conf_tree *tree = calloc(1, sizeof(*tree));
+	int result = -ENOMEM;
+	if (tree)
+		result = load_text(file, text, len, load_tree, tree, report_fn, arg);
 	if (result == 0)
 		*out = &tree->conf;
 	else if (tree)

@@ -27,9 +27,10 @@
 #define CONF_POOLS_MAX     1024
 #define CONF_TARGETS_MAX   1024 /* per pool */
 #define CONF_WORKERS_MAX   64
-#define CONF_TRACKED_MAX   8          /* of each kind, per virtual router */
-#define CONF_ARGUMENTS_MAX 16         /* of a script, its path among them */
-#define CONF_NONE          UINT32_MAX /* an index that points nowhere */
+#define CONF_DRAIN_MAX_US  (365 * 86400ULL * 1000000) /* of a drain_timeout */
+#define CONF_TRACKED_MAX   8                          /* of each kind, per virtual router */
+#define CONF_ARGUMENTS_MAX 16                         /* of a script, its path among them */
+#define CONF_NONE          UINT32_MAX                 /* an index that points nowhere */
 
 /* For one virtual router. 255: the owner, which is Active as soon as it can be. */
 struct conf_priority {
@@ -242,6 +243,16 @@ struct conf_target {
 	bool backup;     /* used only when no target without `backup` is usable */
 };
 
+enum conf_target_state { CONF_STATE_READY, CONF_STATE_DRAIN, CONF_STATE_DISABLED };
+
+/* What the admin API may change of a target at run time. */
+struct conf_target_change {
+	uint16_t weight;
+	enum conf_target_state state;
+	uint64_t drain_timeout_us;
+	bool weight_given, state_given, drain_timeout_given;
+};
+
 enum conf_health_kind { CONF_HEALTH_NONE, CONF_HEALTH_TCP, CONF_HEALTH_HTTP, CONF_HEALTH_UDP };
 
 /* What a target is until it was checked. */
@@ -323,6 +334,7 @@ struct conf_pool {
 	bool source_client;      /* targets see the client's address */
 	struct addr source_addr; /* ours towards targets, or none */
 	struct conf_send_proxy send_proxy;
+	uint64_t drain_timeout_us;
 	bool tracked; /* by a virtual router */
 };
 
@@ -380,6 +392,15 @@ int conf_load(const char *file, const char *text, size_t len, conf_report_fn *re
 /* Reads the file (at most 4 MiB) and loads it. -errno when it cannot be read, reported as well. */
 int conf_load_file(const char *file, conf_report_fn *report, void *arg, struct conf **out);
 void conf_free(struct conf *conf);
+
+/* A target at run time, as JSON like one of a pool's targets in the file; no shorthand. out->text is
+ * left NULL. -EINVAL with all that is wrong, each as `body:LINE:COLUMN: PATH: message`, or -ENOMEM. */
+int conf_target_parse(const char *text, size_t len, struct conf_target *out, struct err *err);
+/* What is to be changed of one: an object with weight, state, drain_timeout. */
+int conf_target_change_parse(
+    const char *text, size_t len, struct conf_target_change *out, struct err *err);
+/* A duration as in the file: "90s". Not above CONF_DRAIN_MAX_US. */
+bool conf_drain_timeout_parse(const char *text, uint64_t *out);
 
 /* Says which node we are. `name` NULL: the one whose address is configured on this host, as
  * `is_local(addr)` tells; neither or both of them is an error. Without nodes: succeeds, self and

@@ -299,6 +299,14 @@ static void load_object(struct load *load, const struct conf_object *object,
 	}
 }
 
+int load_part(struct arena *arena, struct report *report, const struct conf_object *object,
+    const struct node *root, void *base)
+{
+	struct load load = {.arena = arena, .report = report};
+	load_object(&load, object, root, base, 0);
+	return load.out_of_memory ? -ENOMEM : 0;
+}
+
 int load_conf(
     struct arena *arena, struct report *report, const struct node *root, struct conf *conf)
 {

@@ -473,10 +473,10 @@ static const struct conf_key target_keys[] = {
     {"backup", CONF_BOOL, FIELD(struct conf_target, backup), .def = "false",
 	.help = "Used only when no other target of the pool is usable"},
 };
-static const struct conf_object target_object = {"Targets", KEYS(target_keys),
+const struct conf_object conf_schema_target = {"Targets", KEYS(target_keys),
     .size = sizeof(struct conf_target), .shorthand = "address", .later = "max_connections"};
 static const struct conf_key target_element = {"", CONF_OBJECT, 0, sizeof(struct conf_target),
-    .object = &target_object, .help = "Address, or an object with more"};
+    .object = &conf_schema_target, .help = "Address, or an object with more"};
 
 static const struct conf_key health_header_keys[] = {
     {"value", CONF_STRING, FIELD(struct route_field, value), .format = &conf_format_field_value,
@@ -675,6 +675,11 @@ static const struct conf_key pool_keys[] = {
 	.help = "From the end of the request to the first byte of the response"},
     {"retries", CONF_INT, FIELD(struct conf_pool, retries), .min = 0, .max = 10, .def = "2",
 	.help = "Attempts on other targets, before a byte of the response and where it is safe"},
+    {"drain_timeout", CONF_DURATION, FIELD(struct conf_pool, drain_timeout_us),
+	.max = CONF_DRAIN_MAX_US, .def = "5m",
+	.help = "How long a target that drains keeps its sticky clients and its connections. Then "
+		"it is disabled: requests in progress are answered, TCP connections, tunnels and "
+		"UDP sessions are closed. 0s: at once"},
     {"fail_open", CONF_BOOL, FIELD(struct conf_pool, fail_open), .def = "false",
 	.help = "When all targets are down: use them all instead of answering 503"},
     {"panic_threshold", CONF_PERCENT, FIELD(struct conf_pool, panic_threshold), .max = 100,
@@ -700,8 +705,8 @@ static const struct conf_key pool_keys[] = {
 		"a health check it says that nobody is behind it (v2: LOCAL, v1: our own address). "
 		"In mode http each request has a connection of its own then"},
 };
-static const struct conf_object pool_object = {"Pools", KEYS(pool_keys),
-    .size = sizeof(struct conf_pool), .later = "outlier drain_timeout queue tls"};
+static const struct conf_object pool_object = {
+    "Pools", KEYS(pool_keys), .size = sizeof(struct conf_pool), .later = "outlier queue tls"};
 
 static const struct conf_key sync_keys[] = {
     {"port", CONF_INT, FIELD(struct conf_sync, port), .min = 1, .max = 65535, .def = "5405",

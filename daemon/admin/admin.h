@@ -29,9 +29,14 @@ struct admin_callbacks {
 	    void *arg, const char *pool, uint64_t cursor, uint64_t limit, bool show_keys);
 	struct json_object *(*events)(
 	    void *arg, uint64_t after, bool local); /* local: without the peer's */
-	/* state: "ready" "drain" "disabled" */
-	struct admin_reply (*target_state)(
-	    void *arg, const char *pool, const char *target, const char *state);
+	/* Targets at run time; bodies are JSON, as they came. */
+	struct admin_reply (*target_add)(
+	    void *arg, admin_ticket ticket, const char *pool, const char *body, size_t len);
+	struct admin_reply (*target_change)(void *arg, admin_ticket ticket, const char *pool,
+	    const char *target, const char *body, size_t len);
+	/* drain_timeout: a duration as in the configuration, or NULL: the pool's. */
+	struct admin_reply (*target_remove)(void *arg, admin_ticket ticket, const char *pool,
+	    const char *target, const char *drain_timeout);
 	struct admin_reply (*reload)(void *arg, admin_ticket ticket);
 	struct admin_reply (*failover)(
 	    void *arg, admin_ticket ticket, const char *router /* or NULL */);

@@ -11,7 +11,7 @@
 #define SESSIONS_DEFAULT 100
 #define SESSIONS_LIMIT   10000
 #define POOLS_PREFIX     "/v1/pools/"
-#define TARGETS_INFIX    "/targets/"
+#define TARGETS_INFIX    "/targets"
 
 struct json_object *admin_error(const char *text)
 {
@@ -189,41 +189,74 @@ static bool body_string(struct slice body, const char *key, char *out, size_t si
 	return found;
 }
 
+/* Of /v1/pools/NAME/targets[/ADDRESS]; false: it is another path. `target` NULL: without address. */
+static bool read_place(struct slice path, char pool[NAME_MAX_LEN], char target[ADDR_TEXT_MAX])
+{
+	size_t prefix = strlen(POOLS_PREFIX), infix = strlen(TARGETS_INFIX);
+	if (path.len <= prefix || memcmp(path.p, POOLS_PREFIX, prefix) != 0)
+		return false;
+	path.p += prefix;
+	path.len -= prefix;
+	const char *slash = memchr(path.p, '/', path.len);
+	if (!slash || !decode((struct slice){path.p, (size_t)(slash - path.p)}, pool, NAME_MAX_LEN))
+		return false;
+	path.len -= (size_t)(slash - path.p);
+	path.p = slash;
+	if (!target)
+		return path.len == infix && memcmp(path.p, TARGETS_INFIX, infix) == 0;
+	return path.len > infix + 1 && memcmp(path.p, TARGETS_INFIX "/", infix + 1) == 0 &&
+	       decode(
+		   (struct slice){path.p + infix + 1, path.len - infix - 1}, target, ADDR_TEXT_MAX);
+}
+
 static void route_post(const struct admin_callbacks *cb, const struct admin_request *request,
     struct admin_answer *answer)
 {
-	char router[NAME_MAX_LEN];
+	char name[NAME_MAX_LEN];
 	if (slice_equal(request->path, SLICE("/v1/reload"))) {
 		answer_reply(answer, cb->reload(cb->arg, request->ticket));
 	} else if (slice_equal(request->path, SLICE("/v1/failover"))) {
-		bool one = body_string(request->body, "virtual_router", router, sizeof(router));
-		answer_reply(answer, cb->failover(cb->arg, request->ticket, one ? router : NULL));
+		bool one = body_string(request->body, "virtual_router", name, sizeof(name));
+		answer_reply(answer, cb->failover(cb->arg, request->ticket, one ? name : NULL));
+	} else if (read_place(request->path, name, NULL)) {
+		answer_reply(answer, cb->target_add(cb->arg, request->ticket, name, request->body.p,
+					 request->body.len));
 	} else {
 		answer_error(answer, 404, "no such path");
 	}
 }
 
-/* PATCH /v1/pools/NAME/targets/ADDRESS {"state": ...} */
 static void route_patch(const struct admin_callbacks *cb, const struct admin_request *request,
     struct admin_answer *answer)
 {
-	char pool[NAME_MAX_LEN], target[ADDR_TEXT_MAX], state[16];
-	size_t prefix = strlen(POOLS_PREFIX), infix = strlen(TARGETS_INFIX);
-	struct slice path = request->path;
-	const char *at = NULL;
-	if (path.len > prefix && memcmp(path.p, POOLS_PREFIX, prefix) == 0)
-		at = memmem(path.p + prefix, path.len - prefix, TARGETS_INFIX, infix);
-	if (!at ||
-	    !decode((struct slice){path.p + prefix, (size_t)(at - path.p) - prefix}, pool,
-		sizeof(pool)) ||
-	    !decode((struct slice){at + infix, (size_t)(path.p + path.len - at) - infix}, target,
-		sizeof(target)))
+	char pool[NAME_MAX_LEN], target[ADDR_TEXT_MAX];
+	if (!read_place(request->path, pool, target))
 		answer_error(answer, 404, "no such path");
-	else if (!body_string(request->body, "state", state, sizeof(state)))
-		answer_error(answer, 400,
-		    "the body is not {\"state\": \"ready\" | \"drain\" | \"disabled\"}");
 	else
-		answer_reply(answer, cb->target_state(cb->arg, pool, target, state));
+		answer_reply(answer, cb->target_change(cb->arg, request->ticket, pool, target,
+					 request->body.p, request->body.len));
+}
+
+/* ?drain_timeout=30s; ?force is ?drain_timeout=0s. */
+static void route_delete(const struct admin_callbacks *cb, const struct admin_request *request,
+    struct admin_answer *answer)
+{
+	char pool[NAME_MAX_LEN], target[ADDR_TEXT_MAX], timeout[24];
+	if (!read_place(request->path, pool, target)) {
+		answer_error(answer, 404, "no such path");
+		return;
+	}
+	bool given = query_value(request->query, "drain_timeout", timeout, sizeof(timeout));
+	bool force = slice_equal(request->query, SLICE("force")) ||
+		     slice_equal(request->query, SLICE("force=1"));
+	if (request->query.len > 0 && !given && !force)
+		answer_error(answer, 400,
+		    "the query is not drain_timeout=DURATION or force: nothing is removed");
+	else
+		answer_reply(answer, cb->target_remove(cb->arg, request->ticket, pool, target,
+					 force   ? "0s"
+					 : given ? timeout
+						 : NULL));
 }
 
 void admin_route(const struct admin_callbacks *callbacks, const struct admin_request *request,
@@ -242,6 +275,7 @@ void admin_route(const struct admin_callbacks *callbacks, const struct admin_req
 	case H1_HEAD: route_get(callbacks, request, answer); break;
 	case H1_POST: route_post(callbacks, request, answer); break;
 	case H1_PATCH: route_patch(callbacks, request, answer); break;
+	case H1_DELETE: route_delete(callbacks, request, answer); break;
 	default: answer_error(answer, 405, "method not allowed"); break;
 	}
 }

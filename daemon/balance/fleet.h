@@ -46,6 +46,8 @@ struct target {
 	_Alignas(64) uint16_t rise_count, fall_count; /* successes or failures in a row */
 	uint64_t last_check_us;                       /* 0: never */
 	char reason[TARGET_REASON_MAX];               /* of the present health */
+	uint64_t drain_until_us;                      /* when its drain ends; 0: never */
+	bool leaving;                                 /* then it leaves the pool, too */
 };
 
 struct pool_target {

@@ -134,6 +134,8 @@ static int start_parts(struct control *control, const struct conf *conf, struct 
 		error = random_bytes(control->cookie_keys.of[0], KEY_LEN, err);
 	if (error)
 		return error;
+	if (changes_init(control) < 0)
+		return err_set(err, -ENOMEM, "out of memory");
 	if (config->pair)
 		control->journal = journal_new(CONTROL_JOURNAL_SIZE);
 	control->sessions = session_table_new(conf->sync.max_sessions, hash_key);
@@ -192,8 +194,8 @@ static void serve_admin(struct control *control, const struct conf *conf)
 static int put_in_force(struct control *control, struct conf *conf, struct err *err)
 {
 	struct generation *old = control->current;
-	struct generation *next =
-	    generation_new(conf, control->incoming.generation, old ? old->fleet : NULL);
+	struct generation *next = generation_new(
+	    conf, control->changes.overlay, control->incoming.generation, old ? old->fleet : NULL);
 	if (!next) {
 		conf_free(conf);
 		return err_set(err, -ENOMEM, "out of memory");
@@ -208,9 +210,8 @@ static int put_in_force(struct control *control, struct conf *conf, struct err *
 		generation_free(next);
 		return error;
 	}
-	control->current = next;
-	prober_set(control->prober, conf, next->fleet);
-	replica_publish(control);
+	overlay_settle(control->changes.overlay, conf);
+	changes_use(control, next);
 	if (control->sync)
 		replica_set_config(control);
 	log_set_level(conf->log_level);
@@ -469,6 +470,7 @@ static void on_tick(struct ev_loop *loop, ev_timer *timer, int events)
 	replica_poll_warmth(control);
 	send_heartbeats(control);
 	if (control->started) {
+		changes_tick(control);
 		track_report(control);
 		panic_poll(control);
 		replica_tell_state(control);
@@ -525,6 +527,7 @@ static void fini(struct control *control)
 		session_table_free(control->sessions);
 	if (control->journal)
 		journal_free(control->journal);
+	changes_fini(control);
 	forget_incoming(control);
 }
 

@@ -12,6 +12,7 @@
 #include "daemon/admin/admin.h"
 #include "daemon/balance/fleet.h"
 #include "daemon/base/quota.h"
+#include "daemon/control/changes.h"
 #include "daemon/control/events.h"
 #include "daemon/control/warmth.h"
 #include "daemon/health/prober.h"
@@ -28,10 +29,11 @@
 #define CONTROL_JOURNAL_SIZE 65536
 #define CONTROL_SAID_MAX     128
 
-/* One configuration with what was built from it. */
+/* A configuration with what was built from it, and from what was changed since at run time. */
 struct generation {
 	struct proxy_generation pub; /* first: the proxy knows us by it */
-	struct conf *conf;
+	struct shared_conf *shared;
+	const struct conf *conf;
 	struct fleet *fleet;
 	uint64_t number;
 };
@@ -110,6 +112,7 @@ struct control {
 	struct journal *journal;
 	struct proxy *proxy;
 	struct prober *prober;
+	struct changes changes;
 	uint64_t sights_told; /* what yoke-vrrp knows of tracked pools: prober_sights() */
 	bool probing;
 
@@ -150,7 +153,11 @@ void control_object_target(
     char *buf, size_t size, const struct pool *pool, const struct target *target);
 
 /* generation.c */
-struct generation *generation_new(struct conf *conf, uint64_t number, struct fleet *previous);
+/* Takes `conf`. NULL, and nothing is taken, when out of memory. */
+struct generation *generation_new(
+    struct conf *conf, const struct overlay *overlay, uint64_t number, struct fleet *previous);
+/* Another fleet under the same configuration; NULL when out of memory. */
+struct generation *generation_next(const struct generation *now, const struct overlay *overlay);
 void generation_free(struct generation *generation);
 
 /* Polls again in a few milliseconds. */
@@ -202,10 +209,14 @@ void replica_set_config(struct control *control);
  * we are the one to tell. */
 void replica_health_changed(struct control *control, const struct target *target);
 void replica_admin_changed(struct control *control, const struct target *target);
+/* What was changed at run time and is in force now. */
+void replica_tell_changes(struct control *control);
 /* An event when the state of replication is another one. */
 void replica_tell_state(struct control *control);
 /* Probe, or be told? */
 void replica_update_probing(struct control *control);
+/* The Active peer tells us the targets' states, and what is changed about them. */
+bool replica_is_told(const struct control *control);
 /* After a start: does it still wait for the peer's sessions? Tells who wants to know when it is
  * over. */
 void replica_poll_warmth(struct control *control);

@@ -17,20 +17,30 @@ static const enum target_health initial_health[] = {
     [CONF_INITIAL_DOWN] = TARGET_DOWN,
 };
 
-static size_t count_targets(const struct conf *conf)
+/* One configuration, of as many generations as there are fleets of it. */
+struct shared_conf {
+	struct conf *conf;
+	unsigned users;
+};
+
+/* At most. */
+static size_t count_targets(const struct conf *conf, const struct overlay *overlay)
 {
-	size_t n = 0;
+	size_t n = overlay_count(overlay);
 	for (uint32_t i = 0; i < conf->n_pools; i++)
 		n += conf->pools[i].n_targets;
 	return n;
 }
 
 /* The fleet copies what it keeps, so the specs live on one allocation for the call only. */
-static struct fleet *build_fleet(const struct conf *conf, struct fleet *previous)
+static struct fleet *build_fleet(
+    const struct conf *conf, const struct overlay *overlay, struct fleet *previous)
 {
+	static struct conf_target merged[CONF_TARGETS_MAX]; /* control thread only */
 	struct fleet *fleet = NULL;
 	struct fleet_pool_spec *pools = calloc(conf->n_pools + 1, sizeof(*pools));
-	struct fleet_target_spec *targets = calloc(count_targets(conf) + 1, sizeof(*targets));
+	struct fleet_target_spec *targets =
+	    calloc(count_targets(conf, overlay) + 1, sizeof(*targets));
 	if (!pools || !targets)
 		goto out;
 
@@ -46,14 +56,14 @@ static struct fleet *build_fleet(const struct conf *conf, struct fleet *previous
 		    .fail_open = pool->fail_open,
 		    .checked = pool->health.kind != CONF_HEALTH_NONE,
 		    .targets = next,
-		    .n_targets = pool->n_targets,
+		    .n_targets = overlay_targets(overlay, pool, merged),
 		};
-		for (uint32_t t = 0; t < pool->n_targets; t++, next++) {
+		for (uint32_t t = 0; t < pools[i].n_targets; t++, next++) {
 			*next = (struct fleet_target_spec){
-			    .text = pool->targets[t].text,
-			    .addr = pool->targets[t].addr,
-			    .weight = pool->targets[t].weight,
-			    .backup = pool->targets[t].backup,
+			    .text = merged[t].text,
+			    .addr = merged[t].addr,
+			    .weight = merged[t].weight,
+			    .backup = merged[t].backup,
 			    .initial = initial_health[pool->health.initial],
 			};
 		}
@@ -70,25 +80,56 @@ static void let_go(struct proxy_generation *pub)
 	generation_free((struct generation *)pub);
 }
 
-struct generation *generation_new(struct conf *conf, uint64_t number, struct fleet *previous)
+static void put_conf(struct shared_conf *shared)
+{
+	if (--shared->users > 0)
+		return;
+	conf_free(shared->conf);
+	free(shared);
+}
+
+static struct generation *make(struct shared_conf *shared, const struct overlay *overlay,
+    uint64_t number, struct fleet *previous)
 {
 	struct generation *generation = calloc(1, sizeof(*generation));
 	if (!generation)
 		return NULL;
-	generation->fleet = build_fleet(conf, previous);
+	generation->fleet = build_fleet(shared->conf, overlay, previous);
 	if (!generation->fleet) {
 		free(generation);
 		return NULL;
 	}
-	generation->conf = conf;
+	generation->shared = shared;
+	shared->users++;
+	generation->conf = shared->conf;
 	generation->number = number;
 	generation->pub = (struct proxy_generation){
-	    .conf = conf,
+	    .conf = shared->conf,
 	    .fleet = generation->fleet,
+	    .log_fd = -1,
 	    .free_fn = let_go,
 	    .owner = generation,
 	};
 	return generation;
+}
+
+struct generation *generation_new(
+    struct conf *conf, const struct overlay *overlay, uint64_t number, struct fleet *previous)
+{
+	struct shared_conf *shared = calloc(1, sizeof(*shared));
+	struct generation *generation = NULL;
+	if (shared) {
+		*shared = (struct shared_conf){conf, 0};
+		generation = make(shared, overlay, number, previous);
+	}
+	if (!generation)
+		free(shared);
+	return generation;
+}
+
+struct generation *generation_next(const struct generation *now, const struct overlay *overlay)
+{
+	return make(now->shared, overlay, now->number, now->fleet);
 }
 
 void generation_free(struct generation *generation)
@@ -96,6 +137,6 @@ void generation_free(struct generation *generation)
 	if (!generation)
 		return;
 	fleet_free(generation->fleet);
-	conf_free(generation->conf);
+	put_conf(generation->shared);
 	free(generation);
 }

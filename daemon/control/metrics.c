@@ -204,6 +204,17 @@ static void put_panics(FILE *out, const struct fleet *fleet)
 		    fleet->pools[p].panicking);
 }
 
+static void put_changes(FILE *out, const struct control *control)
+{
+	static const char *const names[] = {[OVERLAY_ADDED] = "added",
+	    [OVERLAY_CHANGED] = "changed",
+	    [OVERLAY_REMOVED] = "removed"};
+	family(out, "run_time_changes", "gauge", "Targets that are not as in the file");
+	for (int kind = OVERLAY_ADDED; kind < OVERLAY_KIND_COUNT; kind++)
+		fprintf(out, "yoke_run_time_changes{change=\"%s\"} %zu\n", names[kind],
+		    changes_count(control, (enum overlay_kind)kind));
+}
+
 static void put_sessions(FILE *out, struct control *control)
 {
 	struct session_stats stats;
@@ -313,6 +324,7 @@ char *metrics_text(struct control *control)
 	put_limits(out, control);
 	put_targets(out, control->current->fleet);
 	put_panics(out, control->current->fleet);
+	put_changes(out, control);
 	put_sessions(out, control);
 	put_sync(out, control);
 	put_routers(out, control);

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "daemon/base/clock.h"
+#include "daemon/base/hash.h"
 #include "daemon/base/log.h"
 #include "daemon/base/text.h"
 
@@ -36,21 +37,49 @@ static struct record admin_record(const struct target *target)
 	struct record record = {.kind = RECORD_ADMIN};
 	record.admin.target_id = target->id;
 	record.admin.admin = atomic_load_explicit(&target->admin, memory_order_relaxed);
+	record.admin.leaving = target->leaving;
+	record.admin.drain_until_us = target->drain_until_us;
+	return record;
+}
+
+static struct record_settings settings_of(const struct conf_target *target)
+{
+	return (struct record_settings){.weight = target->weight, .backup = target->backup};
+}
+
+_Static_assert(OVERLAY_MAX == RECORD_TARGETS_MAX, "what there can be is what travels");
+
+static struct record change_record(const struct overlay_change *change)
+{
+	struct record record = {.kind = RECORD_TARGET};
+	text_copy(record.target.pool, sizeof(record.target.pool), change->pool);
+	text_copy(record.target.text, sizeof(record.target.text), change->text);
+	record.target.change = (uint8_t)change->kind;
+	record.target.settings = settings_of(&change->target);
+	record.target.file = settings_of(&change->file);
 	return record;
 }
 
 void replica_publish(struct control *control)
 {
 	const struct fleet *fleet = control->current->fleet;
-	size_t n = 0;
+	const struct overlay *overlay = control->changes.overlay;
+	size_t n = 0, n_changes = overlay_count(overlay);
 	for (uint32_t p = 0; p < fleet->n_pools; p++)
 		n += fleet->pools[p].n_targets;
-	struct record *records = calloc(2 * n + 1, sizeof(*records));
+	struct record *records = calloc(1 + n_changes + 2 * n, sizeof(*records));
 	if (!records) {
 		log_error("sync: out of memory: the peer keeps the old set of targets");
 		return;
 	}
-	size_t at = 0;
+	records[0].kind = RECORD_TARGETS;
+	size_t at = 1;
+	for (size_t i = 0; i < n_changes; i++) {
+		const struct overlay_change *change = overlay_at(overlay, i);
+		if (change->kind != OVERLAY_NONE)
+			records[at++] = change_record(change);
+	}
+	records[0].targets.count = (uint32_t)(at - 1);
 	for (uint32_t p = 0; p < fleet->n_pools; p++) {
 		for (uint32_t t = 0; t < fleet->pools[p].n_targets; t++) {
 			const struct target *target = fleet->pools[p].targets[t].target;
@@ -66,9 +95,12 @@ void replica_publish(struct control *control)
 	free(old);
 }
 
+/* 0: it is about none that is in the fleet. */
 static uint64_t record_target(const struct record *record)
 {
-	return record->kind == RECORD_HEALTH ? record->health.target_id : record->admin.target_id;
+	return record->kind == RECORD_HEALTH  ? record->health.target_id
+	       : record->kind == RECORD_ADMIN ? record->admin.target_id
+					      : 0;
 }
 
 static void publish_one(struct control *control, const struct record *record)
@@ -101,6 +133,30 @@ void replica_admin_changed(struct control *control, const struct target *target)
 {
 	struct record record = admin_record(target);
 	tell_peer(control, &record);
+}
+
+void replica_tell_changes(struct control *control)
+{
+	const struct overlay *overlay = control->changes.overlay;
+	for (size_t i = 0; i < overlay_count(overlay); i++) {
+		const struct overlay_change *change = overlay_at(overlay, i);
+		if (!change->untold || !control->journal || !control->active)
+			continue;
+		struct record record = change_record(change);
+		journal_append(control->journal, &record);
+		const struct target *target = fleet_target(
+		    control->current->fleet, hash_id2(change->pool, change->text), NULL);
+		if (!target)
+			continue;
+		/* It may be another one than the peer has had before. */
+		replica_health_changed(control, target);
+		replica_admin_changed(control, target);
+	}
+}
+
+bool replica_is_told(const struct control *control)
+{
+	return control->sync && control->sync_state == SYNC_IN_SYNC && !control->probing;
 }
 
 void replica_update_probing(struct control *control)
@@ -210,6 +266,9 @@ static void apply_admin(struct control *control, const struct record *record)
 	if (!target)
 		return;
 	const char *before = target_state_name(target);
+	target->leaving = record->admin.leaving;
+	target->drain_until_us = record->admin.drain_until_us;
+	control->changes.drains |= target->drain_until_us > 0;
 	if (target_set_admin(pool, target, (enum target_admin)record->admin.admin)) {
 		char object[sizeof(((struct event *)0)->object)];
 		control_object_target(object, sizeof(object), pool, target);
@@ -217,6 +276,53 @@ static void apply_admin(struct control *control, const struct record *record)
 		    "set by the operator on the peer");
 	}
 	publish_one(control, record);
+}
+
+/* --- changes at run time, as the peer has them --- */
+
+static void take_change(struct overlay *overlay, const struct record *record)
+{
+	struct overlay_change change = {.kind = (enum overlay_kind)record->target.change};
+	const struct record_settings *now = &record->target.settings, *file = &record->target.file;
+	text_copy(change.pool, sizeof(change.pool), record->target.pool);
+	text_copy(change.text, sizeof(change.text), record->target.text);
+	if (!addr_parse_endpoint(change.text, &change.target.addr))
+		return; /* the codec has looked */
+	change.file.addr = change.target.addr;
+	change.target.weight = now->weight;
+	change.target.backup = now->backup;
+	change.file.weight = file->weight;
+	change.file.backup = file->backup;
+	int error = overlay_take(overlay, &change);
+	if (error)
+		log_error("sync: the change of pool %s target %s is not taken: %s", change.pool,
+		    change.text, strerror(-error));
+}
+
+/* True if the overlay is another one now. Those of a snapshot count when they are all there, so that
+ * a connection that breaks in between takes nothing away. */
+static bool take_target_record(struct control *control, const struct record *record)
+{
+	struct changes *changes = &control->changes;
+	if (record->kind == RECORD_TARGETS) {
+		overlay_free(changes->arriving);
+		changes->arriving = overlay_new();
+		changes->n_arriving = record->targets.count;
+	} else if (record->kind != RECORD_TARGET) {
+		return false;
+	} else if (!changes->arriving) {
+		take_change(changes->overlay, record);
+		return true;
+	} else if (changes->n_arriving > 0) {
+		take_change(changes->arriving, record);
+		changes->n_arriving--;
+	}
+	if (changes->n_arriving > 0 || !changes->arriving)
+		return false;
+	overlay_free(changes->overlay);
+	changes->overlay = changes->arriving;
+	changes->arriving = NULL;
+	return true;
 }
 
 static void drain_inbox(struct control *control)
@@ -237,6 +343,12 @@ static void drain_inbox(struct control *control)
 
 	for (size_t i = 0; i < n_said; i++)
 		peer_said(control, &said[i]);
+	/* First what targets there are, then how they are. */
+	bool changed = false;
+	for (size_t i = 0; i < n; i++)
+		changed |= take_target_record(control, &batch[i]);
+	if (changed)
+		changes_build(control);
 	for (size_t i = 0; i < n; i++) {
 		if (batch[i].kind == RECORD_HEALTH)
 			apply_health(control, &batch[i]);

@@ -167,6 +167,22 @@ static json *sync_json(struct control *control)
 	return sync;
 }
 
+/* In what the targets differ from the file. */
+static json *changes_json(struct control *control)
+{
+	struct sync_status status = {0};
+	if (control->sync)
+		sync_status(control->sync, &status);
+	json *object = json_object_new_object();
+	put_number(object, "added", changes_count(control, OVERLAY_ADDED));
+	put_number(object, "changed", changes_count(control, OVERLAY_CHANGED));
+	put_number(object, "removed", changes_count(control, OVERLAY_REMOVED));
+	json_object_object_add(object, "peer_takes_them",
+	    status.state == SYNC_DISCONNECTED ? NULL
+					      : json_object_new_boolean(status.peer_takes_targets));
+	return object;
+}
+
 static json *view_status(void *arg)
 {
 	struct control *control = arg;
@@ -196,6 +212,7 @@ static json *view_status(void *arg)
 		json_object_object_add(pools, now->fleet->pools[i].name, pool);
 	}
 	json_object_object_add(body, "pools", pools);
+	json_object_object_add(body, "run_time_changes", changes_json(control));
 	return body;
 }
 
@@ -241,8 +258,8 @@ static json *checks_json(
 	return object;
 }
 
-static json *target_json(
-    const struct control *control, const struct conf_pool *conf, const struct pool_target *member)
+static json *target_json(const struct control *control, const struct conf_pool *conf,
+    const struct pool *pool, const struct pool_target *member)
 {
 	const struct target *target = member->target;
 	json *object = json_object_new_object();
@@ -263,6 +280,7 @@ static json *target_json(
 	json_object_object_add(object, "since_ms",
 	    target->since_us ? json_object_new_uint64(age_ms(target->since_us)) : NULL);
 	json_object_object_add(object, "checks", checks_json(control, &conf->health, target));
+	changes_put_target(control, object, pool, target);
 	if (conf->tracked)
 		json_object_object_add(object, "seen_from_here", sight_json(control, target));
 	return object;
@@ -290,8 +308,9 @@ static json *pool_json(const struct control *control, const struct pool *pool)
 	put_bool(object, "panic", pool->panicking);
 	put_text(object, "checked_by", control->probing ? "this node" : "peer");
 	for (uint32_t i = 0; i < pool->n_targets; i++)
-		json_object_array_add(targets, target_json(control, conf, &pool->targets[i]));
+		json_object_array_add(targets, target_json(control, conf, pool, &pool->targets[i]));
 	json_object_object_add(object, "targets", targets);
+	json_object_object_add(object, "removed", changes_removed(control, pool));
 	return object;
 }
 
@@ -414,62 +433,6 @@ static json *view_events(void *arg, uint64_t after, bool local)
 
 /* --- changes --- */
 
-static struct target *find_target(const struct pool *pool, const char *text)
-{
-	for (uint32_t i = 0; i < pool->n_targets; i++) {
-		if (strcmp(pool->targets[i].target->text, text) == 0)
-			return pool->targets[i].target;
-	}
-	return NULL;
-}
-
-static bool parse_admin(const char *text, enum target_admin *out)
-{
-	static const char *const names[] = {
-	    [TARGET_READY] = "ready", [TARGET_DRAIN] = "drain", [TARGET_DISABLED] = "disabled"};
-	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-		if (strcmp(names[i], text) == 0) {
-			*out = (enum target_admin)i;
-			return true;
-		}
-	}
-	return false;
-}
-
-static struct admin_reply change_target_state(
-    void *arg, const char *pool_name, const char *text, const char *state)
-{
-	struct control *control = arg;
-	struct pool *pool = fleet_pool(control->current->fleet, pool_name);
-	struct target *target = pool ? find_target(pool, text) : NULL;
-	enum target_admin admin;
-	if (!target)
-		return (struct admin_reply){
-		    404, control_error_body(pool ? "no such target" : "no such pool")};
-	if (!parse_admin(state, &admin))
-		return (struct admin_reply){
-		    400, control_error_body("state is not one of ready, drain, disabled")};
-	/* The Active tells the peer; the other way round the change would be overwritten. */
-	if (control->sync && control->sync_state == SYNC_IN_SYNC && !control->probing)
-		return (struct admin_reply){
-		    409, control_error_body("this node is Backup: ask the Active one")};
-
-	const char *before = target_state_name(target);
-	if (target_set_admin(pool, target, admin)) {
-		char object[sizeof(((struct event *)0)->object)];
-		control_object_target(object, sizeof(object), pool, target);
-		log_notice(
-		    "%s: %s -> %s: set by the operator", object, before, target_state_name(target));
-		events_add(&control->events, object, before, target_state_name(target),
-		    "set by the operator");
-		replica_admin_changed(control, target);
-	}
-	json *body = json_object_new_object();
-	put_text(body, "address", target->text);
-	put_text(body, "state", target_state_name(target));
-	return (struct admin_reply){200, body};
-}
-
 static struct admin_reply start_reload(void *arg, admin_ticket ticket)
 {
 	struct control *control = arg;
@@ -521,7 +484,9 @@ void views_callbacks(struct control *control, struct admin_callbacks *out)
 	    .pool = view_pool,
 	    .sessions = view_sessions,
 	    .events = view_events,
-	    .target_state = change_target_state,
+	    .target_add = changes_add,
+	    .target_change = changes_change,
+	    .target_remove = changes_remove,
 	    .reload = start_reload,
 	    .failover = start_failover,
 	    .healthy = view_healthy,

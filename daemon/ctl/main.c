@@ -14,7 +14,8 @@
 
 struct options {
 	const char *run_dir;
-	bool json, keys, local;
+	bool json, keys, local, backup;
+	const char *weight, *drain_timeout;
 	const char *words[4]; /* the verb and its arguments */
 	int n_words;
 };
@@ -113,18 +114,80 @@ static int run_failover(const struct options *options)
 	return result;
 }
 
+#define PATH_SIZE 256
+
+/* /v1/pools/POOL/targets[/TARGET]; false: they are no names. */
+static bool target_path(const char *pool, const char *target, char path[PATH_SIZE])
+{
+	int len = snprintf(path, PATH_SIZE, "/v1/pools/%s/targets%s%s", pool, target ? "/" : "",
+	    target ? target : "");
+	return len > 0 && len < PATH_SIZE && !strpbrk(pool, " \r\n%?/") &&
+	       !(target && strpbrk(target, " \r\n%?/"));
+}
+
+/* The weight as a number, so that the API judges it; else as text, which it refuses. */
+static void add_weight(struct json_object *body, const char *text)
+{
+	char *end;
+	long long weight = strtoll(text, &end, 10);
+	json_object_object_add(body, "weight",
+	    *text && !*end ? json_object_new_int64(weight) : json_object_new_string(text));
+}
+
+static int send_body(
+    const struct options *options, const char *method, const char *target, struct json_object *body)
+{
+	char path[PATH_SIZE];
+	int result =
+	    !target_path(options->words[1], target, path)
+		? complain("no such pool or target")
+		: ask(options, method, path, json_object_to_json_string(body), print_target_change);
+	json_object_put(body);
+	return result;
+}
+
+static int run_add(const struct options *options)
+{
+	struct json_object *body = json_object_new_object();
+	json_object_object_add(body, "address", json_object_new_string(options->words[2]));
+	if (options->weight)
+		add_weight(body, options->weight);
+	if (options->backup)
+		json_object_object_add(body, "backup", json_object_new_boolean(true));
+	return send_body(options, "POST", NULL, body);
+}
+
+static int run_weight(const struct options *options)
+{
+	struct json_object *body = json_object_new_object();
+	add_weight(body, options->words[3]);
+	return send_body(options, "PATCH", options->words[2], body);
+}
+
+static int run_remove(const struct options *options)
+{
+	char path[PATH_SIZE], with_query[PATH_SIZE + 64];
+	if (!target_path(options->words[1], options->words[2], path))
+		return complain("no such pool or target");
+	if (options->drain_timeout && strpbrk(options->drain_timeout, " \r\n%?&"))
+		return complain("--drain-timeout: not a duration");
+	snprintf(with_query, sizeof(with_query), "%s%s%.48s", path,
+	    options->drain_timeout ? "?drain_timeout=" : "",
+	    options->drain_timeout ? options->drain_timeout : "");
+	return ask(options, "DELETE", with_query, NULL, print_target_change);
+}
+
 /* drain, ready, disable */
 static int run_target_state(const struct options *options)
 {
 	const char *verb = options->words[0];
-	char path[256], body[64];
-	int len = snprintf(
-	    path, sizeof(path), "/v1/pools/%s/targets/%s", options->words[1], options->words[2]);
-	if (len < 0 || (size_t)len >= sizeof(path) || strpbrk(path, " \r\n%?"))
-		return complain("no such pool or target");
-	snprintf(body, sizeof(body), "{\"state\": \"%s\"}",
-	    strcmp(verb, "disable") == 0 ? "disabled" : verb);
-	return ask(options, "PATCH", path, body, NULL);
+	struct json_object *body = json_object_new_object();
+	json_object_object_add(body, "state",
+	    json_object_new_string(strcmp(verb, "disable") == 0 ? "disabled" : verb));
+	if (options->drain_timeout)
+		json_object_object_add(
+		    body, "drain_timeout", json_object_new_string(options->drain_timeout));
+	return send_body(options, "PATCH", options->words[2], body);
 }
 
 static const struct verb verbs[] = {
@@ -136,9 +199,14 @@ static const struct verb verbs[] = {
     {"check", "FILE", "check a configuration file", 1, 0, run_check},
     {"reload", "", "put the configuration file in force", 0, 0, run_reload},
     {"failover", "[VIRTUAL_ROUTER]", "hand the VIP to the peer", 0, 1, run_failover},
-    {"drain", "POOL TARGET", "no new clients; sticky ones stay", 2, 0, run_target_state},
+    {"drain", "POOL TARGET", "no new clients; sticky ones stay (--drain-timeout D)", 2, 0,
+	run_target_state},
     {"disable", "POOL TARGET", "no traffic at all", 2, 0, run_target_state},
     {"ready", "POOL TARGET", "take traffic again", 2, 0, run_target_state},
+    {"add", "POOL ADDRESS", "a target at run time (--weight N, --backup)", 2, 0, run_add},
+    {"remove", "POOL TARGET", "drain it, then it leaves the pool (--drain-timeout D, --force)", 2,
+	0, run_remove},
+    {"weight", "POOL TARGET N", "its share of the traffic", 3, 0, run_weight},
 };
 
 static int usage(FILE *out)
@@ -161,6 +229,14 @@ static bool parse(int argc, char **argv, struct options *options)
 			options->keys = true;
 		else if (strcmp(argv[i], "--local") == 0)
 			options->local = true;
+		else if (strcmp(argv[i], "--backup") == 0)
+			options->backup = true;
+		else if (strcmp(argv[i], "--force") == 0)
+			options->drain_timeout = "0s";
+		else if (strcmp(argv[i], "--weight") == 0 && i + 1 < argc)
+			options->weight = argv[++i];
+		else if (strcmp(argv[i], "--drain-timeout") == 0 && i + 1 < argc)
+			options->drain_timeout = argv[++i];
 		else if (strcmp(argv[i], "--run-dir") == 0 && i + 1 < argc)
 			options->run_dir = argv[++i];
 		else if (argv[i][0] == '-' || options->n_words == 4)

@@ -162,6 +162,20 @@ static void print_sync(struct json_object *sync)
 		    text(protection, "reason"));
 }
 
+static void print_changes(struct json_object *changes)
+{
+	struct json_object *peer = member(changes, "peer_takes_them");
+	unsigned long long added = number(changes, "added"), changed = number(changes, "changed"),
+			   removed = number(changes, "removed");
+	if (added + changed + removed == 0)
+		return;
+	printf("targets differ from the file: %llu added, %llu changed, %llu removed at run "
+	       "time\n",
+	    added, changed, removed);
+	if (peer && !json_object_get_boolean(peer))
+		printf("  THE PEER LACKS THEM: its version does not know of targets at run time\n");
+}
+
 void print_status(struct json_object *status)
 {
 	char up[32];
@@ -179,6 +193,30 @@ void print_status(struct json_object *status)
 		    printf("pool %s: %llu of %llu targets up\n", name, number(pool, "up"),
 			number(pool, "total"));
 	}
+	print_changes(member(status, "run_time_changes"));
+}
+
+/* In what it is not as the file says, and how long that lasts. */
+static void print_origin(struct json_object *target)
+{
+	char left[32];
+	if (strcmp(text(target, "origin"), "run_time") == 0)
+		printf(" [added at run time]");
+	if (member(target, "file_weight"))
+		printf(" [weight %llu in the file]", number(target, "file_weight"));
+	if (member(target, "drain_left_ms"))
+		printf(" [%s in %s]",
+		    json_object_get_boolean(member(target, "leaving")) ? "leaves" : "disabled",
+		    duration(number(target, "drain_left_ms"), left, sizeof(left)));
+}
+
+void print_target_change(struct json_object *target)
+{
+	printf("%s: %s", text(target, "address"), text(target, "state"));
+	if (member(target, "weight"))
+		printf(", weight %llu", number(target, "weight"));
+	print_origin(target);
+	printf("\n");
 }
 
 /* The reason of its health, and what has been found since that speaks against it. */
@@ -194,6 +232,7 @@ static void print_why(struct json_object *target)
 		    number(checks, up ? "fall" : "rise"), against);
 	if (known && number(checks, against) > 0 && last)
 		printf(": %s", text(last, "reason"));
+	print_origin(target);
 	printf("\n");
 }
 
@@ -241,6 +280,10 @@ void print_targets(struct json_object *pools)
 		    "CHECKED", "NEXT", "REASON");
 		for (size_t i = 0; targets && i < json_object_array_length(targets); i++)
 			print_target(json_object_array_get_idx(targets, i), width);
+		struct json_object *removed = member(pool, "removed");
+		for (size_t i = 0; removed && i < json_object_array_length(removed); i++)
+			printf("  %-24s removed at run time\n",
+			    json_object_get_string(json_object_array_get_idx(removed, i)));
 	}
 }
 

@@ -5,5 +5,7 @@
 
 void print_status(struct json_object *status);
 void print_targets(struct json_object *pools);
+/* What became of a target. */
+void print_target_change(struct json_object *target);
 void print_sessions(struct json_object *sessions);
 void print_events(struct json_object *events);

@@ -697,26 +697,26 @@ static void install(struct prober *prober, struct probe **probes, size_t n)
 		run_queue(prober);
 }
 
-static size_t count_checked(const struct conf *conf)
+static size_t count_checked(const struct conf *conf, const struct fleet *fleet)
 {
 	size_t n = 0;
 	for (uint32_t p = 0; p < conf->n_pools; p++) {
 		if (conf->pools[p].health.kind != CONF_HEALTH_NONE)
-			n += conf->pools[p].n_targets;
+			n += fleet->pools[p].n_targets;
 	}
 	return n;
 }
 
 void prober_set(struct prober *prober, const struct conf *conf, struct fleet *fleet)
 {
-	size_t n = 0, wanted = count_checked(conf);
+	size_t n = 0, wanted = count_checked(conf, fleet);
 	struct probe **probes = calloc(wanted ? wanted : 1, sizeof(struct probe *));
 	ev_now_update(prober->loop);
 	for (uint32_t p = 0; probes && p < conf->n_pools; p++) {
 		struct pool *pool = &fleet->pools[p];
 		if (conf->pools[p].health.kind == CONF_HEALTH_NONE)
 			continue;
-		for (uint32_t t = 0; t < pool->n_targets && n < wanted; t++) {
+		for (uint32_t t = 0; t < pool->n_targets; t++) {
 			struct probe *probe =
 			    adopt(prober, &conf->pools[p], pool, pool->targets[t].target);
 			if (probe)

@@ -20,7 +20,7 @@ static void check_target(const struct record *record)
 	require(record->target.settings.weight <= RECORD_WEIGHT_MAX);
 	require(record->target.file.weight <= RECORD_WEIGHT_MAX);
 	require(record->target.change == 0 || record->target.change == 3 ||
-	      record->target.settings.weight > 0);
+		record->target.settings.weight > 0);
 	require(record->target.change != 2 || record->target.file.weight > 0);
 }
 
@@ -33,7 +33,8 @@ static void check_record(const struct record *record)
 		require(memchr(record->health.reason, 0, RECORD_REASON_MAX) != NULL);
 		break;
 	case RECORD_ADMIN:
-		require(record->admin.admin <= 2 && record->admin.drain_until_us <= SYNC_TIME_MAX_US);
+		require(
+		    record->admin.admin <= 2 && record->admin.drain_until_us <= SYNC_TIME_MAX_US);
 		break;
 	case RECORD_TARGET: check_target(record); break;
 	case RECORD_TARGETS: require(record->targets.count <= RECORD_TARGETS_MAX); break;

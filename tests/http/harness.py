@@ -600,12 +600,12 @@ class Yoke:
         if status != 200:
             raise Failed(f"GET /healthz: {status} {body!r}\n{self.log()}")
 
-    def admin(self, path, method="GET"):
+    def admin(self, path, method="GET", body=b""):
         with socket.socket(socket.AF_UNIX) as sock:
             sock.settimeout(STEP_TIMEOUT)
             sock.connect(os.path.join(self.run_dir, "admin.sock"))
-            sock.sendall(f"{method} {path} HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n"
-                         "Connection: close\r\n\r\n".encode())
+            sock.sendall(f"{method} {path} HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n"
+                         "Connection: close\r\n\r\n".encode() + body)
             data = b""
             while chunk := sock.recv(65536):
                 data += chunk

@@ -62,12 +62,32 @@ static struct json_object *view_events(void *arg, uint64_t after, bool local)
 	return json_object_new_array();
 }
 
-static struct admin_reply set_state(
-    void *arg, const char *pool, const char *target, const char *state)
+static struct admin_reply add(
+    void *arg, admin_ticket ticket, const char *pool, const char *body, size_t len)
 {
 	(void)arg;
-	snprintf(last_call, sizeof(last_call), "state %s %s %s", pool, target, state);
+	(void)ticket;
+	snprintf(last_call, sizeof(last_call), "add %s %.*s", pool, (int)len, body);
+	return (struct admin_reply){200, named("added")};
+}
+
+static struct admin_reply change(void *arg, admin_ticket ticket, const char *pool,
+    const char *target, const char *body, size_t len)
+{
+	(void)arg;
+	(void)ticket;
+	snprintf(last_call, sizeof(last_call), "change %s %s %.*s", pool, target, (int)len, body);
 	return (struct admin_reply){200, named("changed")};
+}
+
+static struct admin_reply take_out(
+    void *arg, admin_ticket ticket, const char *pool, const char *target, const char *drain_timeout)
+{
+	(void)arg;
+	(void)ticket;
+	snprintf(last_call, sizeof(last_call), "remove %s %s %s", pool, target,
+	    drain_timeout ? drain_timeout : "-");
+	return (struct admin_reply){200, named("removed")};
 }
 
 static struct admin_reply reload(void *arg, admin_ticket ticket)
@@ -101,7 +121,8 @@ static char *metrics(void *arg)
 static void set_up(void)
 {
 	static const struct admin_callbacks callbacks = {view_status, view_pools, view_pool,
-	    view_sessions, view_events, set_state, reload, failover, healthy, metrics, NULL};
+	    view_sessions, view_events, add, change, take_out, reload, failover, healthy, metrics,
+	    NULL};
 	struct net_listen_options options = {.backlog = 64};
 	socklen_t len = sizeof(tcp_addr);
 	loop = ev_loop_new(EVBACKEND_EPOLL);
@@ -205,10 +226,38 @@ static const struct {
     {true,
 	"PATCH /v1/pools/web/targets/127.0.0.1:80 HTTP/1.1\r\n" HOST TOKEN_FIELD
 	"Content-Length: 18\r\n\r\n{\"state\": \"drain\"}",
-	200, "changed", "state web 127.0.0.1:80 drain"},
-    {false, "PATCH /v1/pools/web/targets/x HTTP/1.1\r\n" HOST "Content-Length: 2\r\n\r\n{}", 400,
-	"state", ""},
-    {false, "DELETE /v1/status HTTP/1.1\r\n" HOST "\r\n", 405, "method", ""},
+	200, "changed", "change web 127.0.0.1:80 {\"state\": \"drain\"}"},
+    {true, "PATCH /v1/pools/web/targets/x HTTP/1.1\r\n" HOST "Content-Length: 2\r\n\r\n{}", 403,
+	"token", ""},
+    {false,
+	"PATCH /v1/pools/w%65b/targets/%5B::1%5D:80 HTTP/1.1\r\n" HOST
+	"Content-Length: 2\r\n\r\n{}",
+	200, "changed", "change web [::1]:80 {}"},
+    {false, "PATCH /v1/pools/web/targets/ HTTP/1.1\r\n" HOST "Content-Length: 2\r\n\r\n{}", 404,
+	"no such path", ""},
+    {false, "PATCH /v1/pools/web/target/x HTTP/1.1\r\n" HOST "Content-Length: 2\r\n\r\n{}", 404,
+	"no such path", ""},
+    {false, "PATCH /v1/pools/web/targets/%zz HTTP/1.1\r\n" HOST "Content-Length: 2\r\n\r\n{}", 404,
+	"no such path", ""},
+    {false, "POST /v1/pools/web/targets HTTP/1.1\r\n" HOST "Content-Length: 2\r\n\r\n{}", 200,
+	"added", "add web {}"},
+    {false, "POST /v1/pools/web/targets HTTP/1.1\r\n" HOST "Content-Length: 0\r\n\r\n", 200,
+	"added", "add web "},
+    {true, "POST /v1/pools/web/targets HTTP/1.1\r\n" HOST "Content-Length: 2\r\n\r\n{}", 403,
+	"token", ""},
+    {false, "POST /v1/pools/web/targets/x HTTP/1.1\r\n" HOST "Content-Length: 2\r\n\r\n{}", 404,
+	"no such path", ""},
+    {false, "DELETE /v1/pools/web/targets/127.0.0.1:80 HTTP/1.1\r\n" HOST "\r\n", 200, "removed",
+	"remove web 127.0.0.1:80 -"},
+    {false, "DELETE /v1/pools/web/targets/127.0.0.1:80?drain_timeout=1.5h HTTP/1.1\r\n" HOST "\r\n",
+	200, "removed", "remove web 127.0.0.1:80 1.5h"},
+    {false, "DELETE /v1/pools/web/targets/127.0.0.1:80?force HTTP/1.1\r\n" HOST "\r\n", 200,
+	"removed", "remove web 127.0.0.1:80 0s"},
+    {false, "DELETE /v1/pools/web/targets/127.0.0.1:80?forced HTTP/1.1\r\n" HOST "\r\n", 400,
+	"nothing is removed", ""},
+    {true, "DELETE /v1/pools/web/targets/127.0.0.1:80 HTTP/1.1\r\n" HOST "\r\n", 403, "token", ""},
+    {false, "DELETE /v1/status HTTP/1.1\r\n" HOST "\r\n", 404, "no such path", ""},
+    {false, "PUT /v1/status HTTP/1.1\r\n" HOST "Content-Length: 0\r\n\r\n", 405, "method", ""},
     {false, "GET / HTTP/1.1\r\n" HOST "Bad Field: 1\r\n\r\n", 400, "bad_field_name", ""},
     {false, "POST /v1/reload HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 413,
 	"chunked", ""},
@@ -295,7 +344,7 @@ static void a_request_in_single_bytes_is_the_same(void)
 	}
 	read_answer(fd, answer, sizeof(answer));
 	CU_ASSERT_PTR_NOT_NULL(strstr(answer, "HTTP/1.1 200"));
-	CU_ASSERT_STRING_EQUAL(last_call, "state web a ready");
+	CU_ASSERT_STRING_EQUAL(last_call, "change web a {\"state\": \"ready\"}");
 	tear_down();
 }
 
