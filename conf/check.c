@@ -369,6 +369,18 @@ static void check_health(
 		report_value(report, body, "the answer to HEAD has no body; wanted method \"GET\"");
 }
 
+static void check_queue(
+    struct report *report, const struct node *entry, const struct conf_pool *pool)
+{
+	const struct node *queue = node_child(entry, "queue");
+	const struct node *target = check_first(node_child(entry, "targets"));
+	bool limited = false;
+	for (; target; target = target->next)
+		limited |= node_child(target, "max_connections") != NULL;
+	if (queue && pool->n_targets > 0 && !limited)
+		report_value(report, queue, "no target has max_connections, so nobody waits");
+}
+
 static int check_pools(
     struct report *report, const struct node *root, const struct conf *conf, struct places *places)
 {
@@ -389,6 +401,7 @@ static int check_pools(
 		    report, node_child(entry, "send_proxy_protocol"), &pool->send_proxy);
 		check_source(report, entry, pool);
 		check_balance(report, entry, pool);
+		check_queue(report, entry, pool);
 	}
 	return 0;
 }

@@ -239,8 +239,9 @@ struct conf_hash_on {
 struct conf_target {
 	const char *text; /* the canonical "ADDRESS:PORT": its name in logs, API and metrics */
 	struct addr addr;
-	uint16_t weight; /* 1..256 */
-	bool backup;     /* used only when no target without `backup` is usable */
+	uint16_t weight;          /* 1..256 */
+	bool backup;              /* used only when no target without `backup` is usable */
+	uint32_t max_connections; /* http: requests at a time; 0: no limit */
 };
 
 enum conf_target_state { CONF_STATE_READY, CONF_STATE_DRAIN, CONF_STATE_DISABLED };
@@ -303,6 +304,12 @@ static inline bool conf_sticky_reads_heads(const struct conf_sticky *sticky)
 	return sticky->kind != CONF_STICKY_NONE && sticky->kind != CONF_STICKY_SOURCE;
 }
 
+/* For who finds all targets at their max_connections. */
+struct conf_queue {
+	uint32_t max; /* requests that wait, over all workers; 0: none does */
+	uint64_t timeout_us;
+};
+
 enum conf_proxy_version { CONF_PROXY_NONE, CONF_PROXY_V1, CONF_PROXY_V2 };
 
 /* The PROXY header that a connection to a target begins with. */
@@ -323,6 +330,7 @@ struct conf_pool {
 	uint32_t n_targets;
 	struct conf_health health;
 	struct conf_sticky sticky;
+	struct conf_queue queue;
 	uint64_t connect_timeout_us;
 	uint64_t
 	    response_timeout_us; /* from the end of the request to the first byte of the response */

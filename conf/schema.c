@@ -472,9 +472,17 @@ static const struct conf_key target_keys[] = {
 	.help = "Share of the traffic relative to the other targets"},
     {"backup", CONF_BOOL, FIELD(struct conf_target, backup), .def = "false",
 	.help = "Used only when no other target of the pool is usable"},
+    {"max_connections", CONF_INT, FIELD(struct conf_target, max_connections), .min = 0,
+	.max = 10000000, .def = "0",
+	.help =
+	    "How much it gets at a time, over all workers: requests in mode http, connections in "
+	    "mode tcp and of tunnels, sessions in mode udp, which has no queue and drops what is "
+	    "too much; 0: no limit. A target at its limit is passed over, by all ways to balance; "
+	    "when all are, requests wait in the pool's queue. Who is sticky waits for its own "
+	    "target. Backups do not stand in"},
 };
-const struct conf_object conf_schema_target = {"Targets", KEYS(target_keys),
-    .size = sizeof(struct conf_target), .shorthand = "address", .later = "max_connections"};
+const struct conf_object conf_schema_target = {
+    "Targets", KEYS(target_keys), .size = sizeof(struct conf_target), .shorthand = "address"};
 static const struct conf_key target_element = {"", CONF_OBJECT, 0, sizeof(struct conf_target),
     .object = &conf_schema_target, .help = "Address, or an object with more"};
 
@@ -613,6 +621,17 @@ const char *conf_sticky_name(enum conf_sticky_kind kind)
 	return NULL;
 }
 
+static const struct conf_key queue_keys[] = {
+    {"max", CONF_INT, FIELD(struct conf_queue, max), .min = 0, .max = 1000000, .def = "1024",
+	.help =
+	    "Requests, or connections of mode tcp, that wait at a time, over all workers; one more "
+	    "gets 503 at once, in mode tcp a reset; 0: nobody waits"},
+    {"timeout", CONF_DURATION, FIELD(struct conf_queue, timeout_us), .min = MS, .max = H,
+	.def = "5s", .help = "How long one waits at most; then the same happens"},
+};
+static const struct conf_object queue_object = {
+    "Queues", KEYS(queue_keys), .size = sizeof(struct conf_queue), .shorthand = "max"};
+
 static const char *const proxy_version_words[] = {
     [CONF_PROXY_NONE] = "none", [CONF_PROXY_V1] = "v1", [CONF_PROXY_V2] = "v2", NULL};
 static const struct conf_key send_proxy_keys[] = {
@@ -668,6 +687,10 @@ static const struct conf_key pool_keys[] = {
 	.help = "How to find out whether a target works"},
     {"sticky", CONF_OBJECT, FIELD(struct conf_pool, sticky), .object = &sticky_object,
 	.def_note = "not sticky", .help = "Keeps a client on the target it had"},
+    {"queue", CONF_OBJECT, FIELD(struct conf_pool, queue), .object = &queue_object,
+	.help =
+	    "Where requests wait for a place, in the order in which they came, while all targets "
+	    "are at their max_connections"},
     {"connect_timeout", CONF_DURATION, FIELD(struct conf_pool, connect_timeout_us), .min = MS,
 	.max = H, .def = "2s", .help = "For a connection to a target"},
     {"response_timeout", CONF_DURATION, FIELD(struct conf_pool, response_timeout_us), .min = MS,
@@ -706,7 +729,7 @@ static const struct conf_key pool_keys[] = {
 		"In mode http each request has a connection of its own then"},
 };
 static const struct conf_object pool_object = {
-    "Pools", KEYS(pool_keys), .size = sizeof(struct conf_pool), .later = "outlier queue tls"};
+    "Pools", KEYS(pool_keys), .size = sizeof(struct conf_pool), .later = "outlier tls"};
 
 static const struct conf_key sync_keys[] = {
     {"port", CONF_INT, FIELD(struct conf_sync, port), .min = 1, .max = 65535, .def = "5405",

@@ -305,6 +305,8 @@ static char *put_times(char *at, const struct access_entry *entry)
 {
 	if (entry->request_us != ACCESS_UNKNOWN)
 		at = put_number(FIELD(at, "request_us"), entry->request_us);
+	if (entry->queue_us > 0)
+		at = put_number(FIELD(at, "queue_us"), entry->queue_us);
 	if (entry->connect_us != ACCESS_UNKNOWN)
 		at = put_number(FIELD(at, "connect_us"), entry->connect_us);
 	if (entry->response_us != ACCESS_UNKNOWN)

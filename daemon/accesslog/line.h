@@ -52,7 +52,7 @@ struct access_entry {
 	enum access_sticky sticky;
 	uint32_t retries, sample;
 	uint64_t bytes_in, bytes_out, body_out;
-	uint64_t request_us, connect_us, response_us, total_us;
+	uint64_t request_us, queue_us, connect_us, response_us, total_us;
 
 	/* http. Without a method the request was not understood. */
 	struct slice method, host, path, query, user_agent, referer;

@@ -156,19 +156,6 @@ static inline bool target_enter(struct target *target)
 	return false;
 }
 
-/* A request or connection that counted for *at (NULL: for none) counts for `target` from now on
- * (NULL: for none). */
-static inline void target_count(struct target **at, struct target *target)
-{
-	if (*at)
-		atomic_fetch_sub_explicit(&(*at)->active, 1, memory_order_relaxed);
-	*at = target;
-	if (target) {
-		atomic_fetch_add_explicit(&target->active, 1, memory_order_relaxed);
-		atomic_fetch_add_explicit(&target->requests, 1, memory_order_relaxed);
-	}
-}
-
 /* Gives a place back, and tells whether somebody may wait for it: queue_serve. */
 static inline bool target_leave(struct target *target)
 {

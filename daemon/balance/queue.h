@@ -75,6 +75,11 @@ void queue_serve(
 
 /* Takes what is in the inbox to `handed`. */
 void queue_collect(struct queue_desk *desk);
+static inline bool queue_has_handed(struct queue_desk *desk)
+{
+	return !list_empty(&desk->handed) ||
+	       atomic_load_explicit(&desk->inbox, memory_order_relaxed) != NULL;
+}
 /* The next of `handed`, who has a place now (waiter->place) and waits no more. NULL: none. */
 struct waiter *queue_take(struct queue_desk *desk);
 

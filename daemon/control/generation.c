@@ -65,6 +65,7 @@ static struct fleet *build_fleet(
 			    .weight = merged[t].weight,
 			    .backup = merged[t].backup,
 			    .initial = initial_health[pool->health.initial],
+			    .max_active = merged[t].max_connections,
 			};
 		}
 	}

@@ -215,6 +215,57 @@ static void put_changes(FILE *out, const struct control *control)
 		    changes_count(control, (enum overlay_kind)kind));
 }
 
+struct queue_metric {
+	const char *name, *type, *help;
+	double (*read)(const struct queue *queue);
+};
+
+static double read_waiting(const struct queue *queue)
+{
+	return queue_waiting(queue);
+}
+
+static double read_waited(const struct queue *queue)
+{
+	return (double)atomic_load_explicit(&queue->waited_us, memory_order_relaxed) / 1e6;
+}
+
+#define READ_QUEUE(name)                                                                 \
+	static double read_##name(const struct queue *queue)                             \
+	{                                                                                \
+		return (double)atomic_load_explicit(&queue->name, memory_order_relaxed); \
+	}
+READ_QUEUE(queued)
+READ_QUEUE(served)
+READ_QUEUE(timeouts)
+READ_QUEUE(left)
+READ_QUEUE(overflows)
+
+static const struct queue_metric queue_metrics[] = {
+    {"queue_length", "gauge", "Requests or connections that wait for a target with a free place",
+	read_waiting},
+    {"queue_entered_total", "counter", "Those that had to wait", read_queued},
+    {"queue_served_total", "counter", "Of these: got a place", read_served},
+    {"queue_timeouts_total", "counter",
+	"Of these: waited for as long as they may, and were refused", read_timeouts},
+    {"queue_left_total", "counter", "Of these: the client went away, or no target was usable",
+	read_left},
+    {"queue_wait_seconds_total", "counter", "How long they waited in all", read_waited},
+    {"queue_overflows_total", "counter", "Requests or connections refused: no room in the queue",
+	read_overflows},
+};
+
+static void put_queues(FILE *out, const struct fleet *fleet)
+{
+	for (size_t m = 0; m < sizeof(queue_metrics) / sizeof(queue_metrics[0]); m++) {
+		const struct queue_metric *metric = &queue_metrics[m];
+		family(out, metric->name, metric->type, metric->help);
+		for (uint32_t p = 0; p < fleet->n_pools; p++)
+			fprintf(out, "yoke_%s{pool=\"%s\"} %.15g\n", metric->name,
+			    fleet->pools[p].name, metric->read(fleet->pools[p].queue));
+	}
+}
+
 static void put_sessions(FILE *out, struct control *control)
 {
 	struct session_stats stats;
@@ -325,6 +376,7 @@ char *metrics_text(struct control *control)
 	put_targets(out, control->current->fleet);
 	put_panics(out, control->current->fleet);
 	put_changes(out, control);
+	put_queues(out, control->current->fleet);
 	put_sessions(out, control);
 	put_sync(out, control);
 	put_routers(out, control);

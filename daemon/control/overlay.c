@@ -135,9 +135,9 @@ static bool apply(const struct overlay_change *change, struct conf_target *targe
 		return false;
 	if (change && change->kind == OVERLAY_CHANGED &&
 	    overlay_same_settings(&change->file, target)) {
-		const char *text = target->text;
-		*target = change->target;
-		target->text = text;
+		/* What cannot be changed at run time is as in the file, also a newer one. */
+		target->weight = change->target.weight;
+		target->backup = change->target.backup;
 	}
 	return true;
 }

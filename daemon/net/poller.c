@@ -36,7 +36,7 @@ static void tell_kernel(struct watch *watch)
 		return;
 	/* No memory for one more: its owner finds the connection ended. */
 	shutdown(watch->fd, SHUT_RDWR);
-	watch->ready = POLLER_READ | POLLER_WRITE;
+	watch->ready = POLLER_READ | POLLER_WRITE | POLLER_BROKEN;
 	watch->wary = true;
 	if (list_empty(&watch->again))
 		list_push_back(&watch->poller->again, &watch->again);
@@ -44,9 +44,11 @@ static void tell_kernel(struct watch *watch)
 
 void watch_arm(struct watch *watch)
 {
-	/* Reading from the beginning: it is wanted sooner or later, and the end shows by it. */
+	/* Reading from the beginning: it is wanted sooner or later, and the end shows by it. That a
+	 * connection is broken the kernel tells in any case. */
 	watch->armed =
-	    (uint8_t)(watch->level ? watch->want : watch->armed | watch->want | POLLER_READ);
+	    (uint8_t)(watch->level ? watch->want
+				   : watch->armed | watch->want | POLLER_READ | POLLER_BROKEN);
 	tell_kernel(watch);
 }
 
@@ -106,6 +108,8 @@ static void take_event(struct watch *watch, uint32_t events)
 		watch->ready |= POLLER_READ;
 	if (events & (EPOLLHUP | EPOLLERR | EPOLLOUT))
 		watch->ready |= POLLER_WRITE;
+	if (events & (EPOLLHUP | EPOLLERR))
+		watch->ready |= POLLER_BROKEN;
 	list_del(&watch->again);
 	call(watch);
 }

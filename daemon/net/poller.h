@@ -18,6 +18,7 @@
 
 #define POLLER_READ       1U
 #define POLLER_WRITE      2U
+#define POLLER_BROKEN     4U /* no byte goes either way any more: a reset, or an error */
 #define POLLER_EVENTS_MAX 256
 
 struct watch;

@@ -72,7 +72,7 @@ struct access_pair {
 	bool tunnel; /* it began as a request, which had a line of its own */
 	uint8_t sticky, retries;
 	uint64_t bytes[2]; /* read from the client, from the target */
-	uint64_t began_us, connected_us;
+	uint64_t began_us, queue_us, connected_us;
 };
 
 /* Takes the ring of a configuration that is put in force, or NULL, and ends the one before. */

@@ -161,12 +161,25 @@ void choose_read(struct worker *worker, struct worker_gen *gen, uint32_t pool,
 		choice->hash = hash_on(&pool_conf(gen, pool)->hash_on, peer, head);
 }
 
+/* Another worker may take the last place just then. */
 static struct target *pick(struct worker *worker, struct worker_gen *gen, uint32_t pool,
-    const struct choice *choice, struct target *const *tried, size_t n_tried)
+    struct choice *choice, struct target *const *tried, size_t n_tried)
 {
 	struct pick pick = {
 	    .hash = choice->hash, .tried = tried, .n_tried = n_tried, .now_us = worker->now_us};
-	return picker_pick(gen->pickers[pool], &pick);
+	struct target *target;
+	do {
+		target = picker_pick(gen->pickers[pool], &pick);
+	} while (target && !target_enter(target));
+	choice->full = !target && pick.full;
+	return target;
+}
+
+bool choose_enter(struct choice *choice, struct target *target)
+{
+	choice->full = !target_enter(target);
+	choice->wants = choice->full ? target : NULL;
+	return !choice->full;
 }
 
 struct target *choose_first(
@@ -181,7 +194,7 @@ struct target *choose_first(
 			if (target) {
 				choice->sticky = ACCESS_STICKY_HIT;
 				COUNT(worker, sticky_hits);
-				return target;
+				return choose_enter(choice, target) ? target : NULL;
 			}
 			choice->sticky = ACCESS_STICKY_MOVED;
 			COUNT(worker, sticky_moved);
@@ -196,11 +209,26 @@ struct target *choose_first(
 }
 
 struct target *choose_again(struct worker *worker, struct worker_gen *gen, uint32_t pool,
-    const struct choice *choice, struct target *const *tried, size_t n_tried)
+    struct choice *choice, struct target *const *tried, size_t n_tried)
 {
+	choice->full = false;
+	choice->wants = NULL;
 	if (choice->locked)
 		return NULL;
 	return pick(worker, gen, pool, choice, tried, n_tried);
+}
+
+struct target *choose_waiting(struct worker *worker, struct worker_gen *gen, uint32_t pool,
+    struct choice *choice, struct target *const *tried, size_t n_tried)
+{
+	if (choice->wants) {
+		struct target *target = picker_find(gen->pickers[pool], choice->wants->id);
+		if (target)
+			return choose_enter(choice, target) ? target : NULL;
+		choice->sticky = ACCESS_STICKY_MOVED;
+		COUNT(worker, sticky_moved);
+	}
+	return choose_again(worker, gen, pool, choice, tried, n_tried);
 }
 
 static bool must_wait(const struct worker *worker, const struct conf_sync *sync)

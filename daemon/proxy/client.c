@@ -62,6 +62,8 @@ static bool wants_read(const struct client *client)
 		return false;
 	if (!txn)
 		return true;
+	if (wait_is_on(&txn->wait))
+		return false;
 	if (txn->request_done)
 		return buf_len(&client->in) < HTTP_AHEAD_MAX;
 	/* Answered before the request was complete: the rest is for linger(). */
@@ -74,8 +76,9 @@ void client_watch(struct client *client)
 	if (client->dead)
 		return;
 	bool write = client->txn && txn_owes_client(client->txn);
-	conn_want(
-	    &client->conn, (wants_read(client) ? POLLER_READ : 0) | (write ? POLLER_WRITE : 0));
+	bool waits = client->txn && wait_is_on(&client->txn->wait);
+	conn_want(&client->conn, (wants_read(client) ? POLLER_READ : 0) |
+				     (write ? POLLER_WRITE : 0) | (waits ? POLLER_BROKEN : 0));
 }
 
 /* Takes requests one after the other, as long as none has to wait for its response. Returns the
@@ -211,6 +214,11 @@ static void readable(struct client *client)
 static void on_event(struct watch *watch, unsigned events)
 {
 	struct client *client = list_entry(watch, struct client, conn.io);
+	if (events & POLLER_BROKEN) {
+		access_why(&client->txn->note, "client_reset");
+		client_close(worker_of(client), client, true);
+		return;
+	}
 	if ((events & POLLER_WRITE) && client->txn)
 		response_flush(client->txn);
 	if ((events & POLLER_READ) && !client->dead && wants_read(client))
@@ -295,7 +303,9 @@ static void on_timeout(struct worker *worker, struct timer *timer)
 		client_close(worker, client, false);
 		return;
 	}
-	if (txn->state != RESPONSE_HEAD) {
+	if (wait_is_on(&txn->wait)) {
+		timer_set(worker, timer, txn->listener->idle_timeout_us);
+	} else if (txn->state != RESPONSE_HEAD) {
 		access_why(&txn->note, txn_owes_client(txn) ? "client_timeout" : "target_timeout");
 		client_close(worker, client, true);
 	} else if (!txn->request_done && (!txn_owes_target(txn) || txn_is_held(txn))) {

@@ -29,7 +29,7 @@ static inline void conn_init(struct conn *conn, struct poller *poller, int fd, w
 	watch_init(&conn->io, poller, fd, on_event);
 }
 
-/* Watches for exactly `events` (POLLER_READ | POLLER_WRITE, 0: none). */
+/* Watches for exactly `events` (POLLER_READ | POLLER_WRITE | POLLER_BROKEN, 0: none). */
 static inline void conn_want(struct conn *conn, unsigned events)
 {
 	watch_want(&conn->io, events);

@@ -16,6 +16,7 @@
 #include "daemon/proxy/choose.h"
 #include "daemon/proxy/conn.h"
 #include "daemon/proxy/upstream.h"
+#include "daemon/proxy/waiting.h"
 #include "daemon/proxy/worker.h"
 
 /* Unsent bytes towards one side at which the other side is not read any more. */
@@ -70,11 +71,12 @@ struct txn {
 	uint32_t pool;         /* an index; CONF_NONE: the request has not found its route */
 	const struct act *act; /* of the route, if it changes heads; else NULL */
 	struct upstream *upstream;
-	struct target *target; /* counted as active */
+	struct target *target; /* where it has a place; NULL: nowhere (yet) */
 	struct txn *next;      /* of a free list */
 
 	struct access_note note;
 	struct choice choice;
+	struct wait wait; /* for a place */
 	struct ack_wait ack;
 	struct target *tried[HTTP_TRIED_MAX];
 	uint32_t n_tried, retries_left;
@@ -169,8 +171,11 @@ void request_pace_again(struct txn *txn);
 
 /* txn.c */
 struct txn *txn_new(struct client *client);
-/* The target that the request counts for; NULL: none any more. */
+/* Goes to a place that is taken for it at `target`; NULL: has none any more. */
 void txn_set_target(struct txn *txn, struct target *target);
+/* Who could be chosen is full (txn->choice): waits for a place. True: it has one at once. Else it
+ * waits, or has its answer. */
+bool txn_wait(struct txn *txn);
 /* Balancing hears how long the target took to answer, or PICKER_FAILED. */
 void txn_observe(const struct txn *txn, uint64_t took_us);
 void txn_dispatch(struct txn *txn);

@@ -18,6 +18,7 @@
 #include "daemon/proxy/routing.h"
 #include "daemon/proxy/selfcheck.h"
 #include "daemon/proxy/udp.h"
+#include "daemon/proxy/waiting.h"
 #include "daemon/proxy/worker.h"
 #include "daemon/tls/derive.h"
 
@@ -231,7 +232,8 @@ static int make_pickers(struct worker_gen *gen, uint32_t worker)
 		if (!gen->pickers[i])
 			return -ENOMEM;
 	}
-	return 0;
+	gen->lines = wait_lines_new(gen);
+	return gen->lines ? 0 : -ENOMEM;
 }
 
 static int make_slots(struct worker_gen *gen)

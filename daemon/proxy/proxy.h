@@ -81,7 +81,7 @@ struct proxy_generation {
 	X(udp_datagrams_in, "Datagrams of clients")                                                \
 	X(udp_datagrams_out, "Datagrams sent to clients")                                          \
 	X(udp_dropped_full, "Datagrams dropped: the send queue was full")                          \
-	X(udp_dropped_limit, "Datagrams dropped: no room for another session")                     \
+	X(udp_dropped_limit, "Datagrams dropped: no room for another session, or targets full")    \
 	X(udp_dropped_source, "Datagrams dropped: too many sessions of their source")              \
 	X(udp_dropped_no_target, "Datagrams dropped: no usable target")                            \
 	X(udp_dropped_unsendable, "Datagrams dropped: too large, or our address gone")             \

@@ -68,7 +68,7 @@ static const char *choose_upgrade(struct txn *txn, const struct h1_head *head)
 	return protocol;
 }
 
-/* False: there is none, and the client has its answer. */
+/* False: there is none, and the client has its answer. It may have to wait for one. */
 static bool choose_target(struct txn *txn)
 {
 	struct target *target = choose_first(txn->worker, txn->gen, txn->pool, &txn->choice);
@@ -76,6 +76,8 @@ static bool choose_target(struct txn *txn)
 		txn_set_target(txn, target);
 		return true;
 	}
+	if (txn->choice.full)
+		return txn_wait(txn) || wait_is_on(&txn->wait);
 	COUNT(txn->worker, no_target);
 	txn_answer(txn, 503, "no_target");
 	return false;
@@ -196,8 +198,11 @@ static void accept_head(struct txn *txn, struct h1_head *head)
 	    .peer = &client->peer,
 	    .upgrade = txn->upgrade,
 	};
-	if (txn->target)
-		options.default_host = (struct slice){txn->target->text, strlen(txn->target->text)};
+	if (!hold) {
+		/* Who waits does not know its target yet. */
+		const char *text = txn->target ? txn->target->text : txn_pool(txn)->targets[0].text;
+		options.default_host = (struct slice){text, strlen(text)};
+	}
 	txn->request.end +=
 	    (uint32_t)heads_request(head, &options, txn->request.data + txn->request.end);
 	if (hold)
@@ -206,7 +211,9 @@ static void accept_head(struct txn *txn, struct h1_head *head)
 
 void request_dispatch(struct txn *txn)
 {
-	if (txn->target || choose_target(txn))
+	if (wait_is_on(&txn->wait) || (!txn->target && !choose_target(txn)))
+		return;
+	if (txn->target)
 		txn_dispatch(txn);
 }
 

@@ -10,6 +10,7 @@
 #include "daemon/proxy/choose.h"
 #include "daemon/proxy/dial.h"
 #include "daemon/proxy/proxy_header.h"
+#include "daemon/proxy/waiting.h"
 
 #define TRIED_MAX 8
 /* A stream leaves its pipe after this many small pieces: each message of a protocol ends by one. */
@@ -20,6 +21,7 @@ struct pair_setup {
 	struct pair *pair;
 	struct addr peer;
 	struct choice choice;
+	struct wait wait;
 	struct ack_wait ack;
 	struct target *tried[TRIED_MAX];
 	uint32_t n_tried, retries_left;
@@ -67,11 +69,18 @@ static void end_setup(struct worker *worker, struct pair *pair)
 	pair->setup = NULL;
 }
 
-static void set_target(struct pair *pair, struct target *target)
+/* As txn_set_target. */
+static void set_target(struct worker *worker, struct pair *pair, struct target *target)
 {
-	target_count(&pair->target, target);
+	place_move(worker, pair->gen, pair->pool, &pair->target, target);
 	if (target && pair->note)
 		pair->note->target = target;
+}
+
+static void note_wait(struct pair *pair)
+{
+	if (pair->note)
+		pair->note->queue_us = pair->setup->wait.waited_us;
 }
 
 static void close_server(struct worker *worker, struct pair *pair, bool reset)
@@ -87,6 +96,10 @@ void pair_close(struct worker *worker, struct pair *pair, bool reset)
 	if (pair->dead)
 		return;
 	pair->dead = true;
+	if (pair->setup) {
+		wait_leave(worker, &pair->setup->wait);
+		note_wait(pair);
+	}
 	if (pair->note)
 		access_pair_end(worker, pair);
 	end_setup(worker, pair);
@@ -95,7 +108,7 @@ void pair_close(struct worker *worker, struct pair *pair, bool reset)
 	conn_close(&pair->conns[SIDE_CLIENT], reset);
 	free_unsent(worker, pair, SIDE_CLIENT);
 	free_unsent(worker, pair, SIDE_SERVER);
-	set_target(pair, NULL);
+	set_target(worker, pair, NULL);
 	if (is_tunnel(pair))
 		UNCOUNT(worker, tunnels_now);
 	worker_gen_put(pair->gen);
@@ -130,7 +143,13 @@ static bool wants_read(const struct pair *pair, enum side side)
 	return !pair->dead && !pair->eof[side] && !pair->unsent[to] && !pair->broken[to] && !held;
 }
 
+static bool is_waiting(const struct pair *pair)
+{
+	return pair->setup && wait_is_on(&pair->setup->wait);
+}
+
 /* What is watched follows from the state.
+ *	a place is waited for:	only whether the client is still there
  *	read a side:	it has more to say, and the other takes it
  *	write a side:	bytes wait for it; or it is a server that we must know to be there before
  *			the client's FIN can follow
@@ -139,6 +158,10 @@ static void watch(struct pair *pair, enum side side)
 {
 	if (pair->dead || !conn_is_open(&pair->conns[side]))
 		return;
+	if (is_waiting(pair)) {
+		conn_want(&pair->conns[side], POLLER_BROKEN);
+		return;
+	}
 	bool read = wants_read(pair, side);
 	bool write = pair->unsent[side] ||
 		     (side == SIDE_SERVER && !pair->established && pair->eof[SIDE_CLIENT]);
@@ -342,7 +365,50 @@ static void flush(struct worker *worker, struct pair *pair, enum side to)
 
 static void connect_next(struct worker *worker, struct pair *pair);
 
-static void connect_failed(struct worker *worker, struct pair *pair, int error)
+static void refuse_place(struct worker *worker, struct pair *pair, const char *why)
+{
+	if (!pair->setup->choice.full)
+		COUNT(worker, no_target);
+	reasons_count(&worker->refused_connections, why);
+	access_pair_why(pair->note, why, true);
+	pair_close(worker, pair, true);
+}
+
+static void on_place(
+    struct worker *worker, struct wait *wait, struct target *target, const char *why)
+{
+	struct pair *pair = list_entry(wait, struct pair_setup, wait)->pair;
+	note_wait(pair);
+	if (!target) {
+		refuse_place(worker, pair, why);
+		return;
+	}
+	set_target(worker, pair, target);
+	connect_next(worker, pair);
+}
+
+/* Who could be chosen is full. True: there is a place at once. Else the pair waits, or is over. */
+static bool wait_for_place(struct worker *worker, struct pair *pair)
+{
+	struct wait *wait = &pair->setup->wait;
+	set_target(worker, pair, NULL);
+	timer_cancel(worker, &pair->timer);
+	wait->choice = &pair->setup->choice;
+	wait->tried = pair->setup->tried;
+	wait->n_tried = pair->setup->n_tried;
+	wait->resume = on_place;
+	struct target *target = wait_join(worker, pair->gen, pair->pool, wait);
+	if (target)
+		set_target(worker, pair, target);
+	else if (wait_is_on(wait))
+		watch(pair, SIDE_CLIENT);
+	else
+		refuse_place(worker, pair, wait_refusal(wait));
+	return target != NULL;
+}
+
+/* Finds another target. False: there is none, and the pair is over; or it waits for a place. */
+static bool connect_failed(struct worker *worker, struct pair *pair, int error)
 {
 	struct pair_setup *setup = pair->setup;
 	const struct conf_pool *pool = pool_of(pair);
@@ -361,18 +427,21 @@ static void connect_failed(struct worker *worker, struct pair *pair, int error)
 		next = choose_again(
 		    worker, pair->gen, pair->pool, &setup->choice, setup->tried, setup->n_tried);
 	}
-	if (!next) {
+	if (!next && !setup->choice.full) {
 		const char *why = error == -ETIMEDOUT ? "connect_timeout" : "connect_failed";
 		COUNT(worker, target_failed);
 		reasons_count(&worker->refused_connections, why);
 		access_pair_why(pair->note, why, true);
 		pair_close(worker, pair, true);
-		return;
+		return false;
 	}
 	COUNT(worker, retries);
 	if (pair->note)
 		pair->note->retries++;
-	set_target(pair, next);
+	if (!next)
+		return wait_for_place(worker, pair);
+	set_target(worker, pair, next);
+	return true;
 }
 
 /* An event on a server that has not said or taken anything yet. True: it is there now. */
@@ -387,8 +456,7 @@ static bool check_connected(struct worker *worker, struct pair *pair)
 		return true;
 	}
 	/* Connected, then reset before anything was said: also for retries it is a failed one. */
-	connect_failed(worker, pair, error ? error : -ECONNREFUSED);
-	if (!pair->dead)
+	if (connect_failed(worker, pair, error ? error : -ECONNREFUSED))
 		connect_next(worker, pair);
 	return false;
 }
@@ -406,6 +474,10 @@ static bool must_wait(struct worker *worker, struct pair *pair, enum side side)
 
 static void on_event(struct worker *worker, struct pair *pair, enum side side, unsigned events)
 {
+	if (events & POLLER_BROKEN) {
+		input_ended(worker, pair, side, -ECONNRESET);
+		return;
+	}
 	if (side == SIDE_SERVER && !pair->established && !check_connected(worker, pair))
 		return;
 	if (events & POLLER_WRITE)
@@ -442,8 +514,7 @@ static void on_timeout(struct worker *worker, struct timer *timer)
 		settle(worker, pair);
 		return;
 	}
-	connect_failed(worker, pair, -ETIMEDOUT);
-	if (!pair->dead)
+	if (connect_failed(worker, pair, -ETIMEDOUT))
 		connect_next(worker, pair);
 }
 
@@ -456,19 +527,30 @@ static void on_acked(struct worker *worker, struct ack_wait *wait)
 	watch(pair, SIDE_SERVER);
 }
 
+/* Writes the decision down. False: another request of the client has decided otherwise, and now the
+ * pair waits for a place there, or is over. */
+static bool commit(struct worker *worker, struct pair *pair)
+{
+	struct pair_setup *setup = pair->setup;
+	struct target *target =
+	    choose_commit(worker, pair->gen, pair->pool, pair->target, &setup->choice, &setup->ack);
+	if (target == pair->target)
+		return true;
+	if (!choose_enter(&setup->choice, target))
+		return wait_for_place(worker, pair);
+	set_target(worker, pair, target);
+	return true;
+}
+
 /* Connects to pair->target; on failure to the next one, until none is left. */
 static void connect_next(struct worker *worker, struct pair *pair)
 {
-	struct pair_setup *setup = pair->setup;
-	while (!pair->dead) {
-		struct target *target = choose_commit(
-		    worker, pair->gen, pair->pool, pair->target, &setup->choice, &setup->ack);
-		if (target != pair->target)
-			set_target(pair, target);
-		setup->dialed_us = worker->now_us;
-		int fd = dial(worker, pool_of(pair), &pair->target->addr, &setup->peer);
+	while (commit(worker, pair)) {
+		pair->setup->dialed_us = worker->now_us;
+		int fd = dial(worker, pool_of(pair), &pair->target->addr, &pair->setup->peer);
 		if (fd < 0) {
-			connect_failed(worker, pair, fd);
+			if (!connect_failed(worker, pair, fd))
+				return;
 			continue;
 		}
 		COUNT(worker, upstream_connects);
@@ -540,15 +622,12 @@ bool pair_open(struct listener *listener, const struct arrival *arrival)
 	struct target *target = choose_first(worker, pair->gen, pair->pool, &pair->setup->choice);
 	if (pair->note)
 		pair->note->sticky = pair->setup->choice.sticky;
-	if (!target) {
-		COUNT(worker, no_target);
-		reasons_count(&worker->refused_connections, "no_target");
-		access_pair_why(pair->note, "no_target", true);
-		pair_close(worker, pair, true);
-		return true;
-	}
-	set_target(pair, target);
-	connect_next(worker, pair);
+	if (target)
+		set_target(worker, pair, target);
+	else if (!pair->setup->choice.full)
+		refuse_place(worker, pair, "no_target");
+	if (target || (!pair->dead && wait_for_place(worker, pair)))
+		connect_next(worker, pair);
 	return true;
 }
 
@@ -579,6 +658,7 @@ bool pair_adopt(struct worker *worker, const struct pair_parts *parts)
 	pair->listener = parts->listener;
 	pair->conf = parts->conf;
 	pair->gen = worker_gen_get(parts->gen);
+	pair->pool = parts->pool;
 	pair->target = parts->target;
 	pair->tally = parts->tally;
 	pair->established = true;
@@ -586,7 +666,7 @@ bool pair_adopt(struct worker *worker, const struct pair_parts *parts)
 		pair->note = access_pair_new(parts->client, worker->now_us);
 	if (pair->note) {
 		pair->note->tunnel = true;
-		pair->note->pool = parts->pool;
+		pair->note->pool = pool_of(pair)->name;
 		pair->note->target = pair->target;
 		pair->note->bytes[SIDE_CLIENT] = early;
 	}

@@ -21,8 +21,8 @@ struct pair {
 	struct listener *listener;
 	const struct conf_listener *conf;
 	struct worker_gen *gen;
-	uint32_t pool; /* an index */
-	struct target *target;
+	uint32_t pool;            /* an index */
+	struct target *target;    /* where it has a place */
 	struct tally *tally;      /* of the client's source; NULL: it is not counted */
 	struct unsent *unsent[2]; /* for conns[i]; NULL: nothing */
 	struct access_pair *note; /* NULL: not in the access log */
@@ -39,12 +39,12 @@ struct pair_parts {
 	struct listener *listener;
 	const struct conf_listener *conf;
 	struct worker_gen *gen;
-	struct target *target; /* for which it is counted */
-	struct tally *tally;   /* likewise */
+	uint32_t pool;
+	struct target *target; /* where they have a place */
+	struct tally *tally;   /* for which they are counted */
 	struct conn *conns[2];
 	struct buf *unsent[2]; /* for conns[i] */
 	const struct addr *client;
-	const char *pool; /* its name */
 };
 
 bool pair_open(struct listener *listener, const struct arrival *arrival);

@@ -11,12 +11,12 @@ void tunnel_begin(struct txn *txn)
 	    .listener = client->listener,
 	    .conf = txn->listener,
 	    .gen = txn->gen,
+	    .pool = txn->pool,
 	    .target = txn->target,
 	    .tally = client->tally,
 	    .conns = {&client->conn, &txn->upstream->conn},
 	    .unsent = {&txn->out, &client->in},
 	    .client = &client->peer,
-	    .pool = txn_pool(txn)->name,
 	};
 	if (!pair_adopt(worker, &parts)) {
 		client_close(worker, client, true);

@@ -82,7 +82,7 @@ void txn_free_all(struct worker *worker)
 
 void txn_set_target(struct txn *txn, struct target *target)
 {
-	target_count(&txn->target, target);
+	place_move(txn->worker, txn->gen, txn->pool, &txn->target, target);
 	if (target)
 		access_target(txn, target);
 }
@@ -118,6 +118,7 @@ void txn_release_upstream(struct txn *txn)
 void txn_drop(struct txn *txn)
 {
 	struct worker *worker = txn->worker;
+	wait_leave(worker, &txn->wait);
 	if (txn->note.on)
 		access_end(txn);
 	txn_release_upstream(txn);
@@ -290,6 +291,49 @@ static const char *failure_word(int error, bool established)
 	return established ? "target_closed" : "connect_failed";
 }
 
+/* When it is the turn of one who comes again, nobody knows; at once it is not. */
+#define COME_AGAIN_S 1
+
+static void refuse_place(struct txn *txn, const char *why)
+{
+	if (!txn->choice.full)
+		COUNT(txn->worker, no_target);
+	txn_answer_later(txn, 503, why, COME_AGAIN_S);
+}
+
+static void on_place(
+    struct worker *worker, struct wait *wait, struct target *target, const char *why)
+{
+	struct txn *txn = list_entry(wait, struct txn, wait);
+	struct client *client = txn->client;
+	if (target) {
+		/* The client was not read meanwhile, and is not to blame for that. */
+		timer_set(worker, &client->timer, txn->listener->idle_timeout_us);
+		txn_set_target(txn, target);
+		txn_dispatch(txn);
+	} else {
+		refuse_place(txn, why);
+	}
+	client_watch(client);
+}
+
+bool txn_wait(struct txn *txn)
+{
+	txn_set_target(txn, NULL);
+	txn->wait.choice = &txn->choice;
+	txn->wait.tried = txn->tried;
+	txn->wait.n_tried = txn->n_tried;
+	txn->wait.resume = on_place;
+	struct target *target = wait_join(txn->worker, txn->gen, txn->pool, &txn->wait);
+	if (target)
+		txn_set_target(txn, target);
+	else if (wait_is_on(&txn->wait))
+		client_watch(txn->client);
+	else
+		refuse_place(txn, wait_refusal(&txn->wait));
+	return target != NULL;
+}
+
 static void note_failure(struct txn *txn, int error, bool established)
 {
 	if (!established)
@@ -304,7 +348,8 @@ static void note_failure(struct txn *txn, int error, bool established)
 	access_failed(&txn->note, txn->target, failure_word(error, established));
 }
 
-/* Chooses where to go after an attempt failed. False: nowhere, and the client has its answer. */
+/* Chooses where to go after an attempt failed. False: nowhere, and the client has its answer; or it
+ * waits for a place. */
 static bool find_another(struct txn *txn, int error, bool reused, bool established)
 {
 	bool safe = txn->replayable && (!txn->sent_any || h1_idempotent(txn->method));
@@ -329,6 +374,12 @@ static bool find_another(struct txn *txn, int error, bool reused, bool establish
 			COUNT(txn->worker, retries);
 			return true;
 		}
+		if (txn->choice.full) {
+			txn->fresh_only = false;
+			txn->note.retries++;
+			COUNT(txn->worker, retries);
+			return txn_wait(txn);
+		}
 	}
 	if (error == -ETIMEDOUT) {
 		COUNT(txn->worker, target_timeout);
@@ -350,8 +401,12 @@ void txn_dispatch(struct txn *txn)
 	for (;;) {
 		struct target *target = choose_commit(
 		    worker, txn->gen, txn->pool, txn->target, &txn->choice, &txn->ack);
-		if (target != txn->target)
-			txn_set_target(txn, target);
+		if (target != txn->target) {
+			if (choose_enter(&txn->choice, target))
+				txn_set_target(txn, target);
+			else if (!txn_wait(txn))
+				return;
+		}
 		if (!txn->fresh_only && !dial_is_personal(txn_pool(txn)))
 			upstream = upstream_take(worker, txn->target, max_age_us, txn);
 		if (!upstream)

@@ -17,6 +17,7 @@
 #include "daemon/proxy/room.h"
 #include "daemon/proxy/udp_batch.h"
 #include "daemon/proxy/udp_table.h"
+#include "daemon/proxy/waiting.h"
 
 #define TRIED_MAX 8
 #define BATCH_MIN 2U
@@ -49,6 +50,7 @@ struct udp_session {
 	bool used;               /* again, since it came up in the order */
 	bool owes;               /* an answer to the client's last datagram */
 	bool full;               /* has had all its requests: not in the table any more */
+	bool crowded_out;        /* the targets are full */
 	bool dead;
 };
 
@@ -156,6 +158,11 @@ static void end_setup(struct worker *worker, struct udp_session *session)
 	session->setup = NULL;
 }
 
+static void set_target(struct worker *worker, struct udp_session *session, struct target *target)
+{
+	place_move(worker, session->gen, session->conf->pool, &session->target, target);
+}
+
 static void session_close(struct worker *worker, struct udp_session *session)
 {
 	if (session->dead)
@@ -164,7 +171,7 @@ static void session_close(struct worker *worker, struct udp_session *session)
 	timer_cancel(worker, &session->timer);
 	end_setup(worker, session);
 	close_upstream(worker, session);
-	target_count(&session->target, NULL);
+	set_target(worker, session, NULL);
 	if (!session->full)
 		udp_table_remove(&udp_of(session)->table, &session->entry);
 	list_del(&session->order);
@@ -321,19 +328,26 @@ static void connect_next(struct worker *worker, struct udp_session *session)
 {
 	struct target *target = choose(worker, session);
 	if (!target) {
-		if (session->setup && session->setup->n_tried > 0)
+		if (session->choice.full)
+			session->crowded_out = true;
+		else if (session->setup && session->setup->n_tried > 0)
 			COUNT(worker, target_failed);
 		else
 			COUNT(worker, no_target);
 		session_close(worker, session);
 		return;
 	}
+	set_target(worker, session, target);
 	target = commit(worker, session, target);
-	if (!target) {
+	if (target && target != session->target) {
+		session->crowded_out = !choose_enter(&session->choice, target);
+		if (!session->crowded_out)
+			set_target(worker, session, target);
+	}
+	if (!target || session->crowded_out) {
 		session_close(worker, session);
 		return;
 	}
-	target_count(&session->target, target);
 	int error = open_upstream(worker, session);
 	if (error)
 		target_failed(worker, session, error);
@@ -415,7 +429,9 @@ static void forward(struct worker *worker, struct udp_session *session, uint32_t
 			target_failed(worker, session, sent);
 		}
 	}
-	if (session->dead)
+	if (session->dead && session->crowded_out)
+		COUNT_BY(worker, udp_dropped_limit, end - at);
+	else if (session->dead)
 		COUNT_BY(worker, udp_dropped_no_target, end - at);
 	else
 		touch(worker, session);

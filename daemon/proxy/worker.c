@@ -17,6 +17,7 @@
 #include "daemon/proxy/tcp.h"
 #include "daemon/proxy/udp.h"
 #include "daemon/proxy/upstream.h"
+#include "daemon/proxy/waiting.h"
 
 /* How long a turn waits at most. */
 #define TURN_BUSY_MS 16
@@ -58,6 +59,7 @@ void worker_gen_free(struct worker_gen *gen)
 			picker_free(gen->pickers[i]);
 	}
 	free(gen->pickers);
+	free(gen->lines);
 	free(gen->slots);
 	free(gen->bindings);
 	free(gen->removed);
@@ -246,6 +248,8 @@ static void turn(struct worker *worker)
 	atomic_store_explicit(&worker->heartbeat_us, worker->now_us, memory_order_relaxed);
 	poller_dispatch(&worker->poller);
 	wheel_run(&worker->wheel, worker->now_us, on_timer, worker);
+	if (!list_empty(&worker->wait_lines))
+		waiting_turn(worker);
 	udp_flush(worker);
 	access_turn(worker);
 	free_buried(worker);
@@ -312,6 +316,8 @@ struct worker *worker_new(uint32_t index, const struct proxy_shared *shared,
 	list_init(&worker->fresh);
 	worker->fd_short = room_fd_short();
 	list_init(&worker->ack_waits);
+	list_init(&worker->wait_lines);
+	queue_desk_init(&worker->desk, waiting_wake);
 	pipes_init(&worker->pipes, shared->workers);
 	worker->route_space = route_space_new();
 	worker->act_room = act_room_new();

@@ -36,6 +36,7 @@ struct selfcheck;
 struct udp_io;
 struct udp_listener;
 struct arrival;
+struct wait_line;
 
 /* A timeout on the worker's wheel. */
 struct timer {
@@ -128,6 +129,7 @@ struct worker_gen {
 	uint64_t serial;
 	uint32_t refs;               /* the worker's own and one a request or pair */
 	struct picker **pickers;     /* by pool index */
+	struct wait_line *lines;     /* the same */
 	struct upstream_slot *slots; /* moves to the worker when it is put in force */
 	struct binding *bindings;
 	uint32_t n_bindings;
@@ -197,6 +199,7 @@ struct worker {
 	uint32_t n_free_txns;
 
 	struct list ack_waits;
+	struct list wait_lines; /* waiting.h: those with somebody */
 	struct access_state access;
 	struct log_limit log_targets, log_accept, log_prefaces;
 
@@ -212,6 +215,7 @@ struct worker {
 	_Atomic uint64_t applied; /* serial of the generation in force */
 	atomic_bool drain_seen;
 	atomic_uint n_ack_waits; /* read by the sync thread */
+	struct queue_desk desk;  /* places for those of ours that wait; shared with the workers */
 
 	/* Scratch: valid within one callback. */
 	struct buf scratch; /* a generated head */

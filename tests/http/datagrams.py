@@ -113,7 +113,8 @@ class DatagramRun(Run):
         else:
             self.port_there = self.port
         listener["bind"] = url(host, self.port_there)
-        pools[self.name()]["targets"] = [url(ANY[t.family], t.port) for t in self.targets]
+        pools[self.name()]["targets"] = [
+            {"address": url(ANY[t.family], t.port), **self.case.target} for t in self.targets]
         return listener, pools
 
     def client(self, c, source=None, to=None):

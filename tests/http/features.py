@@ -100,4 +100,9 @@ FEATURES = [
      "health: fast_interval: a good check ends the doubt", "health: body: a malformed head"),
     ("health, initial state", "HAProxy init-state", "health: initial: down", "health: initial: a reload",
      "health: initial: unknown"),
+    # -- what is too much --
+    ("max_connections of a target", "HAProxy maxconn of a server, nginx max_conns", "queue: who finds its target full",
+     "queue: a full target is passed over", "queue: a client that is reset makes room"),
+    ("queue", "HAProxy timeout queue, maxqueue, nginx queue", "queue: they are served in the order",
+     "queue: without a queue the answer is 503", "queue: who waits too long gets 503"),
 ]

@@ -132,6 +132,7 @@ static void tcp_connections(void)
 	    .bytes_in = 1,
 	    .bytes_out = 22,
 	    .request_us = ACCESS_UNKNOWN,
+	    .queue_us = 22,
 	    .connect_us = 333,
 	    .response_us = ACCESS_UNKNOWN,
 	    .total_us = 4444,
@@ -140,7 +141,8 @@ static void tcp_connections(void)
 	    "{\"time\":\"2026-11-28T09:24:45.123Z\",\"listener\":\"mail\","
 	    "\"client\":\"192.0.2.1:51234\",\"protocol\":\"TCP\",\"why\":\"client_closed\","
 	    "\"pool\":\"mx\",\"target\":\"192.0.2.25:25\",\"sticky\":\"new\",\"retries\":0,"
-	    "\"bytes_in\":1,\"bytes_out\":22,\"connect_us\":333,\"total_us\":4444}");
+	    "\"bytes_in\":1,\"bytes_out\":22,\"queue_us\":22,\"connect_us\":333,\"total_us\":"
+	    "4444}");
 }
 
 /* A text of strangers, and how it is written. Long enough for each way of copying: the special
@@ -263,6 +265,7 @@ static void fill(struct access_entry *entry, const struct addr *client, struct s
 	    .bytes_out = UINT64_MAX,
 	    .body_out = UINT64_MAX,
 	    .request_us = UINT64_MAX - 1,
+	    .queue_us = UINT64_MAX - 1,
 	    .connect_us = UINT64_MAX - 1,
 	    .response_us = UINT64_MAX - 1,
 	    .total_us = UINT64_MAX,

@@ -143,6 +143,16 @@ static void an_idle_pool_by_two_dice(void)
 
 #define FLIGHT 400 /* requests at a time, each as long as the others */
 
+/* Who has a place at *at (NULL: nowhere) goes to one at `target`. */
+static void move_to(struct target **at, struct target *target)
+{
+	if (*at)
+		target_leave(*at);
+	*at = target;
+	if (target)
+		target_enter(target);
+}
+
 /* The load of who has most over its fair share, at any time of a million picks. */
 static double worst_load(enum balance_algorithm algorithm, const uint16_t *weights, uint32_t n)
 {
@@ -158,14 +168,14 @@ static double worst_load(enum balance_algorithm algorithm, const uint16_t *weigh
 	memset(flight, 0, sizeof(flight));
 	for (uint32_t at = 0; at < PICKS; at++) {
 		struct target **slot = &flight[at % FLIGHT];
-		target_count(slot, NULL);
-		target_count(slot, choose(picker, hash_mix(at), NULL, 0));
+		move_to(slot, NULL);
+		move_to(slot, choose(picker, hash_mix(at), NULL, 0));
 		double fair = FLIGHT * weights[index_of(fleet, *slot)] / weight_sum;
 		if (atomic_load(&(*slot)->active) / fair > worst)
 			worst = atomic_load(&(*slot)->active) / fair;
 	}
 	for (uint32_t i = 0; i < FLIGHT; i++)
-		target_count(&flight[i], NULL);
+		move_to(&flight[i], NULL);
 	picker_free(picker);
 	fleet_free(fleet);
 	return worst;
@@ -214,7 +224,7 @@ static void run_timed(
 			struct event *done = event;
 			event = event->next;
 			picker_observe(picker, done->target, now_us - done->began_us, now_us);
-			target_count(&done->target, NULL);
+			move_to(&done->target, NULL);
 			free(done);
 		}
 		if (now_us % 50 != 0)
@@ -230,7 +240,7 @@ static void run_timed(
 		struct event *begun = calloc(1, sizeof(*begun));
 		CU_ASSERT_PTR_NOT_NULL_FATAL(begun);
 		begun->began_us = now_us;
-		target_count(&begun->target, target);
+		move_to(&begun->target, target);
 		/* Some jitter: no two are alike. */
 		uint64_t at_us = now_us + took_us[i] + hash_mix(now_us) % (took_us[i] / 4);
 		begun->next = ring[at_us % RING];
@@ -240,7 +250,7 @@ static void run_timed(
 		while (ring[i]) {
 			struct event *rest = ring[i];
 			ring[i] = rest->next;
-			target_count(&rest->target, NULL);
+			move_to(&rest->target, NULL);
 			free(rest);
 		}
 	}
@@ -515,9 +525,9 @@ static struct skewed run_skewed(struct fleet_pool_spec spec, const uint16_t *wei
 	for (uint32_t at = 0; at < PICKS; at++) {
 		struct target **slot = &flight[at % FLIGHT];
 		uint64_t hash = hash_mix(zipf(cumulative, &dice) + 1);
-		target_count(slot, NULL);
+		move_to(slot, NULL);
 		struct target *target = choose(picker, hash, NULL, 0);
-		target_count(slot, target);
+		move_to(slot, target);
 		result.at_home += target->id == choose(free_picker, hash, NULL, 0)->id;
 		if (at < FLIGHT)
 			continue;
@@ -531,7 +541,7 @@ static struct skewed run_skewed(struct fleet_pool_spec spec, const uint16_t *wei
 	}
 	result.at_home /= PICKS;
 	for (uint32_t i = 0; i < FLIGHT; i++)
-		target_count(&flight[i], NULL);
+		move_to(&flight[i], NULL);
 	picker_free(picker);
 	picker_free(free_picker);
 	fleet_free(fleet);

@@ -13,7 +13,7 @@ struct reader {
 	struct watch watch;
 	size_t piece;
 	int calls, writable;
-	bool ended, stop_other;
+	bool ended, broken, stop_other;
 	size_t got;
 	struct reader *other;
 	struct reader *taker; /* of the other's descriptor */
@@ -38,6 +38,10 @@ static void on_event(struct watch *watch, unsigned events)
 	if (events & POLLER_WRITE) {
 		reader->writable++;
 		watch_want(watch, watch->want & ~POLLER_WRITE);
+	}
+	if (events & POLLER_BROKEN) {
+		reader->broken = true;
+		watch_want(watch, 0);
 	}
 	if (!(events & POLLER_READ))
 		return;
@@ -350,6 +354,29 @@ static void taken(void)
 	close(theirs[0]), close(theirs[1]);
 }
 
+/* The end of what the other says is no break, and neither are bytes; a reset shows to one who does not
+ * read, also behind bytes. */
+static void broken(void)
+{
+	struct reader reader;
+	struct linger linger = {.l_onoff = 1};
+	int ours, theirs;
+	connect_pair(&ours, &theirs);
+	start(&reader, ours, 8);
+	turns(1);
+	watch_want(&reader.watch, POLLER_BROKEN);
+	said(theirs, "x");
+	shutdown(theirs, SHUT_WR);
+	turns(2);
+	CU_ASSERT_EQUAL(reader.calls, 0);
+	setsockopt(theirs, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger));
+	close(theirs);
+	turns(2);
+	CU_ASSERT_TRUE(reader.broken);
+	CU_ASSERT_EQUAL(reader.got, 0);
+	finish(&reader);
+}
+
 static void a_descriptor_that_others_share(void)
 {
 	int ours, theirs;
@@ -370,4 +397,5 @@ static void a_descriptor_that_others_share(void)
 
 UNIT_MAIN("net/poller", UNIT(short_read), UNIT(full_read), UNIT(wanted_later),
     UNIT(end_behind_bytes), UNIT(urgent_data), UNIT(room_to_write), UNIT(closed_in_the_same_turn),
-    UNIT(ask), UNIT(a_descriptor_that_others_share), UNIT(level_triggered), UNIT(taken))
+    UNIT(ask), UNIT(a_descriptor_that_others_share), UNIT(level_triggered), UNIT(taken),
+    UNIT(broken))
