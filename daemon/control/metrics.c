@@ -1,6 +1,7 @@
 /* GET /metrics: Prometheus text format 0.0.4. */
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "daemon/base/clock.h"
 #include "daemon/base/log.h"
@@ -129,6 +130,21 @@ static void put_refusal(void *arg, const char *what, const char *reason, uint64_
 	    (unsigned long long)count);
 }
 
+static void put_failure(void *arg, const char *what, const char *reason, uint64_t count)
+{
+	(void)what;
+	fprintf(arg, "yoke_attempts_failed_total{reason=\"%s\"} %llu\n", reason,
+	    (unsigned long long)count);
+}
+
+static void put_failures(FILE *out, struct control *control)
+{
+	family(out, "attempts_failed_total", "counter",
+	    "Attempts at targets that failed, by the word of the access log; another one may have "
+	    "followed");
+	proxy_each_failure(control->proxy, put_failure, out);
+}
+
 static void put_limits(FILE *out, struct control *control)
 {
 	struct limit_stats stats;
@@ -191,6 +207,26 @@ static void put_targets(FILE *out, const struct fleet *fleet)
 				fprintf(out, "yoke_%s{pool=\"%s\",target=\"%s\"} %llu\n",
 				    metric->name, pool->name, pool->targets[t].target->text,
 				    (unsigned long long)metric->read(pool->targets[t].target));
+		}
+	}
+}
+
+/* All of them, so that one can be followed in time. */
+static void put_states(FILE *out, const struct fleet *fleet)
+{
+	static const char *const states[] = {"up", "down", "draining", "disabled", "unknown"};
+	family(out, "target_state", "gauge", "1 for the state that the target is in, 0 for others");
+	for (uint32_t p = 0; p < fleet->n_pools; p++) {
+		const struct pool *pool = &fleet->pools[p];
+		for (uint32_t t = 0; t < pool->n_targets; t++) {
+			const struct target *target = pool->targets[t].target;
+			const char *now = target_state_name(target);
+			for (size_t s = 0; s < sizeof(states) / sizeof(states[0]); s++)
+				fprintf(out,
+				    "yoke_target_state{pool=\"%s\",target=\"%s\",state=\"%s\"} "
+				    "%d\n",
+				    pool->name, target->text, states[s],
+				    strcmp(now, states[s]) == 0);
 		}
 	}
 }
@@ -373,7 +409,9 @@ char *metrics_text(struct control *control)
 	put_listeners(out, control);
 	put_routes(out, control);
 	put_limits(out, control);
+	put_failures(out, control);
 	put_targets(out, control->current->fleet);
+	put_states(out, control->current->fleet);
 	put_panics(out, control->current->fleet);
 	put_changes(out, control);
 	put_queues(out, control->current->fleet);

@@ -183,6 +183,8 @@ void txn_send_request(struct txn *txn);
 void txn_watch_upstream(struct txn *txn);
 /* The present attempt is over before a byte of the response: try again, or answer. */
 void txn_attempt_failed(struct txn *txn, int error);
+/* The attempt has failed; why: a word of the access log. */
+void txn_note_failed(struct txn *txn, const char *why);
 /* Answers by ourselves instead of a target. */
 void txn_answer(struct txn *txn, unsigned status, const char *why);
 /* The same, and when to ask again, if that is known (not 0). */

@@ -562,6 +562,11 @@ void proxy_each_refusal(struct proxy *proxy, proxy_refusal_fn *fn, void *arg)
 	each_refusal(proxy, "connection", offsetof(struct worker, refused_connections), fn, arg);
 }
 
+void proxy_each_failure(struct proxy *proxy, proxy_refusal_fn *fn, void *arg)
+{
+	each_refusal(proxy, "attempt", offsetof(struct worker, failed_attempts), fn, arg);
+}
+
 void proxy_stats(struct proxy *proxy, struct proxy_stats *out)
 {
 	*out = (struct proxy_stats){0};

@@ -168,6 +168,8 @@ bool proxy_limit_stats(struct proxy *proxy, struct limit_stats *out);
  * the access log. Only words that occurred. */
 typedef void proxy_refusal_fn(void *arg, const char *what, const char *reason, uint64_t count);
 void proxy_each_refusal(struct proxy *proxy, proxy_refusal_fn *fn, void *arg);
+/* The same for attempts at targets that failed, whether another one followed or not ("attempt"). */
+void proxy_each_failure(struct proxy *proxy, proxy_refusal_fn *fn, void *arg);
 
 void proxy_stats(struct proxy *proxy, struct proxy_stats *out);
 

@@ -129,8 +129,9 @@ static void note_head(struct txn *txn, const struct h1_head *head)
 	txn_observe(txn, failed ? PICKER_FAILED : worker->now_us - txn->asked_us);
 }
 
-static void fail(struct txn *txn, const char *what)
+static void fail(struct txn *txn, const char *why, const char *what)
 {
+	txn_note_failed(txn, why);
 	txn_observe(txn, PICKER_FAILED);
 	atomic_fetch_add_explicit(&txn->target->failures, 1, memory_order_relaxed);
 	worker_log_target(txn->worker, txn_pool(txn)->name, txn->target, what);
@@ -138,14 +139,14 @@ static void fail(struct txn *txn, const char *what)
 
 void response_timed_out(struct txn *txn)
 {
-	fail(txn, "no response in time");
+	fail(txn, "response_timeout", "no response in time");
 	COUNT(txn->worker, target_timeout);
 	txn_answer(txn, 504, "response_timeout");
 }
 
 static void refuse(struct txn *txn, const char *what)
 {
-	fail(txn, what);
+	fail(txn, "bad_response", what);
 	if (txn->started) {
 		access_why(&txn->note, "bad_response");
 		txn_abort(txn);
@@ -393,7 +394,7 @@ static void input_ended(struct txn *txn, ssize_t error)
 		txn->state = RESPONSE_DONE;
 		finish(txn);
 	} else {
-		fail(txn, "closed in the middle of a response");
+		fail(txn, "target_closed", "closed in the middle of a response");
 		access_why(&txn->note, "target_closed");
 		COUNT(txn->worker, target_failed);
 		txn_abort(txn);

@@ -413,6 +413,8 @@ static bool connect_failed(struct worker *worker, struct pair *pair, int error)
 	struct pair_setup *setup = pair->setup;
 	const struct conf_pool *pool = pool_of(pair);
 	COUNT(worker, upstream_connect_failures);
+	reasons_count(
+	    &worker->failed_attempts, error == -ETIMEDOUT ? "connect_timeout" : "connect_failed");
 	if (!worker_error_is_local(error)) {
 		atomic_fetch_add_explicit(&pair->target->failures, 1, memory_order_relaxed);
 		observe(worker, pair, PICKER_FAILED);

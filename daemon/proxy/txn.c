@@ -283,6 +283,12 @@ void txn_send_request(struct txn *txn)
 	}
 }
 
+void txn_note_failed(struct txn *txn, const char *why)
+{
+	reasons_count(&txn->worker->failed_attempts, why);
+	access_failed(&txn->note, txn->target, why);
+}
+
 /* What the client is told if this was the last attempt. */
 static const char *failure_word(int error, bool established)
 {
@@ -345,7 +351,7 @@ static void note_failure(struct txn *txn, int error, bool established)
 	const char *what =
 	    error == -ETIMEDOUT && !established ? "connect timed out" : worker_error_text(error);
 	worker_log_target(txn->worker, txn_pool(txn)->name, txn->target, what);
-	access_failed(&txn->note, txn->target, failure_word(error, established));
+	txn_note_failed(txn, failure_word(error, established));
 }
 
 /* Chooses where to go after an attempt failed. False: nowhere, and the client has its answer; or it

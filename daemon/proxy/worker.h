@@ -204,7 +204,7 @@ struct worker {
 	struct log_limit log_targets, log_accept, log_prefaces;
 
 	struct counters counters;
-	struct reasons refused_requests, refused_connections;
+	struct reasons refused_requests, refused_connections, failed_attempts;
 
 	/* Shared with the control thread. */
 	int bell_fd; /* eventfd: there is mail, or what a response waits for was acknowledged */

@@ -1,8 +1,9 @@
 """Decisions explain themselves: the field that a listener may put into responses (explain_header), and what
 the access log says of the same requests."""
+import os
 import re
 
-from harness import (Case, Failed, answer, becomes, closed, do, gets, gets_error, gets_head, hangup, reload_with,
+from harness import (Case, Failed, answer, becomes, closed, counted, do, gets, gets_error, gets_head, hangup, reload_with,
                      sees, send, untouched)
 from logfile import logged
 from messages import fwd, fwd_post, ok, post, req
@@ -75,6 +76,48 @@ def again(run):
 def sees_why(run):
     if b"\r\nX-Why: " not in run.saved["first"] or b"sticky=new" not in run.saved["first"]:
         raise Failed(f"{run.saved['first']!r}")
+
+
+def in_the_table(run):
+    """Whatever a running node says of its metrics, the table says, too."""
+    path = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../daemon/control/METRICS.md")
+    with open(path, encoding="utf-8") as file:
+        table = {m[1]: m.groups()[1:] for m in re.finditer(
+            r"^\| `(\w+)` \| (\w+) \| ([\w, ]*) \| (.*) \|$", file.read(), re.M)}
+    text = run.yoke.admin("/metrics")[1].decode()
+    kinds = dict(re.findall(r"^# TYPE (\w+) (\w+)$", text, re.M))
+    helps = dict(re.findall(r"^# HELP (\w+) (.*)$", text, re.M))
+    samples = re.findall(r"^(\w+?)(?:_bucket|_sum|_count)?(?:\{(.*)\})? \S+$", text, re.M)
+    if len(kinds) < 80:
+        raise Failed(f"{len(kinds)} metrics only")
+    for name, kind in kinds.items():
+        if table.get(name, ())[:1] != (kind,) or table[name][2] != helps[name]:
+            raise Failed(f"{name} {kind} \"{helps[name]}\": the table has {table.get(name)}")
+    for name, found in samples:
+        there = [label for label in re.findall(r'(\w+)="', found) if label != "le"]
+        if there != [label for label in table[name][1].split(", ") if label]:
+            raise Failed(f"{name} has labels {there}, the table {table[name][1]!r}")
+
+
+def is_metric(name, value, **labels):
+    """One of this case's pool and targets, or what counts failed attempts, from now on."""
+    def look(run):
+        names = {"pool": run.name(), **labels}
+        if "target" in names:
+            names["target"] = f"127.0.0.1:{run.targets[names['target']].port}"
+        found = run.yoke.metric(name + "{" + ",".join(f'{k}="{v}"' for k, v in names.items()) + "}")
+        if found != value:
+            raise Failed(f"{name} {names}: {found:g}, not {value}")
+    return do(look)
+
+
+def state(target, now):
+    return [is_metric("yoke_target_state", int(name == now), target=target, state=name)
+            for name in ("up", "down", "draining", "disabled", "unknown")]
+
+
+def attempts(reason):
+    return f'yoke_attempts_failed_total{{reason="{reason}"}}'
 
 
 CASES = [
@@ -166,6 +209,18 @@ CASES = [
          reload_with(lambda run, listeners, _: listeners[run.name()].update(ON)), *asked(path=b"/2"), told(),
          reload_with(lambda run, listeners, _: listeners[run.name()].pop("explain_header")), *asked(path=b"/3"),
          gets(ok())),
+    Case("metrics: the state of each target", becomes(0, "down"), becomes(1, "up"), *state(0, "down"),
+         *state(1, "up"), targets=2, dead=(0,), pool={"health": DOWN}),
+    Case("metrics: attempts that failed, by reason", send(req()), gets_error(502, closed=False),
+         counted(attempts("connect_failed"), None), send(req()), gets_error(502, closed=False),
+         counted(attempts("connect_failed"), 2), targets=2, dead=(0, 1)),
+    Case("metrics: a response that does not come, one that is malformed, one that ends early",
+         send(req()), sees(fwd()), gets_error(504, closed=False), send(req(b"/2")), sees(fwd(b"/2"), b="2"),
+         answer(b"?\r\n\r\n", b="2"), gets_error(502, closed=False), send(req(b"/3")), sees(fwd(b"/3"), b="3"),
+         answer(ok()[:-1], b="3"), gets(ok()[:-1]), hangup("3"), closed(reset=True),
+         *[counted(attempts(why), None) for why in ("response_timeout", "bad_response", "target_closed")],
+         pool={"response_timeout": "150ms"}),
+    Case("metrics: all of them are in the table", *asked(), gets(ok()), do(in_the_table)),
     Case("a long name", *[becomes(i, "down") for i in range(12)], send(req()), gets_head(503),
          gets(no_token(503, "no_target")), targets=12, dead=tuple(range(12)),
          pool={"health": DOWN}, listener={"explain_header": "X-" + "y" * 253}),

@@ -36,6 +36,7 @@ def install(vm):
         path = f"/usr/share/man/man{page[-1]}/{page}.gz"
         check(path, vm.path(path).stat().st_size > 100)
     json.loads(vm.path("/usr/share/yoke/yoke.schema.json").read_text())
+    check("the table of metrics", vm.path("/usr/share/doc/yoke/METRICS.md.gz").stat().st_size > 1000)
     for name in ("/etc/yoke/yoke.json", "/usr/share/doc/yoke/examples/minimal.json",
                  "/usr/share/doc/yoke/examples/pair.json"):
         check(f"yoked --check {name}",
