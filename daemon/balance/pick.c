@@ -198,14 +198,9 @@ static void set_weights(struct picker *picker)
 	}
 }
 
-/* The version is read before the states: a change in between is seen by the next pick. */
-static void refresh(struct picker *picker)
+/* Seldom, so that it is no part of the way of each pick. */
+__attribute__((noinline)) static void rebuild(struct picker *picker)
 {
-	uint64_t version = atomic_load_explicit(picker->pool->version, memory_order_acquire);
-	if (picker->built && picker->version == version && picker->now_us < picker->refresh_us)
-		return;
-	picker->version = version;
-	picker->built = true;
 	collect(picker);
 	set_shares(picker);
 	if (picker->n_members == 0)
@@ -219,6 +214,17 @@ static void refresh(struct picker *picker)
 		draw_build(picker->draw, picker->weights, picker->n_members);
 	else
 		rotation_build(picker->rotation, picker->weights, picker->n_members);
+}
+
+/* The version is read before the states: a change in between is seen by the next pick. */
+static void refresh(struct picker *picker)
+{
+	uint64_t version = atomic_load_explicit(picker->pool->version, memory_order_acquire);
+	if (picker->built && picker->version == version && picker->now_us < picker->refresh_us)
+		return;
+	picker->version = version;
+	picker->built = true;
+	rebuild(picker);
 }
 
 static struct target *pick_spare(struct picker *picker, struct pick *pick)
