@@ -74,6 +74,23 @@ FEATURES = [
        "rewrite: response fields: only those of the route", "rewrite: response fields: a malformed response")
       for how, other in (("set", "HAProxy http-response set-header"), ("add", "nginx add_header"),
                          ("remove", "nginx proxy_hide_header, HAProxy del-header"))],
+    # -- balancing --
+    ("hash on a header", "HAProxy balance hdr, nginx hash $http_x, Envoy hash_policy header",
+     "balance: hash_on header: the value decides", "balance: hash_on header: without it",
+     "balance: hash_on header: an empty one"),
+    ("hash on a cookie", "nginx hash $cookie_x, Envoy hash_policy cookie",
+     "balance: hash_on cookie: the value decides", "balance: hash_on cookie: without it",
+     "balance: hash_on cookie: an empty or malformed one"),
+    ("hash on the path", "HAProxy balance uri, nginx hash $uri", "balance: hash_on path: without the query",
+     "balance: hash_on path: without the query", "routes: a path that can be read in two ways"),
+    ("bounded load", "HAProxy hash-balance-factor", "balance: a hot key does not fill",
+     "balance: hash_on header: the value decides", "balance: hash_on header: an empty one"),
+    ("least connections, random two", "HAProxy leastconn, random(2)", "balance: least_connections gives a slow",
+     "balance: round_robin gives a slow", "balance: random_two gives a slow"),
+    ("least time", "nginx least_time", "balance: least_time gives a slow", "balance: round_robin gives a slow",
+     "balance: least_connections gives a slow"),
+    ("panic", "Envoy healthy_panic_threshold", "balance: below the panic threshold", "balance: panic ends",
+     "balance: a key whose target is down"),
     # -- stickiness --
     ("cookie of ours", "ALB lb_cookie, nginx sticky cookie, HAProxy cookie insert", "sticky: a cookie is set once",
      "sticky: each visit without a cookie", "sticky: a forged cookie"),
