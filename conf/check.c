@@ -381,6 +381,15 @@ static void check_queue(
 		report_value(report, queue, "no target has max_connections, so nobody waits");
 }
 
+static void check_sticky(
+    struct report *report, const struct node *node, const struct conf_sticky *sticky)
+{
+	const struct node *max_entries = node_child(node, "max_entries");
+	if (max_entries && sticky->kind == CONF_STICKY_COOKIE)
+		report_key(
+		    report, max_entries, "is for sessions in the table; cookies of yoke need none");
+}
+
 static int check_pools(
     struct report *report, const struct node *root, const struct conf *conf, struct places *places)
 {
@@ -397,6 +406,7 @@ static int check_pools(
 		if (check_places(places, report) < 0)
 			return -ENOMEM;
 		check_health(report, node_child(entry, "health"), &pool->health);
+		check_sticky(report, node_child(entry, "sticky"), &pool->sticky);
 		check_send_proxy(
 		    report, node_child(entry, "send_proxy_protocol"), &pool->send_proxy);
 		check_source(report, entry, pool);

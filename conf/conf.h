@@ -292,11 +292,18 @@ struct conf_sticky {
 				      requests begin them */
 	uint8_t prefix4, prefix6;  /* source: bits of the address that count; default 32 and 64 */
 	uint64_t ttl_us;
-	bool fail_when_down; /* when_down "fail": 503 instead of another target */
+	uint64_t max_entries; /* of the pool, in the session table; 0: no limit of its own */
+	bool fail_when_down;  /* when_down "fail": 503 instead of another target */
 };
 
 /* The key that chooses it; NULL for none. */
 const char *conf_sticky_name(enum conf_sticky_kind kind);
+
+/* Its clients are in the session table. */
+static inline bool conf_sticky_has_entries(const struct conf_sticky *sticky)
+{
+	return sticky->kind != CONF_STICKY_NONE && sticky->kind != CONF_STICKY_COOKIE;
+}
 
 /* Looks at heads of HTTP, and its clients are known by a secret that the nodes share. */
 static inline bool conf_sticky_reads_heads(const struct conf_sticky *sticky)

@@ -605,12 +605,16 @@ static const struct conf_key sticky_keys[] = {
 	.help = "By the value of a field of the request; mode http only"},
     {"ttl", CONF_DURATION, FIELD(struct conf_sticky, ttl_us), .min = S, .max = 365 * D, .def = "1h",
 	.help = "A client that was away for so long is balanced anew"},
+    {"max_entries", CONF_INT, FIELD(struct conf_sticky, max_entries), .min = 1, .max = 50000000,
+	.def_note = "no limit but sync.max_sessions",
+	.help = "Sessions of this pool; a new one then makes one of the pool go that would expire "
+		"first. Not for cookies of yoke, which need no table"},
     {"when_down", CONF_ENUM, FIELD(struct conf_sticky, fail_when_down), .words = when_down_words,
 	.def = "rebalance",
 	.help = "When the client's target is down: rebalance to another one, or fail with 503"},
 };
 static const struct conf_object sticky_object = {"Sticky sessions", KEYS(sticky_keys),
-    .variants = true, .kind_offset = offsetof(struct conf_sticky, kind), .later = "max_entries"};
+    .variants = true, .kind_offset = offsetof(struct conf_sticky, kind)};
 
 const char *conf_sticky_name(enum conf_sticky_kind kind)
 {

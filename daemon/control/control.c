@@ -189,6 +189,21 @@ static void serve_admin(struct control *control, const struct conf *conf)
 	}
 }
 
+static void limit_sessions(struct control *control, const struct conf *conf)
+{
+	struct session_limit limits[CONF_POOLS_MAX];
+	size_t n = 0;
+	for (uint32_t i = 0; i < conf->n_pools; i++) {
+		const struct conf_sticky *sticky = &conf->pools[i].sticky;
+		if (conf_sticky_has_entries(sticky))
+			limits[n++] = (struct session_limit){control->current->fleet->pools[i].id,
+			    sticky->max_entries ? sticky->max_entries : UINT64_MAX};
+	}
+	if (session_table_resize(control->sessions, conf->sync.max_sessions) < 0 ||
+	    session_table_limit(control->sessions, limits, n) < 0)
+		log_error("sessions: out of memory, their limits stay as they were");
+}
+
 /* The generation of the proxy frees itself when the last worker has let go; from here on nothing
  * else may refer to the old one. */
 static int put_in_force(struct control *control, struct conf *conf, struct err *err)
@@ -218,8 +233,7 @@ static int put_in_force(struct control *control, struct conf *conf, struct err *
 	serve_admin(control, conf);
 	admin_set_token(
 	    control->admin, control->incoming.has_token ? control->incoming.token : NULL);
-	if (session_table_resize(control->sessions, conf->sync.max_sessions) < 0)
-		log_error("sync.max_sessions: out of memory, the session table keeps its size");
+	limit_sessions(control, conf);
 	return 0;
 }
 

@@ -314,6 +314,25 @@ static void put_sessions(FILE *out, struct control *control)
 	    stats.expired);
 }
 
+static void put_pool_sessions(FILE *out, struct control *control)
+{
+	const struct fleet *fleet = control->current->fleet;
+	uint64_t entries, evicted;
+	family(out, "pool_sessions", "gauge", "Entries of the sticky table of this pool");
+	for (uint32_t i = 0; i < fleet->n_pools; i++) {
+		if (session_table_pool(control->sessions, fleet->pools[i].id, &entries, &evicted))
+			fprintf(out, "yoke_pool_sessions{pool=\"%s\"} %llu\n", fleet->pools[i].name,
+			    (unsigned long long)entries);
+	}
+	family(out, "pool_sessions_evicted_total", "counter",
+	    "Sessions that made room for newer ones of this pool: max_entries");
+	for (uint32_t i = 0; i < fleet->n_pools; i++) {
+		if (session_table_pool(control->sessions, fleet->pools[i].id, &entries, &evicted))
+			fprintf(out, "yoke_pool_sessions_evicted_total{pool=\"%s\"} %llu\n",
+			    fleet->pools[i].name, (unsigned long long)evicted);
+	}
+}
+
 static void put_sync(FILE *out, struct control *control)
 {
 	if (!control->sync)
@@ -416,6 +435,7 @@ char *metrics_text(struct control *control)
 	put_changes(out, control);
 	put_queues(out, control->current->fleet);
 	put_sessions(out, control);
+	put_pool_sessions(out, control);
 	put_sync(out, control);
 	put_routers(out, control);
 	put_log(out, control);

@@ -385,6 +385,28 @@ static json *session_json(
 	return object;
 }
 
+/* How many each pool has that has any in the table. */
+static json *shares_json(const struct control *control)
+{
+	const struct generation *current = control->current;
+	json *pools = json_object_new_object();
+	for (uint32_t i = 0; i < current->conf->n_pools; i++) {
+		const struct conf_pool *pool = &current->conf->pools[i];
+		uint64_t entries, evicted;
+		if (!session_table_pool(
+			control->sessions, current->fleet->pools[i].id, &entries, &evicted))
+			continue;
+		json *object = json_object_new_object();
+		put_text(object, "sticky", conf_sticky_name(pool->sticky.kind));
+		put_number(object, "count", entries);
+		uint64_t max = pool->sticky.max_entries;
+		json_object_object_add(object, "max", max ? json_object_new_uint64(max) : NULL);
+		put_number(object, "evicted", evicted);
+		json_object_object_add(pools, pool->name, object);
+	}
+	return pools;
+}
+
 static json *view_sessions(
     void *arg, const char *pool_name, uint64_t cursor, uint64_t limit, bool show_keys)
 {
@@ -401,6 +423,7 @@ static json *view_sessions(
 	put_number(body, "evicted", stats.evicted);
 	put_number(body, "expired", stats.expired);
 	put_hex(body, "digest", stats.digest);
+	json_object_object_add(body, "pools", shares_json(control));
 
 	json *entries = json_object_new_array();
 	struct session batch[64];

@@ -292,6 +292,17 @@ void print_sessions(struct json_object *sessions)
 	printf("%llu of at most %llu sessions (%llu expired, %llu evicted)\n",
 	    number(sessions, "count"), number(sessions, "max"), number(sessions, "expired"),
 	    number(sessions, "evicted"));
+	struct json_object *pools = member(sessions, "pools");
+	if (pools) {
+		json_object_object_foreach(pools, name, pool)
+		{
+			printf("  %-16s %-10s %llu", name, text(pool, "sticky"),
+			    number(pool, "count"));
+			if (member(pool, "max"))
+				printf(" of at most %llu", number(pool, "max"));
+			printf(" (%llu evicted)\n", number(pool, "evicted"));
+		}
+	}
 	struct json_object *entries = member(sessions, "entries");
 	for (size_t i = 0; entries && i < json_object_array_length(entries); i++) {
 		struct json_object *entry = json_object_array_get_idx(entries, i);

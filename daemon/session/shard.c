@@ -217,7 +217,7 @@ void shard_remove(struct shard *shard, struct entry *entry)
 	memset(&shard->entries[end - 1], 0, sizeof(struct entry));
 }
 
-struct entry *shard_victim(struct shard *shard)
+struct entry *shard_victim(struct shard *shard, const uint64_t *pool_id)
 {
 	struct entry *victim = NULL;
 	uint32_t seen = 0;
@@ -225,7 +225,7 @@ struct entry *shard_victim(struct shard *shard)
 		if (shard->hand >= shard->slots)
 			shard->hand = 0;
 		struct entry *entry = &shard->entries[shard->hand++];
-		if (entry->hash == 0)
+		if (entry->hash == 0 || (pool_id && entry->key.pool_id != *pool_id))
 			continue;
 		seen++;
 		if (!victim || entry->expires_us < victim->expires_us)

@@ -60,7 +60,8 @@ struct entry *shard_insert(struct shard *shard, uint64_t hash, const struct sess
 /* The entry gets the target and the expiry of `session`, which has its key. */
 void shard_update(struct shard *shard, struct entry *entry, const struct session *session);
 void shard_remove(struct shard *shard, struct entry *entry);
-/* The entry that expires first among a few neighbours; NULL when empty. */
-struct entry *shard_victim(struct shard *shard);
+/* The entry that expires first among a few neighbours, or (not NULL) a few of that pool; NULL when
+ * there are none. Looking for those of a pool can mean to look at all. */
+struct entry *shard_victim(struct shard *shard, const uint64_t *pool_id);
 /* Gives memory back when most of it is unused. */
 void shard_shrink(struct shard *shard);

@@ -1,20 +1,23 @@
 #include "daemon/session/table.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 
 #include "daemon/base/hash.h"
 #include "daemon/session/shard.h"
+#include "daemon/session/shares.h"
 
-#define SHARDS           (1U << SHARD_BITS)
 #define SHARDS_PER_SLICE 3    /* session_table_expire: 86 calls a round */
 #define SLOTS_PER_LOCK   8192 /* swept before others may have the shard in between */
 #define PREFETCH         8    /* sessions ahead */
+#define SHARD_SAMPLE     4    /* to find who of a pool goes */
 
 struct locked_shard {
 	pthread_mutex_t lock;
 	struct shard shard;
+	struct shares *shares; /* NULL: no pool is counted */
 	uint64_t inserts, updates, expired, evicted;
 } __attribute__((aligned(64)));
 
@@ -25,6 +28,7 @@ struct session_table {
 	atomic_uint expire_next;  /* shard */
 	atomic_uint evict_next;   /* shard */
 	atomic_ushort last_mark;
+	struct shares *shares; /* of all shards, but while it is replaced; who limits */
 	session_digests digests;
 	void (*on_evicted)(void *arg, const struct session_key *key);
 	void *on_evicted_arg;
@@ -58,6 +62,7 @@ void session_table_free(struct session_table *table)
 		shard_clear(&table->shards[i].shard);
 		pthread_mutex_destroy(&table->shards[i].lock);
 	}
+	free(table->shares);
 	free(table);
 }
 
@@ -122,25 +127,58 @@ bool session_table_lookup(struct session_table *table, const struct session_key 
 	return found;
 }
 
+static uint32_t *counter_of(
+    const struct session_table *table, const struct locked_shard *locked, struct share *share)
+{
+	return &share->in_shard[locked - table->shards];
+}
+
 static void remove_entry(
     struct session_table *table, struct locked_shard *locked, struct entry *entry)
 {
+	struct share *share = shares_find(locked->shares, entry->key.pool_id);
+	if (share) {
+		(*counter_of(table, locked, share))--;
+		atomic_fetch_sub_explicit(&share->entries, 1, memory_order_relaxed);
+	}
 	shard_remove(&locked->shard, entry);
 	atomic_fetch_sub_explicit(&table->entries, 1, memory_order_relaxed);
 }
 
-/* False when the shard is empty. */
-static bool evict(struct session_table *table, struct locked_shard *locked, uint64_t now_us)
+static void evict(
+    struct session_table *table, struct locked_shard *locked, struct entry *victim, uint64_t now_us)
 {
-	struct entry *victim = shard_victim(&locked->shard);
-	if (!victim)
-		return false;
 	struct session_key key = victim->key;
 	bool living = victim->expires_us > now_us;
 	remove_entry(table, locked, victim);
 	locked->evicted++;
 	if (living && table->on_evicted)
 		table->on_evicted(table->on_evicted_arg, &key);
+}
+
+/* False when the shard is empty. */
+static bool evict_any(struct session_table *table, struct locked_shard *locked, uint64_t now_us)
+{
+	struct entry *victim = shard_victim(&locked->shard, NULL);
+	if (victim)
+		evict(table, locked, victim, now_us);
+	return victim != NULL;
+}
+
+static bool is_crowded(const struct share *share)
+{
+	return atomic_load_explicit(&share->entries, memory_order_relaxed) >
+	       atomic_load_explicit(&share->max_entries, memory_order_relaxed);
+}
+
+/* False when the shard has none of that pool. */
+static bool evict_of(
+    struct session_table *table, struct locked_shard *locked, struct share *share, uint64_t now_us)
+{
+	if (*counter_of(table, locked, share) == 0)
+		return false;
+	evict(table, locked, shard_victim(&locked->shard, &share->pool_id), now_us);
+	atomic_fetch_add_explicit(&share->evicted, 1, memory_order_relaxed);
 	return true;
 }
 
@@ -153,35 +191,84 @@ static void trim(struct session_table *table, uint64_t now_us)
 	       empty < SHARDS) {
 		uint32_t number = atomic_fetch_add(&table->evict_next, 1) % SHARDS;
 		struct locked_shard *locked = lock_shard(table, number);
-		empty = evict(table, locked, now_us) ? 0 : empty + 1;
+		empty = evict_any(table, locked, now_us) ? 0 : empty + 1;
+		unlock(locked);
+	}
+}
+
+/* Of some shards that have entries of the pool the one whose victim would expire first: SHARDS if there
+ * is none, or no need. A share is looked for under each lock anew: without one it may go. */
+static uint32_t find_crowded(struct session_table *table, uint64_t pool_id)
+{
+	uint32_t best = SHARDS, sampled = 0;
+	uint64_t soonest_us = UINT64_MAX;
+	bool crowded = true;
+	for (uint32_t n = 0; crowded && sampled < SHARD_SAMPLE && n < SHARDS; n++) {
+		uint32_t number = atomic_fetch_add(&table->evict_next, 1) % SHARDS;
+		struct locked_shard *locked = lock_shard(table, number);
+		struct share *share = shares_find(locked->shares, pool_id);
+		crowded = share && is_crowded(share);
+		if (crowded && *counter_of(table, locked, share) > 0) {
+			uint64_t at_us = shard_victim(&locked->shard, &pool_id)->expires_us;
+			if (at_us < soonest_us) {
+				soonest_us = at_us;
+				best = number;
+			}
+			sampled++;
+		}
+		unlock(locked);
+	}
+	return crowded ? best : SHARDS;
+}
+
+/* The same of a pool. */
+static void trim_pool(struct session_table *table, uint64_t pool_id, uint64_t now_us)
+{
+	uint32_t number;
+	while ((number = find_crowded(table, pool_id)) < SHARDS) {
+		struct locked_shard *locked = lock_shard(table, number);
+		struct share *share = shares_find(locked->shares, pool_id);
+		if (share && is_crowded(share))
+			(void)evict_of(table, locked, share, now_us);
 		unlock(locked);
 	}
 }
 
 /* The new entry is counted before the table is compared with its limit, so that two threads cannot
- * both think that theirs is the last one to fit. Room is made in the same shard where possible. */
+ * both think that theirs is the last one to fit. Room is made in the same shard where possible;
+ * *crowded: the pool has to make it elsewhere. */
 static struct entry *insert_new(struct session_table *table, struct locked_shard *locked,
-    uint64_t hash, const struct session *session, uint64_t now_us)
+    uint64_t hash, const struct session *session, bool *crowded, uint64_t now_us)
 {
+	struct share *share = shares_find(locked->shares, session->key.pool_id);
 	uint64_t entries = atomic_fetch_add(&table->entries, 1) + 1;
-	if (entries > atomic_load_explicit(&table->max_entries, memory_order_relaxed))
-		(void)evict(table, locked, now_us);
+	if (share)
+		atomic_fetch_add(&share->entries, 1);
+	if (share && is_crowded(share))
+		*crowded = !evict_of(table, locked, share, now_us);
+	else if (entries > atomic_load_explicit(&table->max_entries, memory_order_relaxed))
+		(void)evict_any(table, locked, now_us);
 	struct entry *entry = shard_insert(&locked->shard, hash, session);
-	if (entry)
+	if (entry) {
 		locked->inserts++;
-	else
-		atomic_fetch_sub(&table->entries, 1);
-	return entry;
+		if (share)
+			(*counter_of(table, locked, share))++;
+		return entry;
+	}
+	atomic_fetch_sub(&table->entries, 1);
+	if (share)
+		atomic_fetch_sub(&share->entries, 1);
+	return NULL;
 }
 
 /* With the lock held; returns what session_table_upsert does. A mark of 0 leaves that of the entry. */
 static bool store(struct session_table *table, struct locked_shard *locked, uint64_t hash,
-    const struct session *session, uint16_t mark, uint64_t now_us)
+    const struct session *session, uint16_t mark, bool *crowded, uint64_t now_us)
 {
 	bool changed = true;
 	struct entry *entry = shard_find(&locked->shard, hash, &session->key);
 	if (!entry) {
-		entry = insert_new(table, locked, hash, session, now_us);
+		entry = insert_new(table, locked, hash, session, crowded, now_us);
 		changed = entry != NULL;
 	} else {
 		bool was_expired = entry->expires_us <= now_us;
@@ -196,15 +283,25 @@ static bool store(struct session_table *table, struct locked_shard *locked, uint
 	return changed;
 }
 
+/* After the lock was let go. */
+static void make_room(
+    struct session_table *table, const struct session *session, bool crowded, uint64_t now_us)
+{
+	if (crowded)
+		trim_pool(table, session->key.pool_id, now_us);
+	trim(table, now_us);
+}
+
 static bool upsert(struct session_table *table, uint64_t hash, const struct session *session,
     uint16_t mark, uint64_t now_us)
 {
+	bool crowded = false;
 	if (session->expires_us <= now_us)
 		return false;
 	struct locked_shard *locked = lock_for(table, hash);
-	bool changed = store(table, locked, hash, session, mark, now_us);
+	bool changed = store(table, locked, hash, session, mark, &crowded, now_us);
 	unlock(locked);
-	trim(table, now_us);
+	make_room(table, session, crowded, now_us);
 	return changed;
 }
 
@@ -216,6 +313,7 @@ bool session_table_upsert(
 
 bool session_table_claim(struct session_table *table, struct session *session, uint64_t now_us)
 {
+	bool crowded = false;
 	uint64_t hash = hash_of(table, &session->key);
 	struct locked_shard *locked = lock_for(table, hash);
 	const struct entry *entry = shard_find(&locked->shard, hash, &session->key);
@@ -224,10 +322,10 @@ bool session_table_claim(struct session_table *table, struct session *session, u
 		session->target_id = entry->target_id;
 		session->expires_us = entry->expires_us;
 	} else {
-		(void)store(table, locked, hash, session, 0, now_us);
+		(void)store(table, locked, hash, session, 0, &crowded, now_us);
 	}
 	unlock(locked);
-	trim(table, now_us);
+	make_room(table, session, crowded, now_us);
 	return !is_held;
 }
 
@@ -287,6 +385,66 @@ int session_table_resize(struct session_table *table, uint64_t max_entries)
 	return 0;
 }
 
+/* From now on the shard counts in `shares`. */
+static void count_in(
+    struct session_table *table, struct locked_shard *locked, struct shares *shares)
+{
+	const struct shard *shard = &locked->shard;
+	for (uint32_t i = 0; i < shard->slots && shard->count > 0; i++) {
+		if (shard->entries[i].hash == 0)
+			continue;
+		struct share *share = shares_find(shares, shard->entries[i].key.pool_id);
+		if (!share)
+			continue;
+		(*counter_of(table, locked, share))++;
+		atomic_fetch_add_explicit(&share->entries, 1, memory_order_relaxed);
+	}
+	locked->shares = shares;
+}
+
+/* Shard by shard, so that nobody waits for a look at the whole table. */
+static void replace_shares(struct session_table *table, struct shares *shares)
+{
+	struct shares *old = table->shares;
+	for (uint32_t i = 0; i < SHARDS; i++) {
+		struct locked_shard *locked = lock_shard(table, i);
+		count_in(table, locked, shares);
+		unlock(locked);
+	}
+	for (size_t i = 0; i < shares->n; i++) {
+		struct share *share = &shares->of[i], *before = shares_find(old, share->pool_id);
+		if (before)
+			atomic_fetch_add(&share->evicted, before->evicted);
+	}
+	table->shares = shares;
+	free(old);
+}
+
+int session_table_limit(struct session_table *table, const struct session_limit *limits, size_t n)
+{
+	struct shares *shares = shares_new(limits, n);
+	if (!shares)
+		return -ENOMEM;
+	if (shares_renew(table->shares, shares))
+		free(shares);
+	else
+		replace_shares(table, shares);
+	for (size_t i = 0; i < n; i++)
+		trim_pool(table, limits[i].pool_id, 0);
+	return 0;
+}
+
+bool session_table_pool(
+    struct session_table *table, uint64_t pool_id, uint64_t *entries, uint64_t *evicted)
+{
+	const struct share *share = shares_find(table->shares, pool_id);
+	if (!share)
+		return false;
+	*entries = atomic_load_explicit(&share->entries, memory_order_relaxed);
+	*evicted = atomic_load_explicit(&share->evicted, memory_order_relaxed);
+	return true;
+}
+
 /* Sweeps up to SLOTS_PER_LOCK slots from `slot`; returns where to go on, or 0 when through. Between
  * two calls entries may move by a few slots: one that is missed is found in the next round, and
  * only a shard that was seen in one go knows what it holds. */
@@ -343,6 +501,11 @@ void session_table_clear(struct session_table *table)
 	for (uint32_t i = 0; i < SHARDS; i++) {
 		struct locked_shard *locked = lock_shard(table, i);
 		atomic_fetch_sub(&table->entries, locked->shard.count);
+		for (size_t s = 0; locked->shares && s < locked->shares->n; s++) {
+			struct share *share = &locked->shares->of[s];
+			atomic_fetch_sub(&share->entries, *counter_of(table, locked, share));
+			*counter_of(table, locked, share) = 0;
+		}
 		shard_clear(&locked->shard);
 		unlock(locked);
 	}

@@ -46,6 +46,20 @@ void session_table_on_evicted(struct session_table *table,
 /* Takes effect at once: surplus entries go. Always 0: memory follows the entries. */
 int session_table_resize(struct session_table *table, uint64_t max_entries);
 
+/* How many entries a pool may have, besides what the table may. */
+struct session_limit {
+	uint64_t pool_id, max_entries;
+};
+/* Pools that are named are counted; those of them that have more entries than they may lose some at
+ * once, and each new one of theirs makes room later, of theirs only, as a full table does. Others
+ * have no limit of their own. 0, or -ENOMEM: the limits stay as they were. One thread calls this and
+ * session_table_pool. */
+int session_table_limit(struct session_table *table, const struct session_limit *limits, size_t n);
+/* Of a pool that was named: true, and how many entries it has, and how many made room for others of
+ * the same pool. */
+bool session_table_pool(
+    struct session_table *table, uint64_t pool_id, uint64_t *entries, uint64_t *evicted);
+
 /* True and *target_id if a living entry exists. */
 bool session_table_lookup(struct session_table *table, const struct session_key *key,
     uint64_t now_us, uint64_t *target_id, uint64_t *expires_us /* or NULL */);

@@ -1,6 +1,6 @@
 """Clients that stay with their target by what the application knows them by: its cookie, a field."""
-from harness import (Case, answer, answer_drip, becomes, counted, gets, gets_error, gets_head, listen,
-                     pause, released, sees, send, stop_listening, untouched)
+from harness import (Case, Failed, answer, answer_drip, becomes, counted, do, gets, gets_error,
+                     gets_head, listen, pause, released, sees, send, stop_listening, untouched)
 from messages import CLOSE, fwd, fwd10, ok, req
 
 APP = {"sticky": {"app_cookie": {"name": "SID"}, "ttl": "1h"}}
@@ -49,6 +49,16 @@ def goes_on(number, *values):
     return (*ask(b"/1", "x", 0, says=sets(b"SID=" + brought)),
             *ask(b"/2", "x", 0, cookie(brought), sets(*values)),
             *ask(b"/3", "x", 0, cookie(brought)), *ask(b"/4", "y", 1))
+
+
+def has_sessions(entries, evicted):
+    """The pool has so many, and so many had to go."""
+    def look(run):
+        got = [run.yoke.metric(f'yoke_pool_sessions{what}{{pool="{run.name()}"}}')
+               for what in ("", "_evicted_total")]
+        if got != [entries, evicted]:
+            raise Failed(f"{got[0]:g} sessions, {got[1]:g} evicted, not {entries} and {evicted}")
+    return do(look)
 
 
 # Whoever's state changes, the turn begins anew.
@@ -199,6 +209,15 @@ CASES = [
     Case("sessions end with their ttl",
          *ask(b"/1", "x", 0, says=sets(b"SID=a")), pause(1.2), *ask(b"/2", "y", 1, cookie(b"a")),
          targets=2, pool={"sticky": {**APP["sticky"], "ttl": "1s"}}),
+    Case("no more sessions than max_entries: the newest is there",
+         *ask(b"/0", "x", 0, says=sets(b"SID=v0")), has_sessions(1, 0),
+         *ask(b"/1", "y", 1, says=sets(b"SID=v1")), has_sessions(2, 0),
+         *ask(b"/2", "x", 0, says=sets(b"SID=v2")), has_sessions(2, 1),
+         *ask(b"/3", "y", 1, cookie(b"v3")), has_sessions(2, 2),
+         *ask(b"/4", "x", 0, says=sets(b"SID=v4")), has_sessions(2, 3),
+         *ask(b"/5", "x", 0, cookie(b"v4")), has_sessions(2, 3),
+         *ask(b"/6", "x", 0, cookie(b"v4"), sets(b"SID=; Max-Age=0")), has_sessions(1, 3),
+         targets=2, pool={"sticky": {**APP["sticky"], "max_entries": 2}}),
     Case("a share of the requests, but who has a session stays",
          *ask(b"/1", "x", 0, says=sets(b"SID=a")), *ask(b"/2", "x", 0, cookie(b"a")),
          *ask(b"/3", "x", 0, cookie(b"a")), *ask(b"/4", "y", 1, says=sets(b"SID=b")),

@@ -104,6 +104,8 @@ FEATURES = [
      "learned: without the field", "learned: two fields of the name"),
     ("header, from responses", "HAProxy stick store-response", "learned: a field of responses begins",
      "learned: a field of responses begins", "learned: a new token"),
+    ("max_entries", "HAProxy stick-table size", "learned: no more sessions", "learned: the value that a target sets",
+     "learned: a session that its target ends"),
     ("when_down", "HAProxy redispatch, persist", "sticky: a client whose target is down moves", "sticky: when_down: fail",
      "learned: by a field: when_down: fail"),
     # -- health --

@@ -266,6 +266,173 @@ static void tells_who_was_evicted(void)
 	session_table_free(table);
 }
 
+/* ---- limits of pools ---- */
+
+static struct session make_of(uint64_t pool_id, uint64_t number, uint64_t expires_us)
+{
+	struct session session = make(number, 1, expires_us);
+	session.key.pool_id = pool_id;
+	return session;
+}
+
+static uint64_t count_of(struct session_table *table, uint64_t pool_id)
+{
+	uint64_t entries = 0, evicted;
+	CU_ASSERT(session_table_pool(table, pool_id, &entries, &evicted));
+	return entries;
+}
+
+static uint64_t evicted_of(struct session_table *table, uint64_t pool_id)
+{
+	uint64_t entries, evicted = 0;
+	CU_ASSERT(session_table_pool(table, pool_id, &entries, &evicted));
+	return evicted;
+}
+
+/* The pool that counts by a look at everything. */
+static uint64_t scan_of(struct session_table *table, uint64_t pool_id)
+{
+	struct session batch[64];
+	uint64_t cursor = 0, found = 0;
+	size_t n;
+	while ((n = session_table_scan(table, &cursor, 0, batch, 64)) > 0) {
+		for (size_t i = 0; i < n; i++)
+			found += batch[i].key.pool_id == pool_id;
+	}
+	return found;
+}
+
+static void insert_of(
+    struct session_table *table, uint64_t pool_id, uint64_t from, uint64_t to, uint64_t expires_us)
+{
+	for (uint64_t i = from; i < to; i++) {
+		struct session session = make_of(pool_id, i, expires_us + i);
+		session_table_upsert(table, &session, 0);
+	}
+}
+
+/* Whatever the limit, fewer than there are shards or more: it is kept at each moment, the pool's own
+ * make room, and others lose none. */
+static void a_pool_keeps_its_limit(void)
+{
+	static const uint64_t limits[] = {1, 2, 100, 256, 3000};
+	for (size_t l = 0; l < sizeof(limits) / sizeof(limits[0]); l++) {
+		struct session_table *table = session_table_new(1000000, hash_key);
+		const struct session_limit of[] = {{9, UINT64_MAX}, {5, limits[l]}};
+		CU_ASSERT_EQUAL(session_table_limit(table, of, 2), 0);
+		insert_of(table, 9, 0, 5000, 1000); /* would all expire sooner */
+		insert_of(table, 7, 0, 1000, 1000); /* has no limit */
+		uint64_t n = limits[l] * 2 + 7, most = 0;
+		for (uint64_t i = 0; i < n; i++) {
+			insert_of(table, 5, i, i + 1, 100000);
+			uint64_t entries = count_of(table, 5);
+			most = entries > most ? entries : most;
+		}
+		CU_ASSERT_EQUAL(most, limits[l]);
+		CU_ASSERT_EQUAL(scan_of(table, 5), limits[l]);
+		CU_ASSERT_EQUAL(evicted_of(table, 5), n - limits[l]);
+		CU_ASSERT_EQUAL(count_of(table, 9), 5000);
+		CU_ASSERT_EQUAL(evicted_of(table, 9), 0);
+		CU_ASSERT_EQUAL(scan_of(table, 9) + scan_of(table, 7), 6000);
+		CU_ASSERT_EQUAL(stats_of(table).entries, 6000 + limits[l]);
+		uint64_t entries, evicted;
+		CU_ASSERT_FALSE(session_table_pool(table, 7, &entries, &evicted));
+		session_table_free(table);
+	}
+}
+
+/* As with the whole table: of those that are left at least 80 % are of the later half. */
+static void of_a_pool_goes_who_would_expire_first(void)
+{
+	const uint64_t limit = 8192;
+	const struct session_limit of = {5, limit};
+	struct session_table *table = session_table_new(1000000, hash_key);
+	session_table_limit(table, &of, 1);
+	insert_of(table, 9, 0, 20000, 1);
+	insert_of(table, 5, 0, 2 * limit, 1000);
+	uint64_t late = 0, target;
+	for (uint64_t i = limit; i < 2 * limit; i++) {
+		struct session session = make_of(5, i, 0);
+		late += session_table_lookup(table, &session.key, 0, &target, NULL);
+	}
+	CU_ASSERT(late > limit * 80 / 100);
+	session_table_free(table);
+}
+
+/* Also where shards have one entry or none: who has just come is never the one who goes. */
+static void of_a_small_pool_the_newest_stays(void)
+{
+	const struct session_limit of = {5, 3};
+	struct session_table *table = session_table_new(1000000, hash_key);
+	session_table_limit(table, &of, 1);
+	insert_of(table, 9, 0, 20000, 1);
+	for (uint64_t i = 0; i < 500; i++) {
+		uint64_t target;
+		struct session session = make_of(5, i, 1000 + i);
+		session_table_upsert(table, &session, 0);
+		CU_ASSERT(session_table_lookup(table, &session.key, 0, &target, NULL));
+		CU_ASSERT(count_of(table, 5) <= 3);
+	}
+	session_table_free(table);
+}
+
+static void limits_change(void)
+{
+	const struct session_limit more[] = {{5, 1000}, {6, 1000}}, less[] = {{5, 10}, {6, 1000}},
+				   others[] = {{4, 7}, {5, 500}};
+	struct session_table *table = session_table_new(1000000, hash_key);
+	insert_of(table, 5, 0, 300, 1000);
+	insert_of(table, 4, 0, 300, 1000);
+	session_table_limit(table, more, 2); /* what was there before counts, too */
+	CU_ASSERT_EQUAL(count_of(table, 5), 300);
+	session_table_limit(table, less, 2);
+	CU_ASSERT_EQUAL(count_of(table, 5), 10);
+	CU_ASSERT_EQUAL(evicted_of(table, 5), 290);
+	insert_of(table, 5, 1000, 1050, 1000);
+	CU_ASSERT_EQUAL(count_of(table, 5), 10);
+	session_table_limit(table, others, 2);
+	CU_ASSERT_EQUAL(count_of(table, 4), 7);
+	CU_ASSERT_EQUAL(count_of(table, 5), 10);
+	CU_ASSERT_EQUAL(evicted_of(table, 5), 340); /* goes on counting */
+	insert_of(table, 5, 2000, 2100, 1000);
+	CU_ASSERT_EQUAL(count_of(table, 5), 110);
+	CU_ASSERT_EQUAL(scan_of(table, 5), 110);
+	session_table_limit(table, NULL, 0);
+	insert_of(table, 5, 3000, 4000, 1000);
+	CU_ASSERT_EQUAL(scan_of(table, 5), 1110);
+	session_table_free(table);
+}
+
+/* Whichever way entries go, the count goes with them. */
+static void shares_are_counted_right(void)
+{
+	const struct session_limit of = {5, 1000000};
+	struct session_table *table = session_table_new(1000000, hash_key);
+	session_table_limit(table, &of, 1);
+	insert_of(table, 5, 0, 1000, 1000);
+	insert_of(table, 5, 0, 1000, 2000); /* the same ones */
+	CU_ASSERT_EQUAL(count_of(table, 5), 1000);
+	for (uint64_t i = 0; i < 100; i++) {
+		struct session session = make_of(5, i, 0);
+		session_table_delete(table, &session.key);
+		session_table_delete(table, &session.key);
+	}
+	CU_ASSERT_EQUAL(count_of(table, 5), 900);
+	session_table_expire_all(table, 2000 + 499);
+	CU_ASSERT_EQUAL(count_of(table, 5), 500);
+	session_table_resize(table, 300);
+	CU_ASSERT_EQUAL(count_of(table, 5), 300);
+	CU_ASSERT_EQUAL(scan_of(table, 5), 300);
+	uint64_t cursor = 0;
+	while (cursor != SESSION_CURSOR_END)
+		session_table_sweep(table, &cursor, 64, 7, NULL);
+	CU_ASSERT_EQUAL(count_of(table, 5), 0);
+	insert_of(table, 5, 0, 10, 1000);
+	session_table_clear(table);
+	CU_ASSERT_EQUAL(count_of(table, 5), 0);
+	session_table_free(table);
+}
+
 static void resizes_down_and_up(void)
 {
 	struct session_table *table = session_table_new(2000, hash_key);
@@ -563,6 +730,13 @@ struct worker {
 	unsigned wrong;
 };
 
+/* Now with other limits, now of other pools. */
+static void limit_some(struct session_table *table, uint64_t turn)
+{
+	const struct session_limit of[] = {{7, 300 + turn % 100}, {8 + turn / 2 % 2, 700}};
+	CU_ASSERT_EQUAL(session_table_limit(table, of, 2), 0);
+}
+
 /* Each thread owns the keys with its number and must find exactly what it put there (or nothing,
  * since entries are evicted); all share the shards. */
 static void *work(void *arg)
@@ -573,6 +747,8 @@ static void *work(void *arg)
 	for (uint64_t i = 0; i < THREAD_OPS; i++) {
 		state = hash_mix(state + i);
 		uint64_t key = (state % 2000) * THREADS + worker->number;
+		if (worker->number == 0 && i % 200 == 0)
+			limit_some(worker->table, i / 200);
 		struct session session = make(key, key * 3, 1 + i + state % 1000);
 		switch (state >> 60) {
 		case 0: session_table_delete(worker->table, &session.key); break;
@@ -612,15 +788,22 @@ static void works_with_many_threads(void)
 	}
 	struct session_stats stats = stats_of(table);
 	CU_ASSERT_TRUE(stats.entries > 0 && stats.entries <= THREAD_LIMIT);
+	limit_some(table, 0);
+	CU_ASSERT_TRUE(count_of(table, 7) > 0 && count_of(table, 7) <= 300);
+	CU_ASSERT_EQUAL(count_of(table, 7), scan_of(table, 7));
+	CU_ASSERT_EQUAL(count_of(table, 8), scan_of(table, 8));
 	expire_all(table, UINT64_MAX - 1);
 	CU_ASSERT_EQUAL(stats_of(table).entries, 0);
 	CU_ASSERT_EQUAL(stats_of(table).digest, 0);
+	CU_ASSERT_EQUAL(count_of(table, 7) + count_of(table, 8), 0);
 	session_table_free(table);
 }
 
 UNIT_MAIN("session/table", UNIT(inserts_and_finds), UNIT(does_not_store_what_has_expired),
     UNIT(behaves_like_a_map), UNIT(equal_tables_have_equal_digests), UNIT(keeps_its_limit),
-    UNIT(evicts_who_would_expire_first), UNIT(tells_who_was_evicted), UNIT(resizes_down_and_up),
+    UNIT(evicts_who_would_expire_first), UNIT(tells_who_was_evicted), UNIT(a_pool_keeps_its_limit),
+    UNIT(of_a_pool_goes_who_would_expire_first), UNIT(of_a_small_pool_the_newest_stays),
+    UNIT(limits_change), UNIT(shares_are_counted_right), UNIT(resizes_down_and_up),
     UNIT(sweeps_only_what_expired), UNIT(memory_follows_the_entries), UNIT(scan_skips_the_expired),
     UNIT(scan_misses_nobody), UNIT(replaces_what_was_there), UNIT(replaces_some_buckets),
     UNIT(every_mark_is_another), UNIT(who_claims_first_decides),
