@@ -638,6 +638,70 @@ static void reloads_under_a_request(void)
 	rig_fini(&rig);
 }
 
+static uint64_t drain_closed(const struct proxy_stats *stats)
+{
+	return stats->drain_closed;
+}
+
+/* Other targets under the same configuration: what lasts goes over to them and does not keep what was
+ * before, unless its target is not there any more. */
+static void fleets_come_and_go(void)
+{
+	struct rig rig;
+	char cookie[256], again[256], request[512];
+	rig_init(&rig);
+	rig.pool.sticky.kind = CONF_STICKY_COOKIE;
+	rig_apply(&rig);
+	uint64_t id = rig.fleet->pools[0].targets[0].target->id;
+	int raw = rig_connect(&rig, RIG_TCP);
+	peer_send(raw, "a");
+	int raw_target = rig_accept(&rig, 0);
+	peer_expect(raw_target, "a");
+	int client = rig_connect(&rig, RIG_HTTP);
+	get(client, "/");
+	int target = rig_accept(&rig, 0);
+	expect_get(target, "/");
+	peer_send(target, OK);
+	read_cookie(client, cookie);
+	snprintf(
+	    request, sizeof(request), "GET / HTTP/1.1\r\nHost: h\r\nCookie: %s\r\n\r\n", cookie);
+	for (int i = 0; i < 20; i++) {
+		rig.n_targets = 1 + (unsigned)i % 2;
+		rig_apply_fleet(&rig);
+		peer_send(client, request); /* the cookie is good, the connection is used again */
+		peer_expect_head(target, "GET / HTTP/1.1\r\n", cookie);
+		peer_send(target, OK);
+		read_cookie(client, again);
+		CU_ASSERT_EQUAL(again[0], '\0');
+	}
+	peer_send(raw_target, "b");
+	peer_expect(raw, "b");
+	proxy_reap(rig.proxy);
+	CU_ASSERT_EQUAL(rig.generations, 1);
+
+	rig.n_targets = 0;
+	rig_apply_fleet(&rig);
+	proxy_reap(rig.proxy);
+	CU_ASSERT_EQUAL(rig.generations, 2); /* the connection's and the latest */
+	peer_send(raw, "c");
+	peer_expect(raw_target, "c");
+	peer_send(client, request);
+	peer_expect_head(client, "HTTP/1.1 503 ", "");
+	proxy_cut(rig.proxy, id + 1); /* somebody else */
+	rig_apply_fleet(&rig);
+	peer_send(raw, "d");
+	peer_expect(raw_target, "d");
+	proxy_cut(rig.proxy, id);
+	peer_expect_reset(raw);
+	CU_ASSERT_FATAL(rig_wait(&rig, drain_closed, 1));
+	uint64_t end_us = clock_us() + 5 * US_PER_SEC;
+	while (rig.generations > 1 && clock_us() < end_us)
+		proxy_reap(rig.proxy);
+	CU_ASSERT_EQUAL(rig.generations, 1);
+	close(raw), close(raw_target), close(client), close(target);
+	rig_fini(&rig);
+}
+
 static void drains(void)
 {
 	struct rig rig;
@@ -668,4 +732,5 @@ UNIT_MAIN("proxy/engine", UNIT(keeps_both_sides_alive), UNIT(serves_pipelined_re
     UNIT(answers_early_and_lingers), UNIT(half_closes), UNIT(follows_the_cookie),
     UNIT(a_cookie_outlives_its_key), UNIT(holds_back_until_acked), UNIT(stops_waiting_for_an_ack),
     UNIT(holds_back_who_follows_a_new_session), UNIT(one_wait_in_vain_is_enough),
-    UNIT(counts_who_is_unprotected), UNIT(reloads_under_a_request), UNIT(drains))
+    UNIT(counts_who_is_unprotected), UNIT(reloads_under_a_request), UNIT(fleets_come_and_go),
+    UNIT(drains))

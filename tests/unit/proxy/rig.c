@@ -16,7 +16,7 @@
 
 /* One configuration with all that it points to. */
 struct setup {
-	struct proxy_generation pub;
+	unsigned users;
 	struct conf conf;
 	struct conf_listener listeners[RIG_LISTENERS];
 	struct conf_pool pool;
@@ -25,12 +25,19 @@ struct setup {
 	struct rig *rig;
 };
 
+struct applied {
+	struct proxy_generation pub;
+	struct setup *setup;
+};
+
 static void let_go(struct proxy_generation *generation)
 {
-	struct setup *setup = generation->owner;
-	setup->rig->generations--;
+	struct applied *applied = generation->owner;
+	applied->setup->rig->generations--;
 	fleet_free(generation->fleet);
-	free(setup);
+	if (--applied->setup->users == 0)
+		free(applied->setup);
+	free(applied);
 }
 
 static int listen_somewhere(struct addr *bind, bool udp)
@@ -115,17 +122,15 @@ static void build_conf(struct rig *rig, struct setup *setup)
 	};
 }
 
-void rig_apply(struct rig *rig)
+void rig_apply_fleet(struct rig *rig)
 {
 	struct err err = {""};
+	struct setup *setup = rig->setup;
+	struct applied *applied = calloc(1, sizeof(*applied));
 	struct fleet_target_spec targets[RIG_TARGETS] = {{0}};
-	struct setup *setup = calloc(1, sizeof(*setup));
-	CU_ASSERT_PTR_NOT_NULL_FATAL(setup);
-	build_conf(rig, setup);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(applied);
 	for (unsigned i = 0; i < rig->n_targets; i++) {
 		addr_format(&rig->targets[i], setup->texts[i]);
-		setup->targets[i] = (struct conf_target){
-		    .text = setup->texts[i], .addr = rig->targets[i], .weight = 1};
 		targets[i] = (struct fleet_target_spec){
 		    .text = setup->texts[i], .addr = rig->targets[i], .weight = 1};
 	}
@@ -133,17 +138,31 @@ void rig_apply(struct rig *rig)
 	    .name = "pool", .targets = targets, .n_targets = rig->n_targets};
 	rig->fleet = fleet_new(&pool, 1, rig->fleet);
 	CU_ASSERT_PTR_NOT_NULL_FATAL(rig->fleet);
-	setup->pub = (struct proxy_generation){.conf = &setup->conf,
+	applied->setup = setup;
+	/* A second fleet of a configuration gets no keys. */
+	applied->pub = (struct proxy_generation){.conf = &setup->conf,
 	    .fleet = rig->fleet,
-	    .cookie_keys = &rig->keys,
+	    .cookie_keys = setup->users == 0 ? &rig->keys : NULL,
 	    .free_fn = let_go,
-	    .owner = setup};
+	    .owner = applied};
+	setup->users++;
 	rig->generations++;
-	CU_ASSERT_EQUAL_FATAL(proxy_apply(rig->proxy, &setup->pub, &err), 0);
+	CU_ASSERT_EQUAL_FATAL(proxy_apply(rig->proxy, &applied->pub, &err), 0);
 	uint64_t end_us = clock_us() + WAIT_MS * US_PER_MS;
 	while (!proxy_applied(rig->proxy) && clock_us() < end_us)
 		poll(NULL, 0, 1);
 	CU_ASSERT_FATAL(proxy_applied(rig->proxy));
+}
+
+void rig_apply(struct rig *rig)
+{
+	rig->setup = calloc(1, sizeof(*rig->setup));
+	CU_ASSERT_PTR_NOT_NULL_FATAL(rig->setup);
+	build_conf(rig, rig->setup);
+	for (unsigned i = 0; i < rig->n_targets; i++)
+		rig->setup->targets[i] = (struct conf_target){
+		    .text = rig->setup->texts[i], .addr = rig->targets[i], .weight = 1};
+	rig_apply_fleet(rig);
 }
 
 void rig_fini(struct rig *rig)

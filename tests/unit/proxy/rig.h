@@ -22,6 +22,7 @@ struct rig {
 	struct addr targets[RIG_TARGETS];
 	int listening[RIG_TARGETS]; /* -1: closed */
 	unsigned generations;       /* alive */
+	struct setup *setup;        /* the latest configuration */
 	/* The next rig_apply builds from these. */
 	struct conf_pool pool;
 	struct conf_listener listener;
@@ -36,6 +37,8 @@ struct rig {
 void rig_init(struct rig *rig);
 /* Puts the settings in force. */
 void rig_apply(struct rig *rig);
+/* The first n_targets under the configuration that is in force. */
+void rig_apply_fleet(struct rig *rig);
 /* Stops the engine; fails the test if a generation or connection is left. */
 void rig_fini(struct rig *rig);
 /* Waits until counter(stats) >= at_least: true, or false after some seconds. */
