@@ -27,6 +27,7 @@
 #define CONF_POOLS_MAX     1024
 #define CONF_TARGETS_MAX   1024 /* per pool */
 #define CONF_WORKERS_MAX   64
+#define CONF_PLACES_MAX    10000000                   /* of a target's max_connections */
 #define CONF_DRAIN_MAX_US  (365 * 86400ULL * 1000000) /* of a drain_timeout */
 #define CONF_TRACKED_MAX   8                          /* of each kind, per virtual router */
 #define CONF_ARGUMENTS_MAX 16                         /* of a script, its path among them */
@@ -249,9 +250,10 @@ enum conf_target_state { CONF_STATE_READY, CONF_STATE_DRAIN, CONF_STATE_DISABLED
 /* What the admin API may change of a target at run time. */
 struct conf_target_change {
 	uint16_t weight;
+	uint32_t max_connections;
 	enum conf_target_state state;
 	uint64_t drain_timeout_us;
-	bool weight_given, state_given, drain_timeout_given;
+	bool weight_given, max_connections_given, state_given, drain_timeout_given;
 };
 
 enum conf_health_kind { CONF_HEALTH_NONE, CONF_HEALTH_TCP, CONF_HEALTH_HTTP, CONF_HEALTH_UDP };

@@ -473,7 +473,7 @@ static const struct conf_key target_keys[] = {
     {"backup", CONF_BOOL, FIELD(struct conf_target, backup), .def = "false",
 	.help = "Used only when no other target of the pool is usable"},
     {"max_connections", CONF_INT, FIELD(struct conf_target, max_connections), .min = 0,
-	.max = 10000000, .def = "0",
+	.max = CONF_PLACES_MAX, .def = "0",
 	.help =
 	    "How much it gets at a time, over all workers: requests in mode http, connections in "
 	    "mode tcp and of tunnels, sessions in mode udp, which has no queue and drops what is "

@@ -90,6 +90,7 @@ static void pack_settings(const struct record_settings *from, Yoke__Sync__Target
 	yoke__sync__target_settings__init(settings);
 	settings->weight = from->weight;
 	settings->backup = from->backup;
+	settings->max_connections = from->max_connections;
 }
 
 static int pack_target(const struct record *record, union record_parts *parts)

@@ -25,6 +25,7 @@ enum record_kind {
 struct record_settings {
 	uint16_t weight;
 	bool backup;
+	uint32_t max_connections;
 };
 
 struct record {

@@ -94,6 +94,7 @@ static int take_settings(
 		return -EPROTO;
 	out->weight = (uint16_t)in->weight;
 	out->backup = in->backup;
+	out->max_connections = in->max_connections;
 	return 0;
 }
 

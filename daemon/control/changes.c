@@ -214,6 +214,8 @@ static struct json_object *describe(
 	put_text(body, "state", target_state_name(target));
 	json_object_object_add(body, "weight", json_object_new_int(settings.weight));
 	json_object_object_add(body, "backup", json_object_new_boolean(settings.backup));
+	json_object_object_add(
+	    body, "max_connections", json_object_new_int64(settings.max_connections));
 	changes_put_target(control, body, pool, target);
 	return body;
 }
@@ -443,13 +445,14 @@ struct admin_reply changes_add(
 	return wait_for_it(control, ticket, &place);
 }
 
-static void say_weight(
-    struct control *control, const struct place *place, uint16_t from, uint16_t to)
+static void say_number(struct control *control, const struct place *place, const char *what,
+    unsigned from, unsigned to)
 {
-	char before[16], after[16];
-	snprintf(before, sizeof(before), "weight %u", from);
-	snprintf(after, sizeof(after), "weight %u", to);
-	say(control, place, before, after, "set by the operator");
+	char before[24], after[24];
+	snprintf(before, sizeof(before), "%s %u", what, from);
+	snprintf(after, sizeof(after), "%s %u", what, to);
+	if (from != to)
+		say(control, place, before, after, "set by the operator");
 }
 
 struct admin_reply changes_change(void *arg, admin_ticket ticket, const char *pool,
@@ -460,31 +463,33 @@ struct admin_reply changes_change(void *arg, admin_ticket ticket, const char *po
 	    [CONF_STATE_DISABLED] = TARGET_DISABLED};
 	struct control *control = arg;
 	struct conf_target_change change;
-	struct conf_target now;
+	struct conf_target now, before;
 	struct place place;
 	struct admin_reply refusal;
 	struct err err;
 	int error = conf_target_change_parse(body, len, &change, &err);
 	if (error)
 		return refuse(error == -ENOMEM ? 503 : 400, "%s", err.text);
-	if (!change.weight_given && !change.state_given)
-		return refuse(400, "body: nothing to change; wanted state or weight");
+	if (!change.weight_given && !change.max_connections_given && !change.state_given)
+		return refuse(
+		    400, "body: nothing to change; wanted state, weight or max_connections");
 	if (change.drain_timeout_given && !(change.state_given && change.state == CONF_STATE_DRAIN))
 		return refuse(400, "body: drain_timeout needs \"state\": \"drain\"");
 	if (!find_target(control, pool, target, &place, &now, &refusal))
 		return refusal;
-	uint16_t weight = now.weight;
-	now.weight = change.weight;
-	if (change.weight_given && weight != change.weight &&
-	    set_target(control, &place, &now, &refusal) < 0)
+	before = now;
+	now.weight = change.weight_given ? change.weight : now.weight;
+	now.max_connections =
+	    change.max_connections_given ? change.max_connections : now.max_connections;
+	bool differs = !overlay_same_settings(&now, &before);
+	if (differs && set_target(control, &place, &now, &refusal) < 0)
 		return refusal;
 	if (change.state_given)
 		set_state(control, &place, states[change.state],
 		    change.drain_timeout_given ? &change.drain_timeout_us : NULL, false);
-	if (!change.weight_given || weight == change.weight)
-		return answer_now(control, &place);
-	say_weight(control, &place, weight, change.weight);
-	return wait_for_it(control, ticket, &place);
+	say_number(control, &place, "weight", before.weight, now.weight);
+	say_number(control, &place, "limit", before.max_connections, now.max_connections);
+	return differs ? wait_for_it(control, ticket, &place) : answer_now(control, &place);
 }
 
 struct admin_reply changes_remove(

@@ -116,7 +116,8 @@ static void filter(struct overlay *overlay, keep_fn *keep, const void *arg)
 
 bool overlay_same_settings(const struct conf_target *a, const struct conf_target *b)
 {
-	return a->weight == b->weight && a->backup == b->backup;
+	return a->weight == b->weight && a->backup == b->backup &&
+	       a->max_connections == b->max_connections;
 }
 
 static const struct conf_target *in_file(const struct conf_pool *pool, const char *text)
@@ -135,9 +136,9 @@ static bool apply(const struct overlay_change *change, struct conf_target *targe
 		return false;
 	if (change && change->kind == OVERLAY_CHANGED &&
 	    overlay_same_settings(&change->file, target)) {
-		/* What cannot be changed at run time is as in the file, also a newer one. */
-		target->weight = change->target.weight;
-		target->backup = change->target.backup;
+		const char *text = target->text;
+		*target = change->target;
+		target->text = text;
 	}
 	return true;
 }

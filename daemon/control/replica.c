@@ -44,7 +44,9 @@ static struct record admin_record(const struct target *target)
 
 static struct record_settings settings_of(const struct conf_target *target)
 {
-	return (struct record_settings){.weight = target->weight, .backup = target->backup};
+	return (struct record_settings){.weight = target->weight,
+	    .backup = target->backup,
+	    .max_connections = target->max_connections};
 }
 
 _Static_assert(OVERLAY_MAX == RECORD_TARGETS_MAX, "what there can be is what travels");
@@ -280,19 +282,23 @@ static void apply_admin(struct control *control, const struct record *record)
 
 /* --- changes at run time, as the peer has them --- */
 
+static void use_settings(struct conf_target *target, const struct record_settings *settings)
+{
+	target->weight = settings->weight;
+	target->backup = settings->backup;
+	target->max_connections = settings->max_connections;
+}
+
 static void take_change(struct overlay *overlay, const struct record *record)
 {
 	struct overlay_change change = {.kind = (enum overlay_kind)record->target.change};
-	const struct record_settings *now = &record->target.settings, *file = &record->target.file;
 	text_copy(change.pool, sizeof(change.pool), record->target.pool);
 	text_copy(change.text, sizeof(change.text), record->target.text);
 	if (!addr_parse_endpoint(change.text, &change.target.addr))
 		return; /* the codec has looked */
 	change.file.addr = change.target.addr;
-	change.target.weight = now->weight;
-	change.target.backup = now->backup;
-	change.file.weight = file->weight;
-	change.file.backup = file->backup;
+	use_settings(&change.target, &record->target.settings);
+	use_settings(&change.file, &record->target.file);
 	int error = overlay_take(overlay, &change);
 	if (error)
 		log_error("sync: the change of pool %s target %s is not taken: %s", change.pool,

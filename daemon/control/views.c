@@ -268,6 +268,8 @@ static json *target_json(const struct control *control, const struct conf_pool *
 	put_text(object, "health", target_health_name(atomic_load(&target->health)));
 	put_number(object, "weight", member->weight);
 	put_bool(object, "backup", member->backup);
+	put_number(object, "max_connections",
+	    atomic_load_explicit(&target->max_active, memory_order_relaxed));
 	put_number(
 	    object, "connections", atomic_load_explicit(&target->active, memory_order_relaxed));
 	put_number(

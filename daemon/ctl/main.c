@@ -15,7 +15,7 @@
 struct options {
 	const char *run_dir;
 	bool json, keys, local, backup;
-	const char *weight, *drain_timeout;
+	const char *weight, *max_connections, *drain_timeout;
 	const char *words[4]; /* the verb and its arguments */
 	int n_words;
 };
@@ -125,13 +125,13 @@ static bool target_path(const char *pool, const char *target, char path[PATH_SIZ
 	       !(target && strpbrk(target, " \r\n%?/"));
 }
 
-/* The weight as a number, so that the API judges it; else as text, which it refuses. */
-static void add_weight(struct json_object *body, const char *text)
+/* As a number, so that the API judges it; else as text, which it refuses. */
+static void add_number(struct json_object *body, const char *key, const char *text)
 {
 	char *end;
-	long long weight = strtoll(text, &end, 10);
-	json_object_object_add(body, "weight",
-	    *text && !*end ? json_object_new_int64(weight) : json_object_new_string(text));
+	long long number = strtoll(text, &end, 10);
+	json_object_object_add(body, key,
+	    *text && !*end ? json_object_new_int64(number) : json_object_new_string(text));
 }
 
 static int send_body(
@@ -151,7 +151,9 @@ static int run_add(const struct options *options)
 	struct json_object *body = json_object_new_object();
 	json_object_object_add(body, "address", json_object_new_string(options->words[2]));
 	if (options->weight)
-		add_weight(body, options->weight);
+		add_number(body, "weight", options->weight);
+	if (options->max_connections)
+		add_number(body, "max_connections", options->max_connections);
 	if (options->backup)
 		json_object_object_add(body, "backup", json_object_new_boolean(true));
 	return send_body(options, "POST", NULL, body);
@@ -160,7 +162,7 @@ static int run_add(const struct options *options)
 static int run_weight(const struct options *options)
 {
 	struct json_object *body = json_object_new_object();
-	add_weight(body, options->words[3]);
+	add_number(body, "weight", options->words[3]);
 	return send_body(options, "PATCH", options->words[2], body);
 }
 
@@ -203,7 +205,8 @@ static const struct verb verbs[] = {
 	run_target_state},
     {"disable", "POOL TARGET", "no traffic at all", 2, 0, run_target_state},
     {"ready", "POOL TARGET", "take traffic again", 2, 0, run_target_state},
-    {"add", "POOL ADDRESS", "a target at run time (--weight N, --backup)", 2, 0, run_add},
+    {"add", "POOL ADDRESS", "a target at run time (--weight N, --backup, --max-connections N)", 2,
+	0, run_add},
     {"remove", "POOL TARGET", "drain it, then it leaves the pool (--drain-timeout D, --force)", 2,
 	0, run_remove},
     {"weight", "POOL TARGET N", "its share of the traffic", 3, 0, run_weight},
@@ -235,6 +238,8 @@ static bool parse(int argc, char **argv, struct options *options)
 			options->drain_timeout = "0s";
 		else if (strcmp(argv[i], "--weight") == 0 && i + 1 < argc)
 			options->weight = argv[++i];
+		else if (strcmp(argv[i], "--max-connections") == 0 && i + 1 < argc)
+			options->max_connections = argv[++i];
 		else if (strcmp(argv[i], "--drain-timeout") == 0 && i + 1 < argc)
 			options->drain_timeout = argv[++i];
 		else if (strcmp(argv[i], "--run-dir") == 0 && i + 1 < argc)

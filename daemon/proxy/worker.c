@@ -98,7 +98,8 @@ static void inherit(struct worker_gen *gen, const struct worker_gen *before)
 bool worker_gen_follows(
     const struct worker_gen *gen, const struct worker_gen *before, const struct target *target)
 {
-	return gen->conf == before->conf && fleet_target(gen->fleet, target->id, NULL) == target;
+	return gen->conf == before->conf && target &&
+	       fleet_target(gen->fleet, target->id, NULL) == target;
 }
 
 /* Connections that last do not keep each fleet that there was: they go over to the new one, unless

@@ -242,7 +242,7 @@ static inline struct worker_gen *worker_gen_get(struct worker_gen *gen)
 	return gen;
 }
 void worker_gen_put(struct worker_gen *gen);
-/* `gen`, which is in force, has the configuration of `before` and this target of it. */
+/* `gen`, which is in force, has the configuration of `before` and this target of it (NULL: none). */
 bool worker_gen_follows(
     const struct worker_gen *gen, const struct worker_gen *before, const struct target *target);
 /* Frees one that no worker has seen. */

@@ -73,7 +73,8 @@ def lacks(index):
 def file_has(*indexes):
     """A reload with these targets."""
     def change(run, _, pools):
-        pools[run.name()]["targets"] = [text_of(run, index) for index in indexes]
+        pools[run.name()]["targets"] = [{"address": text_of(run, index), **run.case.target}
+                                        for index in indexes]
     return reload_with(change)
 
 
@@ -137,6 +138,13 @@ def differs(added, changed, removed):
     return do(look)
 
 
+def queued(n):
+    """Waits until so many requests wait for a place."""
+    def look(run):
+        run.yoke.wait_metric(f'yoke_queue_length{{pool="{run.name()}"}}', n)
+    return do(look)
+
+
 NOTE = do(lambda run: run.saved.update(totals=totals(run)))
 
 # method, what follows the pool's name, body, status, part of the answer
@@ -170,6 +178,8 @@ REFUSED = [
     ("PATCH", "/targets/TARGET", "", 400, "body:1:1"),
     ("PATCH", "/targets/TARGET", "{}", 400, "nothing to change"),
     ("PATCH", "/targets/TARGET", '{"weight": 0}', 400, "weight: 0 is not in 1..256"),
+    ("PATCH", "/targets/TARGET", '{"max_connections": -1}', 400, "max_connections"),
+    ("PATCH", "/targets/TARGET", '{"max_connections": 10000001}', 400, "is not in 0..10000000"),
     ("PATCH", "/targets/TARGET", '{"state": "drained"}', 400, 'did you mean \\"drain\\"'),
     ("PATCH", "/targets/TARGET", '{"state": "down"}', 400, "state"),
     ("PATCH", "/targets/TARGET", '{"drain_timeout": "1s"}', 400, "nothing to change"),
@@ -255,6 +265,16 @@ CASES = [
     Case("a state is kept beside another weight", patch(0, '{"state": "disabled"}', state="disabled"),
          patch(0, '{"weight": 9}', state="disabled", weight=9), has((0, "state", "disabled")),
          *served(b="y", t=1), targets=2),
+    Case("a limit, and who waits for it", NOTE, file_has(0),
+         patch(0, '{"max_connections": 1}', max_connections=1, weight=1), differs(0, 1, 0),
+         send(req(b"/1"), c="1"), sees(fwd(b"/1"), b="1"), send(req(b"/2"), c="2"),
+         queued(1), patch(0, '{"max_connections": 2}', max_connections=2), sees(fwd(b"/2"), b="2"),
+         send(req(b"/3"), c="3"), queued(1), add(1, ', "max_connections": 7', max_connections=7),
+         has((0, "max_connections", 2), (1, "max_connections", 7)), answer(ok(), b="1"),
+         gets(ok(), c="1"), sees(fwd(b"/3"), b="1"), answer(ok(), b="1"), gets(ok(), c="3"),
+         patch(0, '{"max_connections": 9}', max_connections=9, file_weight=None), differs(1, 0, 0),
+         answer(ok(), b="2"), gets(ok(), c="2"), targets=2, target={"max_connections": 9},
+         pool={"queue": {"max": 10, "timeout": "30s"}}),
     Case("a request in progress outlives its target", file_has(0), send(req()), sees(fwd()), add(1),
          remove(0, state="removed"), lacks(0), answer(ok()), gets(ok()), released(),
          *served(b"/2", b="y", t=1), targets=2),

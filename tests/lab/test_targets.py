@@ -25,8 +25,8 @@ def targets(node, pool="web"):
 
 def seen(node, pool="web"):
     """What both nodes must agree on."""
-    return {text: (target["state"], target["weight"], target["origin"], target["leaving"],
-                   target["drain_left_ms"] is not None)
+    return {text: (target["state"], target["weight"], target["max_connections"], target["origin"],
+                   target["leaving"], target["drain_left_ms"] is not None)
             for text, target in targets(node, pool).items()}
 
 
@@ -91,7 +91,7 @@ def test_targets_failover(checks):
         with TestLab() as lab:
             first, second = lab.start_pair(primary, two_webs(primary))
             for pool in POOLS:
-                first.ctl("add", pool, WEB3, "--weight", "3")
+                first.ctl("add", pool, WEB3, "--weight", "3", "--max-connections", "500")
                 first.ctl("weight", pool, WEB2, "2")
             first.wait(lambda: all(targets(first, pool)[WEB3]["state"] == "up" for pool in POOLS),
                        5, "its checks are good")
@@ -108,8 +108,8 @@ def test_targets_failover(checks):
                 second.wait(lambda pool=pool: seen(second, pool) == seen(first, pool), 5,
                             "the Backup has the same")
             checks.equal("what both have", seen(second), {
-                WEB1: ("draining", 1, "file", False, True), WEB2: ("up", 2, "file", False, False),
-                WEB3: ("draining", 3, "run_time", True, True)})
+                WEB1: ("draining", 1, 0, "file", False, True), WEB2: ("up", 2, 0, "file", False, False),
+                WEB3: ("draining", 3, 500, "run_time", True, True)})
             known = seen(first)
             story = failover(lab, first, second, first.kill_all, clients=False)
             checks.equal("the new Active has the same", seen(second), known)
@@ -134,13 +134,13 @@ def test_targets_restart(checks):
     them all the same."""
     with TestLab() as lab:
         first, second = lab.start_pair(config=two_webs())
-        first.ctl("add", "web", WEB3, "--weight", "3", "--backup")
+        first.ctl("add", "web", WEB3, "--weight", "3", "--backup", "--max-connections", "50")
         first.ctl("remove", "web", WEB2, "--force")
         first.ctl("disable", "web", WEB1)
         first.ctl("drain", "web", WEB3, "--drain-timeout", "1h")
         known = seen(first)
-        checks.equal("what there is", known, {WEB1: ("disabled", 1, "file", False, False),
-                                              WEB3: ("draining", 3, "run_time", False, True)})
+        checks.equal("what there is", known, {WEB1: ("disabled", 1, 0, "file", False, False),
+                                              WEB3: ("draining", 3, 50, "run_time", False, True)})
         second.wait(lambda: seen(second) == known, 5, "the Backup has the same")
         for node, name in ((second, "the Backup's"), (first, "the Active's")):
             checks.section(f"SIGKILL of {name} proxy")

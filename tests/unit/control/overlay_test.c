@@ -20,6 +20,7 @@ struct seen {
 	bool there;
 	uint16_t weight;
 	bool backup;
+	uint32_t max;
 };
 
 /* The model of a pool: what the file says, and what was changed, by address. */
@@ -49,20 +50,23 @@ static unsigned below(struct world *world, unsigned n)
 
 static struct conf_target target_of(struct world *world, unsigned a, const struct seen *seen)
 {
-	struct conf_target target = {
-	    .text = world->texts[a], .weight = seen->weight, .backup = seen->backup};
+	struct conf_target target = {.text = world->texts[a],
+	    .weight = seen->weight,
+	    .backup = seen->backup,
+	    .max_connections = seen->max};
 	addr_parse_endpoint(world->texts[a], &target.addr);
 	return target;
 }
 
 static bool equal(const struct seen *a, const struct seen *b)
 {
-	return a->weight == b->weight && a->backup == b->backup;
+	return a->weight == b->weight && a->backup == b->backup && a->max == b->max;
 }
 
 static struct seen some(struct world *world)
 {
-	return (struct seen){true, (uint16_t)(1 + below(world, 3)), below(world, 4) == 0};
+	return (struct seen){
+	    true, (uint16_t)(1 + below(world, 3)), below(world, 4) == 0, below(world, 2)};
 }
 
 static void write_conf(struct world *world)
@@ -141,6 +145,7 @@ static bool is_as_wanted(struct world *world, const struct overlay *overlay)
 			bool there = conf && overlay_target(overlay, conf, world->texts[a], &one);
 			good = good && there == want.there &&
 			       (!there || (one.weight == want.weight && one.backup == want.backup &&
+					      one.max_connections == want.max &&
 					      strcmp(one.text, world->texts[a]) == 0));
 			for (uint32_t i = 0; i < n; i++)
 				found += want.there && strcmp(got[i].text, world->texts[a]) == 0 &&

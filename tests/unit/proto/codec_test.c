@@ -43,8 +43,9 @@ static void fill_records(size_t n)
 			memset(r->target.pool, 'p', 1 + i % (RECORD_POOL_MAX - 1));
 			strcpy(r->target.text, i & 1 ? "192.0.2.1:80" : "[2001:db8::1]:65535");
 			r->target.change = (uint8_t)(i % 4);
-			r->target.settings = (struct record_settings){RECORD_WEIGHT_MAX, i & 1};
-			r->target.file = (struct record_settings){1, true};
+			r->target.settings =
+			    (struct record_settings){RECORD_WEIGHT_MAX, i & 1, (uint32_t)i};
+			r->target.file = (struct record_settings){1, true, UINT32_MAX};
 			break;
 		default: r->targets.count = RECORD_TARGETS_MAX;
 		}
