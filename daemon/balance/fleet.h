@@ -47,7 +47,9 @@ struct target {
 	uint64_t last_check_us;                       /* 0: never */
 	char reason[TARGET_REASON_MAX];               /* of the present health */
 	uint64_t drain_until_us;                      /* when its drain ends; 0: never */
-	bool leaving;                                 /* then it leaves the pool, too */
+	uint64_t admin_since_us;                      /* of the admin state, unless it is ready */
+	char admin_reason[TARGET_REASON_MAX];
+	bool leaving; /* then it leaves the pool, too */
 };
 
 struct pool_target {

@@ -306,6 +306,7 @@ static void end_drain(struct control *control, struct place *place, const char *
 	unsigned left = atomic_load_explicit(&target->active, memory_order_relaxed);
 	const char *before = target_state_name(target);
 	target_set_admin(place->pool, target, TARGET_DISABLED);
+	control_note_admin(target, why);
 	target->drain_until_us = 0;
 	target->leaving = false;
 	proxy_cut(control->proxy, target->id);
@@ -334,7 +335,8 @@ static void set_state(struct control *control, struct place *place, enum target_
 	if (!goes_on)
 		target->drain_until_us = admin == TARGET_DRAIN ? clock_us() + drain_us : 0;
 	target->leaving = leaves;
-	target_set_admin(place->pool, target, admin);
+	if (target_set_admin(place->pool, target, admin))
+		control_note_admin(target, "set by the operator");
 	control->changes.drains |= target->drain_until_us > 0;
 	replica_admin_changed(control, target);
 	if (admin == TARGET_DRAIN)

@@ -32,6 +32,12 @@ void control_object_target(
 	snprintf(buf, size, "pool %s target %s", pool->name, target->text);
 }
 
+void control_note_admin(struct target *target, const char *why)
+{
+	target->admin_since_us = clock_us();
+	text_copy(target->admin_reason, sizeof(target->admin_reason), why);
+}
+
 /* --- reading a configuration --- */
 
 static void report_error(void *arg, const char *line)

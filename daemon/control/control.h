@@ -149,6 +149,8 @@ int control_run(struct control *control);
  * with a text. */
 char *control_read_incoming(
     const struct control *control, uint32_t offset, uint32_t len, struct err *err);
+/* The target's admin state is another one now, and this is why. */
+void control_note_admin(struct target *target, const char *why);
 void control_object_target(
     char *buf, size_t size, const struct pool *pool, const struct target *target);
 

@@ -272,6 +272,7 @@ static void apply_admin(struct control *control, const struct record *record)
 	target->drain_until_us = record->admin.drain_until_us;
 	control->changes.drains |= target->drain_until_us > 0;
 	if (target_set_admin(pool, target, (enum target_admin)record->admin.admin)) {
+		control_note_admin(target, "set by the operator on the peer");
 		char object[sizeof(((struct event *)0)->object)];
 		control_object_target(object, sizeof(object), pool, target);
 		events_add(&control->events, object, before, target_state_name(target),

@@ -258,6 +258,16 @@ static json *checks_json(
 	return object;
 }
 
+/* Of the state that it has: what the operator wants goes before what the checks have found. */
+static void put_reason(json *object, const struct target *target)
+{
+	bool set = atomic_load(&target->admin) != TARGET_READY;
+	uint64_t since_us = set ? target->admin_since_us : target->since_us;
+	put_text(object, "reason", set ? target->admin_reason : target->reason);
+	json_object_object_add(
+	    object, "since_ms", since_us ? json_object_new_uint64(age_ms(since_us)) : NULL);
+}
+
 static json *target_json(const struct control *control, const struct conf_pool *conf,
     const struct pool *pool, const struct pool_target *member)
 {
@@ -278,9 +288,7 @@ static json *target_json(const struct control *control, const struct conf_pool *
 	    object, "failures", atomic_load_explicit(&target->failures, memory_order_relaxed));
 	json_object_object_add(object, "last_check_ms",
 	    target->last_check_us ? json_object_new_uint64(age_ms(target->last_check_us)) : NULL);
-	put_text(object, "reason", target->reason);
-	json_object_object_add(object, "since_ms",
-	    target->since_us ? json_object_new_uint64(age_ms(target->since_us)) : NULL);
+	put_reason(object, target);
 	json_object_object_add(object, "checks", checks_json(control, &conf->health, target));
 	changes_put_target(control, object, pool, target);
 	if (conf->tracked)

@@ -49,12 +49,16 @@ static void put_word(struct line *line, const char *key, const char *word)
 	put(line, "%s", word);
 }
 
+static void put_number(struct line *line, const char *key, uint64_t n)
+{
+	put_key(line, key);
+	put(line, "%llu", (unsigned long long)n);
+}
+
 static void put_since(struct line *line, const char *key, uint64_t from_us, uint64_t to_us)
 {
-	if (to_us == 0)
-		return;
-	put_key(line, key);
-	put(line, "%llu", (unsigned long long)(to_us - from_us));
+	if (to_us > 0)
+		put_number(line, key, to_us - from_us);
 }
 
 static void put_failed(struct line *line, const struct access_note *note)
@@ -80,8 +84,7 @@ static void put_targets(struct line *line, const struct pool *pool)
 	}
 	put(line, ")");
 	if (pool->n_targets > TARGETS_MAX) {
-		put_key(line, "more");
-		put(line, "%u", pool->n_targets - TARGETS_MAX);
+		put_number(line, "more", pool->n_targets - TARGETS_MAX);
 	}
 }
 
@@ -104,8 +107,9 @@ static void put_facts(struct line *line, const struct txn *txn, const char *why)
 	put_word(line, "tier", note->tier);
 	put_word(line, "sticky", sticky[txn->choice.sticky]);
 	put_failed(line, note);
-	put_key(line, "retries");
-	put(line, "%u", note->retries);
+	put_number(line, "retries", note->retries);
+	if (txn->wait.waited_us > 0)
+		put_number(line, "queue_us", txn->wait.waited_us);
 	if (!note->pooled)
 		put_since(line, "connect_us", note->head_us, note->connected_us);
 	put_since(line, "response_us", note->head_us, note->response_us);

@@ -3,6 +3,7 @@ the access log says of the same requests."""
 import os
 import re
 
+from cases_queue import waits
 from harness import (Case, Failed, answer, becomes, closed, counted, do, gets, gets_error, gets_head, hangup, reload_with,
                      sees, send, untouched)
 from logfile import logged
@@ -175,6 +176,9 @@ CASES = [
          gets_head(200, save="first"), gets(b"ok"), do(sees_why), do(again),
          told(sticky="hit", chosen="sticky", target="{0}"), logged(sticky="new", chosen="balanced"),
          logged(sticky="hit", chosen="sticky"), targets=2, pool=COOKIE, listener=ON),
+    Case("queue: how long it took", send(req()), sees(fwd()), send(req(b"/2"), c="2"), waits(), answer(ok()), told(),
+         sees(fwd(b"/2")), answer(ok()), told(c="2", queue_us="[1-9][0-9]*", target="{0}"),
+         target={"max_connections": 1}, listener=ON),
     Case("504", send(req()), sees(fwd()), told(504, no_token(504, "response_timeout"), why="response_timeout",
                                                 target="{0}", lacks=("response_us",)),
          pool={"response_timeout": "150ms"}, listener=ON),
