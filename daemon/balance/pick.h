@@ -51,9 +51,8 @@ struct pick {
  *
  * Targets without `backup` first; all of them unusable or tried: the backups; all unusable: with
  * fail_open, or when the pool panics (pool_panics), any that the admin has not drained or disabled,
- * else NULL. NULL when only `tried` or full
- * ones are left; backups do not stand in for full ones. It has a place to take, unless another worker
- * is quicker: target_enter. */
+ * else NULL. NULL when only `tried` or full ones are left; backups do not stand in for full ones. It
+ * has a place to take, unless another worker is quicker: target_enter. */
 struct target *picker_pick(struct picker *picker, struct pick *pick);
 /* The target of a sticky session, if it may still be used (target_keeps_sticky), else NULL. */
 struct target *picker_find(struct picker *picker, uint64_t target_id);

@@ -160,5 +160,49 @@ def test_all_down(checks):
                      "web2")
 
 
+def since_ms(node, name):
+    targets = node.api.get("/v1/pools/web")["targets"]
+    return next(t["since_ms"] for t in targets if t["address"] == address(name, WEB_PORT))
+
+
+def test_slow_start(checks):
+    """A node that was started after a target had come up is told since when it is up, so the target
+    starts as slowly on it as on the other one."""
+    slow_start = 8
+    with TestLab() as lab:
+        config = pair_config()
+        config["pools"]["web"] |= {"balance": "round_robin", "slow_start": f"{slow_start}s"}
+        config["pools"]["web"].pop("sticky", None)
+        first, second = lab.start_pair("node1", config)
+        second.power_off()
+        wait_until(lambda: since_ms(first, "web1") > 1000 * slow_start + 500, 30 * SLACK,
+                   "others are warm")
+        lab.webs["web3"].set_healthy(False)
+        first.wait(lambda: first.pools()["web"][address("web3", WEB_PORT)] == "down", 5, "down")
+        lab.webs["web3"].set_healthy(True)
+        first.wait(lambda: first.pools()["web"][address("web3", WEB_PORT)] == "up", 5, "up")
+        second.power_on()
+        second.wait_in_sync()
+        second.wait_pools()
+        for name in ("web1", "web3"):
+            theirs, ours = since_ms(second, name), since_ms(first, name)
+            checks.at_most(f"{name}: apart, ms", abs(ours - theirs), 1000, SLACK)
+        checks.true("web1 was up before the node was",
+                    since_ms(second, "web1") > second.status()["uptime_ms"])
+        before, wall = since_ms(second, "web3"), time.time()
+        first.kill_all()
+        second.wait_state("active")
+        for _ in range(40):
+            lab.run_in("client", "curl", "-s", f"http://{VIP}/")
+        counts = {name: len(lab.webs[name].requests(wall, address(second.name))) for name in lab.webs}
+        after = since_ms(second, "web3")
+        checks.note("requests", counts)
+        # With the tenths that it had at the beginning and at the end.
+        tenths = [min(10, max(1, 10 * ms // (1000 * slow_start))) for ms in (before, after)]
+        shares = [40 * tenth / (20 + tenth) for tenth in tenths]
+        checks.true(f"web3 has {counts['web3']}, wanted {shares[0]:.1f} to {shares[1]:.1f}",
+                    shares[0] - 2 <= counts["web3"] <= shares[1] + 2)
+
+
 if __name__ == "__main__":
     testing.main(globals())
