@@ -338,6 +338,7 @@ bool client_open(struct listener *listener, const struct arrival *arrival, bool 
 	client->tally = arrival->tally;
 	client->own = own;
 	client->fresh = !own;
+	client->since_us = (uint32_t)worker->now_us;
 	if (client->fresh)
 		COUNT(worker, fresh_clients);
 	list_push_back(own ? &listener->clients : &worker->fresh, &client->node.list);

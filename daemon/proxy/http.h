@@ -47,6 +47,7 @@ struct client {
 	uint8_t linger_reads;
 	/* Access log: when an incomplete head began, modulo 2^32 us; 0: heads came whole. */
 	uint32_t head_began_us;
+	uint32_t since_us; /* when it came, likewise */
 };
 
 /* What a client does is counted, unless the client is ourselves. */

@@ -125,6 +125,8 @@ static void welcome(struct listener *listener, struct arrival *arrival)
 		close(arrival->fd);
 		return;
 	}
+	if (arrival->fd >= worker->fd_short)
+		arrival->fd = room_for(worker, arrival->fd);
 	listener_joined(listener);
 	if (!preface_wanted(listener->conf, arrival))
 		listener_serve(listener, arrival);
@@ -154,6 +156,7 @@ void listener_stop(struct listener *listener)
 {
 	struct worker *worker = listener->worker;
 	listener->connections++;
+	worker->walking = true;
 	list_for_each_safe (it, &listener->prefaces)
 		preface_close(list_entry(it, struct preface, node.list), true);
 	list_for_each_safe (it, &listener->clients)
@@ -165,6 +168,7 @@ void listener_stop(struct listener *listener)
 		pair_close(worker, list_entry(it, struct pair, node.list), true);
 	if (listener->udp)
 		udp_stop(listener);
+	worker->walking = false;
 	listener->attached = false; /* take nobody in */
 	listener_shut(listener);
 	listener->closing = true;
@@ -197,10 +201,7 @@ static uint32_t accept_some(struct listener *listener, uint32_t max)
 		struct arrival arrival = {.pool = CONF_NONE};
 		arrival.fd = net_accept(listener->fd, &arrival.peer);
 		if (arrival.fd >= 0) {
-			bool is_short = arrival.fd >= listener->worker->fd_short;
 			welcome(listener, &arrival);
-			if (is_short)
-				room_make(listener->worker);
 			continue;
 		}
 		if (room_found(listener->worker, arrival.fd))

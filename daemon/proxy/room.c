@@ -1,16 +1,21 @@
 #include "daemon/proxy/room.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
+#include "daemon/base/clock.h"
 #include "daemon/proxy/http.h"
 #include "daemon/proxy/preface.h"
 
 /* Kept free of clients: for health checks, the peer, the admin, ourselves. */
 #define SHARE       16  /* 1/SHARE of the descriptors, */
 #define RESERVE_MAX 128 /* or so many */
-#define SAMPLE      64U /* clients of a listener that are looked at */
+/* A request follows close behind the handshake. */
+#define SILENT_US (30 * US_PER_MS)
+#define SAMPLE    64U /* clients of a listener that are looked at */
 
 int room_fd_short(void)
 {
@@ -21,7 +26,7 @@ int room_fd_short(void)
 	return n - (n / SHARE < RESERVE_MAX ? n / SHARE : RESERVE_MAX);
 }
 
-static bool close_preface(struct worker *worker)
+static bool close_preface(struct worker *worker, uint64_t age_us)
 {
 	struct preface *oldest = NULL;
 	list_for_each (it, &worker->listeners) {
@@ -32,20 +37,29 @@ static bool close_preface(struct worker *worker)
 		if (!oldest || preface->since_us < oldest->since_us)
 			oldest = preface;
 	}
-	if (oldest) {
-		COUNT(worker, evicted_silent);
-		preface_close(oldest, true);
-	}
-	return oldest;
+	if (!oldest || worker->now_us - oldest->since_us < age_us)
+		return false;
+	COUNT(worker, evicted_silent);
+	preface_close(oldest, true);
+	return true;
 }
 
-static bool close_fresh(struct worker *worker)
+static bool close_fresh(struct worker *worker, uint64_t age_us)
 {
 	if (list_empty(&worker->fresh))
 		return false;
+	struct client *oldest = list_entry(worker->fresh.next, struct client, node.list);
+	if ((uint32_t)worker->now_us - oldest->since_us < age_us)
+		return false;
 	COUNT(worker, evicted_silent);
-	client_close(worker, list_entry(worker->fresh.next, struct client, node.list), true);
+	client_close(worker, oldest, true);
 	return true;
+}
+
+/* The oldest of those who were to send something, if it came so long ago. */
+static bool close_silent(struct worker *worker, uint64_t age_us)
+{
+	return close_preface(worker, age_us) || close_fresh(worker, age_us);
 }
 
 static bool is_idle(const struct client *client)
@@ -91,17 +105,28 @@ static bool close_idle(struct worker *worker)
 	return true;
 }
 
-bool room_make(struct worker *worker)
+static bool make(struct worker *worker)
 {
 	if (worker->walking)
 		return false;
-	return close_preface(worker) || close_fresh(worker) || upstream_close_oldest(worker) ||
-	       close_idle(worker);
+	return close_silent(worker, SILENT_US) || upstream_close_oldest(worker) ||
+	       close_idle(worker) || close_silent(worker, 0);
+}
+
+int room_for(struct worker *worker, int fd)
+{
+	if (!make(worker))
+		return fd;
+	int low = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+	if (low < 0)
+		return fd;
+	close(fd);
+	return low;
 }
 
 bool room_found(struct worker *worker, int error)
 {
 	if (error != -EMFILE && error != -ENFILE)
 		return false;
-	return pipes_give_up(&worker->pipes, worker->now_us) || room_make(worker);
+	return pipes_give_up(&worker->pipes, worker->now_us) || make(worker);
 }
