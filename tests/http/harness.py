@@ -11,6 +11,7 @@ import ctypes
 import fcntl
 import json
 import os
+import resource
 import select
 import signal
 import socket
@@ -534,15 +535,18 @@ def parse_fields(head):
 
 # -- yoked ------------------------------------------------------------------------------------
 
-def die_with_us():
-    """In the child: yoked gets SIGTERM when this process is gone, however it ended."""
+def die_with_us(nofile=None):
+    """In the child: yoked gets SIGTERM when this process is gone, however it ended. It may have so
+    many descriptors."""
+    if nofile:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (nofile, nofile))
     ctypes.CDLL(None).prctl(1, signal.SIGTERM)  # PR_SET_PDEATHSIG
 
 
 class Yoke:
     """yoked with a generated configuration, until `stop`."""
 
-    def __init__(self, config):
+    def __init__(self, config, nofile=None):
         self.dir = tempfile.TemporaryDirectory(prefix="yoke-http-")
         self.run_dir = os.path.join(self.dir.name, "run")
         os.mkdir(self.run_dir)
@@ -556,7 +560,8 @@ class Yoke:
         with open(self.log_path, "wb") as log:
             self.process = subprocess.Popen(
                 [os.path.join(bin_dir, "yoked"), "--config", self.path, "--run-dir", self.run_dir],
-                stdin=subprocess.DEVNULL, stdout=log, stderr=log, preexec_fn=die_with_us,
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                preexec_fn=lambda: die_with_us(nofile),
                 env={**os.environ, "NOTIFY_SOCKET": notify_path})
 
     def write_config(self):
@@ -665,9 +670,9 @@ def sanitizer_complained(log):
     return any(word in log for word in ("Sanitizer", "runtime error:", "assertion"))
 
 
-def run_group(name, cases, only=None, top_level=None):
+def run_group(name, cases, only=None, top_level=None, nofile=None):
     """Runs the cases (those whose name contains `only`), with more keys at the top level of the
-    configuration; returns the number that failed."""
+    configuration, and yoked with so many descriptors; returns the number that failed."""
     pid = os.getpid()
     address = f"127.{16 + (pid >> 8) % 200}.{pid & 255}.1"
     chosen = [case for case in cases if not only or only in case.name]
@@ -678,7 +683,7 @@ def run_group(name, cases, only=None, top_level=None):
         config["listeners"][run.name()], pools = run.config()
         config["pools"].update(pools)
     failed = 0
-    yoke = Yoke(config)
+    yoke = Yoke(config, nofile)
     try:
         yoke.wait_ready()
         for run in runs:

@@ -58,4 +58,5 @@ if len(sys.argv) not in (2, 3):
 signal.signal(signal.SIGTERM, lambda *_: sys.exit("terminated"))  # so that all is tidied up
 module = importlib.import_module("cases_" + sys.argv[1])
 sys.exit(1 if run_group(sys.argv[1], module.CASES, *sys.argv[2:],
-                     top_level=getattr(module, "TOP_LEVEL", None)) else 0)
+                     top_level=getattr(module, "TOP_LEVEL", None),
+                     nofile=getattr(module, "NOFILE", None)) else 0)
