@@ -16,6 +16,9 @@
 #define BUILD_BURST   8
 #define BUILD_EACH_US (20 * US_PER_MS)
 #define POLL_SEC      0.001
+/* Events about changes. */
+#define EVENTS_BURST   64
+#define EVENTS_EACH_US (100 * US_PER_MS)
 
 /* What a request is about. */
 struct place {
@@ -287,13 +290,26 @@ static bool find_target(struct control *control, const char *pool, const char *t
 	return place->target;
 }
 
+/* The log has all; of many at once the events have some, since they are kept with others, and sent. */
 static void say(struct control *control, const struct place *place, const char *from,
     const char *to, const char *why)
 {
+	struct changes *changes = &control->changes;
+	struct err text;
 	char object[sizeof(((struct event *)0)->object)];
 	snprintf(object, sizeof(object), "pool %s target %s", place->pool->name, place->text);
 	log_notice("%s: %s -> %s: %s", object, from, to, why);
-	events_add(&control->events, object, from, to, why);
+	if (!quota_take(&changes->said, EVENTS_BURST, EVENTS_EACH_US, clock_us())) {
+		changes->unsaid++;
+		return;
+	}
+	if (changes->unsaid > 0)
+		err_set(&text, 0, "%s (%llu changes before it are in the log only)", why,
+		    (unsigned long long)changes->unsaid);
+	else
+		err_set(&text, 0, "%s", why);
+	changes->unsaid = 0;
+	events_add(&control->events, object, from, to, text.text);
 }
 
 /* --- states and drains --- */
@@ -346,10 +362,10 @@ static void set_state(struct control *control, struct place *place, enum target_
 					 US_PER_SEC));
 	else
 		err_set(&why, 0, "set by the operator");
-	if (strcmp(before, target_state_name(target)) != 0 || leaves || given)
-		say(control, place, before, target_state_name(target), why.text);
 	if (admin == TARGET_DRAIN && !goes_on && drain_us == 0)
 		end_drain(control, place, "at once, as the operator said");
+	else if (strcmp(before, target_state_name(target)) != 0 || leaves || given)
+		say(control, place, before, target_state_name(target), why.text);
 }
 
 static bool is_due(const struct place *place, uint64_t now_us, const char **why)

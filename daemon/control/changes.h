@@ -26,10 +26,11 @@ struct generation;
 
 struct changes {
 	struct overlay *overlay;
-	bool pending; /* in the overlay, and not in force yet */
-	bool drains;  /* some target has a deadline */
-	struct quota quota;
-	ev_timer timer; /* runs while something is pending, or somebody waits */
+	bool pending;             /* in the overlay, and not in force yet */
+	bool drains;              /* some target has a deadline */
+	struct quota quota, said; /* of generations, of events */
+	uint64_t unsaid;          /* events since one was said */
+	ev_timer timer;           /* runs while something is pending, or somebody waits */
 	/* Who waits for an answer: the first n_built for the workers, the others for a generation. */
 	struct {
 		admin_ticket ticket;

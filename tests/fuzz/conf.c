@@ -65,10 +65,28 @@ static struct answer load(const uint8_t *data, size_t size)
 	return answer;
 }
 
+/* The same bytes as what the admin API takes. */
+static void check_parts(const char *text, size_t len)
+{
+	struct conf_target target;
+	struct conf_target_change change;
+	struct err err;
+	if (conf_target_parse(text, len, &target, &err) == 0)
+		require(target.weight >= 1 && target.weight <= 256 && addr_port(&target.addr) > 0);
+	else
+		require(strncmp(err.text, "body:", 5) == 0 && !strchr(err.text, '\n'));
+	if (conf_target_change_parse(text, len, &change, &err) == 0)
+		require((!change.weight_given || (change.weight >= 1 && change.weight <= 256)) &&
+			change.drain_timeout_us <= CONF_DRAIN_MAX_US);
+	else
+		require(strncmp(err.text, "body:", 5) == 0 && !strchr(err.text, '\n'));
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct answer first = load(data, size), second = load(data, size);
 	require(first.result == second.result && first.lines == second.lines);
 	require(first.hash == second.hash);
+	check_parts((const char *)data, size);
 	return 0;
 }

@@ -1,5 +1,6 @@
 """Targets at run time: under traffic, and what the peer knows of them."""
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import testing
 from failover import check_story, failover
@@ -127,6 +128,50 @@ def test_targets_failover(checks):
                     if "drain is over" in e["reason"]]
             checks.equal("how they ended", sorted(end[:2] for end in ends),
                          sorted([(WEB1, "disabled"), (WEB3, "removed")]))
+
+
+STORM, CLIENTS = 1000, 16
+
+
+def test_targets_storm(checks):
+    """Many changes at once: none is lost, also not on the peer, traffic and the pair's connection do not
+    notice, and what else happened can still be read."""
+    with TestLab() as lab:
+        config = two_webs()
+        config["pools"]["bulk"] = {"targets": [address("web1", 9)], "balance": "source_hash"}
+        first, second = lab.start_pair(config=config)
+        connects = first.status()["sync"]["epoch"]
+        prober = Prober(lab)
+        prober.wait_ok()
+        path = "/v1/pools/bulk/targets"
+        wanted = [f"198.51.{n >> 8}.{n & 255}:80" for n in range(STORM)]
+
+        def all_of(what, ask):
+            begun = time.monotonic()
+            with ThreadPoolExecutor(CLIENTS) as threads:
+                answers = list(threads.map(ask, wanted))
+            checks.note(f"{what}, a second", STORM / (time.monotonic() - begun))
+            checks.equal(f"{what}: other answers than 200",
+                         [answer for answer in answers if answer[0] != 200][:3], [])
+        all_of("added", lambda text: first.api.request("POST", path, {"address": text}, 30))
+        checks.equal("targets", len(targets(first, "bulk")), STORM + 1)
+        all_of("weights", lambda text: first.api.request("PATCH", f"{path}/{text}", {"weight": 2}, 30))
+        second.wait(lambda: seen(second, "bulk") == seen(first, "bulk"), 10, "the Backup has the same")
+        weights = [target["weight"] for target in targets(second, "bulk").values()]
+        checks.equal("with the new weight", weights.count(2), STORM)
+        prober.wait_ok()
+        checks.equal("requests that failed", prober.stop().failures_text(), "none")
+        for node in (first, second):
+            checks.equal(f"{node.name}: disconnected", node.status()["sync"]["last_disconnect"], None)
+        checks.equal("the same epoch", first.status()["sync"]["epoch"], connects)
+        events = first.events()
+        checks.true("the start can be read", any(event["object"] == "config" for event in events))
+        checks.true("how many changes are in the log only",
+                    any("in the log only" in event["reason"] for event in events))
+        checks.true("they are in the log", first.log().count("added by the operator") == STORM)
+        first.kill_all()
+        second.wait_state("active")
+        checks.equal("targets of the new Active", len(targets(second, "bulk")), STORM + 1)
 
 
 def test_targets_restart(checks):
