@@ -168,14 +168,14 @@ static void drain(struct worker *worker)
 	atomic_store_explicit(&worker->drain_seen, true, memory_order_release);
 }
 
-/* Everything ends now, in the middle of whatever it does. */
+/* Everything ends now, in the middle of whatever it does. It is freed at the end of the turn as ever:
+ * events of this turn may still name it. */
 static void stop(struct worker *worker)
 {
 	worker->stopping = true;
 	list_for_each_safe (it, &worker->listeners)
 		listener_stop(list_entry(it, struct listener, node.list));
 	upstream_close_idle(worker);
-	free_buried(worker);
 	access_set_ring(worker, NULL);
 	if (worker->gen)
 		worker_gen_put(worker->gen);
