@@ -48,9 +48,9 @@ def check_newcomers(checks, lab, number):
         checks.equal(f"{kind}: where new clients are", sorted(met), list(WEBS[1:]))
 
 
-def set_state(lab, active, backup, verb, state):
+def set_state(active, backup, verb, state, *options):
     for kind in KINDS:
-        active.ctl(verb, kind, WEB)
+        active.ctl(verb, kind, WEB, *options)
     for node in (active, backup):
         if node:
             node.wait(lambda: all(node.pools()[kind][WEB] == state for kind in KINDS), 5,
@@ -70,7 +70,7 @@ def test_sticky_kinds(checks):
                         min(met.values()) > N / 4)
         checks.equal("sessions in the table", first.api.get("/v1/sessions?limit=1")["count"], 4 * N)
         checks.section(f"{WEBS[0]} is drained")
-        set_state(lab, first, second, "drain", "draining")
+        set_state(first, second, "drain", "draining")
         check_all_kept(checks, lab)
         check_newcomers(checks, lab, N)
         checks.section("SIGKILL of the Active")
@@ -78,12 +78,12 @@ def test_sticky_kinds(checks):
         second.wait_state("active")
         check_all_kept(checks, lab)
         check_newcomers(checks, lab, 2 * N)
-        checks.section(f"{WEBS[0]} is disabled: its clients move, and stay where they are")
-        set_state(lab, second, None, "disable", "disabled")
+        checks.section(f"the drain of {WEBS[0]} ends: its clients move, and stay where they are")
+        set_state(second, None, "drain", "disabled", "--drain-timeout", "0s")
         for kind, row in crowd(lab, "check").items():
             checks.equal(f"{kind}: moved", row["moved"], there[kind])
             checks.equal(f"{kind}: kept their web server", row["kept"], N - there[kind])
-        set_state(lab, second, None, "ready", "up")
+        set_state(second, None, "ready", "up")
         check_all_kept(checks, lab)
 
 
