@@ -62,6 +62,23 @@ static bool delete_one(unsigned long i)
 	return session_table_delete(table, &session.key);
 }
 
+/* In another pool, which has a limit: each is another one. */
+static bool insert_crowded(unsigned long i)
+{
+	static unsigned long next;
+	(void)i;
+	struct session session = session_of(next++);
+	session.key.pool_id = 8;
+	return session_table_upsert(table, &session, 1);
+}
+
+static void limit_crowded(uint64_t max_entries)
+{
+	const struct session_limit limits[] = {{7, UINT64_MAX}, {8, max_entries}};
+	if (session_table_limit(table, limits, 2) < 0)
+		abort();
+}
+
 /* Of the processor: others may be busy, too. */
 static double cpu_ns(void)
 {
@@ -70,14 +87,29 @@ static double cpu_ns(void)
 	return (double)at.tv_sec * 1e9 + (double)at.tv_nsec;
 }
 
-static void measure(const char *name, bool (*run)(unsigned long))
+static void measure_some(const char *name, bool (*run)(unsigned long), unsigned long n)
 {
 	double start_ns = cpu_ns();
-	for (unsigned long i = 0; i < n_sessions; i++) {
+	for (unsigned long i = 0; i < n; i++) {
 		if (!run(i))
 			abort();
 	}
-	printf("%-28s %6.0f ns\n", name, (cpu_ns() - start_ns) / (double)n_sessions);
+	printf("%-28s %6.0f ns\n", name, (cpu_ns() - start_ns) / (double)n);
+}
+
+static void measure(const char *name, bool (*run)(unsigned long))
+{
+	measure_some(name, run, n_sessions);
+}
+
+/* A pool that is full, beside another one with all the sessions. */
+static void measure_crowded(const char *name, unsigned long max_entries)
+{
+	limit_crowded(max_entries);
+	for (unsigned long i = 0; i < max_entries; i++)
+		insert_crowded(i);
+	measure_some(name, insert_crowded, 20000);
+	limit_crowded(1);
 }
 
 /* As a snapshot of the peer comes. */
@@ -124,6 +156,12 @@ int main(int argc, char **argv)
 	measure_scan();
 	session_table_stats(table, &stats);
 	printf("%-28s %6.1f bytes\n", "memory, each", (double)stats.bytes / (double)n_sessions);
+	session_table_resize(table, 2 * n_sessions);
+	limit_crowded(1);
+	measure("lookup, pools are counted", lookup);
+	measure_crowded("insert, pool of 100 is full", 100);
+	measure_crowded("insert, of 10,000", 10000);
+	measure_crowded("insert, of 100,000", 100000);
 	measure("delete", delete_one);
 	measure_put("put, new ones");
 	session_table_free(table);
