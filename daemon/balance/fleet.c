@@ -314,16 +314,22 @@ const char *target_state_name(const struct target *target)
 	return target_health_name(health_of(target));
 }
 
-bool pool_panics(const struct pool *pool)
+void pool_count_usable(const struct pool *pool, uint32_t *usable, uint32_t *ready)
 {
-	uint32_t ready = 0, usable = 0;
-	if (pool->panic_threshold == 0)
-		return false;
+	*usable = *ready = 0;
 	for (uint32_t i = 0; i < pool->n_targets; i++) {
 		const struct target *target = pool->targets[i].target;
-		ready += admin_of(target) == TARGET_READY;
-		usable += target_usable(target);
+		*ready += admin_of(target) == TARGET_READY;
+		*usable += target_usable(target);
 	}
+}
+
+bool pool_panics(const struct pool *pool)
+{
+	uint32_t usable, ready;
+	if (pool->panic_threshold == 0)
+		return false;
+	pool_count_usable(pool, &usable, &ready);
 	return usable * 100ULL < (uint64_t)pool->panic_threshold * ready;
 }
 

@@ -177,6 +177,8 @@ bool target_set_max_active(struct pool *pool, struct target *target, uint32_t ma
 const char *target_health_name(enum target_health health);
 /* What users see: "up" "down" "draining" "disabled" "unknown". */
 const char *target_state_name(const struct target *target);
+/* How many may get new traffic, and how many the admin left in. */
+void pool_count_usable(const struct pool *pool, uint32_t *usable, uint32_t *ready);
 /* Fewer than panic_threshold percent of the targets that the admin left in are usable: so many
  * cannot be broken at the same time, or those that are not would break under the load of all. Their
  * health is ignored then. */

@@ -6,12 +6,12 @@
 
 static void tell(struct control *control, const struct pool *pool)
 {
-	uint32_t up, total;
+	uint32_t usable, ready;
 	char object[sizeof(((struct event *)0)->object)], reason[128];
-	pool_count(pool, &up, &total);
+	pool_count_usable(pool, &usable, &ready);
 	snprintf(object, sizeof(object), "pool %s", pool->name);
-	snprintf(reason, sizeof(reason), "%u of %u targets up, panic_threshold %u%%%s", up, total,
-	    pool->panic_threshold, pool->panicking ? ": their health is ignored" : "");
+	snprintf(reason, sizeof(reason), "%u of %u targets usable, panic_threshold %u%%%s", usable,
+	    ready, pool->panic_threshold, pool->panicking ? ": their health is ignored" : "");
 	log_at(pool->panicking ? LOG_LEVEL_WARN : LOG_LEVEL_NOTICE, "%s: %s: %s", object,
 	    pool->panicking ? "panic" : "no panic any more", reason);
 	events_add(&control->events, object, pool->panicking ? "normal" : "panic",

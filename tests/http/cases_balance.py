@@ -5,7 +5,7 @@ import select
 import socket
 import time
 
-from harness import STEP_TIMEOUT, Case, End, Failed, becomes, do, listen, stop_listening
+from harness import STEP_TIMEOUT, Case, End, Failed, becomes, counted, do, listen, stop_listening
 from messages import CLOSE, ok, req
 
 MAGLEV = {"balance": "maglev"}
@@ -106,8 +106,8 @@ def panic(run, value):
         raise Failed(f"the event is {last}")
 
 
-def reached(run, wanted):
-    went_to = {went(run, req()) for _ in range(6)}
+def reached(run, wanted, request=req(), times=6):
+    went_to = {went(run, request) for _ in range(times)}
     if went_to != set(wanted):
         raise Failed(f"{went_to} were used, not {wanted}")
 
@@ -214,6 +214,14 @@ CASES = [
     Case("maglev by source", *by_source(b"X-User: a"), targets=3, pool=MAGLEV),
     Case("hash_on source", *by_source(b"X-User: a"), targets=3,
          pool={**MAGLEV, "hash_on": "source"}),
+    Case("maglev in TCP mode, by source",
+         apart(lambda i: (b"1\r\n\r\n", f"127.0.0.{i + 2}")),
+         together((b"1\r\n\r\n", "127.0.0.9"), (b"2\r\n\r\n", "127.0.0.9")),
+         targets=3, pool=MAGLEV, listener={"mode": "tcp"}),
+    Case("least_time in TCP mode: a target that refuses is avoided",
+         do(lambda run: reached(run, {1}, b"1\r\n\r\n", 20)), counted("yoke_retries_total", None),
+         do(lambda run: reached(run, {1}, b"1\r\n\r\n", 20)), counted("yoke_retries_total", 0),
+         targets=2, dead=(0,), pool={"balance": "least_time"}, listener={"mode": "tcp"}),
     Case("a hot key does not fill its target", do(bound), targets=3,
          pool={**HEADER, "hash_balance_factor": "125%"}),
     Case("a key whose target is down comes back to it",
