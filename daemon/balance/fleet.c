@@ -13,6 +13,7 @@
 struct shared {
 	_Atomic uint64_t version;
 	struct queue queue;
+	struct pool_watch watch;
 	uint32_t refs;
 };
 
@@ -113,6 +114,7 @@ static bool pool_init(struct pool *pool, const struct fleet_pool_spec *spec, uin
 	if (shared) {
 		pool->version = &shared->version;
 		pool->queue = &shared->queue;
+		pool->watch = &shared->watch;
 	}
 	pool->targets = calloc(spec->n_targets ? spec->n_targets : 1, sizeof(*pool->targets));
 	if (!pool->name || !shared || !pool->targets)
@@ -244,14 +246,25 @@ static enum target_admin admin_of(const struct target *target)
 	return (enum target_admin)atomic_load_explicit(&target->admin, memory_order_relaxed);
 }
 
-bool target_usable(const struct target *target)
+static bool is_ejected(const struct target *target)
+{
+	return atomic_load_explicit(&target->ejected, memory_order_relaxed);
+}
+
+bool target_available(const struct target *target)
 {
 	return admin_of(target) == TARGET_READY && health_of(target) != TARGET_DOWN;
 }
 
+bool target_usable(const struct target *target)
+{
+	return target_available(target) && !is_ejected(target);
+}
+
 bool target_keeps_sticky(const struct target *target)
 {
-	return admin_of(target) != TARGET_DISABLED && health_of(target) != TARGET_DOWN;
+	return admin_of(target) != TARGET_DISABLED && health_of(target) != TARGET_DOWN &&
+	       !is_ejected(target);
 }
 
 /* Release: a picker that sees the new number sees the new state too. */
@@ -294,6 +307,14 @@ bool target_set_max_active(struct pool *pool, struct target *target, uint32_t ma
 	return true;
 }
 
+void target_set_ejected(struct pool *pool, struct target *target, bool ejected)
+{
+	if (is_ejected(target) == ejected)
+		return;
+	atomic_store_explicit(&target->ejected, ejected, memory_order_relaxed);
+	bump(pool);
+}
+
 const char *target_health_name(enum target_health health)
 {
 	switch (health) {
@@ -311,6 +332,8 @@ const char *target_state_name(const struct target *target)
 	case TARGET_DRAIN: return "draining";
 	case TARGET_READY: break;
 	}
+	if (is_ejected(target) && health_of(target) != TARGET_DOWN)
+		return "ejected";
 	return target_health_name(health_of(target));
 }
 
@@ -338,7 +361,7 @@ void pool_count(const struct pool *pool, uint32_t *up, uint32_t *total)
 	uint32_t n = 0;
 	for (uint32_t i = 0; i < pool->n_targets; i++) {
 		const struct target *target = pool->targets[i].target;
-		n += admin_of(target) == TARGET_READY && health_of(target) == TARGET_UP;
+		n += target_usable(target) && health_of(target) == TARGET_UP;
 	}
 	*up = n;
 	*total = pool->n_targets;

@@ -11,6 +11,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "daemon/balance/breaker.h"
+#include "daemon/balance/outlier.h"
 #include "daemon/balance/queue.h"
 #include "daemon/base/addr.h"
 
@@ -33,12 +35,18 @@ struct target {
 	/* For slow start; monotonic, 0: since always. */
 	_Atomic uint64_t since_us; /* of the present health */
 	_Atomic uint64_t ready_us; /* added to a pool that ran, or made ready by the admin */
+	_Atomic bool ejected;      /* outlier.h */
+	_Atomic uint32_t eject_at; /* failures in a row that the control thread wants to know of */
 
 	/* Written with each request, so on a line of their own: what is above stays in the
 	 * workers' caches. */
 	_Alignas(64) atomic_uint active; /* requests (http) or connections (tcp) in flight */
 	_Atomic uint64_t requests;       /* since start */
 	_Atomic uint64_t failures;       /* connects refused or timed out, responses broken */
+	/* Of pools that are judged by them: */
+	_Atomic uint32_t failed_in_a_row;
+	_Atomic uint64_t results, results_failed;
+	_Atomic uint64_t latency_us; /* the sum of those that did not fail */
 
 	struct list waiters; /* struct waiter: for this target only; under the queue's lock */
 
@@ -50,6 +58,7 @@ struct target {
 	uint64_t admin_since_us;                      /* of the admin state, unless it is ready */
 	char admin_reason[TARGET_REASON_MAX];
 	bool leaving; /* then it leaves the pool, too */
+	struct outlier outlier;
 };
 
 struct pool_target {
@@ -65,6 +74,12 @@ enum balance_algorithm {
 	BALANCE_RANDOM_TWO,
 	BALANCE_LEAST_TIME,
 	BALANCE_COUNT
+};
+
+/* What watches over a pool: shared with the same pool of earlier and later fleets. */
+struct pool_watch {
+	struct breaker breaker;
+	struct outlier_watch outliers; /* the control thread's */
 };
 
 struct pool {
@@ -84,6 +99,7 @@ struct pool {
 	 * target's health or admin state. Pickers rebuild what they derived when it differs. */
 	_Atomic uint64_t *version;
 	struct queue *queue; /* shared like it */
+	struct pool_watch *watch;
 };
 
 struct fleet_index;
@@ -128,7 +144,10 @@ struct pool *fleet_pool(const struct fleet *fleet, const char *name); /* NULL if
 /* By target id; *pool (if not NULL) gets its pool. NULL if none. */
 struct target *fleet_target(const struct fleet *fleet, uint64_t id, struct pool **pool);
 
-/* New traffic may go there (UNKNOWN counts as up: a new target is innocent until checked twice). */
+/* Ready, and not known to be down (UNKNOWN counts as up: a new target is innocent until checked
+ * twice). */
+bool target_available(const struct target *target);
+/* New traffic may go there: available, and not ejected. */
 bool target_usable(const struct target *target);
 /* Sticky clients may stay (usable, or draining). */
 bool target_keeps_sticky(const struct target *target);
@@ -166,6 +185,26 @@ static inline bool target_leave(struct target *target)
 	       queue_waiting(target->queue) > 0;
 }
 
+/* A request or connection of a pool that is judged by its results ended. True: the control thread
+ * should know at once (outlier_step). Workers. */
+static inline bool target_result_failed(struct target *target)
+{
+	atomic_fetch_add_explicit(&target->results_failed, 1, memory_order_relaxed);
+	atomic_fetch_add_explicit(&target->results, 1, memory_order_relaxed);
+	uint32_t before =
+	    atomic_fetch_add_explicit(&target->failed_in_a_row, 1, memory_order_relaxed);
+	return before + 1 == atomic_load_explicit(&target->eject_at, memory_order_relaxed);
+}
+
+static inline void target_result_good(struct target *target, uint64_t latency_us)
+{
+	atomic_fetch_add_explicit(&target->results, 1, memory_order_relaxed);
+	if (latency_us > 0)
+		atomic_fetch_add_explicit(&target->latency_us, latency_us, memory_order_relaxed);
+	if (atomic_load_explicit(&target->failed_in_a_row, memory_order_relaxed) > 0)
+		atomic_store_explicit(&target->failed_in_a_row, 0, memory_order_relaxed);
+}
+
 /* Change state and bump the pool's version. Return true if it was another state before; if it was
  * not, `reason` is still stored (down, but for another reason now). */
 bool target_set_health(struct pool *pool, struct target *target, enum target_health health,
@@ -174,8 +213,11 @@ bool target_set_admin(struct pool *pool, struct target *target, enum target_admi
 /* The same for its limit; 0: none. Those above a lower one stay. */
 bool target_set_max_active(struct pool *pool, struct target *target, uint32_t max_active);
 
+/* Only outlier.c: bumps the version when that is news. */
+void target_set_ejected(struct pool *pool, struct target *target, bool ejected);
+
 const char *target_health_name(enum target_health health);
-/* What users see: "up" "down" "draining" "disabled" "unknown". */
+/* What users see: "up" "down" "draining" "disabled" "ejected" "unknown". */
 const char *target_state_name(const struct target *target);
 /* How many may get new traffic, and how many the admin left in. */
 void pool_count_usable(const struct pool *pool, uint32_t *usable, uint32_t *ready);
