@@ -105,6 +105,16 @@ static void finish_router(const struct conf *conf, struct conf_router *router)
 		router->authenticate = CONF_AUTHENTICATE_TRUE;
 }
 
+static unsigned retry_causes(const struct conf_pool *pool)
+{
+	unsigned causes = 0;
+	if (!pool->retry_on_given)
+		return 1U << CONF_RETRY_CONNECT_FAILURE | 1U << CONF_RETRY_RESET;
+	for (uint32_t i = 0; i < pool->n_retry_on; i++)
+		causes |= 1U << pool->retry_on[i];
+	return causes;
+}
+
 static int finish_pool(struct arena *arena, struct conf_pool *pool)
 {
 	char text[ADDR_TEXT_MAX];
@@ -112,6 +122,8 @@ static int finish_pool(struct arena *arena, struct conf_pool *pool)
 	struct conf_health *health = &pool->health;
 	if (health->kind != CONF_HEALTH_NONE && health->timeout_us == 0)
 		health->timeout_us = shorter(PROBE_US, health->interval_us);
+	pool->retry_causes = retry_causes(pool);
+	pool->judged = pool->outlier_given || pool->breaker_given;
 	pool->source_client = pool->source && strcmp(pool->source, "client") == 0;
 	if (pool->source && !pool->source_client)
 		addr_parse_ip(pool->source, &pool->source_addr);
@@ -260,6 +272,11 @@ static void check_listener(struct report *report, const struct node *entry, cons
 		report_value(report, pool,
 		    "pool %s sends the PROXY protocol, which mode \"udp\" does not have",
 		    conf->pools[listener->pool].name);
+	if (listener->mode == CONF_MODE_UDP && listener->pool != CONF_NONE &&
+	    conf->pools[listener->pool].judged)
+		report_value(report, pool,
+		    "pool %s has outlier or circuit_breaker, which mode \"udp\" does not have",
+		    conf->pools[listener->pool].name);
 	const struct node *from = node_child(entry, "proxy_protocol_from");
 	if (from && !node_child(entry, "proxy_protocol"))
 		report_value(report, from, "needs \"proxy_protocol\": true beside it");
@@ -390,6 +407,15 @@ static void check_sticky(
 		    report, max_entries, "is for sessions in the table; cookies of yoke need none");
 }
 
+static void check_outlier(
+    struct report *report, const struct node *node, const struct outlier_settings *outlier)
+{
+	const struct node *most = node_child(node, "max_ejection_time");
+	if (node && outlier->max_ejection_us > 0 && outlier->max_ejection_us < outlier->ejection_us)
+		report_value(report, most ? most : node_child(node, "ejection_time"),
+		    "max_ejection_time is shorter than ejection_time");
+}
+
 static int check_pools(
     struct report *report, const struct node *root, const struct conf *conf, struct places *places)
 {
@@ -407,6 +433,7 @@ static int check_pools(
 			return -ENOMEM;
 		check_health(report, node_child(entry, "health"), &pool->health);
 		check_sticky(report, node_child(entry, "sticky"), &pool->sticky);
+		check_outlier(report, node_child(entry, "outlier"), &pool->outlier);
 		check_send_proxy(
 		    report, node_child(entry, "send_proxy_protocol"), &pool->send_proxy);
 		check_source(report, entry, pool);

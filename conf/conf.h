@@ -9,6 +9,8 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include "daemon/balance/breaker.h"
+#include "daemon/balance/outlier.h"
 #include "daemon/base/addr.h"
 #include "daemon/base/err.h"
 #include "daemon/base/keys.h"
@@ -328,6 +330,22 @@ struct conf_send_proxy {
 	bool crc32c;    /* v2: with a checksum */
 };
 
+/* After what a request goes to another target. */
+enum conf_retry {
+	CONF_RETRY_CONNECT_FAILURE,
+	CONF_RETRY_RESET,
+	CONF_RETRY_TIMEOUT,
+	CONF_RETRY_502, /* statuses: in the order of their numbers */
+	CONF_RETRY_503,
+	CONF_RETRY_504,
+	CONF_RETRY_NON_IDEMPOTENT /* also requests that are not idempotent */
+};
+
+struct conf_retry_budget {
+	uint32_t percent; /* of the requests */
+	uint32_t per_sec; /* in any case */
+};
+
 struct conf_pool {
 	const char *name;
 	enum conf_balance balance;
@@ -344,7 +362,17 @@ struct conf_pool {
 	uint64_t
 	    response_timeout_us; /* from the end of the request to the first byte of the response */
 	uint16_t retries;        /* on other targets, before a byte of the response, where safe */
-	bool fail_open;          /* all down: use all, instead of 503 */
+	enum conf_retry *retry_on;
+	uint32_t n_retry_on;
+	bool retry_on_given;
+	unsigned retry_causes; /* what it means: 1 << enum conf_retry */
+	struct conf_retry_budget retry_budget;
+	uint16_t failure_min, failure_max; /* statuses of a target that count as its failure */
+	struct outlier_settings outlier;
+	struct breaker_settings breaker;
+	bool outlier_given, breaker_given;
+	bool judged;    /* by results: one of the two */
+	bool fail_open; /* all down: use all, instead of 503 */
 	struct conf_keepalive tcp_keepalive;
 	uint64_t tcp_user_timeout_us;
 	const char *source;      /* as written, or NULL */

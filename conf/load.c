@@ -213,8 +213,12 @@ static void load_key(struct load *load, const struct conf_key *key, const struct
 			load_object(load, key->object, NULL, field, id);
 		return;
 	}
-	if (key->notes_given)
+	if (key->notes_given) {
 		*(bool *)(base + key->given_offset) = true;
+		/* An object of defaults alone and an empty list mean something, too. */
+		if (key->type == CONF_OBJECT || (key->type == CONF_LIST && node->n_children == 0))
+			hash_leaf(load, id, "");
+	}
 	if (key->by_name && node->kind == NODE_OBJECT) {
 		load_map(load, key->by_name, node, base, id);
 		return;

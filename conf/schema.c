@@ -664,6 +664,85 @@ static const struct conf_key hash_on_keys[] = {
 static const struct conf_object hash_on_object = {
     "Keys of a hash", KEYS(hash_on_keys), .size = sizeof(struct conf_hash_on), .shorthand = "key"};
 
+static const char *const retry_on_words[] = {[CONF_RETRY_CONNECT_FAILURE] = "connect_failure",
+    [CONF_RETRY_RESET] = "reset",
+    [CONF_RETRY_TIMEOUT] = "timeout",
+    [CONF_RETRY_502] = "502",
+    [CONF_RETRY_503] = "503",
+    [CONF_RETRY_504] = "504",
+    [CONF_RETRY_NON_IDEMPOTENT] = "non_idempotent",
+    NULL};
+static const struct conf_key retry_on_element = {"", CONF_ENUM, 0, sizeof(enum conf_retry),
+    .words = retry_on_words, .help = "A failure after which another target is tried"};
+static const struct conf_key retry_budget_keys[] = {
+    {"percent", CONF_PERCENT, FIELD(struct conf_retry_budget, percent), .min = 0, .max = 1000,
+	.def = "20%", .help = "Share of the pool's requests of the last 10 seconds"},
+    {"per_second", CONF_INT, FIELD(struct conf_retry_budget, per_sec), .min = 0, .max = 1000000,
+	.def = "10", .help = "Besides, so many in any case, for pools with few requests"},
+};
+static const struct conf_object retry_budget_object = {"Retry budgets", KEYS(retry_budget_keys),
+    .size = sizeof(struct conf_retry_budget), .shorthand = "percent"};
+
+static const struct conf_key outlier_rate_keys[] = {
+    {"percent", CONF_PERCENT, FIELD(struct outlier_error_rate, percent), .max = 100, .def = "0%",
+	.help = "Failures among a target's results in an interval, from which on it is ejected; "
+		"0%: not judged"},
+    {"min_requests", CONF_INT, FIELD(struct outlier_error_rate, min_requests), .min = 1,
+	.max = 1000000, .def = "50", .help = "With fewer results in it nothing is said"},
+};
+static const struct conf_object outlier_rate_object = {"Error rates", KEYS(outlier_rate_keys),
+    .size = sizeof(struct outlier_error_rate), .shorthand = "percent"};
+static const struct conf_key outlier_latency_keys[] = {
+    {"factor", CONF_INT, FIELD(struct outlier_latency, factor), .max = 1000, .def = "0",
+	.help = "A target is ejected whose mean time to respond in an interval is more than so "
+		"many times the median of the pool's targets; 0: not judged"},
+    {"min_requests", CONF_INT, FIELD(struct outlier_latency, min_requests), .min = 1,
+	.max = 1000000, .def = "50", .help = "With fewer responses in it nothing is said"},
+    {"min_difference", CONF_DURATION, FIELD(struct outlier_latency, min_difference_us), .max = H,
+	.def = "10ms", .help = "Nor of one that is not slower than the median by so much"},
+};
+static const struct conf_object outlier_latency_object = {"Latency", KEYS(outlier_latency_keys),
+    .size = sizeof(struct outlier_latency), .shorthand = "factor"};
+static const struct conf_key outlier_keys[] = {
+    {"consecutive_failures", CONF_INT, FIELD(struct outlier_settings, consecutive_failures),
+	.max = 1000000, .def = "5",
+	.help = "Failures in a row, of all clients, that eject a target at once; 0: not judged"},
+    {"error_rate", CONF_OBJECT, FIELD(struct outlier_settings, error_rate),
+	.object = &outlier_rate_object, .help = "Ejects by the share of failures"},
+    {"latency", CONF_OBJECT, FIELD(struct outlier_settings, latency),
+	.object = &outlier_latency_object,
+	.help = "mode http: ejects by the time from the end of the request to the head of the "
+		"response"},
+    {"interval", CONF_DURATION, FIELD(struct outlier_settings, interval_us), .min = 100 * MS,
+	.max = H, .def = "10s", .help = "How often error_rate and latency are judged"},
+    {"ejection_time", CONF_DURATION, FIELD(struct outlier_settings, ejection_us), .min = 100 * MS,
+	.max = D, .def = "30s",
+	.help = "How long a target gets nothing, times the number of ejections in a row. Then one "
+		"failure ejects it again, until it has been good for an interval and for "
+		"consecutive_failures requests"},
+    {"max_ejection_time", CONF_DURATION, FIELD(struct outlier_settings, max_ejection_us),
+	.min = 100 * MS, .max = D, .def = "5m", .help = "It is not longer than this"},
+    {"max_ejected", CONF_PERCENT, FIELD(struct outlier_settings, max_ejected), .max = 100,
+	.def = "50%",
+	.help = "Share of the targets, of those that are not down, drained or disabled, that may "
+		"be ejected at a time; never the last one"},
+};
+static const struct conf_object outlier_object = {"Outlier ejection", KEYS(outlier_keys)};
+static const struct conf_key breaker_keys[] = {
+    {"error_rate", CONF_PERCENT, FIELD(struct breaker_settings, error_rate), .min = 1, .max = 100,
+	.def = "50%", .help = "Share of failed attempts within the interval that opens it"},
+    {"min_requests", CONF_INT, FIELD(struct breaker_settings, min_requests), .min = 1,
+	.max = 1000000, .def = "20", .help = "With fewer attempts in it, it does not open"},
+    {"interval", CONF_DURATION, FIELD(struct breaker_settings, interval_us), .min = 100 * MS,
+	.max = H, .def = "10s", .help = "What counts is what happened in the last while so long"},
+    {"open_time", CONF_DURATION, FIELD(struct breaker_settings, open_us), .min = 100 * MS, .max = H,
+	.def = "5s", .help = "How long it stays open before requests are tried"},
+    {"trials", CONF_INT, FIELD(struct breaker_settings, trials), .min = 1, .max = 1000, .def = "3",
+	.help = "Requests that are let through then: if all are good, it closes; a failure opens "
+		"it again"},
+};
+static const struct conf_object breaker_object = {"Circuit breakers", KEYS(breaker_keys)};
+
 static const struct conf_key pool_keys[] = {
     {"balance", CONF_ENUM, FIELD(struct conf_pool, balance), .words = balance_words,
 	.def = "round_robin",
@@ -707,6 +786,34 @@ static const struct conf_key pool_keys[] = {
 	.help = "How long a target that drains keeps its sticky clients and its connections. Then "
 		"it is disabled: requests in progress are answered, TCP connections, tunnels and "
 		"UDP sessions are closed. 0s: at once"},
+    {"retry_on", CONF_LIST, ENTRIES(struct conf_pool, retry_on, n_retry_on), .max = 7,
+	.notes_given = true, .given_offset = offsetof(struct conf_pool, retry_on_given),
+	.element = &retry_on_element, .def_note = "[\"connect_failure\", \"reset\"]",
+	.help = "What is tried again on another target. connect_failure: no connection within "
+		"connect_timeout, nothing was sent. reset: it was closed before a byte of the "
+		"response. timeout: no byte of it within response_timeout. 502, 503, 504: statuses "
+		"of the target. All but the first only for methods that are idempotent, unless "
+		"non_idempotent is given: then a request may be served twice. Modes tcp and udp "
+		"know connect_failure"},
+    {"retry_budget", CONF_OBJECT, FIELD(struct conf_pool, retry_budget),
+	.object = &retry_budget_object,
+	.help = "How many attempts on other targets there are at most, so that targets that fail "
+		"are not drowned in repeated requests"},
+    {"failure_status", CONF_STATUS, FIELD(struct conf_pool, failure_min), .def = "502-504",
+	.help = "For outlier and circuit_breaker: the statuses of a target that count as its "
+		"failure, besides connections that fail, break, or time out, and responses that "
+		"are malformed"},
+    {"outlier", CONF_OBJECT, FIELD(struct conf_pool, outlier), .object = &outlier_object,
+	.notes_given = true, .given_offset = offsetof(struct conf_pool, outlier_given),
+	.def_note = "none",
+	.help = "Ejects a target that fails requests, or is much slower than the others: it gets "
+		"no new ones for a while, also none of sticky clients, whatever its health checks "
+		"say. {} means the defaults"},
+    {"circuit_breaker", CONF_OBJECT, FIELD(struct conf_pool, breaker), .object = &breaker_object,
+	.notes_given = true, .given_offset = offsetof(struct conf_pool, breaker_given),
+	.def_note = "none",
+	.help = "While too many requests of the pool fail, answers 503 at once, with Retry-After, "
+		"instead of sending them to targets. {} means the defaults"},
     {"fail_open", CONF_BOOL, FIELD(struct conf_pool, fail_open), .def = "false",
 	.help = "When all targets are down: use them all instead of answering 503"},
     {"panic_threshold", CONF_PERCENT, FIELD(struct conf_pool, panic_threshold), .max = 100,
@@ -733,7 +840,7 @@ static const struct conf_key pool_keys[] = {
 		"In mode http each request has a connection of its own then"},
 };
 static const struct conf_object pool_object = {
-    "Pools", KEYS(pool_keys), .size = sizeof(struct conf_pool), .later = "outlier tls"};
+    "Pools", KEYS(pool_keys), .size = sizeof(struct conf_pool), .later = "tls"};
 
 static const struct conf_key sync_keys[] = {
     {"port", CONF_INT, FIELD(struct conf_sync, port), .min = 1, .max = 65535, .def = "5405",

@@ -173,7 +173,7 @@ void schema_man_print_tail(FILE *out)
 	    "malformed request it names the fault, as does the answer: bad_host, obs_fold, "
 	    "bad_chunk\n"
 	    "and so on. Else: request_head, request_body (did not come in time), no_target,\n"
-	    "queue_full, queue_timeout,\n"
+	    "queue_full, queue_timeout, circuit_open,\n"
 	    "connect_failed, connect_timeout, response_timeout, target_closed, target_timeout,\n"
 	    "target_reset, bad_response, client_closed, client_reset, client_timeout, "
 	    "idle_timeout,\n"

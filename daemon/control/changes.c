@@ -59,6 +59,7 @@ void changes_use(struct control *control, struct generation *next)
 	struct changes *changes = &control->changes;
 	control->current = next;
 	prober_set(control->prober, next->conf, next->fleet);
+	outliers_set(control);
 	/* Published first: what is in the journal by then, a snapshot that begins now has, too. */
 	replica_publish(control);
 	replica_tell_changes(control);

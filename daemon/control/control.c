@@ -116,6 +116,8 @@ static void on_target_changed(
 		events_add(&control->events, object, target_health_name(before),
 		    target_health_name(now), target->reason);
 	replica_health_changed(control, target);
+	if (now != before)
+		outliers_poll(control);
 }
 
 /* Any thread. A session has made room for another one: the peer's table is as full as ours. */
@@ -150,6 +152,9 @@ static int start_parts(struct control *control, const struct conf *conf, struct 
 	control->prober = prober_new(control->loop, on_target_changed, control);
 	if (!control->sessions || !control->prober || (config->pair && !control->journal))
 		return err_set(err, -ENOMEM, "out of memory");
+	outliers_start(control);
+	shared.on_outlier = outliers_wake;
+	shared.arg = control;
 	shared.sessions = control->sessions;
 	shared.journal = control->journal;
 	control->proxy = proxy_start(&shared, err);
@@ -488,6 +493,7 @@ static void on_tick(struct ev_loop *loop, ev_timer *timer, int events)
 	handover_poll(control);
 	poll_shutdown(control);
 	replica_poll_warmth(control);
+	outliers_poll(control);
 	send_heartbeats(control);
 	if (control->started) {
 		changes_tick(control);

@@ -111,6 +111,7 @@ struct control {
 	struct session_table *sessions;
 	struct journal *journal;
 	struct proxy *proxy;
+	ev_async outlier_wake; /* sent by workers */
 	struct prober *prober;
 	struct changes changes;
 	uint64_t sights_told; /* what yoke-vrrp knows of tracked pools: prober_sights() */
@@ -229,6 +230,16 @@ void peer_tell_word(struct control *control, const struct ipc_word *word);
 void peer_said(struct control *control, const struct sync_message *message);
 void peer_replay(struct control *control); /* to a yoke-vrrp whose router is new */
 const struct peer_router *peer_router(struct control *control, const char *name); /* or NULL */
+
+/* outliers.c */
+void outliers_start(struct control *control);
+void outliers_wake(void *control);          /* a target fails. Any thread */
+void outliers_set(struct control *control); /* there is a new configuration */
+/* Whatever is due; also when a target's state has changed. */
+void outliers_poll(struct control *control);
+/* The peer says how it stands with a target. */
+void outliers_told(struct control *control, struct pool *pool, struct target *target,
+    const struct outlier_report *report);
 
 /* router_stats.c */
 /* Adds what was counted to the status of a virtual router. */

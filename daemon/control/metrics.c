@@ -214,7 +214,8 @@ static void put_targets(FILE *out, const struct fleet *fleet)
 /* All of them, so that one can be followed in time. */
 static void put_states(FILE *out, const struct fleet *fleet)
 {
-	static const char *const states[] = {"up", "down", "draining", "disabled", "unknown"};
+	static const char *const states[] = {
+	    "up", "down", "draining", "disabled", "ejected", "unknown"};
 	family(out, "target_state", "gauge", "1 for the state that the target is in, 0 for others");
 	for (uint32_t p = 0; p < fleet->n_pools; p++) {
 		const struct pool *pool = &fleet->pools[p];
@@ -299,6 +300,49 @@ static void put_queues(FILE *out, const struct fleet *fleet)
 		for (uint32_t p = 0; p < fleet->n_pools; p++)
 			fprintf(out, "yoke_%s{pool=\"%s\"} %.15g\n", metric->name,
 			    fleet->pools[p].name, metric->read(fleet->pools[p].queue));
+	}
+}
+
+static void put_ejections(FILE *out, const struct pool *pool, const struct target *target)
+{
+	for (int cause = OUTLIER_NONE + 1; cause < OUTLIER_CAUSE_COUNT; cause++)
+		fprintf(out,
+		    "yoke_target_ejections_total{pool=\"%s\",target=\"%s\",cause=\"%s\"} %llu\n",
+		    pool->name, target->text, outlier_cause_name((enum outlier_cause)cause),
+		    (unsigned long long)target->outlier.total[cause]);
+}
+
+/* Of pools that have outlier, or circuit_breaker. */
+static void put_outliers(FILE *out, const struct control *control)
+{
+	const struct conf *conf = control->current->conf;
+	const struct fleet *fleet = control->current->fleet;
+	family(out, "target_ejections_total", "counter", "Ejections of the target as an outlier");
+	for (uint32_t p = 0; p < fleet->n_pools; p++) {
+		const struct pool *pool = &fleet->pools[p];
+		for (uint32_t t = 0; conf->pools[p].outlier_given && t < pool->n_targets; t++)
+			put_ejections(out, pool, pool->targets[t].target);
+	}
+	family(out, "pool_ejections_prevented_total", "counter",
+	    "Ejections that were not made, as too few targets would have been left");
+	for (uint32_t p = 0; p < fleet->n_pools; p++) {
+		if (conf->pools[p].outlier_given)
+			fprintf(out, "yoke_pool_ejections_prevented_total{pool=\"%s\"} %llu\n",
+			    fleet->pools[p].name,
+			    (unsigned long long)fleet->pools[p].watch->outliers.prevented);
+	}
+	family(out, "pool_circuit_state", "gauge", "0: closed, 1: open, 2: half-open");
+	for (uint32_t p = 0; p < fleet->n_pools; p++) {
+		if (conf->pools[p].breaker_given)
+			fprintf(out, "yoke_pool_circuit_state{pool=\"%s\"} %d\n",
+			    fleet->pools[p].name, breaker_state(&fleet->pools[p].watch->breaker));
+	}
+	family(out, "pool_circuit_opened_total", "counter", "Times that the circuit opened");
+	for (uint32_t p = 0; p < fleet->n_pools; p++) {
+		if (conf->pools[p].breaker_given)
+			fprintf(out, "yoke_pool_circuit_opened_total{pool=\"%s\"} %llu\n",
+			    fleet->pools[p].name,
+			    (unsigned long long)fleet->pools[p].watch->breaker.opened);
 	}
 }
 
@@ -434,6 +478,7 @@ char *metrics_text(struct control *control)
 	put_panics(out, control->current->fleet);
 	put_changes(out, control);
 	put_queues(out, control->current->fleet);
+	put_outliers(out, control);
 	put_sessions(out, control);
 	put_pool_sessions(out, control);
 	put_sync(out, control);

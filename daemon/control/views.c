@@ -263,9 +263,40 @@ static void put_reason(json *object, const struct target *target)
 {
 	bool set = atomic_load(&target->admin) != TARGET_READY;
 	uint64_t since_us = set ? target->admin_since_us : target->since_us;
-	put_text(object, "reason", set ? target->admin_reason : target->reason);
+	const char *reason = set ? target->admin_reason : target->reason;
+	if (target_available(target) && atomic_load(&target->ejected)) {
+		since_us = target->outlier.ejected_us;
+		reason = target->outlier.reason;
+	}
+	put_text(object, "reason", reason);
 	json_object_object_add(
 	    object, "since_ms", since_us ? json_object_new_uint64(age_ms(since_us)) : NULL);
+}
+
+/* null: it is in, and has been good for a while. */
+static json *ejection_json(const struct outlier *outlier)
+{
+	uint64_t now_us = clock_us();
+	if (outlier->ejections == 0)
+		return NULL;
+	json *object = json_object_new_object();
+	put_number(object, "left_ms",
+	    outlier->until_us > now_us ? (outlier->until_us - now_us) / US_PER_MS : 0);
+	put_number(object, "in_a_row", outlier->ejections);
+	put_bool(object, "probation", outlier->probation_us != 0);
+	put_text(object, "cause", outlier_cause_name(outlier->cause));
+	put_text(object, "reason", outlier->reason);
+	return object;
+}
+
+static json *circuit_json(const struct pool *pool)
+{
+	const struct breaker *breaker = &pool->watch->breaker;
+	json *object = json_object_new_object();
+	put_text(object, "state", breaker_state_name(breaker_state(breaker)));
+	put_number(object, "opened", breaker->opened);
+	put_text(object, "reason", breaker->why[0] ? breaker->why : NULL);
+	return object;
 }
 
 static json *target_json(const struct control *control, const struct conf_pool *conf,
@@ -291,6 +322,7 @@ static json *target_json(const struct control *control, const struct conf_pool *
 	put_reason(object, target);
 	json_object_object_add(object, "checks", checks_json(control, &conf->health, target));
 	changes_put_target(control, object, pool, target);
+	json_object_object_add(object, "ejection", ejection_json(&target->outlier));
 	if (conf->tracked)
 		json_object_object_add(object, "seen_from_here", sight_json(control, target));
 	return object;
@@ -316,6 +348,7 @@ static json *pool_json(const struct control *control, const struct pool *pool)
 	put_number(object, "up", up);
 	put_number(object, "total", total);
 	put_bool(object, "panic", pool->panicking);
+	json_object_object_add(object, "circuit", conf->breaker_given ? circuit_json(pool) : NULL);
 	put_text(object, "checked_by", control->probing ? "this node" : "peer");
 	for (uint32_t i = 0; i < pool->n_targets; i++)
 		json_object_array_add(targets, target_json(control, conf, pool, &pool->targets[i]));

@@ -273,6 +273,10 @@ void print_targets(struct json_object *pools)
 	{
 		printf("pool %s: %s, %llu of %llu up, checked by %s\n", name, text(pool, "balance"),
 		    number(pool, "up"), number(pool, "total"), text(pool, "checked_by"));
+		struct json_object *circuit = member(pool, "circuit");
+		if (circuit && strcmp(text(circuit, "state"), "closed") != 0)
+			printf(
+			    "  CIRCUIT %s: %s\n", text(circuit, "state"), text(circuit, "reason"));
 		struct json_object *targets = member(pool, "targets");
 		int width = widest_address(targets);
 		printf("  %-*s  %-8s  %-9s  %6s  %11s  %11s  %8s  %-7s  %-7s  %s\n", width,

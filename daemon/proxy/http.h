@@ -186,6 +186,9 @@ void txn_watch_upstream(struct txn *txn);
 void txn_attempt_failed(struct txn *txn, int error);
 /* The attempt has failed; why: a word of the access log. */
 void txn_note_failed(struct txn *txn, const char *why);
+/* The target has not answered in time, or by a status of which the client knows nothing yet. True:
+ * the request is on its way to another one, or the transaction is over. */
+bool txn_retry(struct txn *txn, enum conf_retry cause);
 /* Answers by ourselves instead of a target. */
 void txn_answer(struct txn *txn, unsigned status, const char *why);
 /* The same, and when to ask again, if that is known (not 0). */

@@ -15,6 +15,7 @@
 #include "daemon/base/hash.h"
 #include "daemon/base/text.h"
 #include "daemon/proxy/limits.h"
+#include "daemon/proxy/retry.h"
 #include "daemon/proxy/routing.h"
 #include "daemon/proxy/selfcheck.h"
 #include "daemon/proxy/udp.h"
@@ -287,6 +288,8 @@ static struct worker_gen *build_gen(
 		error = make_pickers(gen, worker);
 	if (error == 0)
 		error = make_slots(gen);
+	if (error == 0 && !(gen->retries = retry_budgets_new(gen->conf, proxy->shared.workers)))
+		error = -ENOMEM;
 	if (error == 0 && !generation->fleet_only)
 		error = make_keys(gen, generation->user->cookie_keys);
 	if (error == 0)

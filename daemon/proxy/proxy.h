@@ -20,7 +20,9 @@ struct proxy;
 struct proxy_shared {
 	uint32_t workers;
 	struct session_table *sessions;
-	struct journal *journal; /* NULL: not a pair */
+	struct journal *journal;       /* NULL: not a pair */
+	void (*on_outlier)(void *arg); /* a target fails: outlier_step is due. Any thread */
+	void *arg;
 };
 
 /* One configuration in force: immutable. Workers swap to it at a loop boundary; `free_fn` runs on
@@ -60,9 +62,11 @@ struct proxy_generation {
 	X(evicted_silent, "Connections without a request closed, as descriptors ran short")        \
 	X(evicted_idle, "Connections between requests closed, as descriptors ran short")           \
 	X(no_target, "Requests or connections refused: no usable target (503)")                    \
+	X(circuit_open, "Requests or connections refused: the pool's circuit breaker (503)")       \
 	X(target_failed, "Requests or connections failed: target failed (502)")                    \
 	X(target_timeout, "Requests failed: target did not answer in time (504)")                  \
 	X(retries, "Attempts on another connection or target")                                     \
+	X(retries_over_budget, "Attempts that were not made: more than the pool's retry_budget")   \
 	X(upstream_connects, "Connections opened to targets")                                      \
 	X(upstream_reuses, "Requests sent on a pooled connection")                                 \
 	X(upstream_connect_failures, "Connections to targets that failed")                         \

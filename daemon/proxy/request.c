@@ -71,6 +71,13 @@ static const char *choose_upgrade(struct txn *txn, const struct h1_head *head)
 /* False: there is none, and the client has its answer. It may have to wait for one. */
 static bool choose_target(struct txn *txn)
 {
+	struct breaker *breaker = &txn->gen->fleet->pools[txn->pool].watch->breaker;
+	if (!breaker_admits(breaker)) {
+		COUNT(txn->worker, circuit_open);
+		txn_answer_later(
+		    txn, 503, "circuit_open", breaker_retry_after(breaker, txn->worker->now_us));
+		return false;
+	}
 	struct target *target = choose_first(txn->worker, txn->gen, txn->pool, &txn->choice);
 	if (target) {
 		txn_set_target(txn, target);

@@ -6,6 +6,8 @@
 #include "daemon/proxy/explain.h"
 #include "daemon/proxy/heads.h"
 #include "daemon/proxy/http.h"
+#include "daemon/proxy/results.h"
+#include "daemon/proxy/retry.h"
 #include "daemon/proxy/routing.h"
 #include "daemon/proxy/upgrade.h"
 
@@ -134,12 +136,15 @@ static void fail(struct txn *txn, const char *why, const char *what)
 	txn_note_failed(txn, why);
 	txn_observe(txn, PICKER_FAILED);
 	atomic_fetch_add_explicit(&txn->target->failures, 1, memory_order_relaxed);
+	results_failed(txn->worker, txn_pool(txn), txn->target);
 	worker_log_target(txn->worker, txn_pool(txn)->name, txn->target, what);
 }
 
 void response_timed_out(struct txn *txn)
 {
 	fail(txn, "response_timeout", "no response in time");
+	if (txn_retry(txn, CONF_RETRY_TIMEOUT))
+		return;
 	COUNT(txn->worker, target_timeout);
 	txn_answer(txn, 504, "response_timeout");
 }
@@ -256,6 +261,7 @@ static bool relay_interim(struct txn *txn, const struct h1_head *head, char *dat
 {
 	static const struct heads_response options = {0};
 	COUNT(txn->worker, responses_1xx);
+	txn->replayable = false;
 	return txn->minor == 0 || send_head(txn, head, data, 0, &options);
 }
 
@@ -314,6 +320,8 @@ static void switch_protocols(struct txn *txn, struct h1_head *head, char *data, 
 	};
 	if (txn->act && !routing_change_response(txn, head, &options.add))
 		return;
+	txn->replayable = false;
+	results_good(txn_pool(txn), txn->target, 0);
 	note_head(txn, head);
 	if (send_head(txn, head, data, len - head->len, &options))
 		tunnel_begin(txn);
@@ -332,6 +340,27 @@ static void continue_response(struct txn *txn, char *data, size_t len)
 		return;
 	if (txn->state == RESPONSE_DONE)
 		finish(txn);
+}
+
+/* Notes how a target has answered, by a final head and `len` bytes with it. True: by a status that
+ * the pool tries again, and the request has gone to another target. */
+static bool retry_status(struct txn *txn, const struct h1_head *head, size_t len)
+{
+	results_status(txn->worker, txn_pool(txn), txn->target, head->status,
+	    txn->worker->now_us - txn->asked_us);
+	if (txn->replayable && head->status >= 502 && head->status <= 504) {
+		uint64_t body_len = head->framing == H1_BODY_LENGTH ? head->content_length : 0;
+		bool whole = (head->framing == H1_BODY_LENGTH || head->framing == H1_BODY_NONE) &&
+			     body_len == len - head->len;
+		/* With nothing more to come, its connection is as good as before. */
+		txn->state = whole ? RESPONSE_DONE : RESPONSE_HEAD;
+		txn->upstream_keep_alive = head->keep_alive;
+		if (txn_retry(txn, CONF_RETRY_502 + (head->status - 502)))
+			return true;
+		txn->state = RESPONSE_HEAD;
+	}
+	txn->replayable = false;
+	return false;
 }
 
 /* A head that begins a session waits until the peer has that. */
@@ -366,6 +395,8 @@ static size_t take_input(struct txn *txn, char *data, size_t len)
 			refuse(txn, "malformed response head, or a too large one");
 			return len;
 		}
+		if (head->status >= 200 && !txn->learned && retry_status(txn, head, len - used))
+			return len;
 		if ((head->status >= 200 || head->status == 101) && must_wait(txn, head))
 			break;
 		if (head->status >= 200) {
@@ -533,7 +564,8 @@ void response_readable(struct txn *txn)
 	txn->bulk = n == WORKER_READ_SIZE;
 	upstream->established = true;
 	upstream->waiting = false;
-	txn->replayable = false;
+	/* Whether the status is one to try again is known when the head is complete. */
+	txn->replayable = txn->replayable && retry_after_status(txn->gen, txn->pool);
 	size_t used = take_input(txn, worker->read, (size_t)n);
 	if (txn->client && used < (size_t)n &&
 	    !buf_append(&txn->partial, worker->read + used, (size_t)n - used))

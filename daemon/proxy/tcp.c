@@ -10,6 +10,8 @@
 #include "daemon/proxy/choose.h"
 #include "daemon/proxy/dial.h"
 #include "daemon/proxy/proxy_header.h"
+#include "daemon/proxy/results.h"
+#include "daemon/proxy/retry.h"
 #include "daemon/proxy/waiting.h"
 
 #define TRIED_MAX 8
@@ -189,6 +191,7 @@ static void observe(struct worker *worker, struct pair *pair, uint64_t took_us)
 static void settle(struct worker *worker, struct pair *pair)
 {
 	pair->established = true;
+	results_good(pool_of(pair), pair->target, 0);
 	if (pair->note)
 		pair->note->connected_us = worker->now_us;
 	touch(worker, pair);
@@ -418,12 +421,16 @@ static bool connect_failed(struct worker *worker, struct pair *pair, int error)
 	if (!worker_error_is_local(error)) {
 		atomic_fetch_add_explicit(&pair->target->failures, 1, memory_order_relaxed);
 		observe(worker, pair, PICKER_FAILED);
+		results_failed(worker, pool, pair->target);
 	}
 	worker_log_target(worker, pool->name, pair->target,
 	    error == -ETIMEDOUT ? "connect timed out" : worker_error_text(error));
 	close_server(worker, pair, false);
 	struct target *next = NULL;
-	if (setup->retries_left > 0 && setup->n_tried < TRIED_MAX) {
+	setup->choice.full = false;
+	if (setup->retries_left > 0 && setup->n_tried < TRIED_MAX &&
+	    retry_is_wanted(pair->gen, pair->pool, CONF_RETRY_CONNECT_FAILURE) &&
+	    retry_left(worker, pair->gen, pair->pool)) {
 		setup->retries_left--;
 		setup->tried[setup->n_tried++] = pair->target;
 		next = choose_again(
@@ -437,7 +444,7 @@ static bool connect_failed(struct worker *worker, struct pair *pair, int error)
 		pair_close(worker, pair, true);
 		return false;
 	}
-	COUNT(worker, retries);
+	retry_take(worker, pair->gen, pair->pool);
 	if (pair->note)
 		pair->note->retries++;
 	if (!next)
@@ -619,8 +626,16 @@ bool pair_open(struct listener *listener, const struct arrival *arrival)
 		pair_close(worker, pair, true);
 		return true;
 	}
+	if (!breaker_admits(&pair->gen->fleet->pools[pair->pool].watch->breaker)) {
+		COUNT(worker, circuit_open);
+		reasons_count(&worker->refused_connections, "circuit_open");
+		access_pair_why(pair->note, "circuit_open", true);
+		pair_close(worker, pair, true);
+		return true;
+	}
 	const struct addr *peer = &pair->setup->peer;
 	choose_read(worker, pair->gen, pair->pool, peer, NULL, &pair->setup->choice);
+	retry_count_request(worker, pair->gen, pair->pool);
 	struct target *target = choose_first(worker, pair->gen, pair->pool, &pair->setup->choice);
 	if (pair->note)
 		pair->note->sticky = pair->setup->choice.sticky;

@@ -7,6 +7,8 @@
 #include "daemon/proxy/explain.h"
 #include "daemon/proxy/heads.h"
 #include "daemon/proxy/http.h"
+#include "daemon/proxy/results.h"
+#include "daemon/proxy/retry.h"
 
 #define FREE_MAX    256U        /* transactions kept for reuse */
 #define KEEP_BUFFER (8U * 1024) /* of their request buffers */
@@ -347,6 +349,7 @@ static void note_failure(struct txn *txn, int error, bool established)
 	if (!worker_error_is_local(error)) {
 		atomic_fetch_add_explicit(&txn->target->failures, 1, memory_order_relaxed);
 		txn_observe(txn, PICKER_FAILED);
+		results_failed(txn->worker, txn_pool(txn), txn->target);
 	}
 	const char *what =
 	    error == -ETIMEDOUT && !established ? "connect timed out" : worker_error_text(error);
@@ -354,38 +357,63 @@ static void note_failure(struct txn *txn, int error, bool established)
 	txn_note_failed(txn, failure_word(error, established));
 }
 
-/* Chooses where to go after an attempt failed. False: nowhere, and the client has its answer; or it
- * waits for a place. */
-static bool find_another(struct txn *txn, int error, bool reused, bool established)
+/* All of the request is still here, the client knows nothing of a response, and to send it twice
+ * does no harm. */
+static bool may_repeat(const struct txn *txn)
 {
-	bool safe = txn->replayable && (!txn->sent_any || h1_idempotent(txn->method));
-	if (reused && safe) {
+	return txn->replayable && buf_len(&txn->partial) == 0 &&
+	       (!txn->sent_any || h1_idempotent(txn->method) ||
+		   retry_is_wanted(txn->gen, txn->pool, CONF_RETRY_NON_IDEMPOTENT));
+}
+
+/* The request may go to another target after this failure. */
+static bool may_retry(const struct txn *txn, enum conf_retry cause)
+{
+	return retry_is_wanted(txn->gen, txn->pool, cause) && may_repeat(txn) &&
+	       txn->retries_left > 0 && txn->n_tried < HTTP_TRIED_MAX &&
+	       retry_left(txn->worker, txn->gen, txn->pool);
+}
+
+/* A place at another target; NULL: there is none left, or txn->choice.full. */
+static struct target *find_another(struct txn *txn)
+{
+	txn->tried[txn->n_tried] = txn->target;
+	return choose_again(
+	    txn->worker, txn->gen, txn->pool, &txn->choice, txn->tried, txn->n_tried + 1);
+}
+
+/* It goes to `next`, or where there is a place first. */
+static void note_retry(struct txn *txn, const struct target *next)
+{
+	retry_take(txn->worker, txn->gen, txn->pool);
+	txn->retries_left--;
+	txn->n_tried++;
+	txn->note.retries++;
+	/* A stale connection to one target says nothing about those to others. */
+	txn->fresh_only = txn->fresh_only && next == txn->target;
+}
+
+/* Says where to go after an attempt failed. False: nowhere, and the client has its answer; or it
+ * waits for a place. */
+static bool try_another(struct txn *txn, int error, bool reused, bool established)
+{
+	if (reused && may_repeat(txn) && retry_take_stale(txn->worker, txn->gen, txn->pool)) {
 		/* It was closed while it idled: says nothing about the target. */
 		txn->fresh_only = true;
 		txn->note.retries++;
-		COUNT(txn->worker, retries);
 		return true;
 	}
 	note_failure(txn, error, established);
-	if (safe && txn->retries_left > 0 && txn->n_tried < HTTP_TRIED_MAX) {
-		txn->retries_left--;
-		txn->tried[txn->n_tried++] = txn->target;
-		struct target *next = choose_again(
-		    txn->worker, txn->gen, txn->pool, &txn->choice, txn->tried, txn->n_tried);
+	if (may_retry(txn, established ? CONF_RETRY_RESET : CONF_RETRY_CONNECT_FAILURE)) {
+		struct target *next = find_another(txn);
+		if (next || txn->choice.full)
+			note_retry(txn, next);
 		if (next) {
-			/* A stale connection to one target says nothing about those to others. */
-			txn->fresh_only = txn->fresh_only && next == txn->target;
 			txn_set_target(txn, next);
-			txn->note.retries++;
-			COUNT(txn->worker, retries);
 			return true;
 		}
-		if (txn->choice.full) {
-			txn->fresh_only = false;
-			txn->note.retries++;
-			COUNT(txn->worker, retries);
+		if (txn->choice.full)
 			return txn_wait(txn);
-		}
 	}
 	if (error == -ETIMEDOUT) {
 		COUNT(txn->worker, target_timeout);
@@ -403,6 +431,8 @@ void txn_dispatch(struct txn *txn)
 	struct upstream *upstream = NULL;
 	uint64_t max_age_us = h1_idempotent(txn->method) ? UINT64_MAX : RECENT_US;
 	int error = 0;
+	if (!txn->dispatched)
+		retry_count_request(worker, txn->gen, txn->pool);
 	txn->dispatched = true;
 	for (;;) {
 		struct target *target = choose_commit(
@@ -420,7 +450,7 @@ void txn_dispatch(struct txn *txn)
 		if (upstream)
 			break;
 		txn->sent_any = false;
-		if (!find_another(txn, error, false, false))
+		if (!try_another(txn, error, false, false))
 			return;
 	}
 	txn->upstream = upstream;
@@ -437,6 +467,25 @@ void txn_attempt_failed(struct txn *txn, int error)
 	bool reused = upstream->reused, established = upstream->established;
 	txn->upstream = NULL;
 	upstream_close(txn->worker, upstream);
-	if (find_another(txn, error, reused, established))
+	if (try_another(txn, error, reused, established))
 		txn_dispatch(txn);
+}
+
+bool txn_retry(struct txn *txn, enum conf_retry cause)
+{
+	static const char *const words[] = {[CONF_RETRY_502] = "status_502",
+	    [CONF_RETRY_503] = "status_503",
+	    [CONF_RETRY_504] = "status_504"};
+	struct target *next = may_retry(txn, cause) ? find_another(txn) : NULL;
+	if (!next) /* where all are full, the answer that there is now is better than to wait */
+		return false;
+	if (cause != CONF_RETRY_TIMEOUT)
+		txn_note_failed(txn, words[cause]);
+	note_retry(txn, next);
+	txn_release_upstream(txn);
+	txn_set_target(txn, next);
+	txn->state = RESPONSE_HEAD;
+	txn->response_body = (struct body){0};
+	txn_dispatch(txn);
+	return true;
 }

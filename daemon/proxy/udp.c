@@ -14,6 +14,7 @@
 #include "daemon/proxy/conn.h"
 #include "daemon/proxy/dial.h"
 #include "daemon/proxy/limits.h"
+#include "daemon/proxy/retry.h"
 #include "daemon/proxy/room.h"
 #include "daemon/proxy/udp_batch.h"
 #include "daemon/proxy/udp_table.h"
@@ -285,13 +286,16 @@ static struct target *choose(struct worker *worker, struct udp_session *session)
 	const struct pool *in_fleet = &session->gen->fleet->pools[pool];
 	session->judged = atomic_load_explicit(in_fleet->version, memory_order_acquire);
 	if (n_tried == 0) {
+		retry_count_request(worker, session->gen, pool);
 		session->choice = (struct choice){0};
 		choose_read(worker, session->gen, pool, client, NULL, &session->choice);
 		return choose_first(worker, session->gen, pool, &session->choice);
 	}
-	if (n_tried > pool_of(session)->retries || n_tried == TRIED_MAX)
+	if (n_tried > pool_of(session)->retries || n_tried == TRIED_MAX ||
+	    !retry_is_wanted(session->gen, pool, CONF_RETRY_CONNECT_FAILURE) ||
+	    !retry_left(worker, session->gen, pool))
 		return NULL;
-	COUNT(worker, retries);
+	retry_take(worker, session->gen, pool);
 	return choose_again(worker, session->gen, pool, &session->choice, setup->tried, n_tried);
 }
 

@@ -60,6 +60,7 @@ void worker_gen_free(struct worker_gen *gen)
 	}
 	free(gen->pickers);
 	free(gen->lines);
+	free(gen->retries);
 	free(gen->slots);
 	free(gen->bindings);
 	free(gen->removed);

@@ -94,6 +94,8 @@ void rig_init(struct rig *rig)
 	    .connect_timeout_us = 2 * US_PER_SEC,
 	    .response_timeout_us = 10 * US_PER_SEC,
 	    .retries = 2,
+	    .retry_causes = 1U << CONF_RETRY_CONNECT_FAILURE | 1U << CONF_RETRY_RESET,
+	    .retry_budget = {.per_sec = 10},
 	};
 }
 
