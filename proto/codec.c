@@ -82,6 +82,10 @@ static int pack_health(const struct record *record, Yoke__Sync__Health *health)
 	health->fall_count = record->health.fall_count;
 	health->age_us = record->health.since_us;
 	health->reason = (char *)record->health.reason;
+	health->ejection_left_us = record->health.ejected_until_us;
+	health->ejections = record->health.ejections;
+	health->ejection_cause = record->health.ejection_cause;
+	health->probation = record->health.probation;
 	return 0;
 }
 

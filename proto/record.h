@@ -5,11 +5,12 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define RECORD_REASON_MAX  128
-#define RECORD_POOL_MAX    64 /* with NUL, as the next one */
-#define RECORD_TEXT_MAX    56
-#define RECORD_TARGETS_MAX 16384
-#define RECORD_WEIGHT_MAX  256
+#define RECORD_REASON_MAX    128
+#define RECORD_POOL_MAX      64 /* with NUL, as the next one */
+#define RECORD_TEXT_MAX      56
+#define RECORD_TARGETS_MAX   16384
+#define RECORD_WEIGHT_MAX    256
+#define RECORD_EJECTIONS_MAX 1000
 
 enum record_kind {
 	RECORD_SESSION,
@@ -46,6 +47,12 @@ struct record {
 			uint16_t rise_count, fall_count;
 			uint64_t since_us; /* as above: on the wire an age */
 			char reason[RECORD_REASON_MAX];
+			/* Outlier ejection. In memory: when it ends, on this node's clock; on the
+			 * wire: what is left. 0: it is not ejected. */
+			uint64_t ejected_until_us;
+			uint16_t ejections;     /* in a row */
+			uint8_t ejection_cause; /* enum outlier_cause, or of a later version */
+			bool probation;
 		} health;
 		struct {
 			uint64_t target_id;

@@ -61,12 +61,20 @@ static int take_health(const Yoke__Sync__Health *in, struct record *out, struct 
 		return refuse(err, "health.rise_count or fall_count");
 	if (in->age_us > SYNC_TIME_MAX_US)
 		return refuse(err, "health.age_us");
+	if (in->ejection_left_us > SYNC_TIME_MAX_US)
+		return refuse(err, "health.ejection_left_us");
+	if (in->ejections > RECORD_EJECTIONS_MAX || in->ejection_cause > UINT8_MAX)
+		return refuse(err, "health.ejections or ejection_cause");
 	out->kind = RECORD_HEALTH;
 	out->health.target_id = in->target_id;
 	out->health.health = (uint8_t)in->state;
 	out->health.rise_count = (uint16_t)in->rise_count;
 	out->health.fall_count = (uint16_t)in->fall_count;
 	out->health.since_us = in->age_us;
+	out->health.ejected_until_us = in->ejection_left_us;
+	out->health.ejections = (uint16_t)in->ejections;
+	out->health.ejection_cause = (uint8_t)in->ejection_cause;
+	out->health.probation = in->probation;
 	if (take_text(in->reason, out->health.reason, sizeof(out->health.reason)) < 0)
 		return refuse(err, "health.reason");
 	return 0;

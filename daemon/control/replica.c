@@ -29,6 +29,10 @@ static struct record health_record(const struct target *target)
 	record.health.fall_count = target->fall_count;
 	record.health.since_us = target->since_us;
 	text_copy(record.health.reason, sizeof(record.health.reason), target->reason);
+	record.health.ejected_until_us = target->outlier.until_us;
+	record.health.ejections = (uint16_t)target->outlier.ejections;
+	record.health.ejection_cause = (uint8_t)target->outlier.cause;
+	record.health.probation = target->outlier.probation_us != 0;
 	return record;
 }
 
@@ -235,6 +239,19 @@ static void snapshot_targets(void *arg, void (*emit)(void *, const struct record
 
 /* --- on the control thread --- */
 
+static void apply_ejection(
+    struct control *control, struct pool *pool, struct target *target, const struct record *record)
+{
+	uint64_t until_us = record->health.ejected_until_us, now_us = clock_us();
+	struct outlier_report report = {
+	    .left_us = until_us > now_us ? until_us - now_us : 0,
+	    .ejections = record->health.ejections,
+	    .cause = record->health.ejection_cause,
+	    .probation = record->health.probation,
+	};
+	outliers_told(control, pool, target, &report);
+}
+
 static void apply_health(struct control *control, const struct record *record)
 {
 	struct pool *pool;
@@ -257,6 +274,7 @@ static void apply_health(struct control *control, const struct record *record)
 		events_add(&control->events, object, target_health_name(before),
 		    target_health_name(now), target->reason);
 	}
+	apply_ejection(control, pool, target, record);
 	publish_one(control, record);
 }
 

@@ -91,6 +91,8 @@ static void take_target(struct stream *stream, const struct record *record, uint
 	if (copy.kind == RECORD_HEALTH) {
 		uint64_t age_us = record->health.since_us;
 		copy.health.since_us = age_us < now_us ? now_us - age_us : 0;
+		if (record->health.ejected_until_us > 0)
+			copy.health.ejected_until_us = now_us + record->health.ejected_until_us;
 	}
 	if (copy.kind == RECORD_ADMIN && copy.admin.drain_until_us > 0)
 		copy.admin.drain_until_us += now_us;

@@ -130,6 +130,8 @@ static void make_relative(struct stream *stream, struct record *record, uint64_t
 		uint64_t since_us = record->health.since_us;
 		uint64_t age_us = since_us < now_us ? now_us - since_us : 0;
 		record->health.since_us = age_us < SYNC_TIME_MAX_US ? age_us : SYNC_TIME_MAX_US;
+		uint64_t until_us = record->health.ejected_until_us;
+		record->health.ejected_until_us = until_us > now_us ? until_us - now_us : 0;
 		break;
 	}
 	case RECORD_ADMIN: {

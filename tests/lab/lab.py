@@ -292,7 +292,8 @@ class Web:
                         add_header X-New-Token $request_id;
                         return 200 "{self.name}\\n";
                     }}
-                    location / {{ return 200 "{self.name}\\n"; }}
+                    location / {{ if (-e {self.dir}/failing) {{ return 503; }}
+                        return 200 "{self.name}\\n"; }}
                 }}
             }}"""
 
@@ -311,8 +312,15 @@ class Web:
                    in ((self.process, WEB_PORT), (self.echo, SQL_PORT)))
 
     def set_healthy(self, healthy):
-        flag = os.path.join(self.dir, "down")
-        if healthy:
+        self.set_flag("down", not healthy)
+
+    def set_failing(self, failing):
+        """Whether it answers 503 to all but health checks."""
+        self.set_flag("failing", failing)
+
+    def set_flag(self, name, there):
+        flag = os.path.join(self.dir, name)
+        if not there:
             if os.path.exists(flag):
                 os.unlink(flag)
         else:

@@ -73,6 +73,46 @@ def test_health_counted(checks):
             checks.at_most("and after", failed(second), fall - before + 1)
 
 
+EJECTION_S = 20
+
+
+def test_ejection_known(checks):
+    """A target that the Active has ejected gets nothing from the new Active either, until its time is
+    over: then it does."""
+    out = address("web3", WEB_PORT)
+    with TestLab() as lab:
+        config = pair_config()
+        config["pools"]["web"]["outlier"] = {"ejection_time": f"{EJECTION_S}s"}
+        first, second = lab.start_pair(config=config)
+        web3 = lab.webs["web3"]
+        begun = time.time()
+        web3.set_failing(True)
+
+        def ejected(node):
+            return node.pools()["web"][out] == "ejected"
+        wait_until(lambda: fetch_status(lab) and ejected(first), 10 * SLACK, "it is ejected")
+        web3.set_failing(False)
+        second.wait(lambda: ejected(second), 5, "the peer knows")
+        checks.equal("the checks say nothing against it",
+                     first.api.get("/v1/pools/web")["targets"][2]["health"], "up")
+        story = failover(lab, first, second, first.kill_all, clients=False)
+        check_story(checks, story, 400, clients=False)
+        checks.equal("its state at once", story.pools_at_once["web"][out], "ejected")
+
+        def asked():
+            fetch_status(lab)
+            return web3.requests(begun, address(second.name))
+        wait_until(asked, (EJECTION_S + 10) * SLACK, "a request to it", pause=0.02)
+        when = asked()[0][0] - begun
+        checks.true(f"the first one came after {when:.1f} s", when >= EJECTION_S)
+        # At the next tick, and with the next few requests.
+        checks.at_most("after it was ejected, s", when, EJECTION_S + 2, 5 * SLACK)
+        events = [(e["from"], e["to"]) for e in second.api.get("/v1/events")
+                  if e["object"] == f"pool web target {out}" and e["node"] == second.name]
+        checks.true(f"its events: {events}", ("in", "ejected") in events
+                    and events[-1] == ("ejected", "in"))
+
+
 POOLS, INTERVAL = 40, 4  # of three targets each; seconds
 
 

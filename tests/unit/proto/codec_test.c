@@ -31,6 +31,10 @@ static void fill_records(size_t n)
 			r->health.rise_count = (uint16_t)i;
 			r->health.fall_count = UINT16_MAX;
 			r->health.since_us = i * 999;
+			r->health.ejected_until_us = i % 3 * 12345;
+			r->health.ejections = (uint16_t)(i % 1001);
+			r->health.ejection_cause = (uint8_t)(i % 256);
+			r->health.probation = i / 4 % 2;
 			memset(r->health.reason, 'a' + (int)(i % 26), i % RECORD_REASON_MAX);
 			break;
 		case RECORD_ADMIN:
@@ -174,6 +178,10 @@ static bool same_record(const struct record *a, const struct record *b)
 		       a->health.rise_count == b->health.rise_count &&
 		       a->health.fall_count == b->health.fall_count &&
 		       a->health.since_us == b->health.since_us &&
+		       a->health.ejected_until_us == b->health.ejected_until_us &&
+		       a->health.ejections == b->health.ejections &&
+		       a->health.ejection_cause == b->health.ejection_cause &&
+		       a->health.probation == b->health.probation &&
 		       strcmp(a->health.reason, b->health.reason) == 0;
 	case RECORD_ADMIN:
 		return a->admin.target_id == b->admin.target_id &&
@@ -267,6 +275,10 @@ static void a_full_batch_of_long_records(void)
 		records[i].kind = RECORD_HEALTH;
 		records[i].health.target_id = UINT64_MAX;
 		records[i].health.since_us = SYNC_TIME_MAX_US;
+		records[i].health.ejected_until_us = SYNC_TIME_MAX_US;
+		records[i].health.ejections = RECORD_EJECTIONS_MAX;
+		records[i].health.ejection_cause = UINT8_MAX;
+		records[i].health.probation = true;
 		memset(records[i].health.reason, 'x', RECORD_REASON_MAX - 1);
 	}
 	m.batch.records = records;
@@ -350,6 +362,9 @@ static void fields_are_checked(void)
 	} cases[] = {
 #define BODY(text) text, sizeof(text) - 1
 	    {"health state 3", BODY("\x22\x06\x2a\x04\x1a\x02\x10\x03"), false},
+	    {"1000 ejections", BODY("\x22\x07\x2a\x05\x1a\x03\x40\xe8\x07"), true},
+	    {"1001 ejections", BODY("\x22\x07\x2a\x05\x1a\x03\x40\xe9\x07"), false},
+	    {"ejection cause 256", BODY("\x22\x07\x2a\x05\x1a\x03\x48\x80\x02"), false},
 	    {"health state 2", BODY("\x22\x06\x2a\x04\x1a\x02\x10\x02"), true},
 	    {"health state -1",
 		BODY("\x22\x0f\x2a\x0d\x1a\x0b\x10\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01"),
