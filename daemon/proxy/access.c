@@ -108,27 +108,49 @@ static bool is_backup(const struct pool *pool, const struct target *target)
 	return false;
 }
 
+static const char *tier_of(const struct pool *pool, const struct target *target)
+{
+	if (atomic_load_explicit(&target->health, memory_order_relaxed) == TARGET_DOWN)
+		return "fail_open";
+	return pool->has_backups && is_backup(pool, target) ? "backup" : NULL;
+}
+
 void access_target(struct txn *txn, const struct target *target)
 {
 	struct access_note *note = &txn->note;
-	const struct pool *pool = &txn->gen->fleet->pools[txn->pool];
 	note->target = target;
-	if (!note->kept)
-		return;
-	if (atomic_load_explicit(&target->health, memory_order_relaxed) == TARGET_DOWN)
-		note->tier = "fail_open";
-	else
-		note->tier = pool->has_backups && is_backup(pool, target) ? "backup" : NULL;
+	if (note->kept)
+		note->tier = tier_of(&txn->gen->fleet->pools[txn->pool], target);
+}
+
+void access_pair_target(
+    struct access_pair *note, const struct pool *pool, const struct target *target)
+{
+	note->target = target;
+	note->tier = tier_of(pool, target);
+}
+
+static const char *chosen(
+    const struct target *target, const struct access_failures *failed, uint8_t sticky)
+{
+	if (!target)
+		return NULL;
+	if (failed->n > 1 || (failed->n == 1 && failed->each[0].target != target))
+		return "retry";
+	return sticky == ACCESS_STICKY_HIT ? "sticky" : "balanced";
 }
 
 const char *access_chosen(const struct txn *txn)
 {
-	const struct access_note *note = &txn->note;
-	if (!note->target)
-		return NULL;
-	if (note->n_failed > 1 || (note->n_failed == 1 && note->failed[0].target != note->target))
-		return "retry";
-	return txn->choice.sticky == ACCESS_STICKY_HIT ? "sticky" : "balanced";
+	return chosen(txn->note.target, &txn->note.failures, txn->choice.sticky);
+}
+
+static void put_failures(const struct access_failures *failed, struct access_entry *entry)
+{
+	entry->n_failed = failed->n;
+	for (uint32_t i = 0; i < failed->n; i++)
+		entry->failed[i] =
+		    (struct access_failure){failed->each[i].target->text, failed->each[i].why};
 }
 
 /* Four more than are written, so that what is cut is seen to be, also within a character. */
@@ -223,7 +245,6 @@ void access_end(struct txn *txn)
 	    .why = note->why,
 	    .chosen = access_chosen(txn),
 	    .tier = note->tier,
-	    .n_failed = note->n_failed,
 	    .http = true,
 	    .sticky = (enum access_sticky)txn->choice.sticky,
 	    .retries = note->retries,
@@ -241,9 +262,7 @@ void access_end(struct txn *txn)
 	    .reused = note->reused,
 	    .pooled = note->pooled,
 	};
-	for (uint32_t i = 0; i < note->n_failed; i++)
-		entry.failed[i] =
-		    (struct access_failure){note->failed[i].target->text, note->failed[i].why};
+	put_failures(&note->failures, &entry);
 	put_texts(note, &entry);
 	put_line(worker, &entry, conf->format);
 }
@@ -278,9 +297,12 @@ void access_pair_end(struct worker *worker, struct pair *pair)
 	    .time_us = wall_us(state, now_us, note->began_us),
 	    .client = &note->client,
 	    .listener = pair->conf->name,
+	    .route = note->route,
 	    .pool = note->pool,
 	    .target = note->target ? note->target->text : NULL,
 	    .why = note->why,
+	    .chosen = note->tunnel ? NULL : chosen(note->target, &note->failures, note->sticky),
+	    .tier = note->tier,
 	    .tunnel = note->tunnel,
 	    .sticky = (enum access_sticky)note->sticky,
 	    .retries = note->retries,
@@ -293,6 +315,7 @@ void access_pair_end(struct worker *worker, struct pair *pair)
 	    .response_us = ACCESS_UNKNOWN,
 	    .total_us = now_us - note->began_us,
 	};
+	put_failures(&note->failures, &entry);
 	put_line(worker, &entry, conf->format);
 	free(note);
 }

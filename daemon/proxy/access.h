@@ -13,6 +13,7 @@
 
 struct h1_head;
 struct pair;
+struct pool;
 struct target;
 struct txn;
 struct worker;
@@ -41,6 +42,15 @@ enum access_text {
 	ACCESS_TEXT_COUNT
 };
 
+/* Attempts that failed, the first ones. */
+struct access_failures {
+	uint32_t n;
+	struct {
+		const struct target *target;
+		const char *why;
+	} each[ACCESS_FAILED_MAX];
+};
+
 /* Of a transaction. Times are those of the turns of the loop, 0: not yet. */
 struct access_note {
 	bool kept;       /* what is below, as it will have a line or be explained to the client */
@@ -48,17 +58,14 @@ struct access_note {
 	bool reused;     /* not the first request on its connection */
 	bool pooled;     /* the target's connection was used before */
 	bool over_limit; /* of a rate limit that is log_only */
-	uint8_t retries, n_failed;
+	uint8_t retries;
 	uint16_t status; /* that the client got; 0: none */
 	uint16_t len[ACCESS_TEXT_COUNT];
 	struct buf text;
 	const char *why, *route; /* words; NULL: none */
 	const char *tier;        /* of the target, if not one of those that should be used */
 	const struct target *target;
-	struct {
-		const struct target *target;
-		const char *why;
-	} failed[ACCESS_FAILED_MAX];
+	struct access_failures failures;
 	uint64_t bytes_in, bytes_out, head_out;
 	uint64_t began_us, head_us, connected_us, response_us;
 };
@@ -67,7 +74,8 @@ struct access_note {
 struct access_pair {
 	struct addr client;
 	const struct target *target;
-	const char *pool, *why;
+	const char *pool, *route, *why, *tier;
+	struct access_failures failures;
 	bool failed; /* `why` is no way in which a connection should end */
 	bool tunnel; /* it began as a request, which had a line of its own */
 	uint8_t sticky, retries;
@@ -93,6 +101,9 @@ void access_end(struct txn *txn);
 
 /* The same for a TCP connection; NULL when out of memory: then it has no line. */
 struct access_pair *access_pair_new(const struct addr *client, uint64_t now_us);
+/* It goes to this target of the pool now. */
+void access_pair_target(
+    struct access_pair *note, const struct pool *pool, const struct target *target);
 /* It is over. Frees the note. */
 void access_pair_end(struct worker *worker, struct pair *pair);
 
@@ -105,12 +116,12 @@ static inline void access_why(struct access_note *note, const char *why)
 
 /* The attempt has failed, so that another one may follow. */
 static inline void access_failed(
-    struct access_note *note, const struct target *target, const char *why)
+    struct access_failures *failed, const struct target *target, const char *why)
 {
-	if (note->n_failed == ACCESS_FAILED_MAX)
+	if (failed->n == ACCESS_FAILED_MAX)
 		return;
-	note->failed[note->n_failed].target = target;
-	note->failed[note->n_failed++].why = why;
+	failed->each[failed->n].target = target;
+	failed->each[failed->n++].why = why;
 }
 
 /* An answer of ours: its head, for a reader that wants the length of the body. */

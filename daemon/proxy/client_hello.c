@@ -13,7 +13,8 @@ static bool wanted(const struct conf_listener *conf, const struct arrival *arriv
 static enum preface_verdict choose(struct listener *listener, struct arrival *arrival,
     const struct hello *hello, struct preface_found *found)
 {
-	arrival->pool = routing_pool(listener->worker, listener->conf, &arrival->peer, hello);
+	arrival->pool =
+	    routing_pool(listener->worker, listener->conf, &arrival->peer, hello, &arrival->route);
 	if (arrival->pool != CONF_NONE)
 		return PREFACE_DONE;
 	COUNT(listener->worker, refused_no_route);

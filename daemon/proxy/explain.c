@@ -61,14 +61,14 @@ static void put_since(struct line *line, const char *key, uint64_t from_us, uint
 		put_number(line, key, to_us - from_us);
 }
 
-static void put_failed(struct line *line, const struct access_note *note)
+static void put_failed(struct line *line, const struct access_failures *failed)
 {
-	if (note->n_failed == 0)
+	if (failed->n == 0)
 		return;
 	put_key(line, "failed");
-	for (uint32_t i = 0; i < note->n_failed; i++)
-		put(line, "%s\"%s\";why=%s", i == 0 ? "(" : " ", note->failed[i].target->text,
-		    note->failed[i].why);
+	for (uint32_t i = 0; i < failed->n; i++)
+		put(line, "%s\"%s\";why=%s", i == 0 ? "(" : " ", failed->each[i].target->text,
+		    failed->each[i].why);
 	put(line, ")");
 }
 
@@ -106,7 +106,7 @@ static void put_facts(struct line *line, const struct txn *txn, const char *why)
 	put_word(line, "chosen", access_chosen(txn));
 	put_word(line, "tier", note->tier);
 	put_word(line, "sticky", sticky[txn->choice.sticky]);
-	put_failed(line, note);
+	put_failed(line, &note->failures);
 	put_number(line, "retries", note->retries);
 	if (txn->wait.waited_us > 0)
 		put_number(line, "queue_us", txn->wait.waited_us);

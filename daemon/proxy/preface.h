@@ -21,6 +21,7 @@ struct arrival {
 	bool admitted;         /* limits of its source were looked at */
 	struct origin *origin; /* what else the header says; NULL: nothing. Free it by free() */
 	uint32_t pool;         /* mode tcp: an index; CONF_NONE: the listener's */
+	const char *route;     /* name of the one that took it; NULL: none, or it has no name */
 };
 
 enum preface_verdict { PREFACE_MORE, PREFACE_DONE, PREFACE_REFUSED };

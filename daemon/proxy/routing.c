@@ -211,7 +211,7 @@ static uint64_t count_taken(const struct worker *worker, const struct routing *r
 }
 
 uint32_t routing_pool(struct worker *worker, const struct conf_listener *conf,
-    const struct addr *peer, const struct hello *hello)
+    const struct addr *peer, const struct hello *hello, const char **route)
 {
 	struct worker_gen *gen = worker->gen;
 	const struct routed *routed = routed_of(gen, conf);
@@ -219,6 +219,7 @@ uint32_t routing_pool(struct worker *worker, const struct conf_listener *conf,
 	if (!hello || route_find_hello(routed->table, hello, peer, &index) != ROUTE_FOUND)
 		return conf->pool;
 	uint64_t turn = count_taken(worker, gen->routing, routed, index);
+	*route = conf->routes[index].name;
 	return pool_of(
 	    worker, gen, &conf->routes[index], peer, NULL, route_act(routed->table, index), turn);
 }

@@ -21,9 +21,9 @@ void routing_free(struct routing *routing);
 void routing_each(const struct routing *routing, proxy_route_fn *fn, void *arg);
 
 /* The pool of a TCP connection to a listener that has routes: by what its client says in `hello`, or
- * (NULL) by nothing. CONF_NONE: nobody's. */
+ * (NULL) by nothing. CONF_NONE: nobody's. *route: the name of the route, if one took it that has a name. */
 uint32_t routing_pool(struct worker *worker, const struct conf_listener *conf,
-    const struct addr *peer, const struct hello *hello);
+    const struct addr *peer, const struct hello *hello, const char **route);
 /* Sets the pool of a request to a listener that has routes. False: it was answered. */
 bool routing_take(struct txn *txn, struct h1_head *head);
 /* What txn->act says of the head of a request, which becomes up to *grown bytes longer. False: it was

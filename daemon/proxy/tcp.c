@@ -76,7 +76,7 @@ static void set_target(struct worker *worker, struct pair *pair, struct target *
 {
 	place_move(worker, pair->gen, pair->pool, &pair->target, target);
 	if (target && pair->note)
-		pair->note->target = target;
+		access_pair_target(pair->note, &pair->gen->fleet->pools[pair->pool], target);
 }
 
 static void note_wait(struct pair *pair)
@@ -415,9 +415,11 @@ static bool connect_failed(struct worker *worker, struct pair *pair, int error)
 {
 	struct pair_setup *setup = pair->setup;
 	const struct conf_pool *pool = pool_of(pair);
+	const char *why = error == -ETIMEDOUT ? "connect_timeout" : "connect_failed";
 	COUNT(worker, upstream_connect_failures);
-	reasons_count(
-	    &worker->failed_attempts, error == -ETIMEDOUT ? "connect_timeout" : "connect_failed");
+	reasons_count(&worker->failed_attempts, why);
+	if (pair->note)
+		access_failed(&pair->note->failures, pair->target, why);
 	if (!worker_error_is_local(error)) {
 		atomic_fetch_add_explicit(&pair->target->failures, 1, memory_order_relaxed);
 		observe(worker, pair, PICKER_FAILED);
@@ -437,7 +439,6 @@ static bool connect_failed(struct worker *worker, struct pair *pair, int error)
 		    worker, pair->gen, pair->pool, &setup->choice, setup->tried, setup->n_tried);
 	}
 	if (!next && !setup->choice.full) {
-		const char *why = error == -ETIMEDOUT ? "connect_timeout" : "connect_failed";
 		COUNT(worker, target_failed);
 		reasons_count(&worker->refused_connections, why);
 		access_pair_why(pair->note, why, true);
@@ -592,8 +593,10 @@ static struct pair *pair_new(struct listener *listener, const struct arrival *ar
 	setup->retries_left = pool_of(pair)->retries;
 	if (pair->conf->access_log)
 		pair->note = access_pair_new(&arrival->peer, listener->worker->now_us);
-	if (pair->note)
+	if (pair->note) {
 		pair->note->pool = pool_of(pair)->name;
+		pair->note->route = arrival->route;
+	}
 	return pair;
 }
 

@@ -288,7 +288,7 @@ void txn_send_request(struct txn *txn)
 void txn_note_failed(struct txn *txn, const char *why)
 {
 	reasons_count(&txn->worker->failed_attempts, why);
-	access_failed(&txn->note, txn->target, why);
+	access_failed(&txn->note.failures, txn->target, why);
 }
 
 /* What the client is told if this was the last attempt. */

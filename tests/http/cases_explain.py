@@ -4,8 +4,9 @@ import os
 import re
 
 from cases_queue import waits
-from harness import (Case, Failed, answer, becomes, closed, counted, do, gets, gets_error, gets_head, hangup, reload_with,
-                     sees, send, untouched)
+from harness import (Case, Failed, answer, becomes, closed, counted, do, gets, gets_error, gets_head, hangup, leave,
+                     released, reload_with, sees, send, turned_away, untouched)
+from hellos import hello
 from logfile import logged
 from messages import fwd, fwd_post, ok, post, req
 
@@ -62,6 +63,7 @@ def no_token(status, why):
     return b"%d %s: %s\n" % (status, text, why.encode())
 
 
+HELLO = hello(b"a.example")
 COOKIE = {"sticky": {"cookie": {"name": "S"}}}
 
 
@@ -179,6 +181,14 @@ CASES = [
     Case("queue: how long it took", send(req()), sees(fwd()), send(req(b"/2"), c="2"), waits(), answer(ok()), told(),
          sees(fwd(b"/2")), answer(ok()), told(c="2", queue_us="[1-9][0-9]*", target="{0}"),
          target={"max_connections": 1}, listener=ON),
+    Case("tcp: a retry", send(b"x"), sees(b"x", t=1), leave(), released(), hangup(),
+         logged(protocol="TCP", chosen="retry", retries=1, lacks=("tier", "route")),
+         failed((0, "connect_failed")), targets=2, dead=(0,), listener={"mode": "tcp"}),
+    Case("tcp: nobody is there", turned_away(), logged(why="connect_failed", chosen="retry"),
+         failed((0, "connect_failed"), (1, "connect_failed")), targets=2, dead=(0, 1), listener={"mode": "tcp"}),
+    Case("tcp: a backup, by a route", send(HELLO), sees(HELLO), leave(), released(), hangup(),
+         logged(protocol="TCP", chosen="balanced", tier="backup", route="r"), target={"backup": True},
+         routes=[{"name": "r", "sni": "a.example", "pool": "t0"}], default=None, listener={"mode": "tcp"}),
     Case("504", send(req()), sees(fwd()), told(504, no_token(504, "response_timeout"), why="response_timeout",
                                                 target="{0}", lacks=("response_us",)),
          pool={"response_timeout": "150ms"}, listener=ON),
