@@ -416,6 +416,7 @@ struct conf {
 	struct addr admin_listen;     /* when admin_tcp */
 	const char *admin_token_file; /* or NULL */
 	uint32_t workers;             /* 1..CONF_WORKERS_MAX; default: the number of CPUs */
+	uint64_t max_connections;     /* of all listeners; 0: no limit but descriptors */
 	bool workers_given;           /* written in the file */
 	const char *user; /* whom yoke-proxy becomes when yoked is root; default "yoke" */
 	bool user_given;  /* written in the file: then a missing user is an error */

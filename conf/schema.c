@@ -381,8 +381,8 @@ static const struct conf_key listener_keys[] = {
 	.max = 32768, .def = "16KiB", .help = "http: largest head of a request or response"},
     {"max_connections", CONF_INT, FIELD(struct conf_listener, max_connections), .min = 0,
 	.max = 10000000, .def = "0",
-	.help = "Connections at a time, in mode udp sessions: the one that was quiet longest makes "
-		"room; 0: as many as the process may open"},
+	.help = "Connections at a time; one more is reset. In mode udp sessions: the one that was "
+		"quiet longest makes room; 0: as many as the process may open"},
     {"max_connections_per_source", CONF_OBJECT,
 	FIELD(struct conf_listener, max_connections_per_source), .object = &per_source_object,
 	.def_note = "no limit",
@@ -944,6 +944,11 @@ static const struct conf_key root_keys[] = {
     {"access_log", CONF_OBJECT, FIELD(struct conf, access_log), .object = &access_log_object,
 	.def_note = "none", .help = "A line for each request or connection"},
     {"admin", CONF_OBJECT, 0, 0, .object = &admin_object, .help = "The admin API"},
+    {"max_connections", CONF_INT, FIELD(struct conf, max_connections), .min = 0, .max = 10000000,
+	.def = "0",
+	.help = "Connections of clients at a time, and UDP sessions, of all listeners; one more is "
+		"reset, and those that are there go on; 0: as many as the process may have "
+		"descriptors"},
     {"workers", CONF_INT, FIELD(struct conf, workers), .min = 1, .max = CONF_WORKERS_MAX,
 	.notes_given = true, .given_offset = offsetof(struct conf, workers_given),
 	.def_note = "the number of CPUs", .restart = true, .help = "Threads that serve traffic"},

@@ -20,11 +20,19 @@
 #define WIND_UP_US   US_PER_SEC /* of UDP: the address is busy for so long */
 #define LOG_EVERY_US US_PER_SEC
 
-bool listener_is_full(const struct listener *listener)
+static bool is_over(const atomic_uint *connections, uint32_t more, uint64_t max)
 {
-	uint64_t max = listener->conf->max_connections;
 	return max > 0 &&
-	       atomic_load_explicit(&listener->shared->connections, memory_order_relaxed) >= max;
+	       (uint64_t)atomic_load_explicit(connections, memory_order_relaxed) + more > max;
+}
+
+const char *listener_limit(const struct listener *listener, uint32_t more)
+{
+	if (is_over(&listener->shared->connections, more, listener->conf->max_connections))
+		return "max_connections";
+	if (is_over(listener->total, more, listener->worker->gen->conf->max_connections))
+		return "max_connections_total";
+	return NULL;
 }
 
 /* The last one out of a listener that is closing frees it. */
@@ -119,15 +127,17 @@ static void welcome(struct listener *listener, struct arrival *arrival)
 	}
 	COUNT(worker, connections_accepted);
 	counter_add(&listener->accepted, 1);
-	if (listener_is_full(listener)) {
+	/* Counted before it is judged: so that never more than the limit come in, however many workers
+	 * accept. */
+	listener_joined(listener);
+	const char *limit = listener_limit(listener, 0);
+	if (limit) {
 		COUNT(worker, connections_refused);
-		reasons_count(&worker->refused_connections, "max_connections");
-		close(arrival->fd);
+		turn_away(listener, arrival, limit);
 		return;
 	}
 	if (arrival->fd >= worker->fd_short)
 		arrival->fd = room_for(worker, arrival->fd);
-	listener_joined(listener);
 	if (!preface_wanted(listener->conf, arrival))
 		listener_serve(listener, arrival);
 	else if (!listener->conf->proxy_protocol && !admit(listener, arrival))
@@ -140,6 +150,7 @@ void listener_joined(struct listener *listener)
 {
 	listener->connections++;
 	atomic_fetch_add_explicit(&listener->shared->connections, 1, memory_order_relaxed);
+	atomic_fetch_add_explicit(listener->total, 1, memory_order_relaxed);
 	COUNT(listener->worker, client_connections);
 }
 
@@ -148,6 +159,7 @@ void listener_left(struct listener *listener, bool own)
 	if (!own) {
 		UNCOUNT(listener->worker, client_connections);
 		atomic_fetch_sub_explicit(&listener->shared->connections, 1, memory_order_relaxed);
+		atomic_fetch_sub_explicit(listener->total, 1, memory_order_relaxed);
 	}
 	listener_release(listener);
 }

@@ -35,6 +35,7 @@ struct proxy {
 	struct list checks;      /* struct selfcheck */
 	struct list generations; /* struct generation */
 	struct listener_shared *names;
+	atomic_uint connections;     /* of users, over all workers */
 	struct tally_table *tallies; /* connections by source */
 	struct accesslog *log;
 	uint64_t log_patience_us; /* for the file of the configuration before */
@@ -143,6 +144,7 @@ int proxy_add_listener(
 	listener->bind = *bind;
 	listener->worker_index = worker;
 	listener->shared = shared;
+	listener->total = &proxy->connections;
 	listener->fd = fd;
 	if (udp && !(listener->udp = udp_listener_new()))
 		goto out;

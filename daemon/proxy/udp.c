@@ -223,7 +223,7 @@ static struct udp_session *session_open(
 		COUNT(worker, udp_dropped_source);
 		return NULL;
 	}
-	while (listener_is_full(listener) || worker->udp->sessions >= worker->udp->sessions_max) {
+	while (listener_limit(listener, 1) || worker->udp->sessions >= worker->udp->sessions_max) {
 		if (!make_room(listener, NULL))
 			goto no_room;
 	}

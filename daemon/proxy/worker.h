@@ -70,6 +70,7 @@ struct listener {
 	struct addr bind;
 	uint32_t worker_index;
 	struct listener_shared *shared;
+	atomic_uint *total;   /* connections of the process, for its max_connections */
 	struct addr own_addr; /* the process' own requests come from here */
 
 	/* The control thread's. */
@@ -287,8 +288,9 @@ void listener_shut(struct listener *listener);
 /* Not in the configuration any more: closed, and freed with its last connection. */
 void listener_retire(struct listener *listener);
 void listener_close_idle(struct listener *listener);
-/* Whether max_connections allows another one. */
-bool listener_is_full(const struct listener *listener);
+/* The limit that is passed when `more` connections come to those that count already, as a word for
+ * people; NULL: none. */
+const char *listener_limit(const struct listener *listener, uint32_t more);
 /* A user's connection, or UDP session, began. */
 void listener_joined(struct listener *listener);
 /* Undoes a `connections++` that kept it alive. May free the listener. */

@@ -1,10 +1,17 @@
 """Targets that fail, clients that are slow."""
-from harness import (Case, answer, becomes, closed, drip, gets, gets_error, hangup, leave, listen,
+from harness import (Case, answer, becomes, closed, counted, do, drip, gets, gets_error, hangup, leave, listen,
                      pause, released, sees, send, stop_listening, turned_away,
                      untouched)
 from messages import TE, fwd, fwd_post, ok, post, req, served
 
 FAST = {"tcp": {}, "interval": "50ms", "timeout": "50ms", "rise": 1, "fall": 1}
+REFUSED = "yoke_connections_refused_total"
+OVER = 'yoke_refused_total{what="connection",reason="max_connections_total"}'
+
+
+def total(n):
+    """A reload with another limit of all listeners."""
+    return do(lambda run: run.yoke.reload(lambda config: config.update(max_connections=n)))
 
 
 CASES = [
@@ -99,4 +106,8 @@ CASES = [
     Case("max_connections refuses the second client",
          *served(c="1"), turned_away("2"),
          *served(b"/2", c="1"), leave("1"), listener={"max_connections": 1}),
+    Case("max_connections of all listeners: who is there stays, who comes is reset",
+         *served(c="1"), total(1), counted(REFUSED, None), turned_away("2"), counted(REFUSED),
+         counted(OVER, None), turned_away("3"), counted(REFUSED), counted(OVER),
+         *served(b"/2", c="1"), total(0), *served(b"/4", c="4")),
 ]

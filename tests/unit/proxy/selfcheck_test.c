@@ -160,7 +160,7 @@ static void no_limit_keeps_it_out(void)
 	expect_answers(&rig);
 	/* the limit holds for others */
 	int more = rig_connect(&rig, RIG_HTTP);
-	peer_expect_eof(more);
+	peer_expect_reset(more);
 	proxy_stats(rig.proxy, &stats);
 	CU_ASSERT_EQUAL(stats.connections_refused, 1);
 	close(web), close(raw), close(more);
