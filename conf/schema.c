@@ -822,8 +822,9 @@ static const struct conf_key pool_keys[] = {
 		"usable: use all of these, whatever their health, instead of breaking the rest by "
 		"the load of all"},
     {"slow_start", CONF_DURATION, FIELD(struct conf_pool, slow_start_us), .max = D, .def = "0s",
-	.help = "A target that came up, was made ready or is new gets a tenth of its weight, and "
-		"the whole after this time, in ten steps; not while no other target is warm"},
+	.help = "A target that came up, was made ready, was ejected before or is new gets a tenth "
+		"of its weight, and the whole after this time, in ten steps; not while no other "
+		"target is warm"},
     TCP_KEEPALIVE(conf_pool),
     TCP_USER_TIMEOUT_KEY(conf_pool),
     {"source", CONF_STRING, FIELD(struct conf_pool, source), .format = &conf_format_source,

@@ -311,6 +311,8 @@ void target_set_ejected(struct pool *pool, struct target *target, bool ejected)
 {
 	if (is_ejected(target) == ejected)
 		return;
+	if (!ejected)
+		target->ready_us = clock_us();
 	atomic_store_explicit(&target->ejected, ejected, memory_order_relaxed);
 	bump(pool);
 }

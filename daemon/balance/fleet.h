@@ -34,8 +34,9 @@ struct target {
 	struct queue *queue;    /* of its pool */
 	/* For slow start; monotonic, 0: since always. */
 	_Atomic uint64_t since_us; /* of the present health */
-	_Atomic uint64_t ready_us; /* added to a pool that ran, or made ready by the admin */
-	_Atomic bool ejected;      /* outlier.h */
+	_Atomic uint64_t
+	    ready_us;         /* added to a pool that ran, made ready by the admin, let in again */
+	_Atomic bool ejected; /* outlier.h */
 	_Atomic uint32_t eject_at; /* failures in a row that the control thread wants to know of */
 
 	/* Written with each request, so on a line of their own: what is above stays in the

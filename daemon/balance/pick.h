@@ -45,9 +45,9 @@ struct pick {
  * least_time: of two such the one with the smaller time * (1 + active/weight), where the time is
  * what picker_observe heard of it. Who was not heard of is tried now and then.
  *
- * With slow_start_us a target that came up, was made ready by the admin or is new gets a tenth of its
- * weight, two tenths after two tenths of that time, and so on; of its keys (maglev) as many. Not while
- * no other target of the tier is warm.
+ * With slow_start_us a target that came up, was made ready by the admin, was ejected before or is new
+ * gets a tenth of its weight, two tenths after two tenths of that time, and so on; of its keys (maglev)
+ * as many. Not while no other target of the tier is warm.
  *
  * Targets without `backup` first; all of them unusable or tried: the backups; all unusable: with
  * fail_open, or when the pool panics (pool_panics), any that the admin has not drained or disabled,

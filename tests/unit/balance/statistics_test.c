@@ -437,6 +437,16 @@ static void slow_start_is_for_who_comes_later(void)
 	atomic_store(&nth(next, 3)->ready_us, now_us); /* by a clock that is not ours */
 	count_picks_at(next, picker, now_us + 1, seen);
 	CU_ASSERT_DOUBLE_EQUAL((double)seen[3] / PICKS, 1 / 31., 1e-4);
+
+	/* Let in again. */
+	target_set_ejected(pool, nth(next, 2), true);
+	target_set_ejected(pool, nth(next, 2), false);
+	CU_ASSERT_TRUE(atomic_load(&nth(next, 2)->ready_us) > 0);
+	atomic_store(&nth(next, 2)->ready_us, now_us);
+	now_us += SLOW_US / 2;
+	count_picks_at(next, picker, now_us, seen);
+	CU_ASSERT_DOUBLE_EQUAL((double)seen[2] / PICKS, 5 / 30., 1e-4);
+	CU_ASSERT_DOUBLE_EQUAL((double)seen[3] / PICKS, 5 / 30., 1e-4);
 	picker_free(picker);
 	fleet_free(next);
 }
