@@ -204,6 +204,8 @@ bool txn_must_close(const struct txn *txn);
 void txn_end(struct txn *txn);
 /* The response cannot be completed: the client must notice. */
 void txn_abort(struct txn *txn);
+/* As pair_move_on, for a response that is under way: an endless one lasts as long as a connection. */
+void txn_move_on(struct txn *txn, struct worker_gen *gen);
 /* The client is gone; only client_close calls it. */
 void txn_drop(struct txn *txn);
 void txn_free_dead(struct worker *worker);

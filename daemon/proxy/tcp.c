@@ -122,8 +122,10 @@ void pair_close(struct worker *worker, struct pair *pair, bool reset)
 
 void pair_move_on(struct pair *pair, struct worker_gen *gen)
 {
-	/* While it looks for a target it must be able to find the same ones again. */
-	if (pair->setup || !worker_gen_follows(gen, pair->gen, pair->target))
+	/* While it looks for a target it must be able to find the same ones again. Of those that have
+	 * failed it the old fleet has the names. */
+	if (pair->setup || !worker_gen_follows(gen, pair->gen, pair->target) ||
+	    (pair->note && pair->note->failures.n > 0))
 		return;
 	worker_gen_put(pair->gen);
 	pair->gen = worker_gen_get(gen);

@@ -117,6 +117,16 @@ void txn_release_upstream(struct txn *txn)
 	txn_set_target(txn, NULL);
 }
 
+void txn_move_on(struct txn *txn, struct worker_gen *gen)
+{
+	/* Of targets that have failed it the old fleet has the names. */
+	if (!txn->started || txn->n_tried > 0 || txn->note.failures.n > 0 ||
+	    !worker_gen_follows(gen, txn->gen, txn->target))
+		return;
+	worker_gen_put(txn->gen);
+	txn->gen = worker_gen_get(gen);
+}
+
 void txn_drop(struct txn *txn)
 {
 	struct worker *worker = txn->worker;

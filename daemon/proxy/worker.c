@@ -13,6 +13,7 @@
 #include "daemon/base/text.h"
 #include "daemon/proxy/ack.h"
 #include "daemon/proxy/http.h"
+#include "daemon/proxy/retry.h"
 #include "daemon/proxy/room.h"
 #include "daemon/proxy/tcp.h"
 #include "daemon/proxy/udp.h"
@@ -111,6 +112,11 @@ static void move_on(struct worker *worker, struct worker_gen *gen)
 		struct listener *listener = list_entry(it, struct listener, node.list);
 		list_for_each (at, &listener->pairs)
 			pair_move_on(list_entry(at, struct pair, node.list), gen);
+		list_for_each (at, &listener->clients) {
+			struct client *client = list_entry(at, struct client, node.list);
+			if (client->txn)
+				txn_move_on(client->txn, gen);
+		}
 		if (listener->udp)
 			udp_move_on(listener, gen);
 	}
@@ -131,6 +137,7 @@ static void apply(struct worker *worker, struct worker_gen *gen)
 	if (fleet_only) {
 		gen->seal = seal_share(before->seal);
 		gen->value_keys = before->value_keys;
+		memcpy(gen->retries, before->retries, gen->conf->n_pools * sizeof(*gen->retries));
 		move_on(worker, gen);
 	} else {
 		access_set_ring(worker, gen->ring);

@@ -665,6 +665,18 @@ static void fleets_come_and_go(void)
 	read_cookie(client, cookie);
 	snprintf(
 	    request, sizeof(request), "GET / HTTP/1.1\r\nHost: h\r\nCookie: %s\r\n\r\n", cookie);
+	int endless = rig_connect(&rig, RIG_HTTP);
+	static const char part[] = "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nab";
+	peer_send(endless, request);
+	peer_expect_head(target, "GET / HTTP/1.1\r\n", cookie);
+	peer_send(target, part);
+	peer_expect(endless, part);
+	int stream = target;
+	peer_send(client, request);
+	target = rig_accept(&rig, 0);
+	peer_expect_head(target, "GET / HTTP/1.1\r\n", cookie);
+	peer_send(target, OK);
+	read_cookie(client, again);
 	for (int i = 0; i < 20; i++) {
 		rig.n_targets = 1 + (unsigned)i % 2;
 		rig_apply_fleet(&rig);
@@ -676,8 +688,12 @@ static void fleets_come_and_go(void)
 	}
 	peer_send(raw_target, "b");
 	peer_expect(raw, "b");
+	peer_send(stream, "c");
+	peer_expect(endless, "c");
 	proxy_reap(rig.proxy);
 	CU_ASSERT_EQUAL(rig.generations, 1);
+	peer_send(stream, "d");
+	peer_expect(endless, "d");
 
 	rig.n_targets = 0;
 	rig_apply_fleet(&rig);
@@ -699,6 +715,7 @@ static void fleets_come_and_go(void)
 		proxy_reap(rig.proxy);
 	CU_ASSERT_EQUAL(rig.generations, 1);
 	close(raw), close(raw_target), close(client), close(target);
+	close(endless), close(stream);
 	rig_fini(&rig);
 }
 
