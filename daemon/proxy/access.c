@@ -157,7 +157,8 @@ static void put_failures(const struct access_failures *failed, struct access_ent
 static void keep(struct access_note *note, enum access_text which, struct slice text, size_t max)
 {
 	size_t len = text.len < max + 4 ? text.len : max + 4;
-	memcpy(note->text.data + note->text.end, text.p, len);
+	if (len > 0)
+		memcpy(note->text.data + note->text.end, text.p, len);
 	note->text.end += (uint32_t)len;
 	note->len[which] = (uint16_t)len;
 }
