@@ -22,7 +22,7 @@
 struct limit_table;
 
 struct limit_stats {
-	uint64_t living;  /* keys whose time has not passed; looks at the whole table */
+	uint64_t living;  /* keys whose time has not passed; with more than 100,000 about so many */
 	uint64_t evicted; /* living ones that made room */
 	uint64_t bytes;
 };

@@ -90,6 +90,19 @@ static void holds_as_many_as_it_is_for(void)
 	limit_table_free(table);
 }
 
+static void counts_a_large_table_by_a_part(void)
+{
+	enum { KEYS = 1000000 };
+	struct gcra gcra = make(1, 1);
+	struct limit_table *table = limit_table_new(KEYS, hash_key);
+	for (uint64_t key = 0; key < KEYS / 2; key++)
+		CU_ASSERT_TRUE_FATAL(take(table, 0, key, &gcra, SEC));
+	struct limit_stats stats = stats_of(table, SEC);
+	CU_ASSERT(stats.living > KEYS / 2 / 20 * 19 && stats.living < KEYS / 2 / 20 * 21);
+	CU_ASSERT_EQUAL(stats_of(table, 3 * SEC).living, 0);
+	limit_table_free(table);
+}
+
 /* Ten million keys that nobody has seen before: memory stays, and so does who is at his limit. */
 static void a_flood_of_keys_takes_no_memory_and_forgives_nobody(void)
 {
@@ -171,5 +184,5 @@ static void threads_share_exactly(void)
 
 UNIT_MAIN("limit/table", UNIT(is_what_a_map_of_times_would_be),
     UNIT(keys_of_different_limits_differ), UNIT(holds_as_many_as_it_is_for),
-    UNIT(a_flood_of_keys_takes_no_memory_and_forgives_nobody),
+    UNIT(counts_a_large_table_by_a_part), UNIT(a_flood_of_keys_takes_no_memory_and_forgives_nobody),
     UNIT(what_has_passed_makes_room_without_loss), UNIT(threads_share_exactly))
