@@ -939,7 +939,8 @@ static const struct conf_key root_keys[] = {
 	.def = "100000",
 	.help = "For how many keys at a time all rate limits together have room, 32 bytes each, "
 		"taken when there is a limit. With more, those are forgotten first that are "
-		"furthest from their limit. A change forgets all"},
+		"furthest from their limit. A change forgets all; and the peer knows none of them, "
+		"so after a takeover all limits begin anew"},
     {"sync", CONF_OBJECT, FIELD(struct conf, sync), .object = &sync_object,
 	.help = "Replication to the peer, and the session table"},
     {"access_log", CONF_OBJECT, FIELD(struct conf, access_log), .object = &access_log_object,

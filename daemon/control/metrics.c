@@ -145,13 +145,25 @@ static void put_failures(FILE *out, struct control *control)
 	proxy_each_failure(control->proxy, put_failure, out);
 }
 
+static void put_dropped(FILE *out, struct control *control)
+{
+	struct proxy_stats stats;
+	proxy_stats(control->proxy, &stats);
+	put_refusal(out, "datagram", "send_queue_full", stats.udp_dropped_full);
+	put_refusal(out, "datagram", "no_room", stats.udp_dropped_limit);
+	put_refusal(out, "datagram", "max_connections_per_source", stats.udp_dropped_source);
+	put_refusal(out, "datagram", "no_target", stats.udp_dropped_no_target);
+	put_refusal(out, "datagram", "unsendable", stats.udp_dropped_unsendable);
+}
+
 static void put_limits(FILE *out, struct control *control)
 {
 	struct limit_stats stats;
 	family(out, "refused_total", "counter",
-	    "Requests that were answered by yoke with an error, and connections that were closed "
-	    "unserved, by the word of the access log");
+	    "Requests that were answered by yoke with an error, by the word of the access log, "
+	    "connections that were closed unserved, and datagrams that were dropped");
 	proxy_each_refusal(control->proxy, put_refusal, out);
+	put_dropped(out, control);
 	if (!proxy_limit_stats(control->proxy, &stats))
 		return;
 	family(out, "rate_limited_total", "counter",

@@ -111,7 +111,7 @@ static void routes_example(void)
 	struct conf *conf = load_example(EXAMPLES "/routes.json");
 	const struct conf_listener *listener = &conf->listeners[0];
 	CU_ASSERT_EQUAL(listener->pool, 0);
-	CU_ASSERT_EQUAL_FATAL(listener->n_routes, 7);
+	CU_ASSERT_EQUAL_FATAL(listener->n_routes, 8);
 	const struct route_spec *route = listener->routes;
 	CU_ASSERT_EQUAL(route[0].kind, ROUTE_RESPOND);
 	CU_ASSERT_EQUAL(route[0].respond.status, 403);
@@ -133,6 +133,16 @@ static void routes_example(void)
 	CU_ASSERT_EQUAL(route[5].n_methods, 2);
 	CU_ASSERT_EQUAL(route[5].sources[0].prefix, 8);
 	CU_ASSERT_EQUAL(route[6].response.n_set, 1);
+	CU_ASSERT_EQUAL(listener->max_connections_per_source.max, 200);
+	CU_ASSERT_EQUAL(listener->max_connections_per_source.prefix6, 64);
+	CU_ASSERT_EQUAL(listener->min_body_rate.bytes, 500);
+	CU_ASSERT_EQUAL_FATAL(listener->n_rate_limits, 1);
+	CU_ASSERT_EQUAL(listener->rate_limits[0].burst, 300);
+	CU_ASSERT_EQUAL_FATAL(route[7].n_rate_limits, 1);
+	const struct limit_spec *limit = route[7].rate_limits;
+	CU_ASSERT(limit->rate.count == 10 && limit->rate.period_s == 60 && limit->burst == 10);
+	CU_ASSERT(limit->key.by == LIMIT_BY_SOURCE && limit->status == 429 && !limit->log_only);
+	CU_ASSERT(limit->number == 1 && conf->n_rate_limits == 2);
 	conf_free(conf);
 }
 
