@@ -18,8 +18,7 @@ struct draw {
 	uint32_t n;
 	struct place *places;
 	uint64_t *wealth; /* scratch of the build: weight * n, of which a place takes the sum */
-	uint16_t
-	    *pile; /* members: from the front those with less than that, from the back others */
+	uint16_t *pile;   /* members: the poor ones from the front, the others from the back */
 };
 
 struct draw *draw_new(uint32_t max_members, uint64_t seed)

@@ -273,6 +273,8 @@ void print_targets(struct json_object *pools)
 	{
 		printf("pool %s: %s, %llu of %llu up, checked by %s\n", name, text(pool, "balance"),
 		    number(pool, "up"), number(pool, "total"), text(pool, "checked_by"));
+		if (json_object_get_boolean(member(pool, "panic")))
+			printf("  PANIC: too few usable targets: their health is ignored\n");
 		struct json_object *circuit = member(pool, "circuit");
 		if (circuit && strcmp(text(circuit, "state"), "closed") != 0)
 			printf(

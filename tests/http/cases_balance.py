@@ -1,8 +1,10 @@
 """Which target a request goes to: by hash of what, who has too much, who is slow, and when health does not count."""
 import heapq
 import json
+import os
 import select
 import socket
+import subprocess
 import time
 
 from harness import STEP_TIMEOUT, Case, End, Failed, becomes, counted, do, listen, stop_listening
@@ -104,6 +106,15 @@ def panic(run, value):
     wanted = ("normal", "panic") if value else ("panic", "normal")
     if (last["from"], last["to"]) != wanted or "panic_threshold 50%" not in last["reason"]:
         raise Failed(f"the event is {last}")
+
+
+def tells(run):
+    text = subprocess.run([os.path.join(os.environ.get("YOKE_BIN_DIR", "build/bin"), "yokectl"),
+                           "--run-dir", run.yoke.run_dir, "targets"], check=True,
+                          capture_output=True, text=True).stdout
+    of_pool = text.partition(f"pool {run.name()}:")[2].partition("\npool ")[0]
+    if "PANIC" not in of_pool or text.count("PANIC") != 1:
+        raise Failed(f"yokectl targets says {of_pool}")
 
 
 def reached(run, wanted, request=req(), times=6):
@@ -237,7 +248,7 @@ CASES = [
          becomes(0, "up"), becomes(1, "up"), becomes(2, "up"), becomes(3, "up"),
          stop_listening(0), becomes(0, "down"), stop_listening(1), becomes(1, "down"),
          do(lambda run: reached(run, {2, 3})), stop_listening(2), becomes(2, "down"),
-         do(lambda run: panic(run, 1)), listen(0), listen(1),
+         do(lambda run: panic(run, 1)), do(tells), listen(0), listen(1),
          # They are down for 100 checks more, and used.
          do(lambda run: reached(run, {0, 1, 3})),
          targets=4, pool={"panic_threshold": "50%", "health": {**FAST, "rise": 100}}),
