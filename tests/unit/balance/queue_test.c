@@ -1,5 +1,6 @@
 #include "daemon/balance/queue.h"
 
+#include <sched.h>
 #include <string.h>
 #include <time.h>
 
@@ -132,6 +133,11 @@ static void some_wait_for_one_target(void)
 	CU_ASSERT_PTR_EQUAL(after(&room, room.a, false), &own2);
 	CU_ASSERT_PTR_NULL(after(&room, room.a, false));
 	CU_ASSERT_PTR_EQUAL(after(&room, room.b, true), &any2);
+	target_enter(room.a);
+	join(&room, &any1);
+	join(&room, &own1);
+	CU_ASSERT_PTR_EQUAL(after(&room, room.a, true), &any1);
+	CU_ASSERT_PTR_EQUAL(after(&room, room.a, true), &own1);
 	fleet_free(room.fleet);
 }
 
@@ -434,7 +440,93 @@ static void no_wake_up_is_lost(void)
 	fleet_free(room.fleet);
 }
 
+/* --- one place, given back at the moment when somebody comes --- */
+
+#define RACE_MS 1000
+
+struct race {
+	struct thread thread; /* of who comes; has no bell, and looks by itself */
+	atomic_uint round, done;
+	atomic_bool over;
+	atomic_uint missed;
+};
+
+static uint64_t now_ms(void)
+{
+	struct timespec now;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+static void no_bell(struct queue_desk *desk)
+{
+	(void)desk;
+}
+
+/* Comes, waits for the place, and gives it back. */
+static void take_part(struct race *race)
+{
+	struct client client = {0};
+	uint64_t until = now_ms() + 10000;
+	ask(&race->thread, &client, 0);
+	while (!client.target && now_ms() < until) {
+		take_handed(&race->thread);
+		sched_yield();
+	}
+	if (!client.target) {
+		atomic_fetch_add(&race->missed, 1);
+		client.target = queue_leave(&client.waiter);
+	}
+	if (client.target)
+		leave_place(&race->thread, client.target);
+}
+
+static void *come(void *arg)
+{
+	struct race *race = arg;
+	for (unsigned round = 1;; round++) {
+		while (atomic_load(&race->round) < round) {
+			if (atomic_load(&race->over))
+				return NULL;
+			sched_yield();
+		}
+		take_part(race);
+		atomic_store(&race->done, round);
+	}
+}
+
+/* There is nobody else whose leaving could mend it. */
+static void nobody_waits_while_a_place_is_free(void)
+{
+	struct room room;
+	struct race race = {.thread.room = &room};
+	struct thread first = {.room = &room};
+	room_init(&room, 1);
+	queue_desk_init(&first.desk, no_bell);
+	queue_desk_init(&race.thread.desk, no_bell);
+	CU_ASSERT_EQUAL_FATAL(pthread_create(&race.thread.id, NULL, come, &race), 0);
+	uint64_t until = now_ms() + RACE_MS;
+	for (unsigned n = 1; now_ms() < until && atomic_load(&race.missed) == 0; n++) {
+		if (!target_enter(room.a))
+			break;
+		atomic_store(&race.round, n);
+		for (unsigned pause = 0; pause < n % 64; pause++)
+			atomic_load(&race.done);
+		leave_place(&first, room.a);
+		while (atomic_load(&race.done) < n)
+			sched_yield();
+	}
+	atomic_store(&race.over, true);
+	pthread_join(race.thread.id, NULL);
+	CU_ASSERT_EQUAL(race.missed, 0);
+	CU_ASSERT_TRUE(race.done > 0);
+	CU_ASSERT_EQUAL(room.a->active, 0);
+	CU_ASSERT_EQUAL(queue_waiting(room.pool->queue), 0);
+	fleet_free(room.fleet);
+}
+
 UNIT_MAIN("balance/queue", UNIT(places_are_counted), UNIT(first_come_first_served),
     UNIT(some_wait_for_one_target), UNIT(not_where_it_has_failed), UNIT(only_so_many_wait),
     UNIT(who_leaves_gives_the_place_back), UNIT(a_place_is_handed_to_the_right_worker),
-    UNIT(who_may_go_anywhere_keeps_its_turn), UNIT(over_a_reload), UNIT(no_wake_up_is_lost))
+    UNIT(who_may_go_anywhere_keeps_its_turn), UNIT(over_a_reload), UNIT(no_wake_up_is_lost),
+    UNIT(nobody_waits_while_a_place_is_free))

@@ -333,6 +333,24 @@ static void sticky_ones_that_fail_go_elsewhere(void)
 	stage_fini(&stage);
 }
 
+/* Between the choice and the queue somebody has left, and woken nobody. */
+static void a_place_that_became_free_meanwhile(void)
+{
+	struct stage stage;
+	struct guest guest = {.wait = {.resume = on_resume}};
+	struct worker *worker;
+	stage_init(&stage);
+	fill(&stage);
+	worker = stage.workers[0];
+	guest.wait.choice = &guest.choice;
+	CU_ASSERT_PTR_NULL(choose_again(worker, &stage.gens[0], 0, &guest.choice, NULL, 0));
+	give_back(&stage, 1, stage.b);
+	CU_ASSERT_PTR_EQUAL(wait_join(worker, &stage.gens[0], 0, &guest.wait), stage.b);
+	CU_ASSERT_FALSE(wait_is_on(&guest.wait));
+	CU_ASSERT_EQUAL(stage.b->active, 1);
+	stage_fini(&stage);
+}
+
 static void only_so_many_wait(void)
 {
 	struct stage stage;
@@ -354,4 +372,5 @@ UNIT_MAIN("proxy/waiting", UNIT(who_comes_first_is_refused_first),
     UNIT(a_place_comes_before_the_deadline), UNIT(over_all_workers_in_order),
     UNIT(who_leaves_passes_his_place_on), UNIT(changes_of_the_pool_are_seen),
     UNIT(without_a_usable_target_nobody_waits), UNIT(sticky_ones_wait_for_their_target),
-    UNIT(sticky_ones_that_fail_go_elsewhere), UNIT(only_so_many_wait))
+    UNIT(sticky_ones_that_fail_go_elsewhere), UNIT(only_so_many_wait),
+    UNIT(a_place_that_became_free_meanwhile))
