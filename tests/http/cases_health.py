@@ -1,10 +1,13 @@
 """Health checks as targets see them, and what they do to users. Each check is a connection that a step
 answers, and the intervals are hours where no second one may come: nothing depends on time."""
-from harness import (Case, Failed, answer, becomes, closed, counted, do, gets, gets_error, hangup, reload_with,
+import os
+import subprocess
+
+from harness import (Case, Failed, answer, becomes, do, gets, gets_error, hangup, reload_with,
                      sees, send, untouched)
 from messages import chunked, fwd, ok, req, served
 
-LONG = {"interval": "1h", "timeout": "30s"}
+LONG = {"interval": "1h", "timeout": "10m"}
 FAST = {**LONG, "fast_interval": "10ms"}
 
 
@@ -38,6 +41,21 @@ def reason(text, index=0):
         found = run.yoke.target(run.name(), index)["reason"]
         if found != text:
             raise Failed(f"the reason is {found!r}, not {text!r}")
+    return do(look)
+
+
+def shown(index, *cells):
+    """yokectl targets: these cells of the target's row stand below their heads."""
+    def look(run):
+        yokectl = os.path.join(os.environ.get("YOKE_BIN_DIR", "build/bin"), "yokectl")
+        text = subprocess.run([yokectl, "--run-dir", run.yoke.run_dir, "targets"], check=True, timeout=10,
+                              capture_output=True, text=True).stdout
+        lines = text[text.index(f"pool {run.name()}:"):].splitlines()
+        head = lines[1]
+        row = next(line for line in lines if f"127.0.0.1:{run.targets[index].port} " in line)
+        for column, wanted in cells:
+            if not row[head.index(column):].startswith(wanted):
+                raise Failed(f"{column} is not {wanted!r} in\n{head}\n{row}")
     return do(look)
 
 
@@ -149,6 +167,14 @@ CASES = [
          reload_with(lambda run, _, pools: pools[run.name()]["health"].update(down_interval="20ms")),
          *[step for n in range(1, 4) for step in checked(ok(), f"h{n}")], becomes(0, "up"),
          untouched(), *served(), pool=health({**FAST, "rise": 3})),
+    Case("yokectl targets: state, reason, and what speaks against it",
+         becomes(0, "up"), shown(0, ("TARGET", "127.0.0.1:"), ("STATE", "up "), ("SINCE", "- "), ("CHECKED", "never "),
+                                 ("REASON", "not checked yet")),
+         *checked(ok(status=b"500 Oops"), "h1"), asked("h2"),
+         shown(0, ("STATE", "up "), ("REASON", "not checked yet; now 1 of 2 checks failed: HTTP 500, wanted 200-399")),
+         answer(ok(status=b"500 Oops"), b="h2"), becomes(0, "down"),
+         shown(0, ("STATE", "down "), ("REASON", "HTTP 500, wanted 200-399")),
+         pool=health({**FAST, "fall": 2, "initial": "up"})),
     Case("fast_interval: a good check ends the doubt",
          becomes(0, "up"), *checked(ok(status=b"500 Oops"), "h1"), *checked(ok(), "h2"),
          do(lambda run: run.yoke.wait_for(lambda: not run.yoke.target(run.name(), 0)["checks"]["failed"],
