@@ -1,5 +1,6 @@
 #include "daemon/proxy/limits.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -53,13 +54,15 @@ static struct memory *memory_new(uint64_t keys)
 	return memory;
 }
 
-static void add(struct limits *limits, const char *listener, const char *route,
+/* `kind` keeps a route that is called 1 apart from number 1, which has no name. */
+static void add(struct limits *limits, const char *listener, const char *kind, const char *route,
     const struct limit_spec *specs, uint32_t n)
 {
 	for (uint32_t i = 0; i < n; i++) {
 		char place[CONF_NAME_MAX + 32];
+		assert(specs[i].number == limits->n_rates);
 		struct rate *rate = &limits->rates[limits->n_rates++];
-		snprintf(place, sizeof(place), "%s%s#%u", route ? "/" : "", route ? route : "", i);
+		snprintf(place, sizeof(place), "%s%s#%u", kind, route ? route : "", i);
 		rate->id = hash_id2(listener, place);
 		rate->spec = &specs[i];
 		rate->listener = listener;
@@ -71,18 +74,15 @@ static void add(struct limits *limits, const char *listener, const char *route,
 
 static void add_listener(struct limits *limits, const struct conf_listener *conf)
 {
-	add(limits, conf->name, NULL, conf->rate_limits, conf->n_rate_limits);
+	add(limits, conf->name, "", NULL, conf->rate_limits, conf->n_rate_limits);
 	for (uint32_t r = 0; r < conf->n_routes; r++) {
 		const struct route_spec *spec = &conf->routes[r];
-		const char *name = spec->name;
 		if (spec->n_rate_limits == 0)
 			continue;
-		if (!name) {
-			char *number = limits->numbers[limits->n_rates];
-			snprintf(number, sizeof(limits->numbers[0]), "%u", r);
-			name = number;
-		}
-		add(limits, conf->name, name, spec->rate_limits, spec->n_rate_limits);
+		char *number = limits->numbers[limits->n_rates];
+		snprintf(number, sizeof(limits->numbers[0]), "%u", r);
+		add(limits, conf->name, spec->name ? "/" : ":", spec->name ? spec->name : number,
+		    spec->rate_limits, spec->n_rate_limits);
 	}
 }
 

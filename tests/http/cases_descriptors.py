@@ -15,7 +15,7 @@ SILENT, IDLE = "yoke_evicted_silent_total", "yoke_evicted_idle_total"
 
 
 def crowd_of(run):
-    allow_descriptors(8000)
+    allow_descriptors(6500)
     return Crowd(run.address, run.port)
 
 

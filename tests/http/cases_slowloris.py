@@ -16,7 +16,7 @@ def timed_out(run):
 
 def hold_on(run):
     """They are told that it took too long, each of them; whoever asks properly meanwhile is served."""
-    allow_descriptors(CROWD + 100)
+    allow_descriptors(CROWD + 500)
     crowd = Crowd(run.address, run.port)
     fast = FastClient(run.address, run.port, req())
     before = timed_out(run)
