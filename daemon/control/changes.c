@@ -167,9 +167,11 @@ struct json_object *changes_removed(const struct control *control, const struct 
 {
 	const struct overlay *overlay = control->changes.overlay;
 	struct json_object *array = json_object_new_array();
-	for (size_t i = 0; i < overlay_count(overlay); i++) {
+	for (size_t i = overlay_first(overlay, pool->name); i < overlay_count(overlay); i++) {
 		const struct overlay_change *change = overlay_at(overlay, i);
-		if (change->kind == OVERLAY_REMOVED && strcmp(change->pool, pool->name) == 0)
+		if (strcmp(change->pool, pool->name) != 0)
+			break;
+		if (change->kind == OVERLAY_REMOVED)
 			json_object_array_add(array, json_object_new_string(change->text));
 	}
 	return array;
@@ -457,9 +459,10 @@ struct admin_reply changes_add(
 	if (set_target(control, &place, &target, &refusal) < 0)
 		return refusal;
 	snprintf(text, sizeof(text), "weight %u%s", target.weight, target.backup ? " b" : "");
-	if (leaves)
+	/* One that has just been removed may still be in the fleet: it does not come back disabled. */
+	if (place.target)
 		set_state(control, &place, TARGET_READY, NULL, false);
-	else
+	if (!leaves)
 		say(control, &place, "absent", text, "added by the operator");
 	return wait_for_it(control, ticket, &place);
 }

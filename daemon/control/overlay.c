@@ -46,6 +46,11 @@ static size_t place_of(const struct overlay *overlay, const char *pool, const ch
 	return low;
 }
 
+size_t overlay_first(const struct overlay *overlay, const char *pool)
+{
+	return place_of(overlay, pool, "");
+}
+
 static struct overlay_change *find(
     const struct overlay *overlay, const char *pool, const char *text)
 {
@@ -166,7 +171,7 @@ uint32_t overlay_targets(const struct overlay *overlay, const struct conf_pool *
 		out[n] = pool->targets[i];
 		n += apply(find(overlay, pool->name, pool->targets[i].text), &out[n]);
 	}
-	for (size_t i = place_of(overlay, pool->name, "");
+	for (size_t i = overlay_first(overlay, pool->name);
 	     i < overlay->n && n < CONF_TARGETS_MAX &&
 	     strcmp(overlay->changes[i]->pool, pool->name) == 0;
 	     i++) {
@@ -181,7 +186,7 @@ uint32_t overlay_targets(const struct overlay *overlay, const struct conf_pool *
 static size_t count(const struct overlay *overlay, const struct conf_pool *pool)
 {
 	size_t n = pool->n_targets;
-	for (size_t i = place_of(overlay, pool->name, "");
+	for (size_t i = overlay_first(overlay, pool->name);
 	     i < overlay->n && strcmp(overlay->changes[i]->pool, pool->name) == 0; i++) {
 		const struct overlay_change *change = overlay->changes[i];
 		bool named = in_file(pool, change->text) != NULL;

@@ -67,6 +67,8 @@ void overlay_settle(struct overlay *overlay, const struct conf *conf);
 
 /* In the order of pools and addresses; there are also such of kind NONE, until they were told. */
 size_t overlay_count(const struct overlay *overlay);
+/* Where those of a pool begin. */
+size_t overlay_first(const struct overlay *overlay, const char *pool);
 const struct overlay_change *overlay_at(const struct overlay *overlay, size_t i);
 const struct overlay_change *overlay_find(
     const struct overlay *overlay, const char *pool, const char *text); /* NULL if none */

@@ -209,6 +209,20 @@ def refuse_all(run):
         raise Failed(f"something was changed: {pool(run)}")
 
 
+def remove_and_add(run):
+    """In one breath, after so many changes that the next generation has to wait."""
+    text = text_of(run, 0)
+    for n in range(10):
+        require(run, "PATCH", path_of(run, 0), f'{{"weight": {2 + n % 2}}}', 200)
+    with concurrent.futures.ThreadPoolExecutor(2) as threads:
+        removed = threads.submit(ask, run, "DELETE", f"{path_of(run)}/{text}?force")
+        run.yoke.wait_for(lambda: "up" not in [t["state"] for t in pool(run)["targets"]],
+                          lambda: "it is not removed")
+        added = ask(run, "POST", path_of(run), f'{{"address": "{text}"}}')
+        if removed.result()[0] != 200 or added[0] != 200 or added[1]["state"] != "up":
+            raise Failed(f"removed {removed.result()}, added {added}")
+
+
 STORM = 1000
 
 
@@ -316,6 +330,7 @@ CASES = [
          patch(0, '{"state": "drain", "drain_timeout": "0s"}'),
          has((0, "state", "disabled"), (0, "reason", "at once, as the operator said")),
          patch(0, '{"state": "ready"}'), has((0, "state", "up"), (0, "reason", "no health check"))),
+    Case("removed and added in one breath", do(remove_and_add), *served()),
     Case("refused", do(refuse_all)),
     Case("a storm of changes", do(storm)),
 ]
