@@ -3,9 +3,8 @@ answers, and the intervals are hours where no second one may come: nothing depen
 import os
 import subprocess
 
-from harness import (Case, Failed, answer, becomes, do, gets, gets_error, hangup, reload_with,
-                     sees, send, untouched)
-from messages import chunked, fwd, ok, req, served
+from harness import Case, Failed, answer, becomes, do, gets_error, hangup, reload_with, send, untouched
+from messages import chunked, ok, req, served
 
 LONG = {"interval": "1h", "timeout": "10m"}
 FAST = {**LONG, "fast_interval": "10ms"}
