@@ -239,7 +239,44 @@ static void a_drain_ends_what_owes_nothing(void)
 	rig_fini(&rig);
 }
 
+/* With another fleet of its configuration a session goes on and does not keep the one before; the end
+ * of its target's drain ends it, and the client's next datagram begins another one. */
+static void fleets_come_and_go(void)
+{
+	struct rig rig;
+	struct addr from, again;
+	rig_init(&rig);
+	int first = make_target(&rig, 0), second = make_target(&rig, 1);
+	rig_apply(&rig);
+	uint64_t id = rig.fleet->pools[0].targets[0].target->id;
+	int client = make_client(&rig);
+	peer_send(client, "a");
+	target_gets(first, "a", &from);
+	for (unsigned i = 0; i < 20; i++) {
+		rig.n_targets = 1 + i % 2;
+		rig_apply_fleet(&rig);
+	}
+	proxy_reap(rig.proxy);
+	CU_ASSERT_EQUAL(rig.generations, 1);
+	peer_send(client, "b");
+	target_gets(first, "b", &again);
+	CU_ASSERT(addr_equal(&from, &again)); /* the same session */
+	target_says(first, "c", &from);
+	peer_expect(client, "c");
+
+	struct pool *pool = &rig.fleet->pools[0];
+	target_set_admin(pool, pool->targets[0].target, TARGET_DISABLED);
+	proxy_cut(rig.proxy, id + 1);
+	proxy_cut(rig.proxy, id);
+	wait_sessions(&rig, 0);
+	peer_send(client, "d");
+	target_gets(second, "d", &again);
+	wait_sessions(&rig, 1);
+	close(client), close(first), close(second);
+	rig_fini(&rig);
+}
+
 UNIT_MAIN("proxy/udp", UNIT(holds_answers_back_until_acked),
     UNIT(waits_for_an_ack_no_longer_than_told), UNIT(ends_while_it_waits),
     UNIT(a_long_session_renews_its_entry), UNIT(holds_its_generation),
-    UNIT(counts_what_is_not_read), UNIT(a_drain_ends_what_owes_nothing))
+    UNIT(counts_what_is_not_read), UNIT(a_drain_ends_what_owes_nothing), UNIT(fleets_come_and_go))
