@@ -495,7 +495,6 @@ bool txn_retry(struct txn *txn, enum conf_retry cause)
 	txn_release_upstream(txn);
 	txn_set_target(txn, next);
 	txn->state = RESPONSE_HEAD;
-	txn->response_body = (struct body){0};
 	txn_dispatch(txn);
 	return true;
 }

@@ -172,6 +172,26 @@ static void is_forgiven(void)
 	end();
 }
 
+static void is_forgiven_step_by_step(void)
+{
+	begin(3);
+	fail(0, 5);
+	step_after(0);
+	step_after(30 * S);
+	fail(0, 1);
+	step_after(0);
+	step_after(60 * S);
+	CU_ASSERT_EQUAL(nth(0)->outlier.ejections, 2);
+	good(0, 5, 0);
+	step_after(10 * S); /* ends the probation */
+	step_after(10 * S);
+	CU_ASSERT_EQUAL(nth(0)->outlier.ejections, 1);
+	fail(0, 5);
+	step_after(0);
+	CU_ASSERT_EQUAL(nth(0)->outlier.until_us, now_us + 60 * S);
+	end();
+}
+
 static void by_rate(void)
 {
 	static const struct {
@@ -421,8 +441,8 @@ static void no_sequence_ejects_too_many(void)
 }
 
 UNIT_MAIN("balance/outlier", UNIT(failures_in_a_row), UNIT(comes_back_on_probation),
-    UNIT(is_forgiven), UNIT(by_rate), UNIT(by_latency), UNIT(a_slow_one_is_slow_again),
-    UNIT(a_share_is_left), UNIT(comes_back_early_when_others_go),
+    UNIT(is_forgiven), UNIT(is_forgiven_step_by_step), UNIT(by_rate), UNIT(by_latency),
+    UNIT(a_slow_one_is_slow_again), UNIT(a_share_is_left), UNIT(comes_back_early_when_others_go),
     UNIT(not_below_the_panic_threshold), UNIT(who_is_down_is_not_ejected),
     UNIT(not_configured_any_more), UNIT(a_reload_keeps_it), UNIT(told_by_the_peer),
     UNIT(no_sequence_ejects_too_many))
