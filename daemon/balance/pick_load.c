@@ -59,7 +59,8 @@ static bool draw_two(struct picker *picker, struct pick *pick, uint32_t *first, 
 	if (k == i || is_out(pick, member(picker, k)))
 		k = next_free(picker, (i + 1) % n, pick);
 	*first = i;
-	*second = k;
+	/* Another worker may have taken the last place meanwhile: then nobody is left, not even i. */
+	*second = k == NOBODY ? i : k;
 	return true;
 }
 

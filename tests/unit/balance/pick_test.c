@@ -464,10 +464,51 @@ static void tells_who_gets_new_traffic(void)
 	fleet_free(fleet);
 }
 
+static void *take_places(void *arg)
+{
+	struct worker *worker = arg;
+	struct picker *picker = picker_of(worker->fleet, 1);
+	for (uint32_t i = 0; i < WORKER_PICKS; i++) {
+		struct pick pick = {.hash = i, .now_us = i};
+		struct target *target = picker_pick(picker, &pick);
+		worker->nobody += !target && !pick.full;
+		if (!target || !target_enter(target))
+			continue;
+		worker->strangers += atomic_load(&target->active) > 1;
+		target_leave(target);
+	}
+	picker_free(picker);
+	return NULL;
+}
+
+/* A target can be full at the second look that was not at the first one. */
+static void picks_while_places_come_and_go(void)
+{
+	for (int algorithm = 0; algorithm < BALANCE_COUNT; algorithm++) {
+		prepare(2);
+		specs[0].max_active = specs[1].max_active = 1;
+		struct fleet *fleet = fleet_of((enum balance_algorithm)algorithm, 2, false);
+		struct worker workers[3];
+		for (size_t i = 0; i < 3; i++) {
+			workers[i] = (struct worker){.fleet = fleet};
+			int rc = pthread_create(&workers[i].thread, NULL, take_places, &workers[i]);
+			CU_ASSERT_EQUAL_FATAL(rc, 0);
+		}
+		for (size_t i = 0; i < 3; i++) {
+			pthread_join(workers[i].thread, NULL);
+			CU_ASSERT_EQUAL(workers[i].strangers, 0);
+			CU_ASSERT_EQUAL(workers[i].nobody, 0);
+		}
+		for (uint32_t i = 0; i < 2; i++)
+			CU_ASSERT_EQUAL(atomic_load(&nth(fleet, i)->active), 0);
+		fleet_free(fleet);
+	}
+}
+
 UNIT_MAIN("balance/pick", UNIT(least_connections_takes_the_minimum),
     UNIT(least_connections_fills_by_weight), UNIT(follows_the_state), UNIT(backups_come_last),
     UNIT(fails_open), UNIT(panics), UNIT(retries_go_elsewhere),
     UNIT(source_hash_is_the_same_everywhere), UNIT(source_hash_with_few_left),
     UNIT(source_hash_over_backups), UNIT(finds_sticky_targets), UNIT(an_empty_pool_has_nobody),
     UNIT(picks_while_states_change), UNIT(full_ones_are_passed_over),
-    UNIT(tells_who_gets_new_traffic))
+    UNIT(tells_who_gets_new_traffic), UNIT(picks_while_places_come_and_go))
