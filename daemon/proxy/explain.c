@@ -83,9 +83,8 @@ static void put_targets(struct line *line, const struct pool *pool)
 		    target_state_name(target));
 	}
 	put(line, ")");
-	if (pool->n_targets > TARGETS_MAX) {
+	if (pool->n_targets > TARGETS_MAX)
 		put_number(line, "more", pool->n_targets - TARGETS_MAX);
-	}
 }
 
 static void put_facts(struct line *line, const struct txn *txn, const char *why)
