@@ -86,7 +86,6 @@ static void admit(struct pool *pool, struct target *target, uint64_t now_us)
 	outlier->until_us = 0;
 	outlier->probation_us = now_us;
 	outlier->admitted = outlier->judged = sample(target);
-	atomic_store_explicit(&target->ready_us, now_us, memory_order_relaxed); /* slow start */
 	forget_failures(target);
 	set_limit(target, 1);
 	target_set_ejected(pool, target, false);
@@ -351,10 +350,11 @@ void outlier_told(struct pool *pool, struct target *target, const struct outlier
 			outlier->ejections = 1;
 		outlier->cause = report->cause < OUTLIER_CAUSE_COUNT ? report->cause : OUTLIER_NONE;
 		eject(pool, target, now_us, now_us + left_us);
-	} else if (report->probation || was_ejected) {
-		admit(pool, target, now_us);
 	} else {
-		outlier->probation_us = 0;
+		if (was_ejected || (report->probation && outlier->probation_us == 0))
+			admit(pool, target, now_us);
+		if (!report->probation)
+			outlier->probation_us = 0;
 	}
 	if ((left_us > 0) == was_ejected)
 		return;

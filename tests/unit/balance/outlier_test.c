@@ -389,12 +389,26 @@ static void told_by_the_peer(void)
 	report = (struct outlier_report){.ejections = 3, .probation = true};
 	outlier_told(pool, nth(0), &settings, &report, now_us, on_change, &settings);
 	CU_ASSERT_FALSE(is_out(0));
+	/* Said again, it does not begin anew. */
+	uint64_t since_us = nth(0)->outlier.probation_us, ready_us = nth(0)->ready_us;
+	CU_ASSERT_NOT_EQUAL(ready_us, 0);
+	outlier_told(pool, nth(0), &settings, &report, now_us + S, on_change, &settings);
+	CU_ASSERT_EQUAL(nth(0)->outlier.probation_us, since_us);
+	CU_ASSERT_EQUAL(nth(0)->ready_us, ready_us); /* nor does slow start */
 	CU_ASSERT_EQUAL(fail(0, 1), 1);
 	report = (struct outlier_report){0};
 	outlier_told(pool, nth(0), &settings, &report, now_us, on_change, &settings);
 	step_after(0);
 	CU_ASSERT_FALSE(is_out(0));
 	CU_ASSERT_EQUAL(nth(0)->outlier.ejections, 0);
+	/* In, and good for a while: its last ejection is over without a probation. */
+	report = (struct outlier_report){.left_us = S, .ejections = 1};
+	outlier_told(pool, nth(0), &settings, &report, now_us, on_change, &settings);
+	report = (struct outlier_report){.ejections = 1};
+	outlier_told(pool, nth(0), &settings, &report, now_us, on_change, &settings);
+	CU_ASSERT_EQUAL(nth(0)->outlier.probation_us, 0);
+	step_after(0);
+	CU_ASSERT_EQUAL(fail(0, 4), 0);
 	/* Causes and counts of another version. */
 	report = (struct outlier_report){.left_us = 1, .ejections = 0, .cause = 77};
 	outlier_told(pool, nth(1), &settings, &report, now_us, on_change, &settings);
