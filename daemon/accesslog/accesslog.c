@@ -4,7 +4,6 @@
 #include <limits.h>
 #include <poll.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -17,6 +16,7 @@
 #include "daemon/base/list.h"
 #include "daemon/base/log.h"
 #include "daemon/base/text.h"
+#include "daemon/base/thread.h"
 
 #define RETRY_MS     100        /* while a file does not take what it gets */
 #define PATIENCE_US  US_PER_SEC /* then it is told, and given up if nobody adds to it any more */
@@ -265,14 +265,9 @@ static void *run(void *arg)
 
 static int start_thread(struct accesslog *log)
 {
-	/* Signals are the control thread's. */
-	sigset_t all, before;
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
-	int error = pthread_create(&log->thread, NULL, run, log);
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	int error = thread_start(&log->thread, run, log);
 	log->started = error == 0;
-	return -error;
+	return error;
 }
 
 struct accesslog *accesslog_new(void)

@@ -2,7 +2,6 @@
 
 #include <assert.h>
 #include <errno.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,6 +10,7 @@
 
 #include "daemon/base/clock.h"
 #include "daemon/base/text.h"
+#include "daemon/base/thread.h"
 #include "daemon/proxy/ack.h"
 #include "daemon/proxy/http.h"
 #include "daemon/proxy/retry.h"
@@ -277,13 +277,7 @@ static void *run(void *arg)
 
 int worker_start(struct worker *worker)
 {
-	/* Signals are the control thread's. */
-	sigset_t all, before;
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
-	int error = pthread_create(&worker->thread, NULL, run, worker);
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	return -error;
+	return thread_start(&worker->thread, run, worker);
 }
 
 void worker_join(struct worker *worker)

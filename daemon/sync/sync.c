@@ -5,7 +5,6 @@
 #include <errno.h>
 #include <ev.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,6 +14,7 @@
 #include "daemon/base/clock.h"
 #include "daemon/base/log.h"
 #include "daemon/base/quota.h"
+#include "daemon/base/thread.h"
 #include "daemon/sync/channel.h"
 #include "daemon/sync/stream.h"
 #include "daemon/tls/psk.h"
@@ -236,16 +236,12 @@ static void watch(struct sync *sync)
 	ev_timer_start(sync->loop, &sync->tick);
 }
 
-/* The process' signals are for its main thread; SIGPIPE from a write of OpenSSL must not kill. */
+/* SIGPIPE from a write of OpenSSL must not kill: thread_start blocks it. */
 static int start_thread(struct sync *sync, struct err *err)
 {
-	sigset_t all, before;
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
-	int result = pthread_create(&sync->thread, NULL, thread_main, sync);
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	if (result != 0)
-		return err_set(err, -result, "cannot start the sync thread: %s", strerror(result));
+	int result = thread_start(&sync->thread, thread_main, sync);
+	if (result < 0)
+		return err_set(err, result, "cannot start the sync thread: %s", strerror(-result));
 	return 0;
 }
 
