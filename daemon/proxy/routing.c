@@ -242,6 +242,7 @@ bool routing_take(struct txn *txn, struct h1_head *head)
 	const struct act *act = route_act(routed->table, index);
 	uint64_t turn = count_taken(worker, txn->gen->routing, routed, index);
 	txn->note.route = spec->name;
+	txn->pool = CONF_NONE; /* the listener's is for who has no route */
 	if (spec->n_rate_limits > 0 &&
 	    !limits_pass_request(txn, spec->rate_limits, spec->n_rate_limits, head))
 		return false;
