@@ -109,6 +109,8 @@ def site():
             Scenario("head", "20 fields, 1.5 KB of cookies", HTTP, (browser_head(),)),
             Scenario("routes30", "30 routes by host and path", replace(HTTP, routes=ROUTES),
                      ROUTED),
+            Scenario("policy", "30 routes, 20 targets",
+                     Setup(targets(SMALL_PORT, 20), routes=ROUTES), ROUTED),
             Scenario("sticky", "sticky by a cookie, 1,000 clients", replace(HTTP, sticky=True),
                      PLAIN, CLIENTS),
             Scenario("log", "access log", replace(HTTP, access_log=True), PLAIN)):
