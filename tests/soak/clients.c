@@ -1,5 +1,6 @@
 /* The clients of the soak: each plans its exchanges at random, checks all that comes back, and where
  * its front allows it, misbehaves. */
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -320,8 +321,13 @@ void *client_run(void *arg)
 		*s =
 		    (struct session){.client = client, .front = client->front, .rng = &client->rng};
 		int fd = wire_connect(&client->front->addr, rng_one_in(s->rng, NARROW));
+		if (fd == -ECONNRESET && client->front->faulty) {
+			/* Accepted, and reset before this thread woke: its target has failed. */
+			atomic_fetch_add(&totals.cut, 1);
+			continue;
+		}
 		if (fd < 0) {
-			wrong(client->front, &(struct plan){0}, "a connection was refused");
+			wrong(client->front, &(struct plan){0}, "no connection: %s", strerror(-fd));
 			break;
 		}
 		wire_init(&s->wire, fd);

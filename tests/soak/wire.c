@@ -89,11 +89,14 @@ void wire_narrow(int fd)
 int wire_connect(const struct sockaddr_in *to, bool narrow)
 {
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return -errno;
 	if (narrow)
 		wire_narrow(fd);
-	if (fd >= 0 && connect(fd, (const struct sockaddr *)to, sizeof(*to)) < 0) {
+	if (connect(fd, (const struct sockaddr *)to, sizeof(*to)) < 0) {
+		int error = -errno;
 		close(fd);
-		return -1;
+		return error;
 	}
 	return fd;
 }

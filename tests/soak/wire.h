@@ -34,7 +34,7 @@ void wire_pause(struct rng *rng, unsigned max_ms); /* a part of a client's or ta
 
 void wire_init(struct wire *wire, int fd); /* takes the descriptor */
 void wire_close(struct wire *wire, bool reset);
-/* A descriptor or -1. */
+/* A descriptor or -errno. */
 int wire_connect(const struct sockaddr_in *to, bool narrow);
 /* Small segments and little room for what comes, so that the other end feels it when nobody reads.
  * Before connect or listen. */
