@@ -54,6 +54,13 @@ static inline ssize_t conn_recv(struct conn *conn, void *data, size_t len)
 	return -errno;
 }
 
+/* After a read that came short: the kernel has said that the end, or an error, or urgent data is
+ * there, too. */
+static inline bool conn_may_end(const struct conn *conn)
+{
+	return conn->io.wary;
+}
+
 /* Bytes, the end or an error could be read now. Takes nothing, and costs nothing after a read that
  * came short. */
 static inline bool conn_has_input(struct conn *conn)
@@ -79,11 +86,23 @@ static inline ssize_t conn_sent(struct conn *conn, ssize_t n, size_t len)
 	return n < 0 ? 0 : n;
 }
 
+static inline ssize_t conn_send_flags(struct conn *conn, const void *data, size_t len, int flags)
+{
+	ssize_t n = syscall(SYS_sendto, conn->io.fd, data, len, MSG_NOSIGNAL | flags, NULL, 0);
+	return conn_sent(conn, n, len);
+}
+
 /* The number of bytes, possibly fewer than asked for, or -errno; 0 means not now. */
 static inline ssize_t conn_send(struct conn *conn, const void *data, size_t len)
 {
-	ssize_t n = syscall(SYS_sendto, conn->io.fd, data, len, MSG_NOSIGNAL, NULL, 0);
-	return conn_sent(conn, n, len);
+	return conn_send_flags(conn, data, len, 0);
+}
+
+/* The same, if conn_shut or conn_close follows at once: these bytes and the end leave in one
+ * segment. */
+static inline ssize_t conn_send_last(struct conn *conn, const void *data, size_t len)
+{
+	return conn_send_flags(conn, data, len, MSG_MORE);
 }
 
 static inline ssize_t conn_sendv(struct conn *conn, struct iovec *iov, size_t n_iov)

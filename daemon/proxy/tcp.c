@@ -304,7 +304,21 @@ static bool relay_bulk(struct worker *worker, struct pair *pair, enum side from)
 	return true;
 }
 
-/* Moves what one read brings. */
+/* What has come behind the `*n` bytes at worker->read, if the kernel has said that there is more than
+ * bytes: 0, the end; -errno; or 1, it goes on. More bytes count in *n. */
+static ssize_t look_behind(struct worker *worker, struct pair *pair, enum side from, ssize_t *n)
+{
+	struct conn *conn = &pair->conns[from];
+	if (*n == WORKER_READ_SIZE || !conn_may_end(conn) || !pair->established ||
+	    pair->broken[from])
+		return 1;
+	ssize_t more = conn_recv(conn, worker->read + *n, WORKER_READ_SIZE - (size_t)*n);
+	if (more > 0)
+		*n += more;
+	return more > 0 || more == -EAGAIN || more == -EINTR ? 1 : more;
+}
+
+/* Moves what one read brings. The end, where it is known already, leaves with the last bytes. */
 static void relay(struct worker *worker, struct pair *pair, enum side from)
 {
 	enum side to = other(from);
@@ -319,7 +333,9 @@ static void relay(struct worker *worker, struct pair *pair, enum side from)
 	}
 	if (n == WORKER_READ_SIZE)
 		pair->bulk[from] = BULK_PIECES;
-	ssize_t sent = conn_send(&pair->conns[to], worker->read, (size_t)n);
+	ssize_t end = look_behind(worker, pair, from, &n);
+	ssize_t sent = end == 0 ? conn_send_last(&pair->conns[to], worker->read, (size_t)n)
+				: conn_send(&pair->conns[to], worker->read, (size_t)n);
 	count(worker, pair, from, n, sent);
 	if (sent < 0 && pair->established)
 		write_broken(worker, pair, to);
@@ -328,6 +344,8 @@ static void relay(struct worker *worker, struct pair *pair, enum side from)
 		pair_close(worker, pair, true);
 	else if (pair->established)
 		touch(worker, pair);
+	if (!pair->dead && (end < 0 || (end == 0 && sent >= 0)))
+		input_ended(worker, pair, from, end);
 }
 
 /* The number of bytes sent, or -errno; *left is what remains. */
