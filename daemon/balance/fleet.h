@@ -153,6 +153,17 @@ bool target_usable(const struct target *target);
 /* Sticky clients may stay (usable, or draining). */
 bool target_keeps_sticky(const struct target *target);
 
+/* `target` is one of `n` at `targets`. */
+static inline bool target_is_among(
+    const struct target *target, struct target *const *targets, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		if (targets[i] == target)
+			return true;
+	}
+	return false;
+}
+
 /* Each request or connection takes a place at its target. Workers. */
 
 static inline bool target_is_full(const struct target *target)

@@ -63,19 +63,10 @@ static inline struct target *member(const struct picker *picker, uint32_t i)
 	return picker->pool->targets[picker->members[i]].target;
 }
 
-static inline bool was_tried(const struct pick *pick, const struct target *target)
-{
-	for (size_t i = 0; i < pick->n_tried; i++) {
-		if (pick->tried[i] == target)
-			return true;
-	}
-	return false;
-}
-
 /* Not for this request: it has failed there, or every place is taken. */
 static inline bool is_out(struct pick *pick, const struct target *target)
 {
-	if (was_tried(pick, target))
+	if (target_is_among(target, pick->tried, pick->n_tried))
 		return true;
 	if (!target_is_full(target))
 		return false;

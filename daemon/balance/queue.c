@@ -53,22 +53,13 @@ static bool has_target(const struct pool *pool, const struct target *target)
 	return false;
 }
 
-static bool was_tried(const struct waiter *waiter, const struct target *target)
-{
-	for (uint32_t i = 0; i < waiter->n_tried; i++) {
-		if (waiter->tried[i] == target)
-			return true;
-	}
-	return false;
-}
-
 /* Around a reload, waiters may be of a configuration that does not have the target. */
 static struct waiter *first_of_any(
     const struct queue *queue, const struct target *target, const struct pool *pool)
 {
 	list_for_each (it, &queue->any) {
 		struct waiter *waiter = list_entry(it, struct waiter, node);
-		if (!was_tried(waiter, target) &&
+		if (!target_is_among(target, waiter->tried, waiter->n_tried) &&
 		    (waiter->pool == pool || has_target(waiter->pool, target)))
 			return waiter;
 	}

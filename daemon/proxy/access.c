@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "daemon/base/clock.h"
+#include "daemon/proxy/fields.h"
 #include "daemon/proxy/http.h"
 #include "daemon/proxy/tcp.h"
 
@@ -163,18 +164,6 @@ static void keep(struct access_note *note, enum access_text which, struct slice 
 	note->len[which] = (uint16_t)len;
 }
 
-/* The first field of that name. */
-static struct slice find_field(const struct h1_head *head, struct slice name)
-{
-	for (uint32_t i = 0; i < head->n_fields; i++) {
-		const struct h1_field *field = &head->fields[i];
-		if (field->id == H1_FIELD_OTHER && field->name.len == name.len &&
-		    slice_equal_nocase(field->name, name))
-			return field->value;
-	}
-	return (struct slice){"", 0};
-}
-
 void access_request(struct txn *txn, const struct h1_head *head)
 {
 	struct access_note *note = &txn->note;
@@ -194,8 +183,8 @@ void access_request(struct txn *txn, const struct h1_head *head)
 	keep(note, ACCESS_TEXT_HOST, head->host, ACCESS_HOST_MAX);
 	keep(note, ACCESS_TEXT_PATH, path, ACCESS_PATH_MAX);
 	keep(note, ACCESS_TEXT_QUERY, query, ACCESS_QUERY_MAX);
-	keep(note, ACCESS_TEXT_REFERER, find_field(head, SLICE("referer")), ACCESS_REFERER_MAX);
-	keep(note, ACCESS_TEXT_USER_AGENT, find_field(head, SLICE("user-agent")),
+	keep(note, ACCESS_TEXT_REFERER, fields_value(head, SLICE("referer")), ACCESS_REFERER_MAX);
+	keep(note, ACCESS_TEXT_USER_AGENT, fields_value(head, SLICE("user-agent")),
 	    ACCESS_USER_AGENT_MAX);
 }
 

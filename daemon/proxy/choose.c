@@ -5,6 +5,7 @@
 #include "daemon/base/clock.h"
 #include "daemon/base/hash.h"
 #include "daemon/proxy/hash_on.h"
+#include "daemon/proxy/fields.h"
 #include "daemon/session/cookie.h"
 #include "daemon/session/set_cookie.h"
 #include "daemon/session/table.h"
@@ -93,15 +94,9 @@ static bool is_named(const struct h1_field *field, const char *name)
 static bool find_app_cookie(struct worker *worker, const struct worker_gen *gen, uint32_t pool,
     const struct h1_head *head, struct choice *choice)
 {
-	const char *name = pool_conf(gen, pool)->sticky.cookie_name;
 	struct slice value;
-	for (uint32_t i = 0; i < head->n_fields; i++) {
-		if (head->fields[i].id == H1_FIELD_COOKIE &&
-		    cookie_find(head->fields[i].value, name, &value))
-			return !cookie_is_empty(value) &&
-			       find_value(worker, gen, pool, value, choice);
-	}
-	return false;
+	return fields_cookie(head, pool_conf(gen, pool)->sticky.cookie_name, &value) &&
+	       !cookie_is_empty(value) && find_value(worker, gen, pool, value, choice);
 }
 
 /* Where responses begin sessions, a value that nobody knows begins none. */

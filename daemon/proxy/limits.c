@@ -8,9 +8,9 @@
 
 #include "daemon/base/clock.h"
 #include "daemon/base/hash.h"
+#include "daemon/proxy/fields.h"
 #include "daemon/proxy/http.h"
 #include "daemon/route/path.h"
-#include "daemon/session/cookie.h"
 
 #define NS_PER_US  1000U
 #define NS_PER_SEC 1000000000U
@@ -170,26 +170,6 @@ bool limits_stats(const struct limits *limits, uint64_t now_us, struct limit_sta
 	return true;
 }
 
-/* Of a request. Empty: there is none. */
-static struct slice header_of(const struct h1_head *head, const char *name)
-{
-	struct slice wanted = {name, strlen(name)};
-	for (uint32_t i = 0; i < head->n_fields; i++)
-		if (slice_equal_nocase(head->fields[i].name, wanted))
-			return head->fields[i].value;
-	return (struct slice){NULL, 0};
-}
-
-static struct slice cookie_of(const struct h1_head *head, const char *name)
-{
-	struct slice value;
-	for (uint32_t i = 0; i < head->n_fields; i++)
-		if (head->fields[i].id == H1_FIELD_COOKIE &&
-		    cookie_find(head->fields[i].value, name, &value))
-			return value;
-	return (struct slice){NULL, 0};
-}
-
 /* Without port, in small letters. */
 static struct slice host_of(const struct h1_head *head, char room[HOST_MAX])
 {
@@ -208,10 +188,7 @@ static struct slice host_of(const struct h1_head *head, char room[HOST_MAX])
 /* One that routes would refuse counts as it came. */
 static struct slice path_of(const struct h1_head *head, struct buf *room)
 {
-	struct slice path = head->path;
-	const char *query = memchr(path.p, '?', path.len);
-	if (query)
-		path.len = (size_t)(query - path.p);
+	struct slice path = fields_path(head);
 	buf_reset(room);
 	if (path.len > 0 && path.p[0] == '/' && buf_reserve(room, path.len))
 		(void)path_canonical(path, '/', room->data, &path);
@@ -238,8 +215,13 @@ static uint64_t request_key(const struct limits *limits, const struct rate *rate
 	switch (key->by) {
 	case LIMIT_BY_HOST: value = host_of(head, room); break;
 	case LIMIT_BY_PATH: value = path_of(head, &txn->worker->scratch); break;
-	case LIMIT_BY_HEADER: value = header_of(head, key->header); break;
-	case LIMIT_BY_COOKIE: value = cookie_of(head, key->cookie); break;
+	case LIMIT_BY_HEADER:
+		value = fields_value(head, (struct slice){key->header, strlen(key->header)});
+		break;
+	case LIMIT_BY_COOKIE:
+		if (!fields_cookie(head, key->cookie, &value))
+			value = (struct slice){NULL, 0};
+		break;
 	default: break;
 	}
 	if (value.len == 0)
