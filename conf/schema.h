@@ -1,6 +1,7 @@
-/* The schema table: each key of the configuration is one row of an array in schema.c. The loader,
- * the JSON Schema, the manual page and "did you mean" read these rows and nothing else, so a new
- * key is one row here and one field in conf.h. */
+/* The schema table: each key of the configuration is one row of an array, in schema.c or in the
+ * schema_*.c of its part of the configuration. The loader, the JSON Schema, the manual page and
+ * "did you mean" read these rows and nothing else, so a new key is one row there and one field in
+ * conf.h. */
 #pragma once
 
 #include <stdbool.h>
