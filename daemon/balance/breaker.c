@@ -39,7 +39,8 @@ static void take_results(struct breaker *breaker, const struct breaker_settings 
 		begin_trials(breaker, settings, now_us);
 	breaker->seen = results;
 	breaker->seen_failed = failed;
-	window_add(&breaker->window, now_us, more, more_failed < more ? more_failed : more);
+	window_add(&breaker->window, now_us,
+	    (struct window_count){.all = more, .some = more_failed < more ? more_failed : more});
 }
 
 static bool step_closed(

@@ -9,17 +9,19 @@ void budget_init(struct budget *budget, uint32_t percent, uint32_t per_sec, uint
 		budget->floor = 1;
 }
 
-bool budget_left(struct budget *budget, uint64_t now_us)
+bool budget_left(struct budget *budget, enum budget_kind kind, uint64_t now_us)
 {
 	window_move(&budget->window, now_us);
 	const struct window_count *sum = &budget->window.sum;
-	return sum->some < sum->all * budget->percent / 100 + budget->floor;
+	uint64_t taken = kind == BUDGET_RETRY ? sum->some : sum->other;
+	return taken < sum->all * budget->percent / 100 + budget->floor;
 }
 
-bool budget_take(struct budget *budget, uint64_t now_us)
+bool budget_take(struct budget *budget, enum budget_kind kind, uint64_t now_us)
 {
-	if (!budget_left(budget, now_us))
+	if (!budget_left(budget, kind, now_us))
 		return false;
-	window_add(&budget->window, now_us, 0, 1);
+	window_add(&budget->window, now_us,
+	    (struct window_count){.some = kind == BUDGET_RETRY, .other = kind == BUDGET_STALE});
 	return true;
 }

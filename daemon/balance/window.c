@@ -19,6 +19,7 @@ void window_move(struct window *window, uint64_t now_us)
 		struct window_count *oldest = &window->parts[window->newest];
 		window->sum.all -= oldest->all;
 		window->sum.some -= oldest->some;
+		window->sum.other -= oldest->other;
 		*oldest = (struct window_count){0};
 	}
 }

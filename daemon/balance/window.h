@@ -1,5 +1,6 @@
-/* How many of a thing there were in the last while, and how many of them were of a kind: a sliding
- * window in parts, so it covers between 0.9 and 1.0 of its span. Memory only; one thread owns it. */
+/* How many of a thing there were in the last while, and how many of one kind and of another: a
+ * sliding window in parts, so it covers between 0.9 and 1.0 of its span. Memory only; one thread
+ * owns it. */
 #pragma once
 
 #include <stdint.h>
@@ -7,7 +8,7 @@
 #define WINDOW_PARTS 10
 
 struct window_count {
-	uint64_t all, some;
+	uint64_t all, some, other;
 };
 
 struct window {
@@ -22,12 +23,15 @@ void window_init(struct window *window, uint64_t span_us);
 /* What is older than the span is left out. Times that go backwards count as the latest one. */
 void window_move(struct window *window, uint64_t now_us);
 
-static inline void window_add(struct window *window, uint64_t now_us, uint64_t all, uint64_t some)
+static inline void window_add(struct window *window, uint64_t now_us, struct window_count more)
 {
 	if (now_us >= window->end_us)
 		window_move(window, now_us);
-	window->parts[window->newest].all += all;
-	window->parts[window->newest].some += some;
-	window->sum.all += all;
-	window->sum.some += some;
+	struct window_count *part = &window->parts[window->newest];
+	part->all += more.all;
+	part->some += more.some;
+	part->other += more.other;
+	window->sum.all += more.all;
+	window->sum.some += more.some;
+	window->sum.other += more.other;
 }

@@ -8,23 +8,13 @@
 #include "daemon/balance/budget.h"
 #include "daemon/proxy/worker.h"
 
-/* Of a pool. */
-struct retry_budgets {
-	struct budget retries; /* on other targets */
-	/* On a fresh connection to the same target, as a pooled one had been closed: says nothing
-	 * about the target, so it takes nothing from the retries. But a target that closes more
-	 * often than it may retry is not one that closes idle connections. */
-	struct budget stale;
-};
-
 /* Of all pools, by index; NULL when out of memory. The caller frees it. */
-struct retry_budgets *retry_budgets_new(const struct conf *conf, uint32_t workers);
+struct budget *retry_budgets_new(const struct conf *conf, uint32_t workers);
 
 /* A request, connection or session of `pool` goes out for the first time. */
 static inline void retry_count_request(struct worker *worker, struct worker_gen *gen, uint32_t pool)
 {
-	budget_count(&gen->retries[pool].retries, worker->now_us);
-	budget_count(&gen->retries[pool].stale, worker->now_us);
+	budget_count(&gen->retries[pool], worker->now_us);
 }
 
 static inline bool retry_is_wanted(
@@ -43,5 +33,7 @@ static inline bool retry_after_status(const struct worker_gen *gen, uint32_t poo
 bool retry_left(struct worker *worker, struct worker_gen *gen, uint32_t pool);
 /* One that retry_left has found is made. */
 void retry_take(struct worker *worker, struct worker_gen *gen, uint32_t pool);
-/* Both, to repeat a request because a pooled connection was closed. */
+/* Both, to repeat a request because a pooled connection was closed. That says nothing about the
+ * target, so it takes nothing from the retries. But a target that closes more often than it may
+ * retry is not one that closes idle connections. */
 bool retry_take_stale(struct worker *worker, struct worker_gen *gen, uint32_t pool);

@@ -36,7 +36,7 @@ struct selfcheck;
 struct udp_io;
 struct udp_listener;
 struct arrival;
-struct retry_budgets;
+struct budget;
 struct wait_line;
 
 /* A timeout on the worker's wheel. */
@@ -129,11 +129,11 @@ struct worker_gen {
 	const struct routing *routing; /* shared by the workers */
 	const struct limits *limits;   /* likewise */
 	uint64_t serial;
-	uint32_t refs;                 /* the worker's own and one a request or pair */
-	struct picker **pickers;       /* by pool index */
-	struct wait_line *lines;       /* the same */
-	struct upstream_slot *slots;   /* moves to the worker when it is put in force */
-	struct retry_budgets *retries; /* by pool index */
+	uint32_t refs;               /* the worker's own and one a request or pair */
+	struct picker **pickers;     /* by pool index */
+	struct wait_line *lines;     /* the same */
+	struct upstream_slot *slots; /* moves to the worker when it is put in force */
+	struct budget *retries;      /* by pool index */
 	struct binding *bindings;
 	uint32_t n_bindings;
 	struct listener **removed;

@@ -12,10 +12,13 @@ static void counts_the_last_while(void)
 	struct window window;
 	window_init(&window, 10 * S);
 	for (uint64_t now = 100 * S; now < 130 * S; now += S / 10) {
-		window_add(&window, now, 1, now % S == 0);
+		window_add(&window, now,
+		    (struct window_count){
+			.all = 1, .some = now % S == 0, .other = now % (2 * S) == 0});
 		if (now >= 110 * S) {
 			CU_ASSERT_TRUE(window.sum.all >= 90 && window.sum.all <= 100);
 			CU_ASSERT_TRUE(window.sum.some >= 9 && window.sum.some <= 10);
+			CU_ASSERT_TRUE(window.sum.other >= 4 && window.sum.other <= 5);
 		}
 	}
 	window_move(&window, 130 * S + 5 * S);
@@ -23,14 +26,15 @@ static void counts_the_last_while(void)
 	window_move(&window, 1000 * S);
 	CU_ASSERT_EQUAL(window.sum.all, 0);
 	CU_ASSERT_EQUAL(window.sum.some, 0);
+	CU_ASSERT_EQUAL(window.sum.other, 0);
 }
 
 static void time_that_goes_backwards_counts_as_now(void)
 {
 	struct window window;
 	window_init(&window, 10 * S);
-	window_add(&window, 100 * S, 1, 0);
-	window_add(&window, 90 * S, 2, 1);
+	window_add(&window, 100 * S, (struct window_count){.all = 1});
+	window_add(&window, 90 * S, (struct window_count){.all = 2, .some = 1});
 	CU_ASSERT_EQUAL(window.sum.all, 3);
 	CU_ASSERT_EQUAL(window.sum.some, 1);
 	window_move(&window, 120 * S);
@@ -59,7 +63,7 @@ static void a_share_of_the_requests_and_a_few(void)
 		for (uint32_t n = 0; n < rows[i].requests; n++)
 			budget_count(&budget, 50 * S);
 		uint32_t taken = 0;
-		while (taken < 10000 && budget_take(&budget, 51 * S))
+		while (taken < 10000 && budget_take(&budget, BUDGET_RETRY, 51 * S))
 			taken++;
 		CU_ASSERT_EQUAL(taken, rows[i].expected);
 	}
@@ -70,11 +74,26 @@ static void what_was_taken_comes_back_with_time(void)
 	struct budget budget;
 	budget_init(&budget, 20, 1, 1);
 	uint32_t taken = 0;
-	while (budget_take(&budget, 100 * S))
+	while (budget_take(&budget, BUDGET_RETRY, 100 * S))
 		taken++;
 	CU_ASSERT_EQUAL(taken, 10);
-	CU_ASSERT_FALSE(budget_take(&budget, 105 * S));
-	CU_ASSERT_TRUE(budget_take(&budget, 111 * S));
+	CU_ASSERT_FALSE(budget_take(&budget, BUDGET_RETRY, 105 * S));
+	CU_ASSERT_TRUE(budget_take(&budget, BUDGET_RETRY, 111 * S));
+}
+
+/* Both kinds are a share of the same requests, and each has it for itself. */
+static void the_kinds_take_nothing_from_each_other(void)
+{
+	struct budget budget;
+	budget_init(&budget, 20, 0, 1);
+	for (uint32_t n = 0; n < 100; n++)
+		budget_count(&budget, 50 * S);
+	for (uint32_t n = 0; n < 20; n++) {
+		CU_ASSERT_TRUE(budget_take(&budget, BUDGET_STALE, 51 * S));
+		CU_ASSERT_TRUE(budget_take(&budget, BUDGET_RETRY, 51 * S));
+	}
+	CU_ASSERT_FALSE(budget_take(&budget, BUDGET_STALE, 51 * S));
+	CU_ASSERT_FALSE(budget_take(&budget, BUDGET_RETRY, 51 * S));
 }
 
 /* Over any span of 10 s, whatever comes when: by brute force from the list of all that was taken. */
@@ -93,7 +112,7 @@ static void no_sequence_takes_more(void)
 			if (dice >> 32 & 1) {
 				budget_count(&budget, now);
 				requests[n_requests++] = now;
-			} else if (budget_take(&budget, now)) {
+			} else if (budget_take(&budget, BUDGET_RETRY, now)) {
 				taken[n_taken++] = now;
 			}
 		}
@@ -113,4 +132,5 @@ static void no_sequence_takes_more(void)
 
 UNIT_MAIN("balance/budget", UNIT(counts_the_last_while),
     UNIT(time_that_goes_backwards_counts_as_now), UNIT(a_share_of_the_requests_and_a_few),
-    UNIT(what_was_taken_comes_back_with_time), UNIT(no_sequence_takes_more))
+    UNIT(what_was_taken_comes_back_with_time), UNIT(the_kinds_take_nothing_from_each_other),
+    UNIT(no_sequence_takes_more))
