@@ -45,6 +45,10 @@ struct admin_callbacks {
 	void *arg;
 };
 
+/* The body of a refusal, {"error": text}, and of what was done, {"done": text}. */
+struct json_object *admin_error(const char *text);
+struct json_object *admin_done(const char *text);
+
 struct admin *admin_new(struct ev_loop *loop, const struct admin_callbacks *callbacks);
 void admin_free(struct admin *admin);
 /* Takes a listening socket. `trusted`: the unix socket. */

@@ -13,11 +13,21 @@
 #define POOLS_PREFIX     "/v1/pools/"
 #define TARGETS_INFIX    "/targets"
 
-struct json_object *admin_error(const char *text)
+static struct json_object *message_body(const char *key, const char *text)
 {
 	struct json_object *body = json_object_new_object();
-	json_object_object_add(body, "error", json_object_new_string(text));
+	json_object_object_add(body, key, json_object_new_string(text));
 	return body;
+}
+
+struct json_object *admin_error(const char *text)
+{
+	return message_body("error", text);
+}
+
+struct json_object *admin_done(const char *text)
+{
+	return message_body("done", text);
 }
 
 static void answer_error(struct admin_answer *answer, int status, const char *text)

@@ -22,4 +22,3 @@ struct admin_answer {
 
 void admin_route(const struct admin_callbacks *callbacks, const struct admin_request *request,
     struct admin_answer *answer);
-struct json_object *admin_error(const char *text);

@@ -46,7 +46,7 @@ static void answer(struct control *control, unsigned n, const char *error)
 	struct changes *changes = &control->changes;
 	for (unsigned i = 0; i < n; i++)
 		admin_complete(control->admin, changes->waiting[i].ticket, error ? 503 : 200,
-		    error ? control_error_body(error)
+		    error ? admin_error(error)
 			  : describe(control, changes->waiting[i].pool, changes->waiting[i].text));
 	changes->n_waiting -= n;
 	changes->n_built -= changes->n_built < n ? changes->n_built : n;
@@ -198,7 +198,7 @@ static struct admin_reply refuse(int status, const char *fmt, ...)
 	va_start(args, fmt);
 	vsnprintf(err.text, sizeof(err.text), fmt, args);
 	va_end(args);
-	return (struct admin_reply){status, control_error_body(err.text)};
+	return (struct admin_reply){status, admin_error(err.text)};
 }
 
 /* The target as it is, or is about to be. */

@@ -394,10 +394,10 @@ static void on_supervisor_gone(struct control *control)
 
 static void on_reload_result(struct control *control, const struct ipc_reload_result *result)
 {
-	struct json_object *body = json_object_new_object();
-	json_object_object_add(
-	    body, result->error ? "error" : "done", json_object_new_string(result->text));
-	admin_complete(control->admin, result->id, result->error ? 422 : 200, body);
+	if (result->error)
+		admin_complete(control->admin, result->id, 422, admin_error(result->text));
+	else
+		admin_complete(control->admin, result->id, 200, admin_done(result->text));
 }
 
 static void on_message(struct control *control, const union ipc_message *msg, int fd)

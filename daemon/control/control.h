@@ -247,6 +247,5 @@ void router_stats_put(struct json_object *router, const struct ipc_router_stats 
 void router_stats_metrics(FILE *out, const struct control *control);
 
 /* views.c, metrics.c */
-struct json_object *control_error_body(const char *text); /* {"error": text} */
 void views_callbacks(struct control *control, struct admin_callbacks *out);
 char *metrics_text(struct control *control);

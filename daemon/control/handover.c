@@ -54,13 +54,13 @@ struct admin_reply handover_by_operator(
 {
 	if (!routers_linked(control))
 		return (struct admin_reply){
-		    409, control_error_body("no virtual routers here: nothing to hand over")};
+		    409, admin_error("no virtual routers here: nothing to hand over")};
 	if (control->handover.waiting)
-		return (struct admin_reply){409, control_error_body("a hand-over is under way")};
+		return (struct admin_reply){409, admin_error("a hand-over is under way")};
 	if (peer_is_cold(control))
-		return (struct admin_reply){409,
-		    control_error_body("the peer has not got every session yet: try again when it "
-				       "is in sync (yokectl status)")};
+		return (struct admin_reply){
+		    409, admin_error("the peer has not got every session yet: try again when it "
+				     "is in sync (yokectl status)")};
 	control->handover.ticket = ticket;
 	text_copy(control->handover.router, sizeof(control->handover.router), router ? router : "");
 	begin(control);
@@ -80,7 +80,7 @@ static void resign(struct control *control)
 	if (!routers_resign(control, control->handover.ticket, control->handover.router))
 		return;
 	admin_complete(control->admin, control->handover.ticket, 503,
-	    control_error_body("yoke-vrrp does not answer"));
+	    admin_error("yoke-vrrp does not answer"));
 	handover_over(control);
 }
 

@@ -138,21 +138,13 @@ static void on_link_lost(struct control *control)
 	update_active(control);
 }
 
-static struct json_object *message_body(const char *key, const char *text)
-{
-	struct json_object *body = json_object_new_object();
-	json_object_object_add(body, key, json_object_new_string(text));
-	return body;
-}
-
 static void on_resign_result(struct control *control, const struct ipc_resign_result *result)
 {
 	handover_over(control);
 	if (result->error)
-		admin_complete(
-		    control->admin, result->id, 409, message_body("error", result->text));
+		admin_complete(control->admin, result->id, 409, admin_error(result->text));
 	else
-		admin_complete(control->admin, result->id, 200, message_body("done", result->text));
+		admin_complete(control->admin, result->id, 200, admin_done(result->text));
 }
 
 static void on_link_message(struct control *control, const union ipc_message *msg)

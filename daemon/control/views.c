@@ -39,13 +39,6 @@ static uint64_t age_ms(uint64_t since_us)
 	return now > since_us ? (now - since_us) / US_PER_MS : 0;
 }
 
-json *control_error_body(const char *text)
-{
-	json *body = json_object_new_object();
-	put_text(body, "error", text);
-	return body;
-}
-
 /* --- GET /v1/status --- */
 
 /* What the peer says of its own; null: it says nothing. */
@@ -506,7 +499,7 @@ static struct admin_reply start_reload(void *arg, admin_ticket ticket)
 	ipc_init(&msg, IPC_RELOAD);
 	msg.reload.id = ticket;
 	if (ipc_send(control->supervisor_io.fd, &msg, -1) < 0)
-		return (struct admin_reply){503, control_error_body("yoked does not answer")};
+		return (struct admin_reply){503, admin_error("yoked does not answer")};
 	return (struct admin_reply){0};
 }
 
