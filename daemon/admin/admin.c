@@ -20,6 +20,10 @@
 #define TOKEN_MAX       128
 #define REQUEST_TIMEOUT 5.0  /* seconds, to read a request or to write an answer */
 #define TICKET_TIMEOUT  30.0 /* seconds, for an answer that comes later */
+/* What a refused client is still sending is read and dropped, up to these: a connection that is
+ * closed with bytes unread is reset, and the client may lose the answer over that. */
+#define DRAIN_MAX     65536
+#define DRAIN_TIMEOUT 1.0 /* seconds */
 
 struct admin_listener {
 	ev_io io;      /* fd -1: none */
@@ -44,15 +48,13 @@ struct connection {
 	ev_io io;
 	ev_timer timer;
 	bool trusted, loopback, head_only;
+	bool unread;         /* the request is refused before its end */
 	admin_ticket ticket; /* waiting for admin_complete, or 0 */
 	size_t in_len, scanned;
 	char *out;
-	size_t out_len, out_sent;
+	size_t out_len, out_sent, drained;
 	char in[REQUEST_MAX];
 };
-
-static void on_readable(struct ev_loop *loop, ev_io *io, int events);
-static void on_writable(struct ev_loop *loop, ev_io *io, int events);
 
 static void connection_free(struct connection *conn)
 {
@@ -80,7 +82,51 @@ static void restart_timer(struct connection *conn, double seconds)
 	ev_timer_start(conn->admin->loop, &conn->timer);
 }
 
+static void wait_for(struct connection *conn, void (*on_ready)(struct ev_loop *, ev_io *, int),
+    int events, double seconds)
+{
+	ev_io_stop(conn->admin->loop, &conn->io);
+	ev_io_init(&conn->io, on_ready, conn->io.fd, events);
+	ev_io_start(conn->admin->loop, &conn->io);
+	restart_timer(conn, seconds);
+}
+
 /* --- writing --- */
+
+static void on_refused_bytes(struct ev_loop *loop, ev_io *io, int events)
+{
+	(void)loop;
+	(void)events;
+	struct connection *conn = io->data;
+	ssize_t got = recv(io->fd, conn->in, sizeof(conn->in), 0);
+	if (got < 0 && (errno == EAGAIN || errno == EINTR))
+		return;
+	if (got > 0)
+		conn->drained += (size_t)got;
+	if (got <= 0 || conn->drained > DRAIN_MAX)
+		connection_free(conn);
+}
+
+static void on_writable(struct ev_loop *loop, ev_io *io, int events)
+{
+	(void)loop;
+	(void)events;
+	struct connection *conn = io->data;
+	ssize_t sent =
+	    send(io->fd, conn->out + conn->out_sent, conn->out_len - conn->out_sent, MSG_NOSIGNAL);
+	if (sent < 0 && (errno == EAGAIN || errno == EINTR))
+		return;
+	if (sent > 0)
+		conn->out_sent += (size_t)sent;
+	if (sent > 0 && conn->out_sent < conn->out_len)
+		return;
+	if (sent <= 0 || !conn->unread) {
+		connection_free(conn);
+		return;
+	}
+	shutdown(io->fd, SHUT_WR);
+	wait_for(conn, on_refused_bytes, EV_READ, DRAIN_TIMEOUT);
+}
 
 static const char *status_text(int status)
 {
@@ -116,10 +162,7 @@ static void send_text(
 	memcpy(conn->out, head, (size_t)head_len);
 	memcpy(conn->out + head_len, body, body_len);
 	conn->out_len = (size_t)head_len + body_len;
-	restart_timer(conn, REQUEST_TIMEOUT);
-	ev_io_stop(conn->admin->loop, &conn->io);
-	ev_io_init(&conn->io, on_writable, conn->io.fd, EV_WRITE);
-	ev_io_start(conn->admin->loop, &conn->io);
+	wait_for(conn, on_writable, EV_WRITE, REQUEST_TIMEOUT);
 }
 
 static void send_json(struct connection *conn, int status, struct json_object *body)
@@ -133,19 +176,10 @@ static void send_json(struct connection *conn, int status, struct json_object *b
 	json_object_put(body);
 }
 
-static void on_writable(struct ev_loop *loop, ev_io *io, int events)
+static void refuse_unread(struct connection *conn, int status, const char *why)
 {
-	(void)loop;
-	(void)events;
-	struct connection *conn = io->data;
-	ssize_t sent =
-	    send(io->fd, conn->out + conn->out_sent, conn->out_len - conn->out_sent, MSG_NOSIGNAL);
-	if (sent < 0 && (errno == EAGAIN || errno == EINTR))
-		return;
-	if (sent > 0)
-		conn->out_sent += (size_t)sent;
-	if (sent <= 0 || conn->out_sent == conn->out_len)
-		connection_free(conn);
+	conn->unread = true;
+	send_json(conn, status, admin_error(why));
 }
 
 /* --- reading --- */
@@ -212,16 +246,16 @@ static void try_handle(struct connection *conn)
 	struct h1_head head;
 	if (!h1_head_complete(conn->in, conn->in_len, &conn->scanned)) {
 		if (conn->in_len == sizeof(conn->in))
-			send_json(conn, 413, admin_error("the request is too large"));
+			refuse_unread(conn, 413, "the request is too large");
 		return;
 	}
 	enum h1_result result = h1_parse_request(conn->in, conn->in_len, &head);
 	if (result != H1_OK) {
-		send_json(conn, 400, admin_error(h1_refusal_name(result)));
+		refuse_unread(conn, 400, h1_refusal_name(result));
 		return;
 	}
 	if (head.framing == H1_BODY_CHUNKED || head.content_length > sizeof(conn->in) - head.len) {
-		send_json(conn, 413, admin_error("the body is too large or chunked"));
+		refuse_unread(conn, 413, "the body is too large or chunked");
 		return;
 	}
 	if (head.framing == H1_BODY_LENGTH && conn->in_len < head.len + head.content_length)

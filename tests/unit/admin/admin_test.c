@@ -2,6 +2,7 @@
  * hostile requests. */
 #include "daemon/admin/admin.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -348,6 +349,85 @@ static void a_request_in_single_bytes_is_the_same(void)
 	tear_down();
 }
 
+static void send_all(int fd, size_t len)
+{
+	static const char zeros[1024];
+	while (len > 0) {
+		size_t n = len < sizeof(zeros) ? len : sizeof(zeros);
+		ssize_t sent = send(fd, zeros, n, MSG_NOSIGNAL | MSG_DONTWAIT);
+		CU_ASSERT_EQUAL_FATAL(sent, (ssize_t)n);
+		len -= n;
+		ev_run(loop, EVRUN_NOWAIT);
+	}
+}
+
+static int refused_client(bool tcp)
+{
+	static const char head[] =
+	    "POST /v1/reload HTTP/1.1\r\n" HOST "Content-Length: 60000\r\n\r\n";
+	int fd = connect_to(tcp);
+	CU_ASSERT_EQUAL_FATAL(send(fd, head, sizeof(head) - 1, 0), (ssize_t)sizeof(head) - 1);
+	for (int i = 0; i < 10; i++)
+		ev_run(loop, EVRUN_NOWAIT);
+	return fd;
+}
+
+/* The refusal is on its way while the client sends on: no byte of it may meet a closed socket. */
+static void a_refused_client_is_heard_out(void)
+{
+	char answer[4096];
+	set_up();
+	for (int tcp = 0; tcp < 2; tcp++) {
+		int fd = refused_client(tcp);
+		send_all(fd, 60000);
+		shutdown(fd, SHUT_WR);
+		for (int i = 0; i < 10; i++)
+			ev_run(loop, EVRUN_NOWAIT);
+		ssize_t got = recv(fd, answer, sizeof(answer) - 1, 0);
+		CU_ASSERT_FATAL(got > 0);
+		answer[got] = '\0';
+		CU_ASSERT_PTR_NOT_NULL(strstr(answer, "HTTP/1.1 413"));
+		CU_ASSERT_EQUAL(recv(fd, answer, sizeof(answer), 0), 0);
+		close(fd);
+	}
+	tear_down();
+}
+
+static void on_deadline(struct ev_loop *of, ev_timer *timer, int events)
+{
+	(void)of;
+	(void)events;
+	*(bool *)timer->data = true;
+}
+
+/* Neither one that never stops nor one that is silent keeps its place. */
+static void a_refused_client_is_not_heard_for_ever(void)
+{
+	char byte = 0;
+	bool late = false;
+	ev_timer deadline;
+	set_up();
+	int fd = refused_client(false);
+	ssize_t sent = 0;
+	for (int i = 0; i < 1000 && sent >= 0; i++) {
+		char more[1024] = {0};
+		sent = send(fd, more, sizeof(more), MSG_NOSIGNAL | MSG_DONTWAIT);
+		ev_run(loop, EVRUN_NOWAIT);
+	}
+	CU_ASSERT_TRUE(sent < 0 && (errno == EPIPE || errno == ECONNRESET));
+	close(fd);
+	fd = refused_client(false);
+	ev_timer_init(&deadline, on_deadline, 20., 0.);
+	deadline.data = &late;
+	ev_timer_start(loop, &deadline);
+	ev_run(loop, EVRUN_ONCE);
+	CU_ASSERT_FALSE(late);
+	CU_ASSERT_TRUE(send(fd, &byte, 1, MSG_NOSIGNAL) < 0 && errno == EPIPE);
+	close(fd);
+	ev_timer_stop(loop, &deadline);
+	tear_down();
+}
+
 static void too_many_connections_are_closed(void)
 {
 	enum { N = 40 };
@@ -369,4 +449,5 @@ static void too_many_connections_are_closed(void)
 UNIT_MAIN("admin", UNIT(answers_by_path_verb_and_permission),
     UNIT(without_a_token_tcp_changes_nothing), UNIT(a_late_answer_reaches_the_one_who_asked),
     UNIT(one_who_left_is_forgotten), UNIT(a_request_in_single_bytes_is_the_same),
+    UNIT(a_refused_client_is_heard_out), UNIT(a_refused_client_is_not_heard_for_ever),
     UNIT(too_many_connections_are_closed))
