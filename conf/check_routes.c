@@ -81,8 +81,8 @@ static void check_values(struct report *report, const struct node *map,
 		}
 		if (kind == VALUE_HEADER && strcasecmp(named[i].name, "host") == 0)
 			report_key(report, entry, "the host is a condition of its own: \"host\"");
-		if (kind == VALUE_HEADER && !conf_format_token.check(named[i].name))
-			report_key(report, entry, "not %s", conf_format_token.wish);
+		if (kind == VALUE_HEADER && !conf_format_field_name.check(named[i].name))
+			report_key(report, entry, "not %s", conf_format_field_name.wish);
 		if (value_names_add(names, kind, named[i].name) < 0)
 			report_key(report, entry, "more than %u different names in one listener",
 			    ROUTE_NAMES_MAX);

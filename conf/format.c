@@ -200,8 +200,11 @@ const struct conf_format conf_format_pattern = {
     "text without control characters", "^[^\\x00-\\x1f\\x7f]*$", ROUTE_TEXT_MAX, is_argument};
 const struct conf_format conf_format_key = {
     "a name without control characters", "^[^\\x00-\\x1f\\x7f]+$", 255, is_key};
-const struct conf_format conf_format_token = {"a word of letters, digits and !#$%&'*+.^_`|~-",
-    "^[A-Za-z0-9!#$%&'*+.^_`|~-]+$", 255, is_cookie};
+const struct conf_format conf_format_token = {
+    "a word of letters, digits and !#$%&'*+.^_`|~-", "^" TOKEN_PATTERN "$", 255, is_cookie};
+const struct conf_format conf_format_field_name = {
+    "the name of a header field, like \"X-Name\", of letters, digits and !#$%&'*+.^_`|~-",
+    "^" TOKEN_PATTERN "$", 255, is_cookie};
 const struct conf_format conf_format_host_template = {
     "a host name, which may have variables like {host}", "^[A-Za-z0-9_.:\\[\\]{}-]+$", 255,
     is_host_template};

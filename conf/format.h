@@ -19,6 +19,7 @@ extern const struct conf_format conf_format_path_pattern;
 extern const struct conf_format conf_format_pattern;       /* of a value */
 extern const struct conf_format conf_format_key;           /* of a header, parameter or cookie */
 extern const struct conf_format conf_format_token;         /* RFC 9110 */
+extern const struct conf_format conf_format_field_name;    /* the same, as a field's name */
 extern const struct conf_format conf_format_host_template; /* with variables: route/template.h */
 extern const struct conf_format conf_format_path_template;
 extern const struct conf_format conf_format_query_template;

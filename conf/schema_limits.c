@@ -13,7 +13,7 @@ static const struct conf_key limit_key_keys[] = {
     {"by", CONF_ENUM, FIELD(struct limit_key, by), .words = by_words, .def = "source",
 	.help = "source: the client's address; host, path: those of the request, the path in the "
 		"form that conditions of routes see, without query; none: all count together"},
-    {"header", CONF_STRING, FIELD(struct limit_key, header), .format = &conf_format_token,
+    {"header", CONF_STRING, FIELD(struct limit_key, header), .format = &conf_format_field_name,
 	.def_note = "none",
 	.help = "The value of the first field of this name; a request without it counts by its "
 		"source"},

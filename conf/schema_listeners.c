@@ -86,7 +86,7 @@ static const struct conf_key network_element = {
     "", CONF_CIDR, 0, sizeof(struct conf_vip), .help = "Network, or address"};
 static const struct conf_key explain_keys[] = {
     {"name", CONF_STRING, FIELD(struct conf_explain, name), .required = true,
-	.format = &conf_format_token, .help = "Name of the field, as X-Yoke-Decision"},
+	.format = &conf_format_field_name, .help = "Name of the field, as X-Yoke-Decision"},
     {"from", CONF_LIST, ENTRIES(struct conf_explain, from, n_from), .min = 1,
 	.max = CONF_NETWORKS_MAX, .element = &network_element, .def_note = "all",
 	.help = "Only clients from these networks are told"},

@@ -60,7 +60,7 @@ static const struct conf_key health_http_keys[] = {
 		"~^\\{\"status\":\"(up|busy)\". The body is compared as it comes, without its "
 		"chunks, also when it is compressed"},
     {"headers", CONF_MAP, ENTRIES(struct conf_health, headers, n_headers),
-	.object = &health_header_object, .max = ROUTE_FIELDS_MAX, .format = &conf_format_token,
+	.object = &health_header_object, .max = ROUTE_FIELDS_MAX, .format = &conf_format_field_name,
 	.def_note = "none",
 	.help = "Further fields of the request, as {\"Authorization\": \"Bearer ...\"}"},
 };
@@ -124,10 +124,10 @@ static const struct conf_key sticky_app_cookie_keys[] = {
 static const struct conf_object sticky_app_cookie_object = {
     "Sticky by the application's cookie", KEYS(sticky_app_cookie_keys)};
 static const struct conf_key sticky_header_keys[] = {
-    {"name", CONF_STRING, FIELD(struct conf_sticky, header_name), .format = &conf_format_token,
+    {"name", CONF_STRING, FIELD(struct conf_sticky, header_name), .format = &conf_format_field_name,
 	.required = true, .help = "Name of the field in requests"},
     {"response_name", CONF_STRING, FIELD(struct conf_sticky, response_name),
-	.format = &conf_format_token,
+	.format = &conf_format_field_name,
 	.def_note = "the first request with a value begins its session",
 	.help = "Name of a field in responses: a session begins when a target names a value there, "
 		"which requests then bring as \"name\", and not before"},
@@ -208,7 +208,7 @@ static const char *const hash_key_words[] = {
 static const struct conf_key hash_on_keys[] = {
     {"key", CONF_ENUM, FIELD(struct conf_hash_on, key), .words = hash_key_words, .def = "source",
 	.help = "The client's address, or the path of the request, without its query"},
-    {"header", CONF_STRING, FIELD(struct conf_hash_on, header), .format = &conf_format_token,
+    {"header", CONF_STRING, FIELD(struct conf_hash_on, header), .format = &conf_format_field_name,
 	.def_note = "none", .help = "The value of this request header, the first of that name"},
     {"cookie", CONF_STRING, FIELD(struct conf_hash_on, cookie), .format = &conf_format_cookie,
 	.def_note = "none", .help = "The value of this cookie"},

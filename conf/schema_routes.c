@@ -95,13 +95,13 @@ static const struct conf_key field_keys[] = {
 static const struct conf_object field_object = {
     "Fields", KEYS(field_keys), .size = sizeof(struct route_field), .shorthand = "value"};
 static const struct conf_key field_name_element = {"", CONF_STRING, 0, sizeof(const char *),
-    .format = &conf_format_token, .help = "The name of a field"};
+    .format = &conf_format_field_name, .help = "The name of a field"};
 static const struct conf_key headers_keys[] = {
     {"set", CONF_MAP, ENTRIES(struct route_headers, set, n_set), .object = &field_object,
-	.max = ROUTE_FIELDS_MAX, .format = &conf_format_token, .def_note = "none",
+	.max = ROUTE_FIELDS_MAX, .format = &conf_format_field_name, .def_note = "none",
 	.help = "Fields by name, instead of those of that name that came"},
     {"add", CONF_MAP, ENTRIES(struct route_headers, add, n_add), .object = &field_object,
-	.max = ROUTE_FIELDS_MAX, .format = &conf_format_token, .def_note = "none",
+	.max = ROUTE_FIELDS_MAX, .format = &conf_format_field_name, .def_note = "none",
 	.help = "Fields by name, besides those that came"},
     {"remove", CONF_LIST, ENTRIES(struct route_headers, remove, n_remove), .one_or_list = true,
 	.max = ROUTE_LIST_MAX, .element = &field_name_element, .def_note = "none",
