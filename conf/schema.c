@@ -86,7 +86,7 @@ static const struct conf_key access_log_keys[] = {
     {"file", CONF_STRING, FIELD(struct conf_access_log, file), .required = true,
 	.format = &conf_format_log_file,
 	.help = "Where the lines go: a file (made if it is not there, and opened anew by each "
-		"reload), a FIFO, or stdout or stderr of yoked"},
+		"reload, and by SIGUSR1 to yoked), a FIFO, or stdout or stderr of yoked"},
     {"format", CONF_ENUM, FIELD(struct conf_access_log, format), .words = log_format_words,
 	.def = "json",
 	.help = "json: an object a line, see ACCESS LOG; combined: as Apache and nginx write it, "

@@ -306,8 +306,17 @@ static void on_listener(struct control *control, const struct ipc_listener *list
 	}
 }
 
+/* Within a configuration its file; else that of the one in force, opened anew. */
 static void on_access_log(struct control *control, int fd)
 {
+	struct err err;
+	if (control->incoming_text_fd < 0) {
+		if (!control->proxy || proxy_reopen_log(control->proxy, fd, &err) == 0)
+			return;
+		log_error("%s", err.text);
+		close(fd);
+		return;
+	}
 	if (control->incoming_log_fd >= 0)
 		close(control->incoming_log_fd);
 	control->incoming_log_fd = fd;

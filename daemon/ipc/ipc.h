@@ -108,7 +108,7 @@ struct ipc_listener {
 };
 
 /* fd: where the lines of the access log go, opened for this configuration. Sent after CONFIG when the
- * text names one. */
+ * text names one; and at other times when the file of the one in force was opened anew. */
 struct ipc_access_log {
 	struct ipc_header header;
 };

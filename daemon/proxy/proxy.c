@@ -181,6 +181,20 @@ void proxy_cut(struct proxy *proxy, uint64_t target_id)
 		    (struct message){.type = MESSAGE_CUT, .target_id = target_id});
 }
 
+int proxy_reopen_log(struct proxy *proxy, int fd, struct err *err)
+{
+	struct access_ring *rings[CONF_WORKERS_MAX];
+	const struct generation *now = proxy_newest(proxy);
+	const struct conf_access_log *conf = now ? &now->user->conf->access_log : NULL;
+	if (!conf || !conf->file)
+		return err_set(err, -ENOENT, "access_log: there is none");
+	int error = accesslog_open(
+	    proxy->log, conf->file, fd, proxy->shared.workers, conf->buffer, rings, err);
+	for (uint32_t i = 0; error == 0 && i < proxy->shared.workers; i++)
+		tell(proxy->workers[i], (struct message){.type = MESSAGE_LOG, .ring = rings[i]});
+	return error;
+}
+
 void proxy_pause(struct proxy *proxy, bool paused)
 {
 	/* At a TCP header: SYN without ACK is dropped, everything else passes. */

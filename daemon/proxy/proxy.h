@@ -133,6 +133,9 @@ bool proxy_applied(struct proxy *proxy);
 /* Closes the TCP connections, tunnels and UDP sessions with the target of this id, soon; requests in
  * progress go on. */
 void proxy_cut(struct proxy *proxy, uint64_t target_id);
+/* The lines of requests that end from now on go to `fd`, the file of the access log in force opened
+ * anew, which is the proxy's on success. 0 or -errno with a text; then nothing changes. */
+int proxy_reopen_log(struct proxy *proxy, int fd, struct err *err);
 /* The file of the access log before this one has got its last line, or did not take it in 2 s. */
 bool proxy_log_settled(struct proxy *proxy);
 /* Frees what the workers have let go. Call it every second or so. */

@@ -190,6 +190,14 @@ static void stop(struct worker *worker)
 	worker->gen = NULL;
 }
 
+static void take_ring(struct worker *worker, struct access_ring *ring)
+{
+	if (worker->stopping)
+		access_ring_close(ring);
+	else
+		access_set_ring(worker, ring);
+}
+
 static void take_mail(struct worker *worker)
 {
 	pthread_mutex_lock(&worker->mail_lock);
@@ -199,7 +207,9 @@ static void take_mail(struct worker *worker)
 	pthread_mutex_unlock(&worker->mail_lock);
 	while (message) {
 		struct message *next = message->next;
-		if (worker->stopping)
+		if (message->type == MESSAGE_LOG)
+			take_ring(worker, message->ring);
+		else if (worker->stopping)
 			worker_gen_free(message->gen);
 		else if (message->type == MESSAGE_APPLY)
 			apply(worker, message->gen);

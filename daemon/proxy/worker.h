@@ -144,13 +144,14 @@ struct worker_gen {
 	struct access_ring *ring; /* moves to the worker, too; NULL: no access log */
 };
 
-enum message_type { MESSAGE_APPLY, MESSAGE_CUT, MESSAGE_DRAIN, MESSAGE_STOP };
+enum message_type { MESSAGE_APPLY, MESSAGE_LOG, MESSAGE_CUT, MESSAGE_DRAIN, MESSAGE_STOP };
 
 struct message {
 	struct message *next;
 	enum message_type type;
-	struct worker_gen *gen;
-	uint64_t target_id; /* MESSAGE_CUT */
+	struct worker_gen *gen;   /* MESSAGE_APPLY */
+	struct access_ring *ring; /* MESSAGE_LOG: of the file that was opened anew */
+	uint64_t target_id;       /* MESSAGE_CUT */
 };
 
 /* Written by the worker alone, read by the control thread. */

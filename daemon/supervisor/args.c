@@ -28,8 +28,8 @@ void args_help(FILE *out)
 	      "  --check         check the configuration and exit: 0 good, 1 not\n"
 	      "  --version       print the version and exit\n"
 	      "\n"
-	      "Runs in the foreground and logs to stderr. SIGHUP: reload. SIGTERM: resign,\n"
-	      "finish what is in flight, exit.\n",
+	      "Runs in the foreground and logs to stderr. SIGHUP: reload. SIGUSR1: open the\n"
+	      "access log anew. SIGTERM: resign, finish what is in flight, exit.\n",
 	    out);
 }
 

@@ -163,9 +163,10 @@ static _Noreturn void run_program(const struct child *child, int sock, pid_t par
 	prctl(PR_SET_PDEATHSIG, SIGTERM);
 	if (getppid() != parent) /* died before the line above */
 		_exit(1);
-	/* ^C and a hang-up reach the whole process group; yoked decides what they mean. */
+	/* These may reach the whole process group, or unit; yoked decides what they mean. */
 	signal(SIGINT, SIG_IGN);
 	signal(SIGHUP, SIG_IGN);
+	signal(SIGUSR1, SIG_IGN);
 	sigset_t none;
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);

@@ -74,6 +74,12 @@ void peers_send_to_vrrp(struct supervisor *sup, const struct setup *setup)
 	send_set(sup, &sup->vrrp, setup, false);
 }
 
+void peers_send_log(struct supervisor *sup)
+{
+	sup->proxy.out.log = true;
+	child_kick(&sup->proxy.child);
+}
+
 void peers_send_quiesce(struct supervisor *sup)
 {
 	sup->proxy.out.quiesce = true;
@@ -97,6 +103,10 @@ static bool next_other(struct supervisor *sup, struct outbox *out, union ipc_mes
 	} else if (out->result) {
 		*msg = sup->reload.result;
 		out->in_flight = SENT_RESULT;
+	} else if (out->log) {
+		ipc_init(msg, IPC_ACCESS_LOG);
+		*fd = sup->setup->log_fd;
+		out->in_flight = SENT_LOG;
 	} else if (out->quiesce) {
 		ipc_init(msg, IPC_QUIESCE);
 		out->in_flight = SENT_QUIESCE;
@@ -119,6 +129,7 @@ static void sent_other(struct outbox *out)
 		out->link_fd = -1;
 		break;
 	case SENT_RESULT: out->result = false; break;
+	case SENT_LOG: out->log = false; break;
 	case SENT_QUIESCE: out->quiesce = false; break;
 	case SENT_SHUTDOWN: out->shutdown = false; break;
 	case SENT_NOTHING:

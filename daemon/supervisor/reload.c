@@ -10,10 +10,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "daemon/base/clock.h"
 #include "daemon/base/log.h"
 #include "daemon/base/text.h"
+#include "daemon/supervisor/logfile.h"
 #include "daemon/supervisor/notify.h"
 #include "daemon/supervisor/state.h"
 
@@ -174,17 +176,52 @@ static bool steady(const struct peer *peer)
 	return !peer_running(peer) || peer->settled;
 }
 
+/* Nothing of a set or of its log is on its way. */
+static bool at_rest(const struct supervisor *sup)
+{
+	return sup->stage == RUNNING && sup->reload.phase == RELOAD_IDLE &&
+	       !sup->proxy.out.result && !sup->proxy.out.log && steady(&sup->proxy) &&
+	       steady(&sup->vrrp);
+}
+
+static void reopen_log(struct supervisor *sup)
+{
+	const char *file = sup->setup->conf->access_log.file;
+	struct err err;
+	sup->reopen_log = false;
+	if (!file) {
+		log_notice("SIGUSR1: there is no access log");
+		return;
+	}
+	int fd = logfile_open(file, &err);
+	if (fd < 0) {
+		log_error("%s: its lines go where they went", err.text);
+		return;
+	}
+	close(sup->setup->log_fd);
+	sup->setup->log_fd = fd;
+	if (peer_running(&sup->proxy))
+		peers_send_log(sup);
+	log_notice("access log %s: opened anew", file);
+}
+
 void reload_start_waiting(struct supervisor *sup)
 {
-	if (sup->reload.n_waiting == 0 || sup->stage != RUNNING ||
-	    sup->reload.phase != RELOAD_IDLE || sup->proxy.out.result || !steady(&sup->proxy) ||
-	    !steady(&sup->vrrp))
+	if (sup->reopen_log && at_rest(sup))
+		reopen_log(sup);
+	if (sup->reload.n_waiting == 0 || !at_rest(sup))
 		return;
 	uint64_t id = sup->reload.waiting[0];
 	sup->reload.n_waiting--;
 	memmove(sup->reload.waiting, sup->reload.waiting + 1,
 	    sup->reload.n_waiting * sizeof(sup->reload.waiting[0]));
 	begin(sup, id);
+}
+
+void reload_log_request(struct supervisor *sup)
+{
+	sup->reopen_log = true;
+	reload_start_waiting(sup);
 }
 
 void reload_request(struct supervisor *sup, uint64_t id)

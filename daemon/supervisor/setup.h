@@ -1,6 +1,7 @@
 /* A configuration file with everything around it that yoked reads, checked and ready to be handed
  * to the children: the text in a sealed memfd, the node that we are, the pair's keys and certificates,
- * the admin token, the user that the proxy becomes. Immutable, replaced whole at a reload. */
+ * the admin token, the user that the proxy becomes. Immutable but for log_fd, replaced whole at a
+ * reload. */
 #pragma once
 
 #include <stdbool.h>
@@ -18,7 +19,7 @@ struct setup {
 	struct conf *conf;
 	int text_fd; /* sealed; the very text that was checked, then the files of `pem` */
 	size_t text_len, pem_len[SETUP_PEM_COUNT];
-	int log_fd; /* of the access log, opened when this was loaded; -1: none */
+	int log_fd; /* of the access log, opened when this was loaded, or anew since; -1: none */
 	bool unprivileged;
 	bool has_token;
 	struct keys keys; /* none without a peer */

@@ -33,13 +33,14 @@ struct outbox {
 	struct listener *sending; /* proxy: the listener just taken */
 	bool next_set;            /* proxy: listeners of the next set, not the current one */
 	int link_fd;              /* or -1 */
-	bool result, quiesce, shutdown;
+	bool result, log, quiesce, shutdown;
 	uint64_t shutdown_timeout_us;
 	enum {
 		SENT_NOTHING,
 		SENT_SET,
 		SENT_LINK,
 		SENT_RESULT,
+		SENT_LOG,
 		SENT_SCRIPT,
 		SENT_QUIESCE,
 		SENT_SHUTDOWN
@@ -75,7 +76,7 @@ enum reload_phase {
 struct supervisor {
 	const struct args *args;
 	struct ev_loop *loop;
-	ev_signal terminate, interrupt, hangup;
+	ev_signal terminate, interrupt, hangup, user1;
 	ev_timer tick;
 	uint64_t last_tick_us, watchdog_interval_us, watchdog_next_us;
 	struct rundir rundir;
@@ -89,6 +90,7 @@ struct supervisor {
 	uint32_t n_routers;
 	struct auth_memory marks[KNOWN_ROUTERS_MAX];
 	bool ready;
+	bool reopen_log; /* as soon as no reload is under way */
 	int exit_code;
 
 	enum { RUNNING, QUIESCING, ENDING_VRRP, ENDING_PROXY, ENDED } stage;
@@ -109,6 +111,8 @@ struct supervisor {
 
 /* peers.c: talking to the children */
 void peers_init(struct supervisor *sup);
+/* Its access log's file was opened anew. */
+void peers_send_log(struct supervisor *sup);
 /* Sends a set (again); for the proxy the listeners of the current or next set. */
 void peers_send_to_proxy(struct supervisor *sup, const struct setup *setup, bool next_set);
 void peers_send_to_vrrp(struct supervisor *sup, const struct setup *setup);
@@ -136,6 +140,8 @@ void known_router_message(
 
 /* reload.c */
 void reload_request(struct supervisor *sup, uint64_t id);
+/* The file of the access log is opened anew; the configuration is not read. */
+void reload_log_request(struct supervisor *sup);
 void reload_start_waiting(struct supervisor *sup);
 void reload_check(struct supervisor *sup, uint64_t now_us);
 /* What the children answer; true when the answer belonged to a reload. */

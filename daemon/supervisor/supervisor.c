@@ -189,6 +189,13 @@ static void on_hangup(struct ev_loop *loop, ev_signal *w, int revents)
 	reload_request(w->data, 0);
 }
 
+static void on_user1(struct ev_loop *loop, ev_signal *w, int revents)
+{
+	(void)loop;
+	(void)revents;
+	reload_log_request(w->data);
+}
+
 static void watch(struct supervisor *sup)
 {
 	sup->watchdog_interval_us = notify_watchdog_interval_us();
@@ -197,11 +204,14 @@ static void watch(struct supervisor *sup)
 	ev_signal_init(&sup->terminate, on_terminate, SIGTERM);
 	ev_signal_init(&sup->interrupt, on_terminate, SIGINT);
 	ev_signal_init(&sup->hangup, on_hangup, SIGHUP);
-	sup->tick.data = sup->terminate.data = sup->interrupt.data = sup->hangup.data = sup;
+	ev_signal_init(&sup->user1, on_user1, SIGUSR1);
+	sup->tick.data = sup->terminate.data = sup->interrupt.data = sup->hangup.data =
+	    sup->user1.data = sup;
 	ev_timer_start(sup->loop, &sup->tick);
 	ev_signal_start(sup->loop, &sup->terminate);
 	ev_signal_start(sup->loop, &sup->interrupt);
 	ev_signal_start(sup->loop, &sup->hangup);
+	ev_signal_start(sup->loop, &sup->user1);
 }
 
 /* --- the start --- */

@@ -1,5 +1,7 @@
 """The access log: what a line says of each way in which a request or connection can end; where the
 lines go."""
+import contextlib
+import json
 import os
 import signal
 import time
@@ -145,6 +147,10 @@ def says(text):
     return do(check)
 
 
+def reopen(run):
+    os.kill(run.yoke.process.pid, signal.SIGUSR1)
+
+
 def lines_while_rotating(run):
     """Between moves and reloads no line is lost, or comes twice."""
     folder = run.yoke.dir.name
@@ -165,6 +171,50 @@ def lines_while_rotating(run):
     found = sum(count_of(os.path.join(folder, name)) for name in names)
     if found != total or len(names) != 9:
         raise Failed(f"{found} lines of {total} in {sorted(names)}")
+
+
+def is_open(run, path):
+    """In yoke-proxy."""
+    folder = f"/proc/{run.yoke.proxy_pid()}/fd"
+    for fd in os.listdir(folder):
+        with contextlib.suppress(FileNotFoundError):  # closed meanwhile
+            if os.readlink(os.path.join(folder, fd)) == path:
+                return True
+    return False
+
+
+def lines_while_reopening(run):
+    """Moves and SIGUSR1 while requests go on: no line is lost, torn or there twice, the old file is
+    closed, and the configuration file, which is no configuration any more, is not read."""
+    path = os.path.join(run.yoke.dir.name, "usr1.log")
+    generation = run.yoke.metric("yoke_config_generation")
+    with open(run.yoke.path, "w", encoding="utf-8") as file:
+        file.write("{")
+    asked = 0
+
+    def ask(n):
+        nonlocal asked
+        many(n, 1)[1]["function"](run)
+        asked += n
+
+    for turn in range(6):
+        ask(20)
+        os.rename(path, f"{path}.{turn}")
+        reopen(run)
+        wait_for(lambda: ask(1) or count_of(path), lambda: "no line comes to the new file")
+        wait_for(lambda: not is_open(run, f"{path}.{turn}"), lambda: "the old file stays open")
+    if run.yoke.metric("yoke_config_generation") != generation:
+        raise Failed("the configuration was read")
+    log_to(file=None)[1]["function"](run)
+    found = 0
+    for name in [path] + [f"{path}.{turn}" for turn in range(6)]:
+        with open(name, encoding="utf-8") as file:
+            text = file.read()
+        found += len([json.loads(line) for line in text.splitlines()])
+        if not text.endswith("\n"):
+            raise Failed(f"{name} ends within a line")
+    if found != asked:
+        raise Failed(f"{found} lines of {asked} requests")
 
 
 CASES = [
@@ -413,6 +463,13 @@ CASES = [
          *served(b"/2"), has_lines("d.log", 1), logged("d.log", path="/1"),
          logged_text(rb'.* "GET /2 HTTP/1\.1" 200 2 "-" "-"', "e.log")),
     Case("no line is lost by rotations", log_to(file="turn.log"), do(lines_while_rotating)),
+    Case("SIGUSR1 opens the file anew, and nothing else",
+         log_to(file="usr1.log"), do(lines_while_reopening)),
+    Case("SIGUSR1 without a log, and with one that cannot be opened",
+         log_to(file=None), do(reopen), says("there is no access log"),
+         make(os.mkdir, "away"), log_to(file="away/h.log"),
+         rename("away", "gone"), do(reopen), says("its lines go where they went"), *served(b"/1"),
+         logged("gone/h.log", path="/1"), log_to(file=None)),
     Case("a file that cannot be opened is refused, and the old one goes on",
          log_to(file="f.log"),
          do(lambda run: refuse(run, "@DIR@/missing/x.log", "No such file or directory")),

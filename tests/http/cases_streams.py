@@ -27,15 +27,8 @@ def chunk(data):
 
 def memory_of_proxy(run):
     """Resident KiB of yoke-proxy."""
-    pid = run.yoke.process.pid
-    with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as file:
-        children = file.read().split()
-    for child in children:
-        with open(f"/proc/{child}/cmdline", "rb") as file:
-            if b"yoke-proxy" in file.read():
-                with open(f"/proc/{child}/status", encoding="ascii") as status:
-                    return int(next(line.split()[1] for line in status if "VmRSS" in line))
-    raise Failed("yoke-proxy is not there")
+    with open(f"/proc/{run.yoke.proxy_pid()}/status", encoding="ascii") as status:
+        return int(next(line.split()[1] for line in status if "VmRSS" in line))
 
 
 def endless(run, source, sink, frame):

@@ -643,6 +643,16 @@ class Yoke:
                 return float(line.rpartition(" ")[2])
         raise Failed(f"no metric {name}")
 
+    def proxy_pid(self):
+        pid = self.process.pid
+        with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as file:
+            children = file.read().split()
+        for child in children:
+            with open(f"/proc/{child}/cmdline", "rb") as file:
+                if b"yoke-proxy" in file.read():
+                    return child
+        raise Failed("yoke-proxy is not there")
+
     def log(self):
         with open(self.log_path, "rb") as log:
             lines = log.read().decode(errors="replace").splitlines()
