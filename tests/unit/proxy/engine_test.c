@@ -477,10 +477,7 @@ static void holds_back_until_acked(void)
 	struct proxy_stats stats;
 	struct record record;
 	rig_init(&rig);
-	rig.pool.sticky.kind = CONF_STICKY_SOURCE;
-	rig.sessions_mode = CONF_SYNC_ACKED;
-	rig_apply(&rig);
-	journal_set_protected(rig.journal, true);
+	rig_apply_acked(&rig, CONF_STICKY_SOURCE);
 	int client = rig_connect(&rig, RIG_HTTP);
 	get(client, "/");
 	int target = rig_accept(&rig, 0);
@@ -510,11 +507,8 @@ static void holds_back_who_follows_a_new_session(void)
 {
 	struct rig rig;
 	rig_init(&rig);
-	rig.pool.sticky.kind = CONF_STICKY_SOURCE;
-	rig.sessions_mode = CONF_SYNC_ACKED;
 	rig.ack_timeout_us = 2 * US_PER_SEC;
-	rig_apply(&rig);
-	journal_set_protected(rig.journal, true);
+	rig_apply_acked(&rig, CONF_STICKY_SOURCE);
 	int first = rig_connect(&rig, RIG_HTTP), second = rig_connect(&rig, RIG_HTTP);
 	get(first, "/1");
 	int target1 = rig_accept(&rig, 0);
@@ -551,11 +545,8 @@ static void one_wait_in_vain_is_enough(void)
 	struct rig rig;
 	struct proxy_stats stats;
 	rig_init(&rig);
-	rig.pool.sticky.kind = CONF_STICKY_SOURCE;
-	rig.sessions_mode = CONF_SYNC_ACKED;
 	rig.ack_timeout_us = 1500 * US_PER_MS;
-	rig_apply(&rig);
-	journal_set_protected(rig.journal, true);
+	rig_apply_acked(&rig, CONF_STICKY_SOURCE);
 	int first = rig_connect(&rig, RIG_TCP), target1 = rig_accept(&rig, 0);
 	peer_send(target1, "hello");
 	peer_expect_silence(first, 100);
@@ -595,11 +586,8 @@ static void stops_waiting_for_an_ack(void)
 	struct rig rig;
 	struct proxy_stats stats;
 	rig_init(&rig);
-	rig.pool.sticky.kind = CONF_STICKY_SOURCE;
-	rig.sessions_mode = CONF_SYNC_ACKED;
 	rig.ack_timeout_us = 100 * US_PER_MS;
-	rig_apply(&rig);
-	journal_set_protected(rig.journal, true);
+	rig_apply_acked(&rig, CONF_STICKY_SOURCE);
 	uint64_t start_us = clock_us();
 	int client = rig_connect(&rig, RIG_TCP), target = rig_accept(&rig, 0);
 	peer_send(target, "hello");

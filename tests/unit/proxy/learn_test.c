@@ -13,15 +13,6 @@
 #define ENDED   "HTTP/1.1 200 OK\r\nSet-Cookie: Y=; Max-Age=0\r\nContent-Length: 2\r\n\r\nok"
 #define OK      "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
-static void begin(struct rig *rig, enum conf_sync_sessions mode)
-{
-	rig_init(rig);
-	rig->pool.sticky.kind = CONF_STICKY_APP_COOKIE;
-	rig->sessions_mode = mode;
-	rig_apply(rig);
-	journal_set_protected(rig->journal, true);
-}
-
 /* With the cookie, or (NULL) without: the target has it then. */
 static int ask(struct rig *rig, int client, int target, const char *cookie)
 {
@@ -66,7 +57,8 @@ static void waits_for_the_peer(void)
 	};
 	for (size_t i = 0; i < sizeof(pieces) / sizeof(pieces[0]); i++) {
 		struct rig rig;
-		begin(&rig, CONF_SYNC_ACKED);
+		rig_init(&rig);
+		rig_apply_acked(&rig, CONF_STICKY_APP_COOKIE);
 		int client = rig_connect(&rig, RIG_HTTP), target = ask(&rig, client, -1, NULL);
 		CU_ASSERT_EQUAL(journal_last(rig.journal), 0);
 		peer_send(target, pieces[i][0]);
@@ -95,7 +87,8 @@ static void waits_for_the_peer(void)
 static void waits_with_a_body_until_close(void)
 {
 	struct rig rig;
-	begin(&rig, CONF_SYNC_ACKED);
+	rig_init(&rig);
+	rig_apply_acked(&rig, CONF_STICKY_APP_COOKIE);
 	int client = rig_connect(&rig, RIG_HTTP), target = ask(&rig, client, -1, NULL);
 	peer_send(target, "HTTP/1.1 200 OK\r\nSet-Cookie: Y=a\r\n\r\nbody");
 	(void)last_record(&rig, 1);
@@ -115,11 +108,8 @@ static void does_not_wait_for_ever(void)
 	struct rig rig;
 	struct proxy_stats stats;
 	rig_init(&rig);
-	rig.pool.sticky.kind = CONF_STICKY_APP_COOKIE;
-	rig.sessions_mode = CONF_SYNC_ACKED;
 	rig.ack_timeout_us = 100 * US_PER_MS;
-	rig_apply(&rig);
-	journal_set_protected(rig.journal, true);
+	rig_apply_acked(&rig, CONF_STICKY_APP_COOKIE);
 	int client = rig_connect(&rig, RIG_HTTP), target = ask(&rig, client, -1, NULL);
 	peer_send(target, LEARNED);
 	peer_expect(client, LEARNED);
@@ -138,7 +128,8 @@ static uint64_t ended(const struct proxy_stats *stats)
 static void client_goes_while_it_waits(void)
 {
 	struct rig rig;
-	begin(&rig, CONF_SYNC_ACKED);
+	rig_init(&rig);
+	rig_apply_acked(&rig, CONF_STICKY_APP_COOKIE);
 	int client = rig_connect(&rig, RIG_HTTP), target = ask(&rig, client, -1, NULL);
 	peer_send(target, LEARNED);
 	(void)last_record(&rig, 1);
@@ -154,7 +145,8 @@ static void client_goes_while_it_waits(void)
 static void tells_of_beginnings_and_ends(void)
 {
 	struct rig rig;
-	begin(&rig, CONF_SYNC_ACKED);
+	rig_init(&rig);
+	rig_apply_acked(&rig, CONF_STICKY_APP_COOKIE);
 	int client = rig_connect(&rig, RIG_HTTP), target = ask(&rig, client, -1, "Y=old");
 	struct record old = last_record(&rig, 1);
 	expect_session(&rig, &old);
@@ -190,7 +182,9 @@ static void a_value_outlives_its_key(void)
 	struct rig rig;
 	struct proxy_stats stats;
 	int target = -1;
-	begin(&rig, CONF_SYNC_ASYNC);
+	rig_init(&rig);
+	rig.pool.sticky.kind = CONF_STICKY_APP_COOKIE;
+	rig_apply(&rig);
 	int client = rig_connect(&rig, RIG_HTTP);
 	for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
 		rig.keys = steps[i].keys;

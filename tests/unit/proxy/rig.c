@@ -2,14 +2,13 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "daemon/base/clock.h"
 #include "daemon/net/net.h"
-#include <stdlib.h>
-
 #include "tests/unit/unit.h"
 
 #define WAIT_MS 5000
@@ -165,6 +164,14 @@ void rig_apply(struct rig *rig)
 		rig->setup->targets[i] = (struct conf_target){
 		    .text = rig->setup->texts[i], .addr = rig->targets[i], .weight = 1};
 	rig_apply_fleet(rig);
+}
+
+void rig_apply_acked(struct rig *rig, enum conf_sticky_kind kind)
+{
+	rig->pool.sticky.kind = kind;
+	rig->sessions_mode = CONF_SYNC_ACKED;
+	rig_apply(rig);
+	journal_set_protected(rig->journal, true);
 }
 
 void rig_fini(struct rig *rig)

@@ -37,6 +37,8 @@ struct rig {
 void rig_init(struct rig *rig);
 /* Puts the settings in force. */
 void rig_apply(struct rig *rig);
+/* The same for a pair in mode acked that keeps its promise, and a pool that is sticky by `kind`. */
+void rig_apply_acked(struct rig *rig, enum conf_sticky_kind kind);
 /* The first n_targets under the configuration that is in force. */
 void rig_apply_fleet(struct rig *rig);
 /* Stops the engine; fails the test if a generation or connection is left. */

@@ -66,10 +66,7 @@ static void holds_answers_back_until_acked(void)
 	struct proxy_stats stats;
 	rig_init(&rig);
 	int target = make_target(&rig, 0);
-	rig.pool.sticky.kind = CONF_STICKY_SOURCE;
-	rig.sessions_mode = CONF_SYNC_ACKED;
-	rig_apply(&rig);
-	journal_set_protected(rig.journal, true);
+	rig_apply_acked(&rig, CONF_STICKY_SOURCE);
 	int client = make_client(&rig);
 	peer_send(client, "q");
 	target_gets(target, "q", &from); /* the target may work meanwhile */
@@ -100,11 +97,8 @@ static void waits_for_an_ack_no_longer_than_told(void)
 	struct proxy_stats stats;
 	rig_init(&rig);
 	int target = make_target(&rig, 0);
-	rig.pool.sticky.kind = CONF_STICKY_SOURCE;
-	rig.sessions_mode = CONF_SYNC_ACKED;
 	rig.ack_timeout_us = 100 * US_PER_MS;
-	rig_apply(&rig);
-	journal_set_protected(rig.journal, true);
+	rig_apply_acked(&rig, CONF_STICKY_SOURCE);
 	uint64_t start_us = clock_us();
 	int client = make_client(&rig);
 	peer_send(client, "q");
@@ -125,10 +119,7 @@ static void ends_while_it_waits(void)
 	struct addr from;
 	rig_init(&rig);
 	int target = make_target(&rig, 0);
-	rig.pool.sticky.kind = CONF_STICKY_SOURCE;
-	rig.sessions_mode = CONF_SYNC_ACKED;
-	rig_apply(&rig);
-	journal_set_protected(rig.journal, true);
+	rig_apply_acked(&rig, CONF_STICKY_SOURCE);
 	int client = make_client(&rig);
 	peer_send(client, "q");
 	target_gets(target, "q", &from);
