@@ -3,32 +3,20 @@
 #include <stdio.h>
 #include <string.h>
 
-static void put_be(uint8_t *out, uint64_t value, unsigned bytes)
-{
-	for (unsigned i = 0; i < bytes; i++)
-		out[i] = (uint8_t)(value >> 8 * (bytes - 1 - i));
-}
-
-static uint64_t get_be(const uint8_t *in, unsigned bytes)
-{
-	uint64_t value = 0;
-	for (unsigned i = 0; i < bytes; i++)
-		value = value << 8 | in[i];
-	return value;
-}
+#include "daemon/base/bytes.h"
 
 void cookie_payload_pack(const struct cookie_payload *payload, uint8_t out[COOKIE_PAYLOAD_LEN])
 {
-	put_be(out, payload->pool_id, 8);
-	put_be(out + 8, payload->target_id, 8);
-	put_be(out + 16, payload->issued_sec, 4);
+	bytes_put(out, payload->pool_id, 8);
+	bytes_put(out + 8, payload->target_id, 8);
+	bytes_put(out + 16, payload->issued_sec, 4);
 }
 
 void cookie_payload_unpack(const uint8_t in[COOKIE_PAYLOAD_LEN], struct cookie_payload *out)
 {
-	out->pool_id = get_be(in, 8);
-	out->target_id = get_be(in + 8, 8);
-	out->issued_sec = (uint32_t)get_be(in + 16, 4);
+	out->pool_id = bytes_get(in, 8);
+	out->target_id = bytes_get(in + 8, 8);
+	out->issued_sec = (uint32_t)bytes_get(in + 16, 4);
 }
 
 static struct slice trim(const char *p, const char *end)

@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "daemon/base/bytes.h"
+
 #define RECORD_HEADER     5U
 #define RECORD_MAX        16384U /* RFC 8446 section 5.1 */
 #define MESSAGE_HEADER    4U
@@ -48,9 +50,7 @@ static bool take_number(struct cursor *from, unsigned bytes, size_t *out)
 	struct cursor number;
 	if (!take(from, bytes, &number))
 		return false;
-	*out = 0;
-	for (unsigned i = 0; i < bytes; i++)
-		*out = *out << 8 | number.p[i];
+	*out = bytes_get(number.p, bytes);
 	return true;
 }
 

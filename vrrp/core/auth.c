@@ -5,6 +5,8 @@
 #include <nettle/memops.h>
 #include <string.h>
 
+#include "daemon/base/bytes.h"
+
 #define MAGIC        'Y'
 #define VERSION      1
 #define AT_KEY_ID    2 /* offsets in the trailer */
@@ -13,22 +15,6 @@
 #define TAG_LEN      (VRRP_TRAILER_LEN - AT_TAG)
 #define AT_CHECKSUM  6       /* in the message */
 #define PACKETS_LOST 1000000 /* that marks may be old by */
-
-/* ---- numbers in network order ---- */
-
-static void put_number(uint8_t *p, uint64_t value, unsigned len)
-{
-	for (unsigned i = 0; i < len; i++)
-		p[i] = (uint8_t)(value >> 8 * (len - 1 - i));
-}
-
-static uint64_t get_number(const uint8_t *p, unsigned len)
-{
-	uint64_t value = 0;
-	for (unsigned i = 0; i < len; i++)
-		value = value << 8 | p[i];
-	return value;
-}
 
 static uint64_t max(uint64_t a, uint64_t b)
 {
@@ -56,7 +42,7 @@ static uint16_t id_of(const uint8_t key[VRRP_AUTH_KEY_LEN])
 {
 	uint8_t id[2];
 	hmac_text(key, "yoke vrrp key id", id, sizeof(id));
-	return (uint16_t)get_number(id, sizeof(id));
+	return (uint16_t)bytes_get(id, sizeof(id));
 }
 
 /* Raises the marks of the keys that are in `marks` too. */
@@ -124,8 +110,8 @@ size_t vrrp_auth_sign(struct vrrp_auth *auth, uint64_t wall_us, const struct add
 	mark->sent = max(wall_us, max(mark->sent, mark->heard) + 1);
 	trailer[0] = MAGIC;
 	trailer[1] = VERSION;
-	put_number(trailer + AT_KEY_ID, mark->key_id, 2);
-	put_number(trailer + AT_SEQUENCE, mark->sent, 8);
+	bytes_put(trailer + AT_KEY_ID, mark->key_id, 2);
+	bytes_put(trailer + AT_SEQUENCE, mark->sent, 8);
 	make_tag(auth->keys[0], source, destination, buf, len, trailer, trailer + AT_TAG);
 	return len + VRRP_TRAILER_LEN;
 }
@@ -145,13 +131,13 @@ static enum vrrp_refusal judge_trailer(
 	enum vrrp_refusal refusal = VRRP_REFUSED_TAG_KEY;
 	for (unsigned i = 0; i < auth->n_keys; i++) {
 		uint8_t tag[TAG_LEN];
-		if (get_number(trailer + AT_KEY_ID, 2) != auth->marks.of[i].key_id)
+		if (bytes_get(trailer + AT_KEY_ID, 2) != auth->marks.of[i].key_id)
 			continue;
 		make_tag(auth->keys[i], &packet->source, &packet->destination, packet->data, len,
 		    trailer, tag);
 		if (memeql_sec(tag, trailer + AT_TAG, TAG_LEN))
 			return take_sequence(
-			    &auth->marks.of[i], get_number(trailer + AT_SEQUENCE, 8));
+			    &auth->marks.of[i], bytes_get(trailer + AT_SEQUENCE, 8));
 		refusal = VRRP_REFUSED_TAG_WRONG;
 	}
 	return refusal;
