@@ -30,7 +30,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/epoll.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -38,6 +37,7 @@
 
 #include "daemon/base/addr.h"
 #include "daemon/base/clock.h"
+#include "tests/bench/until.h"
 
 #define REQUEST_MAX 8192
 #define COOKIE_MAX  160
@@ -362,11 +362,7 @@ out:
 static void await(uint64_t until_us)
 {
 	struct epoll_event events[EVENTS];
-	uint64_t now_us = clock_us();
-	uint64_t wait_us = until_us > now_us ? until_us - now_us : 0;
-	struct timespec timeout = {
-	    (time_t)(wait_us / US_PER_SEC), (long)(wait_us % US_PER_SEC) * 1000};
-	int n = epoll_pwait2(load.epoll, events, EVENTS, &timeout, NULL);
+	int n = epoll_until(load.epoll, events, EVENTS, until_us);
 	for (int i = 0; i < n; i++) {
 		struct conn *conn = events[i].data.ptr;
 		if (conn->state == SENDING && !send_request(conn))

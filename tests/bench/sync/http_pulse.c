@@ -14,12 +14,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/epoll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "daemon/base/addr.h"
 #include "daemon/base/clock.h"
+#include "tests/bench/until.h"
 
 #define CONNECTIONS_MAX 4096
 #define BUF_SIZE        4096
@@ -207,11 +207,7 @@ static void make_round(uint64_t now_us)
 static void await(uint64_t until_us)
 {
 	struct epoll_event events[EVENTS];
-	uint64_t now_us = clock_us();
-	uint64_t wait_us = until_us > now_us ? until_us - now_us : 0;
-	struct timespec timeout = {
-	    (time_t)(wait_us / US_PER_SEC), (long)(wait_us % US_PER_SEC) * 1000};
-	int n = epoll_pwait2(pulse.epoll, events, EVENTS, &timeout, NULL);
+	int n = epoll_until(pulse.epoll, events, EVENTS, until_us);
 	for (int i = 0; i < n; i++) {
 		struct conn *conn = events[i].data.ptr;
 		if (pulse.fresh && conn->busy && !conn->asked)
