@@ -20,12 +20,6 @@ uint64_t clock_wall_sec(void)
 	return (uint64_t)read_clock(CLOCK_REALTIME).tv_sec;
 }
 
-uint64_t clock_wall_ms(void)
-{
-	struct timespec now = read_clock(CLOCK_REALTIME);
-	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
-
 uint64_t clock_wall_us(void)
 {
 	struct timespec now = read_clock(CLOCK_REALTIME);

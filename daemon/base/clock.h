@@ -8,5 +8,4 @@
 
 uint64_t clock_us(void);       /* monotonic */
 uint64_t clock_wall_sec(void); /* seconds since 1970: for people and cookies, never for timers */
-uint64_t clock_wall_ms(void);
 uint64_t clock_wall_us(void);

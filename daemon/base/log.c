@@ -61,17 +61,6 @@ void log_set_level(enum log_level level)
 	atomic_store_explicit(&logger.level, (int)level, memory_order_relaxed);
 }
 
-bool log_level_parse(const char *name, enum log_level *out)
-{
-	for (size_t i = 0; i < sizeof(levels) / sizeof(levels[0]); i++) {
-		if (strcmp(levels[i].name, name) == 0) {
-			*out = (enum log_level)i;
-			return true;
-		}
-	}
-	return false;
-}
-
 static size_t line_prefix(char *line, size_t size, enum log_level level)
 {
 	int len;

@@ -22,7 +22,6 @@ enum log_level {
  * (JOURNAL_STREAM set) lines carry the <N> priority prefix, otherwise a time stamp. */
 void log_init(const char *role, enum log_level level);
 void log_set_level(enum log_level level);
-bool log_level_parse(const char *name, enum log_level *out); /* error warn notice info debug */
 
 /* Keeps errno. Control characters are written as '?', long lines are cut. */
 void log_at(enum log_level level, const char *fmt, ...) __attribute__((format(printf, 2, 3)));

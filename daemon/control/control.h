@@ -24,7 +24,6 @@
 #include "proto/journal.h"
 
 #define CONTROL_TICK_SEC     (IPC_HEARTBEAT_US / 1e6)
-#define CONTROL_RESIGNS_MAX  16
 #define CONTROL_INBOX_MAX    4096
 #define CONTROL_JOURNAL_SIZE 65536
 #define CONTROL_SAID_MAX     128

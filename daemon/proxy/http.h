@@ -82,7 +82,6 @@ struct txn {
 	struct target *tried[HTTP_TRIED_MAX];
 	uint32_t n_tried, retries_left;
 	uint64_t asked_us; /* when this attempt began, or the last byte of the request came */
-	int last_error;    /* of the last attempt, -errno; 0: none failed */
 
 	/* The request. */
 	struct pipe *request_pipe; /* bytes that go before `request`; NULL: none */

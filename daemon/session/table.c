@@ -496,21 +496,6 @@ void session_table_expire_all(struct session_table *table, uint64_t now_us)
 		expire_shard(table, i, now_us);
 }
 
-void session_table_clear(struct session_table *table)
-{
-	for (uint32_t i = 0; i < SHARDS; i++) {
-		struct locked_shard *locked = lock_shard(table, i);
-		atomic_fetch_sub(&table->entries, locked->shard.count);
-		for (size_t s = 0; locked->shares && s < locked->shares->n; s++) {
-			struct share *share = &locked->shares->of[s];
-			atomic_fetch_sub(&share->entries, *counter_of(table, locked, share));
-			*counter_of(table, locked, share) = 0;
-		}
-		shard_clear(&locked->shard);
-		unlock(locked);
-	}
-}
-
 void session_table_stats(struct session_table *table, struct session_stats *out)
 {
 	struct session_stats sum = {

@@ -88,7 +88,6 @@ size_t session_table_sweep(struct session_table *table, uint64_t *cursor, size_t
 void session_table_expire(struct session_table *table, uint64_t now_us);
 /* Removes all that expired; shards where nothing can have expired are not looked at. */
 void session_table_expire_all(struct session_table *table, uint64_t now_us);
-void session_table_clear(struct session_table *table);
 void session_table_stats(struct session_table *table, struct session_stats *out);
 
 unsigned session_bucket(const struct session_key *key);

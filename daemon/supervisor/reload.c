@@ -205,7 +205,7 @@ static void reopen_log(struct supervisor *sup)
 	log_notice("access log %s: opened anew", file);
 }
 
-void reload_start_waiting(struct supervisor *sup)
+static void start_waiting(struct supervisor *sup)
 {
 	if (sup->reopen_log && at_rest(sup))
 		reopen_log(sup);
@@ -221,7 +221,7 @@ void reload_start_waiting(struct supervisor *sup)
 void reload_log_request(struct supervisor *sup)
 {
 	sup->reopen_log = true;
-	reload_start_waiting(sup);
+	start_waiting(sup);
 }
 
 void reload_request(struct supervisor *sup, uint64_t id)
@@ -235,7 +235,7 @@ void reload_request(struct supervisor *sup, uint64_t id)
 		return;
 	}
 	sup->reload.waiting[sup->reload.n_waiting++] = id;
-	reload_start_waiting(sup);
+	start_waiting(sup);
 }
 
 bool reload_on_proxy_applied(struct supervisor *sup, int error, const char *text)
@@ -308,7 +308,7 @@ void reload_on_vrrp_died(struct supervisor *sup, bool clean, const char *how)
 void reload_check(struct supervisor *sup, uint64_t now_us)
 {
 	if (sup->reload.phase == RELOAD_IDLE) {
-		reload_start_waiting(sup);
+		start_waiting(sup);
 		return;
 	}
 	if (now_us < sup->reload.deadline_us)

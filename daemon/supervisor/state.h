@@ -142,7 +142,6 @@ void known_router_message(
 void reload_request(struct supervisor *sup, uint64_t id);
 /* The file of the access log is opened anew; the configuration is not read. */
 void reload_log_request(struct supervisor *sup);
-void reload_start_waiting(struct supervisor *sup);
 void reload_check(struct supervisor *sup, uint64_t now_us);
 /* What the children answer; true when the answer belonged to a reload. */
 bool reload_on_proxy_applied(struct supervisor *sup, int error, const char *text);

@@ -144,18 +144,6 @@ static void nobody_waits_for_a_reader(void)
 	nobody_waits_for(fds[0], fds[1]);
 }
 
-static void names_of_levels(void)
-{
-	enum log_level level = LOG_LEVEL_INFO;
-	CU_ASSERT_TRUE(log_level_parse("debug", &level));
-	CU_ASSERT_EQUAL(level, LOG_LEVEL_DEBUG);
-	CU_ASSERT_TRUE(log_level_parse("error", &level));
-	CU_ASSERT_EQUAL(level, LOG_LEVEL_ERROR);
-	CU_ASSERT_FALSE(log_level_parse("Error", &level));
-	CU_ASSERT_FALSE(log_level_parse("", &level));
-	CU_ASSERT_EQUAL(level, LOG_LEVEL_ERROR);
-}
-
 static void limits_what_strangers_cause(void)
 {
 	struct log_limit limit = {0};
@@ -171,5 +159,4 @@ static void limits_what_strangers_cause(void)
 }
 
 UNIT_MAIN("base/log", UNIT(writes_what_the_level_lets_through), UNIT(the_journal_gets_priorities),
-    UNIT(one_call_is_one_line), UNIT(nobody_waits_for_a_reader), UNIT(names_of_levels),
-    UNIT(limits_what_strangers_cause))
+    UNIT(one_call_is_one_line), UNIT(nobody_waits_for_a_reader), UNIT(limits_what_strangers_cause))

@@ -188,9 +188,6 @@ static void equal_tables_have_equal_digests(void)
 	struct session session = make(17, 17 % 7 + 1, 100);
 	session_table_upsert(b, &session, 0);
 	CU_ASSERT_NOT_EQUAL(stats_of(a).digest, stats_of(b).digest);
-	session_table_clear(a);
-	CU_ASSERT_EQUAL(stats_of(a).digest, 0);
-	CU_ASSERT_EQUAL(stats_of(a).entries, 0);
 	session_table_free(a);
 	session_table_free(b);
 }
@@ -426,9 +423,6 @@ static void shares_are_counted_right(void)
 	uint64_t cursor = 0;
 	while (cursor != SESSION_CURSOR_END)
 		session_table_sweep(table, &cursor, 64, 7, NULL);
-	CU_ASSERT_EQUAL(count_of(table, 5), 0);
-	insert_of(table, 5, 0, 10, 1000);
-	session_table_clear(table);
 	CU_ASSERT_EQUAL(count_of(table, 5), 0);
 	session_table_free(table);
 }
