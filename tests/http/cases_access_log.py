@@ -7,7 +7,7 @@ import signal
 import time
 
 from cases_upgrade import GOT, WS, opened, talks
-from harness import (Case, Failed, answer, becomes, closed, do, drip, gets, gets_error, gets_head,
+from harness import (Case, Failed, answer, becomes, closed, do, gets, gets_error, gets_head,
                      hangup, half_close, leave, pause, released, sees, send, shut, turned_away)
 from logfile import count_of, default_file, log_to, logged, logged_text, of_case, wait_for
 from messages import TE, chunked, fwd, fwd10, fwd_post, ok, ok_close, post, req, served

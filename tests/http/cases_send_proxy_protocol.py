@@ -5,8 +5,8 @@ import time
 from harness import (STEP_TIMEOUT, Case, End, Failed, answer, answer_drip, closed, do, gets,
                      gets_error, half_close, hangup, listen, released, sees, send, shut, untouched)
 from messages import fwd, fwd_post, ok, post, req
-from proxy_headers import (ALPN, AUTHORITY, CLIENT, CLIENT6, INET, LOCAL, NOOP, SERVER, SERVER6,
-                           SSL, STREAM, UNIQUE_ID, addresses, asked_by, block, crc32c, tlv, v1, v2)
+from proxy_headers import (ALPN, AUTHORITY, CLIENT, CLIENT6, INET, LOCAL, NOOP, SERVER6, SSL, STREAM,
+                           UNIQUE_ID, addresses, asked_by, block, tlv, v1, v2)
 
 V1 = {"send_proxy_protocol": "v1"}
 V2 = {"send_proxy_protocol": "v2"}

@@ -57,11 +57,11 @@ def server(answers, pauses=()):
 def echo(spoil=b""):
     """Sends each datagram back, and `spoil` behind the third one; its port."""
     def serve():
-        for number in range(1, 1_000_000):
+        for nth in range(1, 1_000_000):
             data, client = sock.recvfrom(65536)
             if not data:
                 return
-            sock.sendto(data + spoil * (number == 3), client)
+            sock.sendto(data + spoil * (nth == 3), client)
 
     with socket.socket(type=socket.SOCK_DGRAM) as sock:
         sock.bind(("127.0.0.1", 0))

@@ -4,8 +4,7 @@ numbers are those of the behaviours in vrrp/README.md."""
 from dataclasses import dataclass, field, replace
 
 import testing
-from lab import (COOKIE_PORT, LINK_LOCAL6, VIP, VIP6, ArpWatch, Prober, address, other,
-                 pair_config)
+from lab import COOKIE_PORT, LINK_LOCAL6, VIP6, ArpWatch, Prober, address, other, pair_config
 from peers import VRID, Frr, Keepalived, Peer, Router, virtual_mac
 from testing import TestLab
 

@@ -5,9 +5,9 @@ import subprocess
 import time
 
 import testing
-from lab import NETWORK, PYTHON, VIP, Lab, Prober, Tool, ArpWatch, address, kill_quietly
-from lab import WEB_PORT, wait_until
-from segment import PREFIX, Segment, alive, namespaces
+from lab import (PYTHON, VIP, WEB_PORT, ArpWatch, Lab, Prober, Tool, address,
+                 kill_quietly)
+from segment import PREFIX, Segment, namespaces
 
 
 def test_measures(checks):
