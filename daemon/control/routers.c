@@ -122,6 +122,8 @@ static void on_link_lost(struct control *control)
 {
 	close_link(control);
 	handover_over(control);
+	if (control->n_routers == 0)
+		return; /* a reload has removed the last one */
 	log_warn("link to yoke-vrrp lost: its virtual routers count as initialize");
 	for (uint32_t i = 0; i < control->n_routers; i++) {
 		struct ipc_router_state *state = &control->routers[i].state;

@@ -110,7 +110,7 @@ static void enter_vrrp(struct supervisor *sup)
 	struct err err;
 	sup->reload.phase = RELOAD_VRRP;
 	sup->reload.deadline_us = clock_us() + APPLY_MAX_US;
-	if (wanted && child->state == CHILD_RUNNING) {
+	if (child->state == CHILD_RUNNING) {
 		peers_send_to_vrrp(sup, sup->reload.candidate);
 	} else if (wanted && child->state == CHILD_STOPPED) {
 		int rc = child_find_program(child, &err);
@@ -118,9 +118,6 @@ static void enter_vrrp(struct supervisor *sup)
 			fail_vrrp(sup, rc, err.text);
 		else
 			child_start(child);
-	} else if (!wanted && child->state == CHILD_RUNNING) {
-		child_dismiss(child);
-		peers_send_shutdown(&sup->vrrp, US_PER_SEC);
 	} else {
 		if (!wanted)
 			child_dismiss(child);
@@ -270,10 +267,15 @@ bool reload_on_vrrp_applied(struct supervisor *sup, int error, const char *text)
 		return true;
 	if (sup->reload.phase != RELOAD_VRRP)
 		return false;
-	if (error)
+	if (error) {
 		fail_vrrp(sup, error, text);
-	else
+	} else if (sup->reload.candidate->conf->n_routers == 0) {
+		/* It has let go of all that it had; the rest is when it is dead. */
+		child_dismiss(&sup->vrrp.child);
+		peers_send_shutdown(&sup->vrrp, US_PER_SEC);
+	} else {
 		commit(sup);
+	}
 	return true;
 }
 
@@ -298,7 +300,8 @@ void reload_on_vrrp_died(struct supervisor *sup, bool clean, const char *how)
 	if (sup->stage != RUNNING || sup->reload.phase != RELOAD_VRRP)
 		return;
 	if (sup->reload.candidate->conf->n_routers == 0) {
-		commit(sup); /* it was to end */
+		child_dismiss(&sup->vrrp.child); /* it was to end */
+		commit(sup);
 		return;
 	}
 	snprintf(line, sizeof(line), "yoke-vrrp died when it applied it: %s", how);
