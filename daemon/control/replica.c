@@ -496,7 +496,7 @@ int replica_prepare(
 	const struct ipc_config *in = &control->incoming;
 	uint32_t len = in->certificate_len + in->private_key_len + in->ca_len;
 	struct err why;
-	if (conf->peer == CONF_NONE || conf->n_routers == 0 || (control->started && !control->sync))
+	if (conf->peer == CONF_NONE)
 		return 0;
 	if (!conf->sync.certificate) {
 		*out = make_context(control, conf, NULL, err);
