@@ -5,7 +5,7 @@ import re
 import shutil
 
 import testing
-from lab import NETWORK, NODES, SLACK, VIP, Prober, Tool, other, pair_config, wait_until
+from lab import NETWORK, NODES, SLACK, VIP, ArpWatch, Prober, Tool, other, pair_config, wait_until
 from test_explain import metrics
 from test_keys import Authority, start_pair
 from test_reload import held
@@ -330,6 +330,50 @@ def test_reload_more_routers(checks):
         checks.equal("transitions of the one that stays",
                      [[line for line in lines if "vrrp front" in line] for lines in transitions(nodes)],
                      before)
+
+
+def test_reload_rename(checks):
+    """Another name for a virtual router moves nothing, whichever node is the first; with another VIP in the
+    same reload."""
+    with TestLab() as lab:
+        nodes = lab.start_pair("node1")
+        traffic, watch = start_traffic(lab), ArpWatch(lab)
+        before, opened = transitions(nodes), connects(nodes)
+        epochs = [sync(node)["epoch"] for node in nodes]
+        vips = [f"{VIP}/24"]
+        for name, order in (("public", nodes), ("front", nodes[::-1]), ("outside", nodes)):
+            checks.section(f"{name}, {order[0].name} first")
+            config = pair_config()
+            router = config["virtual_routers"].pop("front")
+            config["virtual_routers"][name] = router
+            if name == "outside":
+                vips.append(f"{OTHER_VIP}/24")
+            router["addresses"] = vips
+            lab.write_config(config)
+            for node in order:
+                node.ctl("reload")
+                checks.equal(f"{node.name}: its virtual routers",
+                             {key: row["state"] for key, row in node.status()["virtual_routers"].items()},
+                             {name: "active" if node is nodes[0] else "backup"})
+                checks.equal(f"{node.name}: VIPs", held(lab, node), sorted(vips) if node is nodes[0] else [])
+                watch.wait_asked(50)
+            wait_protected(nodes)
+            nodes[1].wait(lambda name=name: (nodes[1].status()["virtual_routers"][name]["peer"] or {})
+                          .get("state") == "active", 5, "the peer is seen by the new name")
+        check_traffic(checks, *traffic)
+        checks.equal("requests answered by two nodes",
+                     [row for row in watch.stop().asked if len(set(row[1])) > 1], [])
+        checks.equal("transitions", transitions(nodes), before)
+        checks.equal("the connection stays", connects(nodes), opened)
+        checks.equal("epochs", [sync(node)["epoch"] for node in nodes], epochs)
+        events = [event for event in nodes[0].events("virtual_router front") if event["to"] == "removed"]
+        checks.true(f"there is an event: {events[0]['reason']}", "called public" in events[0]["reason"])
+
+        checks.section("failover")
+        nodes[0].kill("yoke-vrrp")
+        nodes[1].wait(lambda: nodes[1].state("outside") == "active", 5, "it takes over")
+        wait_until(lambda: held(lab, nodes[1]) == sorted(vips) and held(lab, nodes[0]) == [],
+                   5 * SLACK, "the VIPs have moved")
 
 
 if __name__ == "__main__":

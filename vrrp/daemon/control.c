@@ -120,6 +120,26 @@ static void on_noted(struct vrrp_station *station, struct vrrp_instance *instanc
 	replay(instance, VRRP_TELL_PROXY);
 }
 
+/* First the new one: somebody is Active all the time. */
+static void on_renamed(
+    struct vrrp_station *station, struct vrrp_instance *instance, const char *before)
+{
+	union ipc_message msg;
+	(void)station;
+	replay(instance, VRRP_TELL_YOKED);
+	replay(instance, VRRP_TELL_PROXY);
+	vrrp_instance_describe(instance, instance->fsm.state, &msg);
+	struct ipc_router_state *state = &msg.router_state;
+	text_copy(state->name, sizeof(state->name), before);
+	snprintf(
+	    state->reason, sizeof(state->reason), "it is called %s now", instance->config.name);
+	state->role = IPC_ROLE_INITIALIZE;
+	state->removed = true;
+	state->since_us = clock_us();
+	tell(control.yoked_fd, &msg);
+	tell(control.proxy_fd, &msg);
+}
+
 static void replay_untold(struct vrrp_instance *instance)
 {
 	if (instance->untold & VRRP_TELL_YOKED)
@@ -403,6 +423,7 @@ int vrrp_control_start(struct ev_loop *loop, int fd, struct err *err)
 	control.station.loop = loop;
 	control.station.changed = on_changed;
 	control.station.remarked = on_remarked;
+	control.station.renamed = on_renamed;
 	control.station.noted = on_noted;
 	control.station.say = on_say;
 	control.station.listen = on_listen;

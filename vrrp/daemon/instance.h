@@ -37,6 +37,9 @@ struct vrrp_station {
 	/* A change of state, already logged. */
 	void (*changed)(
 	    struct vrrp_station *station, struct vrrp_instance *instance, enum vrrp_state previous);
+	/* It was called `before` until now; nothing else has changed. */
+	void (*renamed)(
+	    struct vrrp_station *station, struct vrrp_instance *instance, const char *before);
 	/* Something else that is shown has changed. */
 	void (*noted)(struct vrrp_station *station, struct vrrp_instance *instance);
 	/* For the peer, by way of the proxy: a WORD. May be lost. */
@@ -154,6 +157,8 @@ void vrrp_instance_start(struct vrrp_instance *instance, struct vrrp_station *st
 void vrrp_instance_leave(struct vrrp_instance *instance, const char *reason);
 /* Leaves, and frees what it holds. `instance->used` is false then. */
 void vrrp_instance_stop(struct vrrp_instance *instance, const char *reason);
+/* A new set has it under another name. The machine goes on: nobody on the wire knows names. */
+void vrrp_instance_rename(struct vrrp_instance *instance, const char *name);
 /* A new set names it, with `next`: lets go of what another one of the set may want. Addresses that
  * it loses are removed; for another interface, VRID, family, version, mode or node address it is
  * stopped, to be started anew. */

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "daemon/base/clock.h"
+#include "daemon/base/text.h"
 #include "vrrp/link/router.h"
 
 static bool same_place(const struct ipc_router *a, const struct ipc_router *b)
@@ -44,6 +45,16 @@ static void change_guard(struct vrrp_instance *instance)
 	if (instance->adopted)
 		vrrp_guard_raise(&instance->guard, &instance->config, &instance->netif,
 		    &instance->fsm, VRRP_FENCE_CHANGE);
+}
+
+void vrrp_instance_rename(struct vrrp_instance *instance, const char *name)
+{
+	char before[IPC_NAME_MAX];
+	text_copy(before, sizeof(before), instance->config.name);
+	text_copy(instance->config.name, sizeof(instance->config.name), name);
+	log_notice("vrrp %s: was called %s, still %s", name, before,
+	    vrrp_state_name(vrrp_state_outside(instance->fsm.state)));
+	instance->station->renamed(instance->station, instance, before);
 }
 
 void vrrp_instance_make_room(struct vrrp_instance *instance, const struct ipc_router *next)

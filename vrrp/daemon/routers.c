@@ -50,6 +50,13 @@ static int check_one(const struct ipc_router *r, struct err *err)
 	return check_family(r, err);
 }
 
+/* By whatever name. */
+static bool same_router(const struct ipc_router *a, const struct ipc_router *b)
+{
+	return a->vrid == b->vrid && vrrp_router_family(a) == vrrp_router_family(b) &&
+	       strcmp(a->interface, b->interface) == 0;
+}
+
 static int check_staged(struct err *err)
 {
 	if (n_staged > VRRP_ROUTERS_MAX)
@@ -61,9 +68,7 @@ static int check_staged(struct err *err)
 			return rc;
 		for (unsigned j = 0; j < i; j++) {
 			if (strcmp(staged[i].name, staged[j].name) == 0 ||
-			    (staged[i].vrid == staged[j].vrid &&
-				vrrp_router_family(&staged[i]) == vrrp_router_family(&staged[j]) &&
-				strcmp(staged[i].interface, staged[j].interface) == 0))
+			    same_router(&staged[i], &staged[j]))
 				return err_set(err, -EEXIST,
 				    "%s and %s are the same virtual router", staged[j].name,
 				    staged[i].name);
@@ -91,25 +96,32 @@ static struct vrrp_instance *find_free(void)
 	return NULL;
 }
 
-static const struct ipc_router *find_staged(const char *name)
+/* What becomes of it; NULL: it is removed. One that is new by its name, but not by all else, is an
+ * old one under another name. */
+static const struct ipc_router *find_staged(const struct ipc_router *config)
 {
+	const struct ipc_router *renamed = NULL;
 	for (unsigned i = 0; i < n_staged; i++) {
-		if (strcmp(staged[i].name, name) == 0)
+		if (strcmp(staged[i].name, config->name) == 0)
 			return &staged[i];
+		if (same_router(&staged[i], config) && !vrrp_routers_find(staged[i].name, 0))
+			renamed = &staged[i];
 	}
-	return NULL;
+	return renamed;
 }
 
 /* A virtual address, an interface with a virtual MAC, a fence may go from one to another. */
 static void make_room(struct vrrp_instance *instance)
 {
-	const struct ipc_router *next = find_staged(instance->config.name);
-	if (next) {
-		vrrp_instance_make_room(instance, next);
+	const struct ipc_router *next = find_staged(&instance->config);
+	if (!next) {
+		instance->removed = true;
+		vrrp_instance_stop(instance, "removed from the configuration");
 		return;
 	}
-	instance->removed = true;
-	vrrp_instance_stop(instance, "removed from the configuration");
+	if (strcmp(next->name, instance->config.name) != 0)
+		vrrp_instance_rename(instance, next->name);
+	vrrp_instance_make_room(instance, next);
 }
 
 int vrrp_routers_apply(
