@@ -15,8 +15,10 @@ bool gcra_take(const struct gcra *gcra, uint64_t *time_ns, uint64_t now_ns, uint
 {
 	uint64_t ahead_ns = *time_ns > now_ns ? *time_ns - now_ns : 0;
 	/* Further than it can have come: the limit was another one until a moment ago. */
-	if (ahead_ns > gcra->tolerance_ns + gcra->interval_ns)
+	if (ahead_ns > gcra->tolerance_ns + gcra->interval_ns) {
 		ahead_ns = gcra->tolerance_ns + gcra->interval_ns;
+		*time_ns = now_ns + ahead_ns;
+	}
 	if (ahead_ns > gcra->tolerance_ns) {
 		*wait_ns = ahead_ns - gcra->tolerance_ns;
 		return false;
@@ -29,11 +31,12 @@ bool gcra_take_shared(
     const struct gcra *gcra, _Atomic uint64_t *time_ns, uint64_t now_ns, uint64_t *wait_ns)
 {
 	uint64_t before_ns = atomic_load_explicit(time_ns, memory_order_relaxed), after_ns;
+	bool taken;
 	do {
 		after_ns = before_ns;
-		if (!gcra_take(gcra, &after_ns, now_ns, wait_ns))
-			return false;
-	} while (!atomic_compare_exchange_weak_explicit(
-	    time_ns, &before_ns, after_ns, memory_order_relaxed, memory_order_relaxed));
-	return true;
+		taken = gcra_take(gcra, &after_ns, now_ns, wait_ns);
+	} while (
+	    after_ns != before_ns && !atomic_compare_exchange_weak_explicit(time_ns, &before_ns,
+					 after_ns, memory_order_relaxed, memory_order_relaxed));
+	return taken;
 }

@@ -20,7 +20,8 @@ struct gcra {
  * thousand a second. */
 void gcra_init(struct gcra *gcra, struct limit_rate rate, uint32_t burst);
 /* Whether a request at `now_ns` is within the limit. True: *time_ns, 0 at first, is moved on. False:
- * it stays, and *wait_ns is how long until the next one would be. */
+ * it stays, and *wait_ns is how long until the next one would be. A time further ahead than this
+ * limit lets anybody come is brought back to that, whoever it is from. */
 bool gcra_take(const struct gcra *gcra, uint64_t *time_ns, uint64_t now_ns, uint64_t *wait_ns);
 /* The same for a time that threads share. */
 bool gcra_take_shared(

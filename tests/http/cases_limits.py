@@ -239,6 +239,8 @@ RATES = [
           limited(), key="none"),
     limit("a new limit is in force at once", *asks(req(), req(), over=(1,)), set_limit("3600/h"),
           do(lambda run: comes_in_time(run))),
+    limit("a new limit with a small burst, too", *asks(req(), req(), over=(1,)),
+          set_limit({"rate": "3600/h", "burst": 1}), do(lambda run: comes_in_time(run))),
     limit("another number of keys forgets them", *asks(req(), req(), over=(1,)), do(forget),
           *asks(req(), req(), over=(1,))),
     # mode tcp

@@ -116,14 +116,23 @@ static void the_largest_numbers_fit(void)
 	CU_ASSERT_EQUAL(gcra.interval_ns, 1000);
 }
 
-/* After a reload with a smaller burst nobody has to wait for what he was allowed before. */
+/* After a reload with a smaller burst nobody has to wait for what he was allowed before: he is as
+ * one who is at the new limit, and comes back when he is told to. */
 static void another_limit_begins_at_once(void)
 {
 	struct gcra before = make(1, 60, 100), after = make(10, 1, 5);
 	uint64_t time_ns = 0, now_ns = SEC, wait_ns = 0;
 	volley(&before, &time_ns, now_ns, 100);
+	_Atomic uint64_t shared_ns = time_ns;
 	CU_ASSERT_FALSE(gcra_take(&after, &time_ns, now_ns, &wait_ns));
 	CU_ASSERT_EQUAL(wait_ns, 100 * MS);
+	CU_ASSERT_EQUAL(volley(&after, &time_ns, now_ns + 100 * MS - 1, 100), 0);
+	CU_ASSERT_EQUAL(volley(&after, &time_ns, now_ns + 100 * MS, 100), 1);
+	CU_ASSERT_EQUAL(volley(&after, &time_ns, now_ns + 600 * MS, 100), 5);
+	CU_ASSERT_FALSE(gcra_take_shared(&after, &shared_ns, now_ns, &wait_ns));
+	CU_ASSERT_FALSE(gcra_take_shared(&after, &shared_ns, now_ns + 100 * MS - 1, &wait_ns));
+	CU_ASSERT_TRUE(gcra_take_shared(&after, &shared_ns, now_ns + 100 * MS, &wait_ns));
+	CU_ASSERT_FALSE(gcra_take_shared(&after, &shared_ns, now_ns + 100 * MS, &wait_ns));
 }
 
 #define THREADS 4
