@@ -19,7 +19,21 @@
 
 #include "daemon/limit/gcra.h"
 
+#define LIMIT_WAYS 8U
+#define LIMIT_TAGS 4096U /* of limits: the low bits of a hash */
+
 struct limit_table;
+
+struct limit_entry {
+	uint64_t hash; /* 0: empty */
+	uint64_t time_ns;
+};
+
+enum limit_raise {
+	LIMIT_RAISED,
+	LIMIT_KNOWN,  /* ours is as late, or later */
+	LIMIT_NO_ROOM /* and all that could make it are later */
+};
 
 struct limit_stats {
 	uint64_t living;  /* keys whose time has not passed; with more than 100,000 about so many */
@@ -35,7 +49,22 @@ uint64_t limit_table_keys(const struct limit_table *table); /* as given to limit
 /* Of what makes a key of the limit `id`. */
 uint64_t limit_table_hash(
     const struct limit_table *table, uint64_t id, const void *data, size_t len);
+/* Which limit a hash is of: that of an id, and of the odd one above an even one. Of one limit in
+ * LIMIT_TAGS it is the same. */
+uint32_t limit_tag(uint64_t hash);
+uint32_t limit_id_tag(uint64_t id);
+/* A hash of any 64 bits, for the limit `id`. */
+uint64_t limit_tagged(uint64_t bits, uint64_t id);
 /* As gcra_take, for the key with this hash. */
 bool limit_table_take(struct limit_table *table, uint64_t hash, const struct gcra *gcra,
     uint64_t now_ns, uint64_t *wait_ns);
+
+/* For who tells somebody else (share.h): how many buckets there are, a copy of one, and what the
+ * other one says of a key. */
+uint64_t limit_table_buckets(const struct limit_table *table);
+void limit_table_read(
+    struct limit_table *table, uint64_t bucket, struct limit_entry out[LIMIT_WAYS]);
+enum limit_raise limit_table_raise(
+    struct limit_table *table, uint64_t hash, uint64_t time_ns, uint64_t now_ns);
+
 void limit_table_stats(struct limit_table *table, uint64_t now_ns, struct limit_stats *out);

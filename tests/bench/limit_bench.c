@@ -5,6 +5,7 @@
 
 #include "daemon/base/addr.h"
 #include "daemon/base/hash.h"
+#include "daemon/limit/share.h"
 #include "daemon/limit/table.h"
 #include "daemon/limit/tally.h"
 
@@ -73,6 +74,25 @@ static void measure(const char *name, bool (*run)(unsigned long))
 	printf("%-32s %6.0f ns\n", name, (cpu_ns() - start_ns) / (double)n_keys);
 }
 
+/* Nobody is near his limit by now, or everybody is. */
+static void measure_round(const char *name, uint64_t now_us)
+{
+	struct limit_known known = {.id = 6, .gcra = gcra};
+	struct limit_share *share = limit_share_new(table, 1, &known, 1);
+	uint64_t cursor = 0, buckets = limit_table_buckets(table), told = 0;
+	static struct limit_words words;
+	if (!share)
+		abort();
+	double start_ns = cpu_ns();
+	do {
+		limit_share_tell(share, &cursor, now_us, &words);
+		told += words.n;
+	} while (cursor < buckets);
+	printf("%-32s %6.0f ns, %.2f of a key\n", name, (cpu_ns() - start_ns) / (double)buckets,
+	    (double)told / (double)n_keys);
+	limit_share_free(share);
+}
+
 int main(int argc, char **argv)
 {
 	n_keys = argc > 1 ? strtoul(argv[1], NULL, 0) : 1000000;
@@ -86,6 +106,10 @@ int main(int argc, char **argv)
 	measure("the same 64 keys", same_again);
 	measure("one for all (key none)", one_for_all);
 	measure("a connection's source", connection);
+	measure_round("telling the peer, a bucket", UINT64_MAX / 2000);
+	for (unsigned long i = 0; i < 60 * n_keys; i++)
+		(void)take(i % n_keys, 2 * n_keys * SEC);
+	measure_round("the same, all at their limits", 2 * n_keys * SEC / 1000);
 	limit_table_free(table);
 	tally_table_free(tallies);
 	return 0;
