@@ -137,9 +137,9 @@ static int start_parts(struct control *control, const struct conf *conf, struct 
 	int error = drop_privileges(config, conf, err);
 	if (!error)
 		error = random_bytes(hash_key, sizeof(hash_key), err);
-	control->cookie_keys.n = 1;
+	control->own_keys.n = 1;
 	if (!error)
-		error = random_bytes(control->cookie_keys.of[0], KEY_LEN, err);
+		error = random_bytes(control->own_keys.of[0], KEY_LEN, err);
 	if (error)
 		return error;
 	if (changes_init(control) < 0)
@@ -227,10 +227,10 @@ static int put_in_force(struct control *control, struct conf *conf, struct err *
 		return err_set(err, -ENOMEM, "out of memory");
 	}
 	next->pub.log_fd = control->incoming_log_fd;
-	next->pub.cookie_keys =
-	    control->incoming.keys.n > 0 ? &control->incoming.keys : &control->cookie_keys;
+	next->pub.is_paired = control->incoming.keys.n > 0;
+	next->pub.keys = next->pub.is_paired ? &control->incoming.keys : &control->own_keys;
 	int error = proxy_apply(control->proxy, &next->pub, err);
-	next->pub.cookie_keys = NULL;
+	next->pub.keys = NULL;
 	control->incoming_log_fd = next->pub.log_fd;
 	if (error) {
 		generation_free(next);

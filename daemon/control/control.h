@@ -81,10 +81,10 @@ struct control {
 	ev_io supervisor_io;
 	struct ipc_config incoming; /* the configuration that is being received */
 	int incoming_text_fd, incoming_log_fd;
-	int sync_listen_fd;      /* before sync starts */
-	int admin_fds[2];        /* unix, TCP: not served before a configuration is in force */
-	struct keys cookie_keys; /* of a single node: random */
-	uint64_t applying;       /* generation whose APPLIED is due, or 0 */
+	int sync_listen_fd;   /* before sync starts */
+	int admin_fds[2];     /* unix, TCP: not served before a configuration is in force */
+	struct keys own_keys; /* where the pair has none: random */
+	uint64_t applying;    /* generation whose APPLIED is due, or 0 */
 	char file[sizeof(((struct ipc_config *)0)->file)];
 	char node[IPC_NAME_MAX];
 

@@ -146,7 +146,7 @@ static struct worker_gen *build_gen(
 	if (error == 0 && !(gen->retries = retry_budgets_new(gen->conf, proxy->shared.workers)))
 		error = -ENOMEM;
 	if (error == 0 && !generation->fleet_only)
-		error = make_keys(gen, generation->user->cookie_keys);
+		error = make_keys(gen, generation->user->keys);
 	if (error == 0)
 		return gen;
 	if (error == -ENOMEM)
@@ -215,6 +215,23 @@ static struct routing *obtain_routing(const struct proxy *proxy, const struct ge
 	    next->user->conf, proxy->shared.workers, before ? before->routing : NULL);
 }
 
+static struct limits *obtain_limits(const struct proxy *proxy, const struct generation *next)
+{
+	const struct proxy_generation *user = next->user;
+	const struct generation *before = proxy_newest(proxy);
+	if (next->fleet_only)
+		return limits_share(before->limits);
+	return limits_new(user->conf, user->keys, user->is_paired, before ? before->limits : NULL);
+}
+
+/* The sync thread looks at those of the newest one. */
+static void publish_limits(struct proxy *proxy, struct limits *limits)
+{
+	pthread_mutex_lock(&proxy->limits_lock);
+	proxy->limits = limits;
+	pthread_mutex_unlock(&proxy->limits_lock);
+}
+
 int proxy_apply(struct proxy *proxy, struct proxy_generation *user, struct err *err)
 {
 	uint32_t n = proxy->shared.workers;
@@ -233,7 +250,7 @@ int proxy_apply(struct proxy *proxy, struct proxy_generation *user, struct err *
 	if (!generation->fleet_only && (error = open_log(proxy, user, rings, err)) < 0)
 		goto out;
 	generation->routing = obtain_routing(proxy, generation);
-	generation->limits = limits_new(user->conf, before ? before->limits : NULL);
+	generation->limits = obtain_limits(proxy, generation);
 	if (!generation->routing || !generation->limits) {
 		error = err_set(err, -ENOMEM, "out of memory");
 		goto out;
@@ -256,6 +273,7 @@ int proxy_apply(struct proxy *proxy, struct proxy_generation *user, struct err *
 	}
 	proxy->serial++;
 	list_push_back(&proxy->generations, &generation->node);
+	publish_limits(proxy, generation->limits);
 	if (!generation->fleet_only)
 		selfcheck_forget(&proxy->checks);
 	for (uint32_t i = 0; i < n; i++) {

@@ -1,6 +1,8 @@
 /* The control thread's side: proxy.c, apply.c and figures.c share it. Private to them. */
 #pragma once
 
+#include <pthread.h>
+
 #include "daemon/accesslog/accesslog.h"
 #include "daemon/limit/tally.h"
 #include "daemon/proxy/worker.h"
@@ -15,6 +17,8 @@ struct proxy {
 	struct listener_shared *names;
 	atomic_uint connections;     /* of users, over all workers */
 	struct tally_table *tallies; /* connections by source */
+	pthread_mutex_t limits_lock; /* held by the control and the sync thread alone */
+	struct limits *limits;       /* of the newest generation; NULL before the first one */
 	struct accesslog *log;
 	uint64_t log_patience_us; /* for the file of the configuration before */
 	bool logging;

@@ -43,6 +43,25 @@ bool proxy_limit_stats(struct proxy *proxy, struct limit_stats *out)
 	return generation && limits_stats(generation->limits, clock_us(), out);
 }
 
+void proxy_tell_limits(
+    struct proxy *proxy, uint64_t *cursor, uint64_t now_us, struct limit_words *out)
+{
+	out->n = 0;
+	pthread_mutex_lock(&proxy->limits_lock);
+	if (proxy->limits)
+		limits_tell(proxy->limits, cursor, now_us, out);
+	pthread_mutex_unlock(&proxy->limits_lock);
+}
+
+void proxy_hear_limits(struct proxy *proxy, const struct limit_words *words, uint64_t now_us,
+    uint64_t results[LIMIT_HEARD_COUNT])
+{
+	pthread_mutex_lock(&proxy->limits_lock);
+	if (proxy->limits)
+		limits_hear(proxy->limits, words, now_us, results);
+	pthread_mutex_unlock(&proxy->limits_lock);
+}
+
 /* What all workers together have counted for the word at place `i` of worker `w`; 0 if an earlier one
  * has that word, too. */
 static uint64_t sum_refusals(const struct proxy *proxy, uint32_t w, const char *word, size_t offset)

@@ -1,30 +1,41 @@
 #include "daemon/proxy/limits.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 
 #include "daemon/base/clock.h"
 #include "daemon/base/hash.h"
+#include "daemon/base/text.h"
 #include "daemon/proxy/fields.h"
 #include "daemon/proxy/http.h"
 #include "daemon/route/path.h"
+#include "daemon/tls/derive.h"
 
 #define NS_PER_US  1000U
 #define NS_PER_SEC 1000000000U
 #define HOST_MAX   256U
+#define HASH_LABEL "yoke rate limit key"
 
-/* Of all configurations with as many keys. The control thread counts who uses it. */
+/* Both nodes of a pair derive the same. */
+struct secret {
+	uint64_t hash_key[2];
+	uint64_t name; /* what else is derived, so that they can compare */
+};
+
+/* Of all configurations with as many keys and the same secret. The control thread counts who uses
+ * it. */
 struct memory {
 	struct limit_table *table;
+	struct secret secret;
 	uint32_t refs;
 };
 
 struct rate {
 	struct gcra gcra;
-	uint64_t id; /* the same after a reload */
+	uint64_t id; /* even; the same after a reload, and on the peer */
 	const struct limit_spec *spec;
 	const char *listener, *route; /* labels; route NULL: of the listener */
 	uint32_t index;               /* in their list */
@@ -34,19 +45,22 @@ struct rate {
 };
 
 struct limits {
+	uint32_t refs;
 	struct memory *memory;
-	struct rate *rates; /* by limit_spec.number */
+	struct limit_share *share; /* with the peer */
+	struct rate *rates;        /* by limit_spec.number */
 	uint32_t n_rates;
 	/* By route that has limits but no name: what metrics call it. */
 	char (*numbers)[12];
 };
 
-static struct memory *memory_new(uint64_t keys)
+static struct memory *memory_new(uint64_t keys, const struct secret *secret)
 {
-	uint64_t hash_key[2];
 	struct memory *memory = calloc(1, sizeof(*memory));
-	if (memory && getrandom(hash_key, sizeof(hash_key), 0) == sizeof(hash_key))
-		memory->table = limit_table_new(keys, hash_key);
+	if (memory) {
+		memory->secret = *secret;
+		memory->table = limit_table_new(keys, secret->hash_key);
+	}
 	if (memory && !memory->table) {
 		free(memory);
 		return NULL;
@@ -54,16 +68,49 @@ static struct memory *memory_new(uint64_t keys)
 	return memory;
 }
 
-/* `kind` keeps a route that is called 1 apart from number 1, which has no name. */
+static bool is_alike(const struct limit_spec *a, const struct limit_spec *b)
+{
+	const struct limit_key *x = &a->key, *y = &b->key;
+	return x->by == y->by && a->rate.period_s == b->rate.period_s &&
+	       (x->by != LIMIT_BY_HEADER || strcmp(x->header, y->header) == 0) &&
+	       (x->by != LIMIT_BY_COOKIE || strcmp(x->cookie, y->cookie) == 0);
+}
+
+/* How many of those that are alike are stricter: so their order does not matter, and a rate may change
+ * as long as it does not pass that of another one. */
+static uint32_t rank(const struct limit_spec *specs, uint32_t n, uint32_t which)
+{
+	uint32_t before = 0, count = specs[which].rate.count;
+	for (uint32_t i = 0; i < n; i++)
+		before +=
+		    is_alike(&specs[i], &specs[which]) &&
+		    (specs[i].rate.count < count || (specs[i].rate.count == count && i < which));
+	return before;
+}
+
+/* Of what a limit is, and where, not of where it stands in a list. `kind` keeps a route that is called
+ * 1 apart from number 1, which has no name. */
+static uint64_t identify(const char *listener, const char *kind, const char *route,
+    const struct limit_spec *specs, uint32_t n, uint32_t which)
+{
+	const struct limit_key *key = &specs[which].key;
+	char place[CONF_NAME_MAX + 8], what[64];
+	snprintf(place, sizeof(place), "%s%s", kind, route ? route : "");
+	snprintf(what, sizeof(what), "%d/%u#%u", (int)key->by, specs[which].rate.period_s,
+	    rank(specs, n, which));
+	const char *name = key->by == LIMIT_BY_HEADER   ? key->header
+			   : key->by == LIMIT_BY_COOKIE ? key->cookie
+							: "";
+	return hash_mix(hash_mix(hash_id2(listener, place)) + hash_id2(name, what)) & ~1ULL;
+}
+
 static void add(struct limits *limits, const char *listener, const char *kind, const char *route,
     const struct limit_spec *specs, uint32_t n)
 {
 	for (uint32_t i = 0; i < n; i++) {
-		char place[CONF_NAME_MAX + 32];
 		assert(specs[i].number == limits->n_rates);
 		struct rate *rate = &limits->rates[limits->n_rates++];
-		snprintf(place, sizeof(place), "%s%s#%u", kind, route ? route : "", i);
-		rate->id = hash_id2(listener, place);
+		rate->id = identify(listener, kind, route, specs, n, i);
 		rate->spec = &specs[i];
 		rate->listener = listener;
 		rate->route = route;
@@ -105,48 +152,108 @@ static void carry_over(struct limits *limits, const struct limits *before)
 	}
 }
 
-static struct memory *memory_for(const struct conf *conf, const struct limits *before)
+static struct memory *memory_for(
+    const struct conf *conf, const struct secret *secret, const struct limits *before)
 {
 	struct memory *memory = before ? before->memory : NULL;
-	if (memory && limit_table_keys(memory->table) == conf->rate_limit_keys)
+	if (memory && limit_table_keys(memory->table) == conf->rate_limit_keys &&
+	    memcmp(&memory->secret, secret, sizeof(*secret)) == 0)
 		return memory;
-	return memory_new(conf->rate_limit_keys);
+	return memory_new(conf->rate_limit_keys, secret);
 }
 
-struct limits *limits_new(const struct conf *conf, const struct limits *before)
+static struct limit_share *share_of(struct limits *limits, bool is_paired)
 {
-	struct limits *limits = calloc(1, sizeof(*limits));
-	if (!limits || conf->n_rate_limits == 0)
-		return limits;
+	struct limit_known *known = calloc(limits->n_rates + 1, sizeof(*known));
+	if (!known)
+		return NULL;
+	for (uint32_t i = 0; i < limits->n_rates; i++) {
+		struct rate *rate = &limits->rates[i];
+		known[i] = (struct limit_known){rate->id, rate->gcra,
+		    rate->spec->key.by == LIMIT_BY_NONE ? &rate->time_ns : NULL};
+	}
+	struct limit_share *share = limit_share_new(limits->memory->table,
+	    is_paired ? limits->memory->secret.name : 0, known, limits->n_rates);
+	free(known);
+	return share;
+}
+
+static int fill(struct limits *limits, const struct conf *conf, const struct secret *secret,
+    bool is_paired, const struct limits *before)
+{
 	size_t size = conf->n_rate_limits * sizeof(struct rate);
 	limits->rates = aligned_alloc(_Alignof(struct rate), size);
 	limits->numbers = calloc(conf->n_rate_limits, sizeof(limits->numbers[0]));
-	limits->memory = memory_for(conf, before);
+	limits->memory = memory_for(conf, secret, before);
 	if (limits->memory)
 		limits->memory->refs++;
-	if (!limits->rates || !limits->numbers || !limits->memory) {
-		limits_free(limits);
-		return NULL;
-	}
+	if (!limits->rates || !limits->numbers || !limits->memory)
+		return -ENOMEM;
 	memset((void *)limits->rates, 0, size);
 	for (uint32_t i = 0; i < conf->n_listeners; i++)
 		add_listener(limits, &conf->listeners[i]);
 	if (before)
 		carry_over(limits, before);
+	limits->share = share_of(limits, is_paired);
+	return limits->share ? 0 : -ENOMEM;
+}
+
+struct limits *limits_new(
+    const struct conf *conf, const struct keys *keys, bool is_paired, const struct limits *before)
+{
+	struct secret secret;
+	struct limits *limits = calloc(1, sizeof(*limits));
+	if (!limits)
+		return NULL;
+	limits->refs = 1;
+	if (conf->n_rate_limits == 0)
+		return limits;
+	int error = derive_key(keys->of[0], HASH_LABEL, (uint8_t *)&secret, sizeof(secret));
+	if (!error)
+		error = fill(limits, conf, &secret, is_paired, before);
+	text_wipe(&secret, sizeof(secret));
+	if (!error)
+		return limits;
+	limits_free(limits);
+	return NULL;
+}
+
+struct limits *limits_share(struct limits *limits)
+{
+	limits->refs++;
 	return limits;
 }
 
 void limits_free(struct limits *limits)
 {
-	if (!limits)
+	if (!limits || --limits->refs > 0)
 		return;
+	limit_share_free(limits->share);
 	if (limits->memory && --limits->memory->refs == 0) {
 		limit_table_free(limits->memory->table);
+		text_wipe(&limits->memory->secret, sizeof(limits->memory->secret));
 		free(limits->memory);
 	}
 	free(limits->numbers);
 	free((void *)limits->rates);
 	free(limits);
+}
+
+void limits_tell(
+    const struct limits *limits, uint64_t *cursor, uint64_t now_us, struct limit_words *out)
+{
+	out->n = 0;
+	if (limits->share)
+		limit_share_tell(limits->share, cursor, now_us, out);
+}
+
+void limits_hear(const struct limits *limits, const struct limit_words *words, uint64_t now_us,
+    uint64_t results[LIMIT_HEARD_COUNT])
+{
+	if (limits->share)
+		limit_share_hear(limits->share, words, now_us, results);
+	else
+		results[LIMIT_HEARD_NO_LIMIT] += words->n;
 }
 
 void limits_each(const struct limits *limits, proxy_limit_fn *fn, void *arg)

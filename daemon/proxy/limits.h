@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "daemon/limit/share.h"
 #include "daemon/limit/table.h"
 #include "daemon/limit/tally.h"
 #include "daemon/proxy/proxy.h"
@@ -17,9 +18,19 @@ struct txn;
 struct worker;
 
 /* Those of a configuration. `before` (or NULL) are the ones before: what was counted goes on for a
- * limit at the same place of the same listener and route. NULL when out of memory. */
-struct limits *limits_new(const struct conf *conf, const struct limits *before);
+ * limit of the same listener and route, by the same key in the same period, wherever it stands in
+ * their list, if the first of `keys` is the same. `is_paired`: the peer has these keys, so it can be
+ * told. NULL when out of memory. */
+struct limits *limits_new(
+    const struct conf *conf, const struct keys *keys, bool is_paired, const struct limits *before);
+/* Of the same configuration once more. */
+struct limits *limits_share(struct limits *limits);
 void limits_free(struct limits *limits);
+/* From and to the peer (daemon/limit/share.h). Any thread, while nobody frees them. */
+void limits_tell(
+    const struct limits *limits, uint64_t *cursor, uint64_t now_us, struct limit_words *out);
+void limits_hear(const struct limits *limits, const struct limit_words *words, uint64_t now_us,
+    uint64_t results[LIMIT_HEARD_COUNT]);
 void limits_each(const struct limits *limits, proxy_limit_fn *fn, void *arg);
 /* False: there is no rate limit. */
 bool limits_stats(const struct limits *limits, uint64_t now_us, struct limit_stats *out);

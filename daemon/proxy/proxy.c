@@ -28,6 +28,7 @@ struct proxy *proxy_start(const struct proxy_shared *shared, struct err *err)
 	list_init(&proxy->listeners);
 	list_init(&proxy->checks);
 	list_init(&proxy->generations);
+	pthread_mutex_init(&proxy->limits_lock, NULL);
 	uint64_t hash_key[2];
 	if (getrandom(hash_key, sizeof(hash_key), 0) == sizeof(hash_key))
 		proxy->tallies = tally_table_new(hash_key);
@@ -293,6 +294,7 @@ void proxy_stop(struct proxy *proxy)
 	free_names(proxy);
 	proxy_reap(proxy);
 	tally_table_free(proxy->tallies);
+	pthread_mutex_destroy(&proxy->limits_lock);
 	free(proxy->workers);
 	free(proxy);
 }

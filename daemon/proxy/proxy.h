@@ -10,6 +10,7 @@
 #include "daemon/balance/fleet.h"
 #include "daemon/base/err.h"
 #include "daemon/base/keys.h"
+#include "daemon/limit/share.h"
 #include "daemon/limit/table.h"
 #include "daemon/session/table.h"
 #include "proto/journal.h"
@@ -31,7 +32,9 @@ struct proxy_shared {
 struct proxy_generation {
 	const struct conf *conf;
 	struct fleet *fleet;
-	const struct keys *cookie_keys; /* during proxy_apply only */
+	/* During proxy_apply only: of sticky cookies and rate limits. The peer has the same ones? */
+	const struct keys *keys;
+	bool is_paired;
 	int log_fd; /* when conf has an access log; proxy_apply takes it, which makes it -1 */
 	void (*free_fn)(struct proxy_generation *generation);
 	void *owner;
@@ -170,6 +173,12 @@ typedef void proxy_limit_fn(void *arg, const struct proxy_limit *limit);
 void proxy_each_limit(struct proxy *proxy, proxy_limit_fn *fn, void *arg);
 /* What rate limits remember. False: there are none. */
 bool proxy_limit_stats(struct proxy *proxy, struct limit_stats *out);
+/* What the peer should know of them, and what it knows (daemon/limit/share.h). From one thread, which
+ * need not be the control thread, until proxy_stop. */
+void proxy_tell_limits(
+    struct proxy *proxy, uint64_t *cursor, uint64_t now_us, struct limit_words *out);
+void proxy_hear_limits(struct proxy *proxy, const struct limit_words *words, uint64_t now_us,
+    uint64_t results[LIMIT_HEARD_COUNT]);
 
 /* What was refused, by what that was ("request", "connection") and the word for it, which is that of
  * the access log. Only words that occurred. */

@@ -143,7 +143,7 @@ void rig_apply_fleet(struct rig *rig)
 	/* A second fleet of a configuration gets no keys. */
 	applied->pub = (struct proxy_generation){.conf = &setup->conf,
 	    .fleet = rig->fleet,
-	    .cookie_keys = setup->users == 0 ? &rig->keys : NULL,
+	    .keys = setup->users == 0 ? &rig->keys : NULL,
 	    .free_fn = let_go,
 	    .owner = applied};
 	setup->users++;
