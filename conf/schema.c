@@ -133,8 +133,10 @@ static const struct conf_key root_keys[] = {
 	.def = "100000",
 	.help = "For how many keys at a time all rate limits together have room, 32 bytes each, "
 		"taken when there is a limit. With more, those are forgotten first that are "
-		"furthest from their limit. A change forgets all; and the peer knows none of them, "
-		"so after a takeover all limits begin anew"},
+		"furthest from their limit. The peer knows within a second who has used more than "
+		"half of his burst (later where they are many, or the keys more than a million), "
+		"and goes on from there after a takeover; without sync.key_file it knows nobody. "
+		"A change forgets all, and so does a change of the first key in sync.key_file"},
     {"sync", CONF_OBJECT, FIELD(struct conf, sync), .object = &sync_object,
 	.help = "Replication to the peer, and the session table"},
     {"access_log", CONF_OBJECT, FIELD(struct conf, access_log), .object = &access_log_object,

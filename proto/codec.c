@@ -39,7 +39,8 @@ const char *sync_message_name(enum sync_message_kind kind)
 {
 	static const char *const names[SYNC_KIND_COUNT] = {"hello", "resume", "snapshot begin",
 	    "batch", "snapshot end", "ack", "heartbeat", "bye", "router", "question", "evidence",
-	    "claim", "event", "digests", "resend", "repair begin", "repair end", "unknown"};
+	    "claim", "event", "digests", "resend", "repair begin", "repair end", "limits",
+	    "unknown"};
 	return kind < SYNC_KIND_COUNT ? names[kind] : "?";
 }
 
@@ -201,6 +202,7 @@ static void pack_hello(const struct sync_message *message, Yoke__Sync__Hello *he
 	hello->wants = message->hello.wants;
 	hello->gives = message->hello.gives;
 	hello->takes_targets = message->hello.takes_targets;
+	hello->takes_limits = message->hello.takes_limits;
 }
 
 static void pack_heartbeat(const struct sync_message *message, Yoke__Sync__Heartbeat *heartbeat)
@@ -234,6 +236,7 @@ union parts {
 	Yoke__Sync__Resend resend;
 	Yoke__Sync__RepairBegin repair_begin;
 	Yoke__Sync__RepairEnd repair_end;
+	Yoke__Sync__Limits limits;
 };
 
 static void pack_evidence(const struct sync_message *message, Yoke__Sync__Evidence *evidence)
@@ -341,6 +344,18 @@ static void pack_digests(const struct sync_message *message, Yoke__Sync__Digests
 	digests->digests = (uint64_t *)message->digests.digests;
 }
 
+static int pack_limits(const struct sync_message *message, Yoke__Sync__Limits *limits)
+{
+	if (message->limits.n > SYNC_LIMITS_MAX)
+		return -EINVAL;
+	limits->epoch = message->limits.epoch;
+	limits->secret = message->limits.secret;
+	limits->n_hashes = limits->n_left_us = message->limits.n;
+	limits->hashes = (uint64_t *)message->limits.hashes;
+	limits->left_us = (uint64_t *)message->limits.left_us;
+	return 0;
+}
+
 static int pack_mark(
     const struct sync_message *message, union parts *parts, Yoke__Sync__Frame *frame)
 {
@@ -416,6 +431,10 @@ static int pack_message(struct frame_arena *arena, const struct sync_message *me
 	case SYNC_RESEND:
 	case SYNC_REPAIR_BEGIN:
 	case SYNC_REPAIR_END: return pack_buckets(message, parts, frame);
+	case SYNC_LIMITS:
+		yoke__sync__limits__init(frame->limits = &parts->limits);
+		frame->message_case = YOKE__SYNC__FRAME__MESSAGE_LIMITS;
+		return pack_limits(message, &parts->limits);
 	default: return pack_mark(message, parts, frame);
 	}
 }

@@ -15,6 +15,7 @@
 #define SYNC_FRAME_MAX    (256U * 1024) /* of the protobuf part */
 #define SYNC_BATCH_MAX    256           /* records */
 #define SYNC_BUCKETS      1024          /* of sessions, for digests */
+#define SYNC_LIMITS_MAX   512           /* keys of rate limits in a message */
 #define SYNC_NODE_MAX     63            /* bytes of a node's name */
 #define SYNC_NAME_MAX     63            /* bytes of a virtual router's name */
 #define SYNC_REASON_MAX   128           /* with NUL */
@@ -40,6 +41,7 @@ enum sync_message_kind {
 	SYNC_RESEND,
 	SYNC_REPAIR_BEGIN,
 	SYNC_REPAIR_END,
+	SYNC_LIMITS,
 	SYNC_UNKNOWN, /* of a newer peer: to be skipped */
 	SYNC_KIND_COUNT
 };
@@ -79,7 +81,7 @@ struct sync_message {
 			bool active;
 			struct sync_position have;
 			uint64_t have_event_instance, have_event;
-			bool wants, gives, takes_targets;
+			bool wants, gives, takes_targets, takes_limits;
 		} hello;
 		struct {
 			uint64_t epoch, sequence;
@@ -122,6 +124,11 @@ struct sync_message {
 			const uint32_t *list; /* below SYNC_BUCKETS */
 			size_t n;
 		} buckets; /* RESEND, REPAIR_BEGIN; REPAIR_END has no list */
+		struct {
+			uint64_t epoch, secret;
+			const uint64_t *hashes, *left_us; /* n of each */
+			size_t n;
+		} limits;
 	};
 };
 

@@ -207,6 +207,7 @@ static int take_hello(const Yoke__Sync__Hello *in, struct sync_message *message,
 	message->hello.wants = in->wants;
 	message->hello.gives = in->gives;
 	message->hello.takes_targets = in->takes_targets;
+	message->hello.takes_limits = in->takes_limits;
 	return 0;
 }
 
@@ -367,6 +368,24 @@ static int take_buckets(enum sync_message_kind kind, uint64_t epoch, const uint3
 	return 0;
 }
 
+static int take_limits(const Yoke__Sync__Limits *in, struct sync_message *message, struct err *err)
+{
+	if (!epoch_ok(in->epoch, 0))
+		return refuse(err, "limits.epoch");
+	if (in->n_hashes > SYNC_LIMITS_MAX || in->n_hashes != in->n_left_us)
+		return refuse(err, "the number of hashes or times of limits");
+	for (size_t i = 0; i < in->n_left_us; i++)
+		if (in->left_us[i] > SYNC_TIME_MAX_US)
+			return refuse(err, "limits.left_us");
+	message->kind = SYNC_LIMITS;
+	message->limits.epoch = in->epoch;
+	message->limits.secret = in->secret;
+	message->limits.hashes = in->hashes;
+	message->limits.left_us = in->left_us;
+	message->limits.n = in->n_hashes;
+	return 0;
+}
+
 int unpack_frame(const Yoke__Sync__Frame *frame, struct record *records,
     struct sync_message *message, struct err *err)
 {
@@ -405,6 +424,7 @@ int unpack_frame(const Yoke__Sync__Frame *frame, struct record *records,
 	case YOKE__SYNC__FRAME__MESSAGE_REPAIR_END:
 		return take_buckets(
 		    SYNC_REPAIR_END, frame->repair_end->epoch, NULL, 0, message, err);
+	case YOKE__SYNC__FRAME__MESSAGE_LIMITS: return take_limits(frame->limits, message, err);
 	default: message->kind = SYNC_UNKNOWN; return 0;
 	}
 }

@@ -417,6 +417,14 @@ static void put_sync(FILE *out, struct control *control)
 	    out, "sync_sent_records_total", "counter", "Records sent to the peer", s.sent_records);
 	single(
 	    out, "sync_received_records_total", "counter", "Records received", s.received_records);
+	single(out, "sync_rate_limits_sent_total", "counter",
+	    "Keys near or at a rate limit that the peer was told of, again in each round",
+	    s.sent_limits);
+	family(out, "sync_rate_limits_received_total", "counter",
+	    "Keys that the peer told of, by what became of it");
+	for (int i = 0; i < LIMIT_HEARD_COUNT; i++)
+		fprintf(out, "yoke_sync_rate_limits_received_total{result=\"%s\"} %llu\n",
+		    limit_heard_name((enum limit_heard)i), (unsigned long long)s.heard_limits[i]);
 	single(out, "sync_snapshots_total", "counter", "Snapshots sent or received", s.snapshots);
 	single(out, "sync_refused_frames_total", "counter",
 	    "Frames refused: of an earlier epoch, or against a rule", s.refused_frames);

@@ -222,6 +222,19 @@ static bool next_event(void *arg, uint64_t after, struct sync_event *out)
 	return events_next(&control->events, after, out);
 }
 
+static void tell_limits(void *arg, uint64_t *cursor, uint64_t now_us, struct limit_words *out)
+{
+	struct control *control = arg;
+	proxy_tell_limits(control->proxy, cursor, now_us, out);
+}
+
+static void hear_limits(void *arg, const struct limit_words *words, uint64_t now_us,
+    uint64_t results[LIMIT_HEARD_COUNT])
+{
+	struct control *control = arg;
+	proxy_hear_limits(control->proxy, words, now_us, results);
+}
+
 static void on_status(void *arg)
 {
 	struct control *control = arg;
@@ -544,7 +557,8 @@ static int replica_start(struct control *control, struct tls_context *context, s
 	    .promise = promise_of(&conf->sync),
 	    .table = control->sessions,
 	    .journal = control->journal,
-	    .callbacks = {on_record, on_status, snapshot_targets, on_said, next_event, control},
+	    .callbacks = {on_record, on_status, snapshot_targets, on_said, next_event, tell_limits,
+		hear_limits, control},
 	};
 	addr_set_port(&config.self_addr, conf->sync.port);
 	addr_set_port(&config.peer_addr, conf->sync.port);

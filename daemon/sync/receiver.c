@@ -336,6 +336,7 @@ static uint64_t epoch_of(const struct sync_message *message)
 	case SYNC_DIGESTS: return message->digests.epoch;
 	case SYNC_REPAIR_BEGIN:
 	case SYNC_REPAIR_END: return message->buckets.epoch;
+	case SYNC_LIMITS: return message->limits.epoch;
 	default: return message->mark.epoch;
 	}
 }
@@ -353,6 +354,7 @@ int receiver_take(
 	case SYNC_DIGESTS: take_digests(stream, message, now_us); break;
 	case SYNC_REPAIR_BEGIN:
 	case SYNC_REPAIR_END: result = take_repair(stream, message, err); break;
+	case SYNC_LIMITS: limits_take(stream, message, now_us); break;
 	default: result = take_end(stream, message, err); break;
 	}
 	stream->moved_us = now_us;

@@ -31,6 +31,8 @@ static const struct allowance talk = {20000, US_PER_SEC / 20000};
 static const struct allowance events = {4096, US_PER_MS};
 /* Digests, and what is asked for again: kilobytes each, once a second. */
 static const struct allowance lists = {32, 100 * US_PER_MS};
+/* Twice as often as we send them; what came while we were stopped, at once. */
+static const struct allowance limits = {256, STREAM_LIMITS_US / 2};
 
 /* A process that did not run for so long cannot blame the peer for silence. */
 #define ASLEEP_US (1 * US_PER_SEC)
@@ -233,6 +235,7 @@ static int receive_hello(
 	stream->peer.wants = message->hello.wants;
 	stream->peer.gives = message->hello.gives;
 	stream->peer.takes_targets = message->hello.takes_targets;
+	stream->peer.takes_limits = message->hello.takes_limits;
 	stream_see_epoch(stream, message->hello.epoch);
 	stream->sent_event =
 	    message->hello.have_event_instance == stream->instance ? message->hello.have_event : 0;
@@ -289,6 +292,8 @@ static bool may_say(struct stream *stream, enum sync_message_kind kind, uint64_t
 		return false;
 	if ((kind == SYNC_DIGESTS || kind == SYNC_RESEND) && !take(&stream->lists, &lists, now_us))
 		return false;
+	if (kind == SYNC_LIMITS && !take(&stream->limits, &limits, now_us))
+		return false;
 	return take(&stream->talk, &talk, now_us);
 }
 
@@ -311,7 +316,8 @@ int stream_receive(
 	case SYNC_SNAPSHOT_END:
 	case SYNC_DIGESTS:
 	case SYNC_REPAIR_BEGIN:
-	case SYNC_REPAIR_END: result = receiver_take(stream, message, now_us, err); break;
+	case SYNC_REPAIR_END:
+	case SYNC_LIMITS: result = receiver_take(stream, message, now_us, err); break;
 	case SYNC_ACK: result = sender_on_ack(stream, message, now_us, err); break;
 	case SYNC_RESEND: sender_on_resend(stream, message, now_us); break;
 	case SYNC_HEARTBEAT: receive_heartbeat(stream, message, now_us); break;
@@ -353,6 +359,7 @@ static void make_hello(struct stream *stream, struct sync_message *out)
 	out->hello.wants = !stream->kept;
 	out->hello.gives = stream->kept && !stream->active;
 	out->hello.takes_targets = true;
+	out->hello.takes_limits = stream->callbacks.hear_limits != NULL;
 }
 
 bool stream_peer_has_buckets(const struct stream *stream)
@@ -432,7 +439,7 @@ bool stream_produce(struct stream *stream, uint64_t now_us, struct sync_message 
 		return true;
 	}
 	if (make_event(stream, out) || receiver_produce_resend(stream, out) ||
-	    sender_produce_digests(stream, now_us, out))
+	    sender_produce_digests(stream, now_us, out) || limits_produce(stream, now_us, out))
 		return true;
 	if (stream->active)
 		sender_mark(stream, now_us);
@@ -523,4 +530,6 @@ void stream_status(const struct stream *stream, uint64_t now_us, struct sync_sta
 	out->snapshots = stream->snapshots;
 	out->refused_frames = stream->refused_frames;
 	out->connects = stream->connects;
+	out->sent_limits = stream->sent_limits;
+	memcpy(out->heard_limits, stream->heard_limits, sizeof(out->heard_limits));
 }

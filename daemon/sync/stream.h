@@ -26,6 +26,8 @@
 #define STREAM_HEARTBEAT_US (200 * 1000ULL)
 #define STREAM_SILENCE_US   (1500 * 1000ULL)
 #define STREAM_DIGEST_US    (1000 * 1000ULL)
+/* A piece of the rate limits; not more often than a tick, so that a round takes a second at most. */
+#define STREAM_LIMITS_US (40 * 1000ULL)
 /* It is alive, but does not go on with what it has to do. */
 #define STREAM_STALL_US (5 * 1000 * 1000ULL)
 /* A peer that was late protects again when it has not been for so long. */

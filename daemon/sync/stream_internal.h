@@ -51,6 +51,9 @@ struct sender {
 	} repair;
 	uint64_t next_repair_us; /* not before */
 
+	uint64_t limits_cursor, next_limits_us;
+	struct limit_words limits; /* as sent last */
+
 	struct record chunk[STREAM_CHUNK];
 	struct session scanned[STREAM_CHUNK];
 };
@@ -113,7 +116,7 @@ struct stream {
 		uint64_t instance, config_hash, entries;
 		uint32_t version;
 		bool active;
-		bool takes_targets;
+		bool takes_targets, takes_limits;
 		bool wants, gives;         /* as of its Hello, until one of us is Active */
 		struct sync_position have; /* as of its Hello, until used or outdated */
 		enum sync_verdict verdict;
@@ -124,7 +127,7 @@ struct stream {
 		uint64_t instance, id; /* of the peer's events: the last one that we have */
 	} have_event;
 
-	struct quota talk, events, lists; /* of the peer */
+	struct quota talk, events, lists, limits; /* of the peer */
 
 	struct sender sender;
 	struct receiver receiver;
@@ -134,6 +137,7 @@ struct stream {
 	uint64_t unprotected;
 
 	uint64_t sent_records, received_records, snapshots, refused_frames, connects;
+	uint64_t sent_limits, heard_limits[LIMIT_HEARD_COUNT];
 	uint64_t transitions;
 	char reason[SYNC_REASON_MAX];
 	char ended[SYNC_REASON_MAX]; /* why the last connection has ended */
@@ -168,12 +172,16 @@ int sender_on_ack(
 void sender_on_resend(struct stream *stream, const struct sync_message *resend, uint64_t now_us);
 /* Our digests, when they are due. */
 bool sender_produce_digests(struct stream *stream, uint64_t now_us, struct sync_message *out);
+/* A piece of our rate limits, when it is due and not empty. */
+bool limits_produce(struct stream *stream, uint64_t now_us, struct sync_message *out);
+/* What the Active knows of them; its epoch has been accepted. */
+void limits_take(struct stream *stream, const struct sync_message *message, uint64_t now_us);
 /* Notes when records appeared. */
 void sender_mark(struct stream *stream, uint64_t now_us);
 uint64_t sender_lag_us(const struct stream *stream, uint64_t now_us);
 
 void receiver_reset(struct stream *stream);
-/* RESUME, SNAPSHOT_BEGIN, BATCH, SNAPSHOT_END, DIGESTS, REPAIR_BEGIN, REPAIR_END. */
+/* RESUME, SNAPSHOT_BEGIN, BATCH, SNAPSHOT_END, DIGESTS, REPAIR_BEGIN, REPAIR_END, LIMITS. */
 int receiver_take(
     struct stream *stream, const struct sync_message *message, uint64_t now_us, struct err *err);
 /* The next piece of a sweep, if one is under way. */

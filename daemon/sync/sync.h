@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "conf/conf.h"
+#include "daemon/limit/share.h"
 #include "daemon/session/table.h"
 #include "daemon/tls/cert.h"
 #include "proto/codec.h"
@@ -70,6 +71,7 @@ struct sync_status {
 	bool digest_known, digest_equal;
 	bool config_equal;
 	uint64_t sent_records, received_records, snapshots, refused_frames, connects;
+	uint64_t sent_limits, heard_limits[LIMIT_HEARD_COUNT]; /* keys, again each time */
 	uint64_t strangers[SYNC_STRANGER_COUNT];
 	uint64_t handshake_failures; /* those among them that could begin one */
 	char reason[128];            /* why the state is what it is */
@@ -97,6 +99,11 @@ struct sync_callbacks {
 	void (*on_said)(void *arg, const struct sync_message *message);
 	/* On the sync thread: our first event with an id above `after`; false: there is none. */
 	bool (*next_event)(void *arg, uint64_t after, struct sync_event *out);
+	/* On the sync thread, of rate limits (daemon/limit/share.h): what the peer should know,
+	 * piece by piece, and what it says. NULL: there are none. */
+	void (*tell_limits)(void *arg, uint64_t *cursor, uint64_t now_us, struct limit_words *out);
+	void (*hear_limits)(void *arg, const struct limit_words *words, uint64_t now_us,
+	    uint64_t results[LIMIT_HEARD_COUNT]);
 	void *arg;
 };
 

@@ -61,6 +61,26 @@ static bool next_event(void *arg, uint64_t after, struct sync_event *out)
 	return after < node->n_events;
 }
 
+static void tell_limits(void *arg, uint64_t *cursor, uint64_t now_us, struct limit_words *out)
+{
+	struct node *node = arg;
+	require(now_us == node->now_us);
+	out->secret = 1;
+	out->n = node->n_events % (LIMIT_WORDS_MAX + 1);
+	for (size_t i = 0; i < out->n; i++) {
+		out->hashes[i] = (*cursor)++;
+		out->left_us[i] = i;
+	}
+}
+
+static void hear_limits(void *arg, const struct limit_words *words, uint64_t now_us,
+    uint64_t results[LIMIT_HEARD_COUNT])
+{
+	struct node *node = arg;
+	require(!node->active && now_us == node->now_us && words->n <= LIMIT_WORDS_MAX);
+	results[LIMIT_HEARD_APPLIED] += words->n;
+}
+
 /* A new life of the node; what costs much is used again. */
 static void node_start(struct node *node)
 {
@@ -83,6 +103,8 @@ static void node_start(struct node *node)
 		.snapshot_targets = snapshot_targets,
 		.on_said = on_said,
 		.next_event = next_event,
+		.tell_limits = tell_limits,
+		.hear_limits = hear_limits,
 		.arg = node},
 	};
 	node->stream = stream_new(&config);

@@ -89,7 +89,10 @@ static size_t make_router_messages(struct sync_message *m)
 static size_t make_bucket_messages(struct sync_message *m)
 {
 	static uint64_t digests[SYNC_BUCKETS];
+	static uint64_t lefts[SYNC_LIMITS_MAX];
 	static const uint32_t buckets[] = {0, 7, SYNC_BUCKETS - 1};
+	for (size_t i = 0; i < SYNC_LIMITS_MAX; i++)
+		lefts[i] = SYNC_TIME_MAX_US >> i % 64;
 	for (size_t i = 0; i < SYNC_BUCKETS; i++)
 		digests[i] = i * 0x9e3779b97f4a7c15ULL;
 	m[0].kind = SYNC_DIGESTS;
@@ -106,7 +109,13 @@ static size_t make_bucket_messages(struct sync_message *m)
 		m[i].buckets.list = buckets;
 		m[i].buckets.n = 3;
 	}
-	return 4;
+	m[4].kind = SYNC_LIMITS;
+	m[4].limits.epoch = 7;
+	m[4].limits.secret = UINT64_MAX;
+	m[4].limits.hashes = digests;
+	m[4].limits.left_us = lefts;
+	m[4].limits.n = SYNC_LIMITS_MAX;
+	return 5;
 }
 
 static size_t make_messages(struct sync_message out[20])
@@ -128,6 +137,7 @@ static size_t make_messages(struct sync_message out[20])
 	m->hello.wants = true;
 	m->hello.gives = true;
 	m->hello.takes_targets = true;
+	m->hello.takes_limits = true;
 	for (enum sync_message_kind k = SYNC_RESUME; k <= SYNC_ACK; k++) {
 		if (k == SYNC_BATCH)
 			continue;
@@ -201,6 +211,11 @@ static bool same(const struct sync_message *a, const struct sync_message *b)
 		       a->digests.through == b->digests.through &&
 		       a->digests.until == b->digests.until &&
 		       memcmp(a->digests.digests, b->digests.digests, SYNC_BUCKETS * 8) == 0;
+	if (a->kind == SYNC_LIMITS)
+		return a->limits.epoch == b->limits.epoch && a->limits.secret == b->limits.secret &&
+		       a->limits.n == b->limits.n &&
+		       memcmp(a->limits.hashes, b->limits.hashes, a->limits.n * 8) == 0 &&
+		       memcmp(a->limits.left_us, b->limits.left_us, a->limits.n * 8) == 0;
 	if (a->kind >= SYNC_RESEND && a->kind <= SYNC_REPAIR_END)
 		return a->buckets.epoch == b->buckets.epoch && a->buckets.n == b->buckets.n &&
 		       (a->buckets.n == 0 ||
@@ -476,6 +491,17 @@ static void fields_are_checked(void)
 	    {"repair of bucket 1023", BODY("\x7a\x04\x12\x02\xff\x07"), true},
 	    {"repair of bucket 1024", BODY("\x7a\x04\x12\x02\x80\x08"), false},
 	    {"end of a repair", BODY("\x82\x01\x02\x08\x01"), true},
+	    {"empty limits", BODY("\x92\x01\x00"), true},
+	    {"limits of one key", BODY("\x92\x01\x0d\x1a\x08\1\2\3\4\5\6\7\x08\x22\x01\x05"), true},
+	    {"limits, a hash without a time", BODY("\x92\x01\x0a\x1a\x08\1\2\3\4\5\6\7\x08"),
+		false},
+	    {"limits, a time without a hash", BODY("\x92\x01\x03\x22\x01\x05"), false},
+	    {"limits, more than a century left",
+		BODY("\x92\x01\x15\x1a\x08\1\2\3\4\5\6\7\x08\x22\x09\xff\xff\xff\xff\xff\xff\xff"
+		     "\xff\x7f"),
+		false},
+	    {"limits, epoch over the limit",
+		BODY("\x92\x01\x0b\x08\x80\x80\x80\x80\x80\x80\x80\x80\x80\x01"), false},
 	    {"unknown field in a router", BODY("\x4a\x07\x0a\x01r\x10\x07\x78\x05"), true},
 	    {"unknown field in an ack", BODY("\x32\x06\x08\x01\x10\x02\x78\x05"), true},
 #undef BODY
@@ -513,6 +539,36 @@ static void unknown_kinds_are_skipped(void)
 	CU_ASSERT_EQUAL(got.batch.n_records, 1);
 }
 
+/* One key more than a message may have. */
+static void limits_are_bounded(void)
+{
+	static uint64_t values[SYNC_LIMITS_MAX + 1];
+	struct codec *codec = codec_new();
+	struct sync_message m = {.kind = SYNC_LIMITS}, got;
+	struct err err = {""};
+	m.limits.hashes = m.limits.left_us = values;
+	m.limits.n = SYNC_LIMITS_MAX + 1;
+	CU_ASSERT_EQUAL(codec_encode(codec, &m, buf, sizeof(buf)), -EINVAL);
+	codec_free(codec);
+	/* Frame.limits {hashes, left_us}, of so many. */
+	size_t n = SYNC_LIMITS_MAX + 1, hashes = n * 8, body = 3 + hashes + 3 + n, at = 0;
+	buf[at++] = 0x92;
+	buf[at++] = 0x01;
+	buf[at++] = (uint8_t)(body | 0x80);
+	buf[at++] = (uint8_t)(body >> 7);
+	buf[at++] = 0x1a;
+	buf[at++] = (uint8_t)(hashes | 0x80);
+	buf[at++] = (uint8_t)(hashes >> 7);
+	memset(buf + at, 1, hashes);
+	at += hashes;
+	buf[at++] = 0x22;
+	buf[at++] = (uint8_t)(n | 0x80);
+	buf[at++] = (uint8_t)(n >> 7);
+	memset(buf + at, 1, n);
+	CU_ASSERT_EQUAL(decode_body(buf, at + n, &got, &err), -EPROTO);
+	CU_ASSERT(strstr(err.text, "number of hashes") != NULL);
+}
+
 static void text_cannot_forge_log_lines(void)
 {
 	struct codec *codec = codec_new();
@@ -534,5 +590,5 @@ static void text_cannot_forge_log_lines(void)
 
 UNIT_MAIN("proto/codec", UNIT(every_message_comes_back), UNIT(split_at_every_byte),
     UNIT(a_full_batch_of_long_records), UNIT(oversized_is_refused_at_once),
-    UNIT(bomb_of_empty_submessages), UNIT(fields_are_checked), UNIT(unknown_kinds_are_skipped),
-    UNIT(text_cannot_forge_log_lines))
+    UNIT(bomb_of_empty_submessages), UNIT(fields_are_checked), UNIT(limits_are_bounded),
+    UNIT(unknown_kinds_are_skipped), UNIT(text_cannot_forge_log_lines))

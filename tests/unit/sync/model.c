@@ -72,6 +72,25 @@ static bool next_event(void *arg, uint64_t after, struct sync_event *out)
 	return true;
 }
 
+static void tell_limits(void *arg, uint64_t *cursor, uint64_t now_us, struct limit_words *out)
+{
+	struct model_node *node = arg;
+	(void)cursor;
+	(void)now_us;
+	node->n_told++;
+	*out = node->limits;
+}
+
+static void hear_limits(void *arg, const struct limit_words *words, uint64_t now_us,
+    uint64_t results[LIMIT_HEARD_COUNT])
+{
+	struct model_node *node = arg;
+	(void)now_us;
+	node->n_heard++;
+	node->heard = *words;
+	results[LIMIT_HEARD_APPLIED] += words->n;
+}
+
 void model_event(struct model *model, int i, const char *object)
 {
 	struct model_node *node = &model->node[i];
@@ -112,6 +131,8 @@ static void node_start(struct model *model, int i)
 		.snapshot_targets = snapshot_targets,
 		.on_said = on_said,
 		.next_event = next_event,
+		.tell_limits = tell_limits,
+		.hear_limits = hear_limits,
 		.arg = node},
 	};
 	node->stream = stream_new(&config);
@@ -202,7 +223,7 @@ bool model_send(struct model *model, int i)
 	if (node->older && message.kind == SYNC_HELLO) {
 		message.hello.version = 1;
 		message.hello.have_event_instance = message.hello.have_event = 0;
-		message.hello.wants = message.hello.gives = false;
+		message.hello.wants = message.hello.gives = message.hello.takes_limits = false;
 	}
 	bug_alter(model, i, &message);
 	long len = codec_encode(

@@ -33,6 +33,8 @@ struct model_node {
 	size_t n_byes;                            /* how often it was said to be gone */
 	struct sync_event events[MODEL_SAID_MAX]; /* our own */
 	size_t n_events, n_events_sent;
+	struct limit_words limits, heard; /* what it would tell, and was told last */
+	size_t n_told, n_heard;           /* how often it was asked, and told */
 
 	uint64_t sent; /* records, for bugs */
 	bool repairs;
