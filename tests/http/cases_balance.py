@@ -7,7 +7,7 @@ import socket
 import subprocess
 import time
 
-from harness import STEP_TIMEOUT, Case, End, Failed, becomes, counted, do, listen, stop_listening
+from harness import BIN_DIR, STEP_TIMEOUT, Case, End, Failed, becomes, counted, do, listen, stop_listening
 from messages import CLOSE, ok, req
 
 MAGLEV = {"balance": "maglev"}
@@ -109,7 +109,7 @@ def panic(run, value):
 
 
 def tells(run):
-    text = subprocess.run([os.path.join(os.environ.get("YOKE_BIN_DIR", "build/bin"), "yokectl"),
+    text = subprocess.run([os.path.join(BIN_DIR, "yokectl"),
                            "--run-dir", run.yoke.run_dir, "targets"], check=True,
                           capture_output=True, text=True).stdout
     of_pool = text.partition(f"pool {run.name()}:")[2].partition("\npool ")[0]

@@ -3,7 +3,8 @@ answers, and the intervals are hours where no second one may come: nothing depen
 import os
 import subprocess
 
-from harness import Case, Failed, answer, becomes, do, gets_error, hangup, reload_with, send, untouched
+from harness import (BIN_DIR, Case, Failed, answer, becomes, do, gets_error, hangup, reload_with, send,
+                     untouched)
 from messages import chunked, ok, req, served
 
 LONG = {"interval": "1h", "timeout": "10m"}
@@ -46,7 +47,7 @@ def reason(text, index=0):
 def shown(index, *cells):
     """yokectl targets: these cells of the target's row stand below their heads."""
     def look(run):
-        yokectl = os.path.join(os.environ.get("YOKE_BIN_DIR", "build/bin"), "yokectl")
+        yokectl = os.path.join(BIN_DIR, "yokectl")
         text = subprocess.run([yokectl, "--run-dir", run.yoke.run_dir, "targets"], check=True, timeout=10,
                               capture_output=True, text=True).stdout
         lines = text[text.index(f"pool {run.name()}:"):].splitlines()

@@ -22,6 +22,7 @@ import tempfile
 import time
 
 STEP_TIMEOUT = float(os.environ.get("YOKE_STEP_TIMEOUT", "5"))
+BIN_DIR = os.environ.get("YOKE_BIN_DIR", "build/release/bin")
 # What yoke adds to requests.
 XF = b"X-Forwarded-For: 127.0.0.1\r\nX-Forwarded-Proto: http\r\nVia: 1.1 yoke\r\n"
 
@@ -556,10 +557,9 @@ class Yoke:
         self.notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         notify_path = os.path.join(self.dir.name, "notify")
         self.notify.bind(notify_path)
-        bin_dir = os.environ.get("YOKE_BIN_DIR", "build/bin")
         with open(self.log_path, "wb") as log:
             self.process = subprocess.Popen(
-                [os.path.join(bin_dir, "yoked"), "--config", self.path, "--run-dir", self.run_dir],
+                [os.path.join(BIN_DIR, "yoked"), "--config", self.path, "--run-dir", self.run_dir],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                 preexec_fn=lambda: die_with_us(nofile),
                 env={**os.environ, "NOTIFY_SOCKET": notify_path})
