@@ -70,7 +70,7 @@ endfunction()
 
 # yoke_fuzz(NAME USES ...): tests/fuzz/NAME.c with the corpus tests/fuzz/corpus/NAME/. As a test it
 # replays the corpus and a fixed number of seeded mutations; with YOKE_LIBFUZZER it is a libFuzzer
-# program as well (build/tests/fuzz_NAME CORPUS_DIR).
+# program as well (tests/fuzz_NAME CORPUS_DIR, in the build's directory).
 function(yoke_fuzz name)
 	cmake_parse_arguments(ARG "" "" "USES;DEPS" ${ARGN})
 	add_executable(fuzz_${name} ${name}.c)

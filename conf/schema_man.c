@@ -32,7 +32,7 @@ static void print_literal_line(FILE *out, const char *line)
 void schema_man_print_head(FILE *out)
 {
 	fputs(
-	    ".\\\" Made by yoke-schema from conf/schema.c: change that, not this.\n"
+	    ".\\\" Made by yoke-schema from the rows in conf/schema*.c: change those, not this.\n"
 	    ".TH YOKE.JSON 5 \"\" \"yoke\" \"File formats\"\n"
 	    ".SH NAME\n"
 	    "yoke.json \\- configuration of a yoke load balancer pair\n"
