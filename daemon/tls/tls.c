@@ -103,8 +103,9 @@ static enum tls_result judge(struct tls_conn *conn, int status, int saved_errno)
 			fail(conn, result, strerror(saved_errno));
 		break;
 	default:
-		/* What was wrong with the peer's certificate says more than that it was. */
-		if (SSL_get_verify_result(conn->ssl) != X509_V_OK)
+		/* What was wrong with the peer's certificate says more than that it was. (With a
+		 * key this is never X509_V_OK.) */
+		if (!conn->established && SSL_get_verify_result(conn->ssl) != X509_V_OK)
 			text = X509_verify_cert_error_string(SSL_get_verify_result(conn->ssl));
 		fail(conn, result, text ? text : "TLS failed");
 		break;

@@ -267,6 +267,23 @@ static void garbage_is_refused(void)
 	}
 }
 
+/* The reason is the real one, also behind a handshake without certificates. */
+static void garbage_after_the_handshake_is_told(void)
+{
+	static const char garbage[] = "\x17\x03\x03\x00\x20 this is no record of the connection";
+	struct ends ends;
+	enum tls_result result[2];
+	char byte;
+	size_t n;
+	ends_open(&ends, &key, "a>b");
+	shake(&ends, result);
+	CU_ASSERT(write(ends.fd[0], garbage, sizeof(garbage)) > 0);
+	CU_ASSERT_EQUAL(tls_read(ends.conn[1], &byte, 1, &n), TLS_ERROR);
+	CU_ASSERT_STRING_EQUAL(
+	    tls_conn_reason(ends.conn[1]), "decryption failed or bad record mac");
+	ends_close(&ends);
+}
+
 /* --- foreign ends, made with OpenSSL directly --- */
 
 static SSL_CTX *certificate_server(void)
@@ -368,7 +385,8 @@ static int run(void)
 	    UNIT(large_transfers_wait_and_continue), UNIT(another_key_is_refused),
 	    UNIT(another_pair_is_refused), UNIT(keys_change_without_a_gap),
 	    UNIT(names_in_the_clear_are_understood), UNIT(the_hello_names_nobody),
-	    UNIT(garbage_is_refused), UNIT(a_certificate_is_no_way_in),
+	    UNIT(garbage_is_refused), UNIT(garbage_after_the_handshake_is_told),
+    UNIT(a_certificate_is_no_way_in),
 	    UNIT(clients_without_key_or_tls13_are_refused), UNIT(bad_settings_are_errors)};
 	return unit_run("tls/psk", cases, sizeof(cases) / sizeof(cases[0]));
 }
