@@ -27,6 +27,7 @@ struct tls_conn {
 	enum tls_identity identity; /* of a client */
 	const struct psk_key *key;  /* which one was agreed upon, or NULL */
 	bool established;
+	unsigned n_later; /* messages of TLS itself since then */
 	char reason[160];
 };
 

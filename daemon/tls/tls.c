@@ -9,6 +9,22 @@
 #include "daemon/base/text.h"
 #include "daemon/tls/internal.h"
 
+/* Messages of TLS itself after the handshake: our peers send none; one that changes its keys now and
+ * then would need some. */
+#define LATER_MAX 32
+
+/* OpenSSL takes and answers them within the call that reads, for as long as more come. */
+static void on_message(
+    int sent, int version, int type, const void *data, size_t len, SSL *ssl, void *arg)
+{
+	(void)version, (void)data, (void)len, (void)arg;
+	struct tls_conn *conn = SSL_get_app_data(ssl);
+	if (sent || type != SSL3_RT_HANDSHAKE || !conn->established || conn->n_later > LATER_MAX)
+		return;
+	if (++conn->n_later > LATER_MAX)
+		SSL_set_shutdown(ssl, SSL_RECEIVED_SHUTDOWN); /* it reads no further */
+}
+
 /* No tickets, no cache: each connection proves anew who it is. */
 int tls_context_init(
     struct tls_context *context, const struct tls_method *method, enum tls_side side)
@@ -28,6 +44,7 @@ int tls_context_init(
 		return -EIO;
 	SSL_CTX_set_options(ctx, SSL_OP_NO_TICKET | SSL_OP_NO_COMPRESSION |
 				     SSL_OP_NO_RENEGOTIATION | SSL_OP_IGNORE_UNEXPECTED_EOF);
+	SSL_CTX_set_msg_callback(ctx, on_message);
 	SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
 	SSL_CTX_set_mode(ctx, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
 				  SSL_MODE_RELEASE_BUFFERS);
@@ -92,6 +109,10 @@ static enum tls_result judge(struct tls_conn *conn, int status, int saved_errno)
 	unsigned long code = ERR_peek_error();
 	const char *text = code ? ERR_reason_error_string(code) : NULL;
 	enum tls_result result = TLS_ERROR;
+	if (conn->n_later > LATER_MAX) {
+		ERR_clear_error();
+		return fail(conn, TLS_ERROR, "it talks too much: TLS, and no data");
+	}
 	switch (kind) {
 	case SSL_ERROR_WANT_READ: result = TLS_WANT_READ; break;
 	case SSL_ERROR_WANT_WRITE: result = TLS_WANT_WRITE; break;

@@ -11,6 +11,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "daemon/tls/internal.h"
 #include "tests/unit/unit.h"
 
 static const struct keys key = {1, {"the pair's key, thirty-two bytes"}};
@@ -284,6 +285,33 @@ static void garbage_after_the_handshake_is_told(void)
 	ends_close(&ends);
 }
 
+/* New keys, to be answered with new keys, and no data: OpenSSL reads them for as long as they come. */
+static void new_keys_without_end_are_refused(void)
+{
+	for (int i = 0; i < 2; i++) {
+		struct ends ends;
+		enum tls_result result[2];
+		char buf[8];
+		size_t n;
+		ends_open(&ends, &key, "a>b");
+		shake(&ends, result);
+		CU_ASSERT(result[0] == TLS_OK && result[1] == TLS_OK);
+		for (int turn = 0; turn < 200; turn++) {
+			if (turn == 10) {
+				CU_ASSERT_EQUAL(tls_write(ends.conn[i], "hello", 5, &n), TLS_OK);
+				CU_ASSERT_EQUAL(tls_read(ends.conn[1 - i], buf, 8, &n), TLS_OK);
+			}
+			CU_ASSERT_EQUAL(
+			    SSL_key_update(ends.conn[i]->ssl, SSL_KEY_UPDATE_REQUESTED), 1);
+			CU_ASSERT_EQUAL(SSL_do_handshake(ends.conn[i]->ssl), 1);
+		}
+		CU_ASSERT_EQUAL(tls_read(ends.conn[1 - i], buf, 8, &n), TLS_ERROR);
+		CU_ASSERT_STRING_EQUAL(
+		    tls_conn_reason(ends.conn[1 - i]), "it talks too much: TLS, and no data");
+		ends_close(&ends);
+	}
+}
+
 /* --- foreign ends, made with OpenSSL directly --- */
 
 static SSL_CTX *certificate_server(void)
@@ -386,7 +414,7 @@ static int run(void)
 	    UNIT(another_pair_is_refused), UNIT(keys_change_without_a_gap),
 	    UNIT(names_in_the_clear_are_understood), UNIT(the_hello_names_nobody),
 	    UNIT(garbage_is_refused), UNIT(garbage_after_the_handshake_is_told),
-    UNIT(a_certificate_is_no_way_in),
+	    UNIT(new_keys_without_end_are_refused), UNIT(a_certificate_is_no_way_in),
 	    UNIT(clients_without_key_or_tls13_are_refused), UNIT(bad_settings_are_errors)};
 	return unit_run("tls/psk", cases, sizeof(cases) / sizeof(cases[0]));
 }
