@@ -24,8 +24,8 @@ struct allowance {
 	unsigned burst;
 	uint64_t each_us;
 };
-/* Whatever there is to say but batches and acknowledgements: far above what 32 virtual routers with
- * the shortest intervals need. */
+/* Whatever there is to say but records and acknowledgements of them: far above what 32 virtual
+ * routers with the shortest intervals need. */
 static const struct allowance talk = {20000, US_PER_SEC / 20000};
 /* All that a ring holds, several times. */
 static const struct allowance events = {4096, US_PER_MS};
@@ -284,9 +284,23 @@ static bool take(struct quota *quota, const struct allowance *allowance, uint64_
 	return quota_take(quota, allowance->burst, allowance->each_us, now_us);
 }
 
-static bool may_say(struct stream *stream, enum sync_message_kind kind, uint64_t now_us)
+/* Records that we take, or an acknowledgement of such that it has not acknowledged before. */
+static bool is_progress(const struct stream *stream, const struct sync_message *message)
 {
-	if (kind == SYNC_BATCH || kind == SYNC_ACK)
+	const struct receiver *receiver = &stream->receiver;
+	const struct sender *sender = &stream->sender;
+	if (message->kind == SYNC_BATCH)
+		return message->batch.n_records > 0 && !stream->active &&
+		       receiver->phase != RECEIVE_IDLE &&
+		       message->batch.epoch == receiver->have.epoch;
+	return message->kind == SYNC_ACK && sender->phase != SEND_IDLE &&
+	       message->mark.epoch == stream->epoch && message->mark.sequence > sender->acked;
+}
+
+static bool may_say(struct stream *stream, const struct sync_message *message, uint64_t now_us)
+{
+	enum sync_message_kind kind = message->kind;
+	if (is_progress(stream, message))
 		return true;
 	if (kind == SYNC_EVENT && !take(&stream->events, &events, now_us))
 		return false;
@@ -302,7 +316,7 @@ int stream_receive(
 {
 	int result = 0;
 	stream->last_heard_us = now_us;
-	if (!may_say(stream, message->kind, now_us))
+	if (!may_say(stream, message, now_us))
 		return err_set(err, -EPROTO, "it talks too much: another %s",
 		    sync_message_name(message->kind));
 	if (!stream->greeted && message->kind != SYNC_HELLO && message->kind != SYNC_BYE)

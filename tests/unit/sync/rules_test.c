@@ -265,6 +265,8 @@ static void who_talks_too_much_is_disconnected(void)
 	    {SYNC_EVENT, 4096, 1000},
 	    {SYNC_DIGESTS, 32, 10},
 	    {SYNC_RESEND, 32, 10},
+	    {SYNC_ACK, 20000, 20000},
+	    {SYNC_BATCH, 20000, 20000},
 	};
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		struct model model;
@@ -288,6 +290,47 @@ static void who_talks_too_much_is_disconnected(void)
 		}
 		model_fini(&model);
 	}
+}
+
+/* As many records as there are, and acknowledgements of them; but not to one who does not take them, or
+ * again and again. */
+static void work_is_no_talk(void)
+{
+	enum { MANY = 30000 };
+	struct model model;
+	struct err err;
+	struct record record = {.kind = RECORD_SESSION, .session.expires_us = LONG};
+	struct sync_message out, batch = {.kind = SYNC_BATCH, .batch.epoch = 7};
+	batch.batch.records = &record;
+	batch.batch.n_records = 1;
+	model_init(&model, 64);
+	greet(&model, true);
+	CU_ASSERT_EQUAL(receive(&model, mark(SYNC_SNAPSHOT_BEGIN, 7, 0), &err), 0);
+	CU_ASSERT_EQUAL(receive(&model, mark(SYNC_SNAPSHOT_END, 7, 0), &err), 0);
+	produced(&model, SYNC_ACK, &out);
+	for (batch.batch.through = 1; batch.batch.through <= MANY; batch.batch.through++) {
+		CU_ASSERT_EQUAL_FATAL(receive(&model, batch, &err), 0);
+		batch.batch.after = batch.batch.through;
+	}
+	stream_disconnected(model.node[0].stream, "cut", model_now(&model, 0));
+
+	model_set_active(&model, 0, true);
+	uint64_t epoch = model_status(&model, 0).epoch;
+	greet(&model, false);
+	produced(&model, SYNC_ACK, &out);
+	CU_ASSERT_EQUAL(receive(&model, mark(SYNC_ACK, epoch, 0), &err), 0);
+	for (uint64_t n = 1; n <= MANY; n++) {
+		model_session(&model, 0, (unsigned)n % 100, 5, LONG);
+		CU_ASSERT_EQUAL_FATAL(produced(&model, SYNC_BATCH, &out), 1);
+		CU_ASSERT_EQUAL_FATAL(receive(&model, mark(SYNC_ACK, epoch, n), &err), 0);
+	}
+	CU_ASSERT_EQUAL(model_status(&model, 0).lag_entries, 0);
+	unsigned taken = 0;
+	while (taken <= MANY && receive(&model, batch, &err) == 0)
+		taken++;
+	CU_ASSERT(taken <= 20000);
+	CU_ASSERT_STRING_EQUAL(err.text, "it talks too much: another batch");
+	model_fini(&model);
 }
 
 /* Somebody with the key greets node `i` as its peer, claims an epoch, and is gone. */
@@ -392,4 +435,4 @@ static void a_batch_is_taken_in_order(void)
 UNIT_MAIN("sync/rules", UNIT(broken_rules_end_the_connection), UNIT(of_two_epochs_one_is_later),
     UNIT(no_epoch_locks_the_pair_out), UNIT(who_stands_still_is_disconnected),
     UNIT(repairs_and_comparisons_are_rare), UNIT(who_talks_too_much_is_disconnected),
-    UNIT(a_batch_is_taken_in_order))
+    UNIT(work_is_no_talk), UNIT(a_batch_is_taken_in_order))
