@@ -40,7 +40,8 @@ struct sender {
 	} marks[LAG_MARKS];
 	size_t first_mark, n_marks;
 
-	uint64_t digests[SESSION_BUCKETS]; /* as sent last */
+	uint64_t digests[SESSION_BUCKETS]; /* as sent last, */
+	uint64_t compared;                 /* behind this record */
 	struct {
 		uint32_t list[SESSION_BUCKETS]; /* the buckets that the peer wants again */
 		size_t n;                       /* 0: no repair is under way */

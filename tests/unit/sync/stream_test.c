@@ -572,6 +572,26 @@ static void records_travel_during_a_snapshot(void)
 	model_fini(&model);
 }
 
+/* On a line that is so slow that digests are due all the time. */
+static void digests_leave_room_for_records(void)
+{
+	struct model model;
+	start_in_sync(&model, 1024);
+	for (unsigned key = 0; key < 20; key++) {
+		model_session(&model, 0, key, 5, LONG);
+		model_advance(&model, 1100000, false);
+		for (int i = 0; i < 2; i++) {
+			model_send(&model, i); /* a heartbeat */
+			model_send(&model, i);
+			while (model_deliver(&model, 1 - i))
+				;
+		}
+	}
+	CU_ASSERT_EQUAL(model_lookup(&model, 1, 15), 5);
+	CU_ASSERT(model_status(&model, 0).lag_us < 5000000);
+	model_fini(&model);
+}
+
 UNIT_MAIN("sync/stream", UNIT(snapshot_then_records), UNIT(targets_at_run_time_travel),
     UNIT(old_sessions_go_piece_by_piece), UNIT(times_are_relative), UNIT(a_cut_is_resumed),
     UNIT(too_long_a_cut_needs_a_snapshot), UNIT(the_ring_overtakes_a_slow_peer),
@@ -581,4 +601,5 @@ UNIT_MAIN("sync/stream", UNIT(snapshot_then_records), UNIT(targets_at_run_time_t
     UNIT(a_sleeper_does_not_blame_the_peer), UNIT(a_late_peer_protects_nobody),
     UNIT(who_gives_up_is_believed), UNIT(async_promises_a_window),
     UNIT(unprotected_for_want_of_a_peer), UNIT(configurations_are_compared),
-    UNIT(races_between_workers_do_not_matter), UNIT(records_travel_during_a_snapshot))
+    UNIT(races_between_workers_do_not_matter), UNIT(records_travel_during_a_snapshot),
+    UNIT(digests_leave_room_for_records))
