@@ -262,7 +262,7 @@ void sender_on_resend(struct stream *stream, const struct sync_message *resend, 
 	struct sender *sender = &stream->sender;
 	if (sender->phase != SEND_STREAM || resend->buckets.epoch != stream->epoch)
 		return; /* for what we were before: it will ask again */
-	if (sender->repair.n > 0 || now_us < sender->next_repair_us) {
+	if (sender->repair.n > 0 || now_us < sender->next_repair_us || resend->buckets.n == 0) {
 		stream->refused_frames++;
 		return;
 	}
