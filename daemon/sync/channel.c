@@ -353,12 +353,13 @@ static void meet(struct channel *channel, int fd, const struct addr *addr)
 
 static void on_accept(struct ev_loop *loop, ev_io *io, int events)
 {
-	(void)loop;
 	(void)events;
 	struct channel *channel = io->data;
 	for (int i = 0; i < ACCEPTS_PER_EVENT; i++) {
 		struct addr addr;
 		int fd = net_accept(channel->listen_fd, &addr);
+		if (fd == -EMFILE || fd == -ENFILE || fd == -ENOBUFS || fd == -ENOMEM)
+			ev_io_stop(loop, io); /* they wait for channel_tick */
 		if (fd < 0)
 			return;
 		meet(channel, fd, &addr);
@@ -588,6 +589,8 @@ void channel_tick(struct channel *channel)
 	uint64_t now_us = clock_us();
 	struct err err;
 	bool busy = channel->current.fd >= 0;
+	if (channel->listen_fd >= 0)
+		ev_io_start(channel->loop, &channel->listener);
 	for (int i = 0; i < STRANGERS_MAX; i++) {
 		struct link *link = &channel->strangers[i];
 		if (link->fd < 0)

@@ -7,6 +7,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "daemon/base/clock.h"
@@ -635,6 +637,45 @@ static void strangers_do_no_harm(void)
 	node_fini(&pair.beta);
 }
 
+static uint64_t processor_us(void)
+{
+	struct timespec used;
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &used);
+	return (uint64_t)used.tv_sec * US_PER_SEC + (uint64_t)used.tv_nsec / 1000;
+}
+
+/* While there are no descriptors nobody can be let in: they wait, and no processor turns for it. */
+static void who_cannot_be_let_in_waits(void)
+{
+	struct pair pair = {0};
+	struct rlimit limit, none;
+	node_init(&pair.alpha, 64);
+	node_init(&pair.beta, 64);
+	int listen_fd = listen_somewhere(&pair.port);
+	struct addr addr = loopback(pair.port);
+	int early = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	CU_ASSERT_EQUAL_FATAL(getrlimit(RLIMIT_NOFILE, &limit), 0);
+	node_start(&pair.beta, false, 1, listen_fd, "secret");
+	sync_set_active(pair.beta.sync, true);
+	none = limit;
+	none.rlim_cur = 3;
+	CU_ASSERT_EQUAL(setrlimit(RLIMIT_NOFILE, &none), 0);
+	CU_ASSERT_EQUAL(connect(early, &addr.sa, addr_len(&addr)), 0);
+	AWAIT(reason_has(&pair.beta, "Too many open files"));
+	uint64_t since_us = clock_us(), used_us = processor_us();
+	while (clock_us() < since_us + US_PER_SEC)
+		await_news();
+	uint64_t share = (clock_us() - since_us) / (processor_us() - used_us + 1);
+	printf("1/%llu of a processor ", (unsigned long long)share);
+	CU_ASSERT(share > 20); /* that of a busy loop on a busy machine is larger */
+	CU_ASSERT_EQUAL(setrlimit(RLIMIT_NOFILE, &limit), 0);
+	node_start(&pair.alpha, true, pair.port, -1, "secret");
+	AWAIT(in_sync(&pair.alpha) && in_sync(&pair.beta));
+	close(early);
+	node_fini(&pair.alpha);
+	node_fini(&pair.beta);
+}
+
 /* A peer that comes back is believed before its dead connection has timed out. */
 static void a_new_connection_replaces_the_old_one(void)
 {
@@ -845,6 +886,7 @@ static void acknowledged_latency(void)
 UNIT_MAIN("sync/pair", UNIT(snapshot_records_and_a_switch), UNIT(questions_overtake_a_snapshot),
     UNIT(a_hand_over_loses_nothing), UNIT(a_cut_is_resumed), UNIT(silence_is_noticed),
     UNIT(a_wrong_key_gets_nothing), UNIT(keys_are_changed_under_way), UNIT(strangers_do_no_harm),
+    UNIT(who_cannot_be_let_in_waits),
     UNIT(a_new_connection_replaces_the_old_one), UNIT(a_knock_makes_it_dial),
     UNIT(a_knock_disturbs_nothing), UNIT(who_does_not_answer_is_mute), UNIT(goodbye_is_told),
     UNIT(workers_write_at_full_speed), UNIT(resets_under_full_speed), UNIT(acknowledged_latency))
