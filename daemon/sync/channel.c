@@ -570,8 +570,12 @@ void channel_pump(struct channel *channel)
 /* The stranger has proved the key: it becomes the connection, in place of an earlier one. */
 static void connection_begin(struct channel *channel, struct link *link)
 {
-	if (channel->current.fd >= 0)
-		connection_end(channel, "it has connected anew");
+	if (channel->current.fd >= 0) {
+		char from[ADDR_TEXT_MAX], reason[SYNC_REASON_MAX];
+		snprintf(reason, sizeof(reason), "it has connected anew, as %s",
+		    addr_format(&link->addr, from));
+		connection_end(channel, reason);
+	}
 	channel->identity = TLS_IDENTITY_DERIVED;
 	ev_io_stop(channel->loop, &link->io);
 	channel->current.fd = link->fd;

@@ -689,6 +689,7 @@ static void a_new_connection_replaces_the_old_one(void)
 	node_start(&pair.alpha, true, pair.port, -1, "secret");
 	AWAIT(status_of(&pair.beta).connects == 2);
 	CU_ASSERT(clock_us() - since_us < 1200000);
+	CU_ASSERT(strstr(status_of(&pair.beta).ended, "connected anew, as 127.0.0.1:") != NULL);
 	AWAIT(in_sync(&pair.alpha) && in_sync(&pair.beta));
 	pair_stop(&pair);
 }
