@@ -126,6 +126,10 @@ struct control {
 		enum sync_protection protection;
 		struct quota quota;
 	} sync_told; /* by events */
+	struct {
+		struct quota quota;
+		uint64_t unsaid;
+	} targets_told; /* changes, by the peer */
 	struct warmth warmth;
 	char key_names[KEYS_MAX][DERIVE_NAME_SIZE]; /* the first one speaks; "": no more */
 	int64_t certificate_expiry;                 /* of ours, in seconds since 1970; 0: none */
@@ -213,6 +217,9 @@ void replica_health_changed(struct control *control, const struct target *target
 void replica_admin_changed(struct control *control, const struct target *target);
 /* What was changed at run time and is in force now. */
 void replica_tell_changes(struct control *control);
+/* The peer tells a change of a target: may the log and the events have it? They have the first ones of a
+ * peer that says something else all the time, and then some. */
+bool replica_may_say(struct control *control);
 /* An event when the state of replication is another one. */
 void replica_tell_state(struct control *control);
 /* Probe, or be told? */

@@ -78,12 +78,23 @@ void outliers_set(struct control *control)
 	outliers_poll(control);
 }
 
+/* The Active says so. */
+static void on_told(void *arg, struct pool *pool, struct target *target, enum outlier_change change)
+{
+	struct control *control = arg;
+	bool news = change == OUTLIER_EJECTED || change == OUTLIER_ADMITTED;
+	if (!news || replica_may_say(control))
+		on_outlier(control, pool, target, change);
+	else
+		replica_health_changed(control, target);
+}
+
 void outliers_told(struct control *control, struct pool *pool, struct target *target,
     const struct outlier_report *report)
 {
 	const struct conf_pool *conf = &control->current->conf->pools[pool->index];
 	if (conf->outlier_given)
-		outlier_told(pool, target, &conf->outlier, report, clock_us(), on_outlier, control);
+		outlier_told(pool, target, &conf->outlier, report, clock_us(), on_told, control);
 }
 
 static void on_wake(struct ev_loop *loop, ev_async *async, int events)

@@ -17,8 +17,11 @@
 /* A peer that comes and goes all the time is not the only thing that happens. */
 #define SYNC_EVENTS_BURST   32
 #define SYNC_EVENTS_EACH_US (10 * US_PER_SEC)
-#define DAY_SEC             (24 * 3600)
-#define EXPIRY_WARN_SEC     (14 * DAY_SEC)
+/* One that says something else of a target all the time neither. */
+#define TOLD_BURST      512
+#define TOLD_EACH_US    (100 * US_PER_MS)
+#define DAY_SEC         (24 * 3600)
+#define EXPIRY_WARN_SEC (14 * DAY_SEC)
 
 static struct record health_record(const struct target *target)
 {
@@ -252,6 +255,20 @@ static void snapshot_targets(void *arg, void (*emit)(void *, const struct record
 
 /* --- on the control thread --- */
 
+bool replica_may_say(struct control *control)
+{
+	uint64_t unsaid = control->targets_told.unsaid;
+	if (!quota_take(&control->targets_told.quota, TOLD_BURST, TOLD_EACH_US, clock_us())) {
+		control->targets_told.unsaid++;
+		return false;
+	}
+	if (unsaid > 0)
+		log_notice("sync: %llu more changes of targets that the peer told before this one",
+		    (unsigned long long)unsaid);
+	control->targets_told.unsaid = 0;
+	return true;
+}
+
 static void apply_ejection(
     struct control *control, struct pool *pool, struct target *target, const struct record *record)
 {
@@ -279,7 +296,7 @@ static void apply_health(struct control *control, const struct record *record)
 	target->rise_count = record->health.rise_count;
 	target->fall_count = record->health.fall_count;
 	target->since_us = record->health.since_us;
-	if (changed) {
+	if (changed && replica_may_say(control)) {
 		char object[sizeof(((struct event *)0)->object)];
 		control_object_target(object, sizeof(object), pool, target);
 		log_info("%s: %s -> %s: told by the Active peer: %s", object,
@@ -302,8 +319,10 @@ static void apply_admin(struct control *control, const struct record *record)
 	target->leaving = record->admin.leaving;
 	target->drain_until_us = record->admin.drain_until_us;
 	control->changes.drains |= target->drain_until_us > 0;
-	if (target_set_admin(pool, target, (enum target_admin)record->admin.admin)) {
+	bool changed = target_set_admin(pool, target, (enum target_admin)record->admin.admin);
+	if (changed)
 		control_note_admin(target, "set by the operator on the peer");
+	if (changed && replica_may_say(control)) {
 		char object[sizeof(((struct event *)0)->object)];
 		control_object_target(object, sizeof(object), pool, target);
 		events_add(&control->events, object, before, target_state_name(target),

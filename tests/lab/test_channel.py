@@ -7,11 +7,13 @@ import os
 import time
 
 import testing
-from lab import HERE, NODES, PYTHON, SLACK, SOURCES, VIP, Prober, Tool, address, wait_until
+from lab import (HERE, NODES, PYTHON, SLACK, SOURCES, VIP, WEB_PORT, WEBS, Prober, Tool, address,
+                 wait_until)
 from testing import TestLab
 
 PORT = 5405
 LINES_BURST, LINES_PER_S = 32, 1
+TOLD_BURST, TOLD_PER_S = 512, 10  # events of targets
 EVENTS_BURST, EVENTS_PER_S = 32, 0.1
 ADVERTS_PER_S = 30  # 10 of its own, 10 in answer to handovers
 # Percent of one processor. The rest is traffic's, however much somebody sends.
@@ -191,6 +193,18 @@ def suffer(story, target, behaviour, text, count=None, words=(), until=None):
     checks.at_most("memory, MiB more", usage.growth(), GROWTH_MIB)
 
 
+def change_a_target(story, target):
+    """All the time. It is so; but the events are for other things, too."""
+    story.checks.section("changes a target")
+    began, before = time.monotonic(), len(target.events("pool "))
+    with Hostile(story.lab, "changes_a_target", f"web,{address(WEBS[0], WEB_PORT)}") as peer:
+        target.wait(lambda: any("so it says" in event["reason"] for event in target.events("pool ")),
+                    10, "the events say so")
+        peer.wait("frames", 2000)
+    story.checks.at_most("events about it", len(target.events("pool ")) - before,
+                         TOLD_BURST + TOLD_PER_S * (time.monotonic() - began) + 2)
+
+
 def flood(peer):
     """Long enough to see what it costs."""
     peer.wait("connections", 30)
@@ -333,6 +347,7 @@ def test_channel_active(checks):
                     and backup.api.get("/v1/pools/web")["checked_by"] == "this node")
         suffer(story, backup, "repairs", "repair", "refused_frames", until=flood)
         suffer(story, backup, "highest_epoch_active", "its snapshot has stood still for 5 s")
+        change_a_target(story, backup)
         checks.equal("clients without an answer", story.clients.come(20), 0)
         lab.undrop()
         story.heals()

@@ -1,7 +1,7 @@
 /* A peer of the sync channel that has the pair's key, or a stranger without it, and misbehaves. It
  * calls as SELF, which must sort before PEER, again whenever the connection has ended.
  *
- *	hostile_peer SELF PEER ADDRESS:PORT KEY_FILE BEHAVIOUR [FILE]
+ *	hostile_peer SELF PEER ADDRESS:PORT KEY_FILE BEHAVIOUR [FILE | POOL,TARGET]
  *
  * Ten times a second, and at its end, it writes a line of JSON: what it has sent and read, how often
  * it was connected, and the peer's last goodbye. Ends with its input. Not a test. */
@@ -17,6 +17,7 @@
 
 #include "conf/conf.h"
 #include "daemon/base/clock.h"
+#include "daemon/base/hash.h"
 #include "daemon/net/net.h"
 #include "daemon/tls/psk.h"
 #include "proto/codec.h"
@@ -55,6 +56,7 @@ struct peer {
 	struct tls_context *context;
 	struct codec *codec;
 	FILE *file;
+	uint64_t target_id;
 
 	int fd; /* -1: not connected */
 	struct tls_conn *tls;
@@ -350,6 +352,25 @@ static bool say_digests(struct peer *peer, struct sync_message *out)
 	return true;
 }
 
+/* Now a target is up, and now it is down. */
+static bool say_changes(struct peer *peer, struct sync_message *out)
+{
+	if (begins_and_ends(peer, out))
+		return true;
+	for (size_t i = 0; i < BATCH; i++) {
+		struct record *record = &peer->records[i];
+		*record = (struct record){.kind = RECORD_HEALTH};
+		record->health.target_id = peer->target_id;
+		record->health.health = (uint8_t)(1 + i % 2);
+		strcpy(record->health.reason, "so it says");
+	}
+	*out = (struct sync_message){.kind = SYNC_BATCH};
+	out->batch.epoch = peer->epoch;
+	out->batch.records = peer->records;
+	out->batch.n_records = BATCH;
+	return true;
+}
+
 static const struct behaviour behaviours[] = {
     {.name = "silent_stranger", .stranger = true},
     {.name = "garbage_without_key", .stranger = true, .babble = babble_garbage},
@@ -380,6 +401,7 @@ static const struct behaviour behaviours[] = {
     {.name = "half_a_snapshot", .active = true, .say = say_half_a_snapshot},
     {.name = "repairs", .active = true, .say = say_repairs},
     {.name = "digests", .active = true, .say = say_digests},
+    {.name = "changes_a_target", .active = true, .say = say_changes},
     {.name = "hands_over", .say = say_handed_over},
     {.name = "highest_epoch_active",
 	.active = true,
@@ -656,8 +678,14 @@ static int start(struct peer *peer, char **words, struct err *err)
 	}
 	if (!peer->behaviour)
 		return err_set(err, -EINVAL, "no such behaviour: %s", words[4]);
-	if (words[5] && !(peer->file = fopen(words[5], peer->behaviour->babble ? "r" : "w")))
+	char *target = words[5] ? strchr(words[5], ',') : NULL;
+	if (target) {
+		*target = '\0';
+		peer->target_id = hash_id2(words[5], target + 1);
+	} else if (words[5] &&
+		   !(peer->file = fopen(words[5], peer->behaviour->babble ? "r" : "w"))) {
 		return err_set(err, -errno, "%s: %s", words[5], strerror(errno));
+	}
 	snprintf(pair, sizeof(pair), "%s>%s", peer->self, words[1]);
 	peer->context = tls_psk_new(TLS_CLIENT, &keys, pair, err);
 	peer->codec = codec_new();
@@ -676,7 +704,7 @@ int main(int argc, char **argv)
 	struct err err = {"out of memory"};
 	if (argc != 6 && argc != 7) {
 		fprintf(stderr, "usage: hostile_peer SELF PEER ADDRESS:PORT KEY_FILE BEHAVIOUR "
-				"[FILE]\n");
+				"[FILE | POOL,TARGET]\n");
 		return 2;
 	}
 	if (getrandom(&peer.instance, sizeof(peer.instance), 0) != sizeof(peer.instance) ||
