@@ -148,7 +148,8 @@ static void refuse(struct link *link, enum sync_stranger kind, const char *reaso
 
 static void connection_begin(struct channel *channel, struct link *link);
 
-/* A peer of an older version wants to be told the names. */
+/* While the key is changed the peer may know our second one only; one of an older version wants to be
+ * told the names. */
 static void try_another_identity(struct channel *channel)
 {
 	channel->identity = (channel->identity + 1) % TLS_IDENTITY_COUNT;

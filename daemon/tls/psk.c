@@ -57,7 +57,8 @@ static int on_client_psk(
 {
 	struct tls_conn *conn = SSL_get_app_data(ssl);
 	const struct tls_psk *psk = psk_of(conn->context);
-	const struct psk_key *key = &psk->keys[0];
+	bool second = conn->identity == TLS_IDENTITY_SECOND && psk->n_keys > 1;
+	const struct psk_key *key = &psk->keys[second];
 	bool named = conn->identity == TLS_IDENTITY_NAMED;
 	/* After a HelloRetryRequest OpenSSL asks again, for the digest that the server chose. */
 	if (md && EVP_MD_get_type(md) != NID_sha256)

@@ -10,7 +10,7 @@
 #define TLS_PAIR_MAX 160
 
 /* `pair` names the two talkers ("alpha>beta": who connects comes first): both sides must give the
- * same. The client offers the first key, the server takes any. The keys of TLS, and the identities
+ * same. The client offers the first key, or the second one (tls.h), the server takes any. The keys of TLS, and the identities
  * that say which one is meant, are derived from `keys` and `pair`; `keys` themselves are not kept.
  * NULL with a text on failure. */
 struct tls_context *tls_psk_new(

@@ -28,6 +28,8 @@ void tls_context_free(struct tls_context *context);
 /* How a client that has a key says which one it means. */
 enum tls_identity {
 	TLS_IDENTITY_DERIVED, /* tells nobody anything who does not know the key */
+	TLS_IDENTITY_SECOND,  /* the same of the second key, if there is one: the peer may have no
+				 other yet, or no other any more */
 	TLS_IDENTITY_NAMED,   /* the names in the clear, as an older peer wants it */
 	TLS_IDENTITY_COUNT
 };
