@@ -215,6 +215,14 @@ static void limit_sessions(struct control *control, const struct conf *conf)
 		log_error("sessions: out of memory, their limits stay as they were");
 }
 
+/* Everybody would have his burst anew after a takeover, and nothing else would show it. */
+static void say_untold_limits(const struct control *control, const struct conf *conf)
+{
+	if (conf->peer != CONF_NONE && conf->n_rate_limits > 0 && control->incoming.keys.n == 0)
+		log_notice("rate limits: the peer is not told who is at one: the nodes have no "
+			   "secret in common; a sync.key_file beside the certificates is one");
+}
+
 /* The generation of the proxy frees itself when the last worker has let go; from here on nothing
  * else may refer to the old one. */
 static int put_in_force(struct control *control, struct conf *conf, struct err *err)
@@ -245,6 +253,7 @@ static int put_in_force(struct control *control, struct conf *conf, struct err *
 	admin_set_token(
 	    control->admin, control->incoming.has_token ? control->incoming.token : NULL);
 	limit_sessions(control, conf);
+	say_untold_limits(control, conf);
 	return 0;
 }
 

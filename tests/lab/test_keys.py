@@ -217,11 +217,16 @@ def test_certificates(checks):
 
 
 def test_certificates_alone(checks):
-    """Without any shared secret: no cookies, and adverts are not signed."""
+    """Without any shared secret: no cookies, adverts are not signed, and nobody is told of rate
+    limits, which a node says."""
     with TestLab() as lab:
         authority, config = Authority(lab, "ca"), pair_config()
         config["pools"]["web"]["sticky"] = {"source": {"prefix4": 32}}
+        config["listeners"]["sql"]["rate_limit"] = "1/h"
         first, second = start_pair(lab, authority, config)
+        for node in (first, second):
+            checks.true(f"{node.name} says that limits are not told",
+                        "rate limits: the peer is not told who is at one" in node.log())
         learned = lab.sticky("learn")["source"]
         first.kill_all()
         second.wait_state("active")
