@@ -11,23 +11,27 @@ void digests_compare(struct digests *digests, const uint64_t ours[SESSION_BUCKET
     const uint64_t theirs[SESSION_BUCKETS], uint64_t until)
 {
 	for (unsigned i = 0; i < SESSION_BUCKETS; i++)
-		digests->suspect[i] = ours[i] != theirs[i];
+		digests->differs[i] = ours[i] != theirs[i];
+	memset(digests->touched, 0, sizeof(digests->touched));
 	digests->until = until;
 	digests->comparing = true;
 }
 
 void digests_touch(struct digests *digests, unsigned bucket)
 {
-	if (digests->comparing)
-		digests->suspect[bucket] = false;
+	digests->touched[bucket] = true;
 }
 
 bool digests_complete(struct digests *digests, uint64_t sequence)
 {
 	if (!digests->comparing || sequence < digests->until)
 		return false;
-	for (unsigned i = 0; i < SESSION_BUCKETS; i++)
-		digests->in_a_row[i] = digests->suspect[i] ? digests->in_a_row[i] + 1 : 0;
+	for (unsigned i = 0; i < SESSION_BUCKETS; i++) {
+		if (digests->touched[i])
+			continue;
+		digests->equal[i] = !digests->differs[i];
+		digests->in_a_row[i] = digests->differs[i] ? digests->in_a_row[i] + 1 : 0;
+	}
 	digests->comparing = false;
 	return true;
 }
@@ -35,7 +39,7 @@ bool digests_complete(struct digests *digests, uint64_t sequence)
 bool digests_equal(const struct digests *digests)
 {
 	for (unsigned i = 0; i < SESSION_BUCKETS; i++) {
-		if (digests->in_a_row[i] > 0)
+		if (!digests->equal[i])
 			return false;
 	}
 	return true;

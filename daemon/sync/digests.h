@@ -1,8 +1,8 @@
 /* Which buckets of sessions differ from the peer's, beyond doubt. The peer's digests are of a
  * moment at which it had changed its table up to `until`, and they come when we have less than
- * that: buckets that the records in between change prove nothing. And what differs once may be a
- * matter of timing (an entry that expires just now), so it must differ in three comparisons in a
- * row. Pure. */
+ * that: buckets that the records in between change prove nothing, neither that they differ nor that
+ * they are equal. And what differs once may be a matter of timing (an entry that expires just now),
+ * so it must differ in three comparisons in a row, of those that prove something. Pure. */
 #pragma once
 
 #include <stdbool.h>
@@ -16,8 +16,9 @@
 struct digests {
 	bool comparing; /* the last comparison is not complete */
 	uint64_t until;
-	bool suspect[SESSION_BUCKETS];
+	bool differs[SESSION_BUCKETS], touched[SESSION_BUCKETS]; /* in the last comparison */
 	uint8_t in_a_row[SESSION_BUCKETS];
+	bool equal[SESSION_BUCKETS]; /* as the last one said that proves something */
 };
 
 void digests_reset(struct digests *digests);
@@ -28,7 +29,7 @@ void digests_compare(struct digests *digests, const uint64_t ours[SESSION_BUCKET
 void digests_touch(struct digests *digests, unsigned bucket);
 /* We have all records up to `sequence`. True when that completes a comparison. */
 bool digests_complete(struct digests *digests, uint64_t sequence);
-/* No bucket differed in the comparison that is complete. */
+/* Each bucket was found equal when it was looked at last. */
 bool digests_equal(const struct digests *digests);
 /* The buckets that differ beyond doubt; returns their number, and begins to doubt again. */
 size_t digests_take(struct digests *digests, uint32_t list[SESSION_BUCKETS]);

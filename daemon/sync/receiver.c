@@ -225,6 +225,7 @@ static void snapshot_done(struct stream *stream, uint64_t now_us)
 	receiver->phase = RECEIVE_STREAM;
 	receiver->complete = stream->kept = true;
 	stream->ack_due = true;
+	stream->heartbeat_due = true; /* before it: what was compared once says nothing any more */
 	stream_say(stream,
 	    "in sync with %s: snapshot of %llu sessions, %llu targets in %llu ms, %llu old "
 	    "sessions removed",
@@ -288,7 +289,6 @@ static int take_repair(struct stream *stream, const struct sync_message *message
 		return 0;
 	}
 	receiver->asked = false;
-	digests_reset(&receiver->digests);
 	memset(receiver->repair_buckets, 0, sizeof(receiver->repair_buckets));
 	for (size_t i = 0; i < message->buckets.n; i++)
 		receiver->repair_buckets[message->buckets.list[i]] = true;

@@ -60,6 +60,36 @@ static void changes_on_the_way_prove_nothing(void)
 	CU_ASSERT_EQUAL(list[0], 4);
 }
 
+/* A bucket that is always in motion was never compared. */
+static void what_was_never_compared_is_not_equal(void)
+{
+	start();
+	for (unsigned i = 0; i < 5; i++) {
+		digests_compare(&digests, ours, theirs, 100);
+		digests_touch(&digests, 3);
+		CU_ASSERT(digests_complete(&digests, 100));
+		CU_ASSERT_FALSE(digests_equal(&digests));
+	}
+	CU_ASSERT_EQUAL(compare_times(1), 0);
+	CU_ASSERT(digests_equal(&digests));
+}
+
+/* Nor does a change on the way prove that what differed is equal now. */
+static void a_change_in_between_ends_no_row(void)
+{
+	start();
+	theirs[3] = 1;
+	for (unsigned i = 0; i < 5; i++) {
+		digests_compare(&digests, ours, theirs, 100);
+		if (i % 2 == 1)
+			digests_touch(&digests, 3);
+		CU_ASSERT(digests_complete(&digests, 100));
+		CU_ASSERT_FALSE(digests_equal(&digests));
+		CU_ASSERT_EQUAL(digests_take(&digests, list), i == 4);
+	}
+	CU_ASSERT_FALSE(digests_equal(&digests));
+}
+
 /* The next one comes before the records that the last one waits for. */
 static void a_comparison_that_was_not_completed(void)
 {
@@ -74,4 +104,5 @@ static void a_comparison_that_was_not_completed(void)
 }
 
 UNIT_MAIN("sync/digests", UNIT(three_in_a_row), UNIT(changes_on_the_way_prove_nothing),
+    UNIT(what_was_never_compared_is_not_equal), UNIT(a_change_in_between_ends_no_row),
     UNIT(a_comparison_that_was_not_completed))

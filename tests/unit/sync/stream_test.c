@@ -592,12 +592,30 @@ static void digests_leave_room_for_records(void)
 	model_fini(&model);
 }
 
+/* The snapshot begins anew on the same connection: what was compared before it proves nothing. */
+static void an_earlier_comparison_is_forgotten(void)
+{
+	struct model model;
+	start_in_sync(&model, 64);
+	model_advance(&model, 1500000, true);
+	CU_ASSERT(model_status(&model, 0).digest_equal);
+	for (unsigned key = 0; key < 100; key++)
+		model_session(&model, 0, key, 3, LONG);
+	model_settle(&model);
+	CU_ASSERT_EQUAL(model_status(&model, 0).state, SYNC_IN_SYNC);
+	CU_ASSERT_EQUAL(model_status(&model, 0).snapshots, 2);
+	for (int i = 0; i < 2; i++)
+		CU_ASSERT_FALSE(model_status(&model, i).digest_known);
+	model_fini(&model);
+}
+
 UNIT_MAIN("sync/stream", UNIT(snapshot_then_records), UNIT(targets_at_run_time_travel),
-    UNIT(old_sessions_go_piece_by_piece), UNIT(times_are_relative), UNIT(a_cut_is_resumed),
-    UNIT(too_long_a_cut_needs_a_snapshot), UNIT(the_ring_overtakes_a_slow_peer),
-    UNIT(a_restarted_backup_gets_a_snapshot), UNIT(who_has_kept_it_gives_it_back),
-    UNIT(nothing_is_not_given), UNIT(roles_change_hands), UNIT(half_a_snapshot_takes_nothing_away),
-    UNIT(a_lower_epoch_is_refused), UNIT(two_actives_do_not_mix), UNIT(silence_ends_a_connection),
+    UNIT(an_earlier_comparison_is_forgotten), UNIT(old_sessions_go_piece_by_piece),
+    UNIT(times_are_relative), UNIT(a_cut_is_resumed), UNIT(too_long_a_cut_needs_a_snapshot),
+    UNIT(the_ring_overtakes_a_slow_peer), UNIT(a_restarted_backup_gets_a_snapshot),
+    UNIT(who_has_kept_it_gives_it_back), UNIT(nothing_is_not_given), UNIT(roles_change_hands),
+    UNIT(half_a_snapshot_takes_nothing_away), UNIT(a_lower_epoch_is_refused),
+    UNIT(two_actives_do_not_mix), UNIT(silence_ends_a_connection),
     UNIT(a_sleeper_does_not_blame_the_peer), UNIT(a_late_peer_protects_nobody),
     UNIT(who_gives_up_is_believed), UNIT(async_promises_a_window),
     UNIT(unprotected_for_want_of_a_peer), UNIT(configurations_are_compared),
