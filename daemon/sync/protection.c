@@ -1,11 +1,12 @@
 /* Who is protected: whether what is promised about the death of this node, the Active, would be kept
- * if it died now. Three answers, and the reason in words. The journal is told, because a response
- * that makes a session waits only while that makes sense.
+ * if it died now. Three answers, and the reason in words. The journal is told whether the peer is
+ * quick, because a response that makes a session waits only while that makes sense.
  *
- *	NONE (not Active) ──> UNPROTECTED <──> PROTECTED
+ *	NONE (not Active) ──> UNPROTECTED <──> PROTECTED: quick, and has no other sessions than we
  *
  * A peer that is late once is not trusted for a second: who is late all the time costs one wait a
- * second, not one for each session. */
+ * second, not one for each session. Who has other sessions than we, beyond doubt, may be quick: it gets
+ * them again, and meanwhile responses wait for it as ever. */
 #include <stdio.h>
 
 #include "daemon/base/clock.h"
@@ -30,29 +31,33 @@ static bool lags(const struct stream *stream, uint64_t now_us)
 	       (!promise->acked && lag_entries(stream) > promise->max_lag_entries);
 }
 
-static enum sync_protection judge(struct stream *stream, uint64_t now_us)
+static bool is_quick(struct stream *stream, uint64_t now_us)
 {
 	/* A worker may have noticed first. */
-	bool given_up = stream->protection == SYNC_PROTECTED && !journal_protected(stream->journal);
-	if (!stream->active)
-		return SYNC_PROTECTION_NONE;
-	if (!peer_follows(stream))
-		return SYNC_UNPROTECTED;
+	bool given_up = stream->peer_quick && !journal_protected(stream->journal);
+	if (!stream->active || !peer_follows(stream))
+		return false;
 	if (given_up || lags(stream, now_us))
 		stream->late_us = now_us;
-	return stream->late_us != 0 && now_us - stream->late_us < STREAM_RECOVER_US
-		   ? SYNC_UNPROTECTED
-		   : SYNC_PROTECTED;
+	return stream->late_us == 0 || now_us - stream->late_us >= STREAM_RECOVER_US;
+}
+
+static bool differs(const struct stream *stream)
+{
+	return stream->peer.verdict == SYNC_VERDICT_DIFFERENT;
 }
 
 void protection_update(struct stream *stream, uint64_t now_us)
 {
 	enum sync_protection before = stream->protection;
-	stream->protection = judge(stream, now_us);
-	if (stream->protection == before)
-		return;
-	stream->unprotected += stream->protection == SYNC_UNPROTECTED;
-	journal_set_protected(stream->journal, stream->protection == SYNC_PROTECTED);
+	bool was_quick = stream->peer_quick;
+	stream->peer_quick = is_quick(stream, now_us);
+	if (stream->peer_quick != was_quick)
+		journal_set_protected(stream->journal, stream->peer_quick);
+	stream->protection = !stream->active                          ? SYNC_PROTECTION_NONE
+			     : stream->peer_quick && !differs(stream) ? SYNC_PROTECTED
+								      : SYNC_UNPROTECTED;
+	stream->unprotected += stream->protection == SYNC_UNPROTECTED && before != SYNC_UNPROTECTED;
 }
 
 static void describe(const struct stream *stream, char *text, size_t size)
@@ -65,6 +70,8 @@ static void describe(const struct stream *stream, char *text, size_t size)
 		snprintf(text, size, "%s is not connected", peer);
 	else if (!peer_follows(stream))
 		snprintf(text, size, "%s is not in sync yet", peer);
+	else if (stream->peer_quick && !kept)
+		snprintf(text, size, "%s has other sessions than we, which are sent again", peer);
 	else if (promise->acked && kept)
 		snprintf(text, size, "new sessions wait until %s has them", peer);
 	else if (promise->acked)

@@ -134,6 +134,7 @@ struct stream {
 	struct receiver receiver;
 
 	enum sync_protection protection;
+	bool peer_quick;  /* follows and is not late: as the journal was told */
 	uint64_t late_us; /* when the peer was late last; 0: never */
 	uint64_t unprotected;
 

@@ -72,10 +72,14 @@ static void what_differs_is_repaired(void)
 		model_advance(&model, 50000, true);
 		CU_ASSERT(journal_protected(model.node[0].journal));
 		CU_ASSERT_EQUAL(model_status(&model, 1).state, SYNC_IN_SYNC);
-		shown |=
-		    model_status(&model, 0).digest_known && !model_status(&model, 0).digest_equal;
+		struct sync_status status = model_status(&model, 0);
+		bool differs = status.digest_known && !status.digest_equal;
+		CU_ASSERT_EQUAL(status.protection, differs ? SYNC_UNPROTECTED : SYNC_PROTECTED);
+		CU_ASSERT(!differs || strstr(status.protection_reason, "other sessions"));
+		shown |= differs;
 	}
 	CU_ASSERT(shown);
+	CU_ASSERT_EQUAL(model_status(&model, 0).unprotected, 2); /* at first, and then */
 	CU_ASSERT(model_tables_equal(&model));
 	CU_ASSERT_EQUAL(model_lookup(&model, 1, 7), 4);
 	CU_ASSERT_EQUAL(model_lookup(&model, 1, 5000), 0);
