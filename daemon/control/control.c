@@ -521,6 +521,7 @@ static void on_tick(struct ev_loop *loop, ev_timer *timer, int events)
 		session_table_expire(control->sessions, clock_us());
 		if (control->ticks++ % 10 == 0) {
 			proxy_reap(control->proxy);
+			replica_keep_limits(control);
 			replica_check_certificate(control);
 		}
 	}

@@ -220,6 +220,8 @@ void replica_tell_changes(struct control *control);
 /* The peer tells a change of a target: may the log and the events have it? They have the first ones of a
  * peer that says something else all the time, and then some. */
 bool replica_may_say(struct control *control);
+/* Every second or so, on a Backup: of the table, while the Active fills it. */
+void replica_keep_limits(struct control *control);
 /* An event when the state of replication is another one. */
 void replica_tell_state(struct control *control);
 /* Probe, or be told? */

@@ -188,6 +188,8 @@ void replica_set_active(struct control *control, bool active)
 {
 	if (control->sync)
 		sync_set_active(control->sync, active);
+	if (active)
+		session_table_trim(control->sessions, false, clock_us());
 	replica_update_probing(control);
 }
 
@@ -418,6 +420,13 @@ static bool may_tell(struct control *control)
 {
 	return quota_take(
 	    &control->sync_told.quota, SYNC_EVENTS_BURST, SYNC_EVENTS_EACH_US, clock_us());
+}
+
+/* A Backup with lower limits than the Active says so by its digests, before it has to take over. */
+void replica_keep_limits(struct control *control)
+{
+	if (replica_is_told(control) && control->sync_state == SYNC_IN_SYNC)
+		session_table_trim(control->sessions, true, clock_us());
 }
 
 void replica_tell_state(struct control *control)

@@ -13,6 +13,8 @@
 #define SLOTS_PER_LOCK   8192 /* swept before others may have the shard in between */
 #define PREFETCH         8    /* sessions ahead */
 #define SHARD_SAMPLE     4    /* to find who of a pool goes */
+#define PUT_TIMES        2    /* the limits, for session_table_put */
+#define TOLERATED        64   /* entries above a limit, and that part of it */
 
 struct locked_shard {
 	pthread_mutex_t lock;
@@ -165,10 +167,16 @@ static bool evict_any(struct session_table *table, struct locked_shard *locked, 
 	return victim != NULL;
 }
 
-static bool is_crowded(const struct share *share)
+/* More than `times` the limit. */
+static bool is_crowded(const struct share *share, unsigned times)
 {
-	return atomic_load_explicit(&share->entries, memory_order_relaxed) >
+	return atomic_load_explicit(&share->entries, memory_order_relaxed) / times >
 	       atomic_load_explicit(&share->max_entries, memory_order_relaxed);
+}
+
+static bool is_full(const struct session_table *table, uint64_t entries, unsigned times)
+{
+	return entries / times > atomic_load_explicit(&table->max_entries, memory_order_relaxed);
 }
 
 /* False when the shard has none of that pool. */
@@ -182,12 +190,11 @@ static bool evict_of(
 	return true;
 }
 
-/* Removes entries, wherever, until the table keeps its limit. */
-static void trim(struct session_table *table, uint64_t now_us)
+/* Removes entries, wherever, until the table keeps so many times its limit. */
+static void trim(struct session_table *table, unsigned times, uint64_t now_us)
 {
 	uint32_t empty = 0;
-	while (atomic_load_explicit(&table->entries, memory_order_relaxed) >
-		   atomic_load_explicit(&table->max_entries, memory_order_relaxed) &&
+	while (is_full(table, atomic_load_explicit(&table->entries, memory_order_relaxed), times) &&
 	       empty < SHARDS) {
 		uint32_t number = atomic_fetch_add(&table->evict_next, 1) % SHARDS;
 		struct locked_shard *locked = lock_shard(table, number);
@@ -198,7 +205,7 @@ static void trim(struct session_table *table, uint64_t now_us)
 
 /* Of some shards that have entries of the pool the one whose victim would expire first: SHARDS if there
  * is none, or no need. A share is looked for under each lock anew: without one it may go. */
-static uint32_t find_crowded(struct session_table *table, uint64_t pool_id)
+static uint32_t find_crowded(struct session_table *table, uint64_t pool_id, unsigned times)
 {
 	uint32_t best = SHARDS, sampled = 0;
 	uint64_t soonest_us = UINT64_MAX;
@@ -207,7 +214,7 @@ static uint32_t find_crowded(struct session_table *table, uint64_t pool_id)
 		uint32_t number = atomic_fetch_add(&table->evict_next, 1) % SHARDS;
 		struct locked_shard *locked = lock_shard(table, number);
 		struct share *share = shares_find(locked->shares, pool_id);
-		crowded = share && is_crowded(share);
+		crowded = share && is_crowded(share, times);
 		if (crowded && *counter_of(table, locked, share) > 0) {
 			uint64_t at_us = shard_victim(&locked->shard, &pool_id)->expires_us;
 			if (at_us < soonest_us) {
@@ -222,13 +229,14 @@ static uint32_t find_crowded(struct session_table *table, uint64_t pool_id)
 }
 
 /* The same of a pool. */
-static void trim_pool(struct session_table *table, uint64_t pool_id, uint64_t now_us)
+static void trim_pool(
+    struct session_table *table, uint64_t pool_id, unsigned times, uint64_t now_us)
 {
 	uint32_t number;
-	while ((number = find_crowded(table, pool_id)) < SHARDS) {
+	while ((number = find_crowded(table, pool_id, times)) < SHARDS) {
 		struct locked_shard *locked = lock_shard(table, number);
 		struct share *share = shares_find(locked->shares, pool_id);
-		if (share && is_crowded(share))
+		if (share && is_crowded(share, times))
 			(void)evict_of(table, locked, share, now_us);
 		unlock(locked);
 	}
@@ -238,15 +246,15 @@ static void trim_pool(struct session_table *table, uint64_t pool_id, uint64_t no
  * both think that theirs is the last one to fit. Room is made in the same shard where possible;
  * *crowded: the pool has to make it elsewhere. */
 static struct entry *insert_new(struct session_table *table, struct locked_shard *locked,
-    uint64_t hash, const struct session *session, bool *crowded, uint64_t now_us)
+    uint64_t hash, const struct session *session, unsigned times, bool *crowded, uint64_t now_us)
 {
 	struct share *share = shares_find(locked->shares, session->key.pool_id);
 	uint64_t entries = atomic_fetch_add(&table->entries, 1) + 1;
 	if (share)
 		atomic_fetch_add(&share->entries, 1);
-	if (share && is_crowded(share))
+	if (share && is_crowded(share, times))
 		*crowded = !evict_of(table, locked, share, now_us);
-	else if (entries > atomic_load_explicit(&table->max_entries, memory_order_relaxed))
+	else if (is_full(table, entries, times))
 		(void)evict_any(table, locked, now_us);
 	struct entry *entry = shard_insert(&locked->shard, hash, session);
 	if (entry) {
@@ -263,12 +271,12 @@ static struct entry *insert_new(struct session_table *table, struct locked_shard
 
 /* With the lock held; returns what session_table_upsert does. A mark of 0 leaves that of the entry. */
 static bool store(struct session_table *table, struct locked_shard *locked, uint64_t hash,
-    const struct session *session, uint16_t mark, bool *crowded, uint64_t now_us)
+    const struct session *session, uint16_t mark, unsigned times, bool *crowded, uint64_t now_us)
 {
 	bool changed = true;
 	struct entry *entry = shard_find(&locked->shard, hash, &session->key);
 	if (!entry) {
-		entry = insert_new(table, locked, hash, session, crowded, now_us);
+		entry = insert_new(table, locked, hash, session, times, crowded, now_us);
 		changed = entry != NULL;
 	} else {
 		bool was_expired = entry->expires_us <= now_us;
@@ -284,31 +292,31 @@ static bool store(struct session_table *table, struct locked_shard *locked, uint
 }
 
 /* After the lock was let go. */
-static void make_room(
-    struct session_table *table, const struct session *session, bool crowded, uint64_t now_us)
+static void make_room(struct session_table *table, const struct session *session, unsigned times,
+    bool crowded, uint64_t now_us)
 {
 	if (crowded)
-		trim_pool(table, session->key.pool_id, now_us);
-	trim(table, now_us);
+		trim_pool(table, session->key.pool_id, times, now_us);
+	trim(table, times, now_us);
 }
 
 static bool upsert(struct session_table *table, uint64_t hash, const struct session *session,
-    uint16_t mark, uint64_t now_us)
+    uint16_t mark, unsigned times, uint64_t now_us)
 {
 	bool crowded = false;
 	if (session->expires_us <= now_us)
 		return false;
 	struct locked_shard *locked = lock_for(table, hash);
-	bool changed = store(table, locked, hash, session, mark, &crowded, now_us);
+	bool changed = store(table, locked, hash, session, mark, times, &crowded, now_us);
 	unlock(locked);
-	make_room(table, session, crowded, now_us);
+	make_room(table, session, times, crowded, now_us);
 	return changed;
 }
 
 bool session_table_upsert(
     struct session_table *table, const struct session *session, uint64_t now_us)
 {
-	return upsert(table, hash_of(table, &session->key), session, 0, now_us);
+	return upsert(table, hash_of(table, &session->key), session, 0, 1, now_us);
 }
 
 bool session_table_claim(struct session_table *table, struct session *session, uint64_t now_us)
@@ -322,10 +330,10 @@ bool session_table_claim(struct session_table *table, struct session *session, u
 		session->target_id = entry->target_id;
 		session->expires_us = entry->expires_us;
 	} else {
-		(void)store(table, locked, hash, session, 0, &crowded, now_us);
+		(void)store(table, locked, hash, session, 0, 1, &crowded, now_us);
 	}
 	unlock(locked);
-	make_room(table, session, crowded, now_us);
+	make_room(table, session, 1, crowded, now_us);
 	return !is_held;
 }
 
@@ -350,7 +358,7 @@ void session_table_put(struct session_table *table, const struct session *sessio
 	for (size_t i = 0; i < n + PREFETCH; i++) {
 		uint64_t *hash = &hashes[i % PREFETCH];
 		if (i >= PREFETCH)
-			upsert(table, *hash, &sessions[i - PREFETCH], mark, now_us);
+			upsert(table, *hash, &sessions[i - PREFETCH], mark, PUT_TIMES, now_us);
 		if (i < n) {
 			*hash = hash_of(table, &sessions[i].key);
 			prefetch(table, *hash);
@@ -381,7 +389,7 @@ bool session_table_delete(struct session_table *table, const struct session_key 
 int session_table_resize(struct session_table *table, uint64_t max_entries)
 {
 	atomic_store(&table->max_entries, max_entries);
-	trim(table, 0);
+	trim(table, 1, 0);
 	return 0;
 }
 
@@ -430,7 +438,7 @@ int session_table_limit(struct session_table *table, const struct session_limit 
 	else
 		replace_shares(table, shares);
 	for (size_t i = 0; i < n; i++)
-		trim_pool(table, limits[i].pool_id, 0);
+		trim_pool(table, limits[i].pool_id, 1, 0);
 	return 0;
 }
 
@@ -494,6 +502,35 @@ void session_table_expire_all(struct session_table *table, uint64_t now_us)
 {
 	for (uint32_t i = 0; i < SHARDS; i++)
 		expire_shard(table, i, now_us);
+}
+
+static bool is_above(_Atomic uint64_t *entries, _Atomic uint64_t *max_entries, bool leniently)
+{
+	uint64_t max = atomic_load(max_entries), have = atomic_load(entries);
+	return have > max && (!leniently || have - max > TOLERATED + max / TOLERATED);
+}
+
+static bool is_any_above(struct session_table *table, bool leniently)
+{
+	bool above = is_above(&table->entries, &table->max_entries, leniently);
+	for (size_t i = 0; table->shares && i < table->shares->n; i++) {
+		struct share *share = &table->shares->of[i];
+		above = above || is_above(&share->entries, &share->max_entries, leniently);
+	}
+	return above;
+}
+
+void session_table_trim(struct session_table *table, bool leniently, uint64_t now_us)
+{
+	const struct shares *shares = table->shares;
+	if (!is_any_above(table, leniently))
+		return;
+	session_table_expire_all(table, now_us);
+	if (!is_any_above(table, leniently))
+		return;
+	for (size_t i = 0; shares && i < shares->n; i++)
+		trim_pool(table, shares->of[i].pool_id, 1, now_us);
+	trim(table, 1, now_us);
 }
 
 void session_table_stats(struct session_table *table, struct session_stats *out)

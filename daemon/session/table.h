@@ -52,8 +52,8 @@ struct session_limit {
 };
 /* Pools that are named are counted; those of them that have more entries than they may lose some at
  * once, and each new one of theirs makes room later, of theirs only, as a full table does. Others
- * have no limit of their own. 0, or -ENOMEM: the limits stay as they were. One thread calls this and
- * session_table_pool. */
+ * have no limit of their own. 0, or -ENOMEM: the limits stay as they were. One thread calls this,
+ * session_table_pool and session_table_trim. */
 int session_table_limit(struct session_table *table, const struct session_limit *limits, size_t n);
 /* Of a pool that was named: true, and how many entries it has, and how many made room for others of
  * the same pool. */
@@ -72,7 +72,9 @@ bool session_table_claim(struct session_table *table, struct session *session, u
 bool session_table_delete(struct session_table *table, const struct session_key *key);
 
 /* Part of a replacement by what the peer has: each session is upserted and gets `mark`, a number
- * of session_table_mark (0: keeps the mark that it has). */
+ * of session_table_mark (0: keeps the mark that it has). Room is made only above twice the limits: the
+ * peer keeps them, and tells what has made room there; what has expired there and is swept here a bit
+ * later must not cost another one its place. */
 void session_table_put(struct session_table *table, const struct session *sessions, size_t n,
     uint16_t mark, uint64_t now_us);
 /* A mark that no entry has. (It comes again after 65,535 others.) */
@@ -82,6 +84,11 @@ uint16_t session_table_mark(struct session_table *table);
  * how many; *cursor is SESSION_CURSOR_END after the last. */
 size_t session_table_sweep(struct session_table *table, uint64_t *cursor, size_t max, uint16_t mark,
     const bool buckets[SESSION_BUCKETS]);
+
+/* After session_table_put: the limits are kept here, too. What has expired goes first. leniently: a bit
+ * above them is nothing, since the peer's clock says a bit earlier what has expired. The thread of
+ * session_table_limit. */
+void session_table_trim(struct session_table *table, bool leniently, uint64_t now_us);
 
 /* Removes entries that expired, a slice of the table a call (call it every 100 ms or so: a full
  * round takes 10 s). */

@@ -118,6 +118,26 @@ def test_sync_hangs(checks):
         active.wait(lambda: said(active)[-1] == "protected", 10, "an event")
 
 
+def test_lower_limits(checks):
+    """The Backup's file allows fewer sessions than the Active has: they would not outlive the Active, and
+    both nodes say so."""
+    with TestLab() as lab:
+        wanted = config("acked")
+        active, backup = lab.start_pair(config=wanted)
+        wanted["sync"]["max_sessions"] = 150
+        backup.write_config(wanted)
+        backup.ctl("reload")
+        wait_protection(active, True, "node2")
+        clients = Clients(lab, RATE)
+        now = wait_protection(active, False, "other sessions")
+        checks.note("it says", now["reason"])
+        for node in (active, backup):
+            node.wait(lambda node=node: node.status()["sync"]["digest_equal"] is False, 10, "they differ")
+            checks.true(f"{node.name} says so", "DIFFERENT" in node.ctl("status"))
+        checks.true("yokectl says UNPROTECTED", "UNPROTECTED" in active.ctl("status"))
+        clients.stop()
+
+
 def test_no_peer(checks):
     """Nobody waits for who is not there, and it is shown at once."""
     with TestLab() as lab:

@@ -645,16 +645,51 @@ static void who_claims_first_decides(void)
 	session_table_free(table);
 }
 
-static void put_keeps_the_promises_of_upsert(void)
+/* The peer, whose sessions are put, keeps the limits; they are doubled here. Afterwards they are kept here,
+ * and what has expired goes first. */
+static void what_is_put_makes_room_late(void)
 {
 	struct session_table *table = session_table_new(50, hash_key);
-	struct session news[100];
-	for (uint64_t i = 0; i < 100; i++)
-		news[i] = make(i, 1, i < 20 ? 1000 : 2000);
-	session_table_put(table, news, 100, session_table_mark(table), 1000);
-	CU_ASSERT_EQUAL(stats_of(table).entries, 50);
-	CU_ASSERT_EQUAL(stats_of(table).inserts, 80);
-	CU_ASSERT_EQUAL(stats_of(table).evicted, 30);
+	const struct session_limit limit = {7, 40};
+	struct session news[200];
+	uint64_t target;
+	for (uint64_t i = 0; i < 200; i++) {
+		news[i] = make(i, 1, i < 20 ? 1000 : i < 70 ? 2000 : 3000);
+		news[i].key.pool_id = limit.pool_id;
+	}
+	session_table_put(table, news, 120, session_table_mark(table), 1000);
+	CU_ASSERT_EQUAL(stats_of(table).entries, 100);
+	CU_ASSERT_EQUAL(stats_of(table).inserts, 100); /* 20 had expired */
+	CU_ASSERT_EQUAL(stats_of(table).evicted, 0);
+	session_table_put(table, news + 120, 80, session_table_mark(table), 1000);
+	CU_ASSERT_EQUAL(stats_of(table).entries, 101);
+	CU_ASSERT_EQUAL(stats_of(table).evicted, 79);
+	for (uint64_t i = 0; i < 200; i++)
+		session_table_delete(table, &news[i].key);
+
+	session_table_put(table, news + 20, 90, session_table_mark(table), 1000);
+	session_table_trim(table, false, 2000);
+	CU_ASSERT_EQUAL(stats_of(table).entries, 40);
+	for (uint64_t i = 70; i < 110; i++) /* those that had not expired */
+		CU_ASSERT(session_table_lookup(table, &news[i].key, 2000, &target, NULL));
+	CU_ASSERT_EQUAL(session_table_limit(table, &limit, 1), 0);
+	session_table_put(table, news + 110, 50, session_table_mark(table), 2000);
+	CU_ASSERT_EQUAL(stats_of(table).entries, 81);
+	session_table_trim(table, true, 2000);
+	CU_ASSERT_EQUAL(stats_of(table).entries, 81);
+	session_table_trim(table, false, 2000);
+	CU_ASSERT_EQUAL(stats_of(table).entries, 40);
+	CU_ASSERT_EQUAL(evicted_of(table, limit.pool_id), 9 + 41);
+
+	CU_ASSERT_EQUAL(session_table_limit(table, NULL, 0), 0);
+	session_table_resize(table, 100);
+	session_table_put(table, news, 200, session_table_mark(table), 2000);
+	CU_ASSERT_EQUAL(stats_of(table).entries, 130); /* the others had expired */
+	session_table_trim(table, true, 2000);
+	CU_ASSERT_EQUAL(stats_of(table).entries, 130);
+	session_table_put(table, news, 70, session_table_mark(table), 500);
+	session_table_trim(table, true, 500);
+	CU_ASSERT_EQUAL(stats_of(table).entries, 100);
 	session_table_free(table);
 }
 
@@ -800,6 +835,6 @@ UNIT_MAIN("session/table", UNIT(inserts_and_finds), UNIT(does_not_store_what_has
     UNIT(limits_change), UNIT(shares_are_counted_right), UNIT(resizes_down_and_up),
     UNIT(sweeps_only_what_expired), UNIT(memory_follows_the_entries), UNIT(scan_skips_the_expired),
     UNIT(scan_misses_nobody), UNIT(replaces_what_was_there), UNIT(replaces_some_buckets),
-    UNIT(every_mark_is_another), UNIT(who_claims_first_decides),
-    UNIT(put_keeps_the_promises_of_upsert), UNIT(digests_tell_where_tables_differ),
-    UNIT(expires_whatever_came_how), UNIT(works_with_many_threads))
+    UNIT(every_mark_is_another), UNIT(who_claims_first_decides), UNIT(what_is_put_makes_room_late),
+    UNIT(digests_tell_where_tables_differ), UNIT(expires_whatever_came_how),
+    UNIT(works_with_many_threads))
