@@ -60,6 +60,7 @@ struct target {
 	char admin_reason[TARGET_REASON_MAX];
 	bool leaving; /* then it leaves the pool, too */
 	struct outlier outlier;
+	size_t published_at; /* where its records are among those that the peer gets */
 };
 
 struct pool_target {

@@ -91,7 +91,8 @@ void replica_publish(struct control *control)
 	records[0].targets.count = (uint32_t)(at - 1);
 	for (uint32_t p = 0; p < fleet->n_pools; p++) {
 		for (uint32_t t = 0; t < fleet->pools[p].n_targets; t++) {
-			const struct target *target = fleet->pools[p].targets[t].target;
+			struct target *target = fleet->pools[p].targets[t].target;
+			target->published_at = at;
 			records[at++] = health_record(target);
 			records[at++] = admin_record(target);
 		}
@@ -104,30 +105,22 @@ void replica_publish(struct control *control)
 	free(old);
 }
 
-/* 0: it is about none that is in the fleet. */
-static uint64_t record_target(const struct record *record)
+/* For want of memory a new target may not be among the published ones: published_at is 0 then, where no
+ * target's record is. */
+static void publish_one(
+    struct control *control, const struct target *target, const struct record *record)
 {
-	return record->kind == RECORD_HEALTH  ? record->health.target_id
-	       : record->kind == RECORD_ADMIN ? record->admin.target_id
-					      : 0;
-}
-
-static void publish_one(struct control *control, const struct record *record)
-{
+	size_t at = target->published_at + (record->kind == RECORD_ADMIN);
 	pthread_mutex_lock(&control->published.lock);
-	for (size_t i = 0; i < control->published.n; i++) {
-		struct record *have = &control->published.records[i];
-		if (have->kind == record->kind && record_target(have) == record_target(record)) {
-			*have = *record;
-			break;
-		}
-	}
+	if (at < control->published.n && control->published.records[at].kind == record->kind)
+		control->published.records[at] = *record;
 	pthread_mutex_unlock(&control->published.lock);
 }
 
-static void tell_peer(struct control *control, const struct record *record)
+static void tell_peer(
+    struct control *control, const struct target *target, const struct record *record)
 {
-	publish_one(control, record);
+	publish_one(control, target, record);
 	if (control->journal && control->active)
 		journal_append(control->journal, record);
 }
@@ -135,13 +128,13 @@ static void tell_peer(struct control *control, const struct record *record)
 void replica_health_changed(struct control *control, const struct target *target)
 {
 	struct record record = health_record(target);
-	tell_peer(control, &record);
+	tell_peer(control, target, &record);
 }
 
 void replica_admin_changed(struct control *control, const struct target *target)
 {
 	struct record record = admin_record(target);
-	tell_peer(control, &record);
+	tell_peer(control, target, &record);
 }
 
 void replica_tell_changes(struct control *control)
@@ -307,7 +300,7 @@ static void apply_health(struct control *control, const struct record *record)
 		    target_health_name(now), target->reason);
 	}
 	apply_ejection(control, pool, target, record);
-	publish_one(control, record);
+	publish_one(control, target, record);
 }
 
 static void apply_admin(struct control *control, const struct record *record)
@@ -330,7 +323,7 @@ static void apply_admin(struct control *control, const struct record *record)
 		events_add(&control->events, object, before, target_state_name(target),
 		    "set by the operator on the peer");
 	}
-	publish_one(control, record);
+	publish_one(control, target, record);
 }
 
 /* --- changes at run time, as the peer has them --- */
