@@ -121,6 +121,7 @@ struct control {
 	struct inbox inbox;
 	struct published published;
 	enum sync_state sync_state; /* as last seen by the control thread */
+	bool told; /* since the peer is Active and connected it has said how a target is */
 	struct {
 		enum sync_state state;
 		enum sync_protection protection;

@@ -158,16 +158,20 @@ void replica_tell_changes(struct control *control)
 
 bool replica_is_told(const struct control *control)
 {
-	return control->sync && control->sync_state == SYNC_IN_SYNC && !control->probing;
+	return control->sync && !control->probing;
 }
 
+/* From the first word on, not from the end of a snapshot: what we found ourselves in between would
+ * stay, since nobody says it twice. */
 void replica_update_probing(struct control *control)
 {
 	bool told = false;
 	if (control->sync && !control->active) {
 		struct sync_status status;
 		sync_status(control->sync, &status);
-		told = status.state == SYNC_IN_SYNC && status.peer_active;
+		bool may_tell = status.state != SYNC_DISCONNECTED && status.peer_active;
+		control->told = control->told && may_tell;
+		told = control->told || (status.state == SYNC_IN_SYNC && may_tell);
 	}
 	if (control->probing == !told)
 		return;
@@ -277,13 +281,9 @@ static void apply_ejection(
 	outliers_told(control, pool, target, &report);
 }
 
-static void apply_health(struct control *control, const struct record *record)
+static void take_health(
+    struct control *control, struct pool *pool, struct target *target, const struct record *record)
 {
-	struct pool *pool;
-	struct target *target =
-	    fleet_target(control->current->fleet, record->health.target_id, &pool);
-	if (!target) /* a target that only the peer's configuration has */
-		return;
 	enum target_health before = atomic_load_explicit(&target->health, memory_order_relaxed);
 	enum target_health now = (enum target_health)record->health.health;
 	bool changed =
@@ -299,8 +299,21 @@ static void apply_health(struct control *control, const struct record *record)
 		events_add(&control->events, object, target_health_name(before),
 		    target_health_name(now), target->reason);
 	}
+}
+
+static void apply_health(struct control *control, const struct record *record)
+{
+	struct pool *pool;
+	struct target *target =
+	    fleet_target(control->current->fleet, record->health.target_id, &pool);
+	if (!target) /* a target that only the peer's configuration has, or had: it tells us again */
+		return;
+	/* Without checks here nobody would ever find that it is up again. */
+	if (control->current->conf->pools[pool->index].health.kind != CONF_HEALTH_NONE)
+		take_health(control, pool, target, record);
 	apply_ejection(control, pool, target, record);
-	publish_one(control, target, record);
+	struct record now = health_record(target);
+	publish_one(control, target, &now);
 }
 
 static void apply_admin(struct control *control, const struct record *record)
@@ -401,6 +414,7 @@ static void drain_inbox(struct control *control)
 		changed |= take_target_record(control, &batch[i]);
 	if (changed)
 		changes_build(control);
+	control->told = !control->active && (control->told || n > 0);
 	for (size_t i = 0; i < n; i++) {
 		if (batch[i].kind == RECORD_HEALTH)
 			apply_health(control, &batch[i]);
@@ -409,7 +423,7 @@ static void drain_inbox(struct control *control)
 	}
 }
 
-static bool may_tell(struct control *control)
+static bool may_add_event(struct control *control)
 {
 	return quota_take(
 	    &control->sync_told.quota, SYNC_EVENTS_BURST, SYNC_EVENTS_EACH_US, clock_us());
@@ -428,12 +442,12 @@ void replica_tell_state(struct control *control)
 	if (!control->sync)
 		return;
 	sync_status(control->sync, &status);
-	if (status.state != control->sync_told.state && may_tell(control)) {
+	if (status.state != control->sync_told.state && may_add_event(control)) {
 		events_add(&control->events, "sync", sync_state_name(control->sync_told.state),
 		    sync_state_name(status.state), status.reason);
 		control->sync_told.state = status.state;
 	}
-	if (status.protection != control->sync_told.protection && may_tell(control)) {
+	if (status.protection != control->sync_told.protection && may_add_event(control)) {
 		events_add(&control->events, "protection",
 		    sync_protection_name(control->sync_told.protection),
 		    sync_protection_name(status.protection),

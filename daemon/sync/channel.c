@@ -411,7 +411,11 @@ static int take_frames(struct channel *channel, uint64_t now_us, struct err *err
 			break;
 		}
 		at += (size_t)len;
+		uint64_t transitions = stream_transitions(channel->stream);
 		result = stream_receive(channel->stream, &message, now_us, err);
+		/* Before what comes next, which the control thread may see earlier. */
+		if (transitions != stream_transitions(channel->stream))
+			channel->on_change(channel->arg);
 	}
 	if (result == -EPROTO)
 		stream_count_refused(channel->stream);

@@ -4,6 +4,7 @@
  *	  └────> BEGIN ──> TARGETS ──> SESSIONS ──> TAIL ──────────┘ │
  *	           ^___________ the journal has overtaken us ________│
  *	                                     a repair: BEGIN, sessions of some buckets, END
+ *	                                     all targets again: after RESUME, a reload
  *
  * A session is sent as the table has it at that moment, not as the record says: two workers may
  * touch one key and append in the other order, and the table is right. This needs the writers to
@@ -19,13 +20,15 @@
  * for, at the third comparison: later than this. */
 #define REPAIR_PAUSE_US ((DIGESTS_IN_A_ROW - 1) * STREAM_DIGEST_US)
 
-#define TARGETS_MAX (4U * 1024 * 1024) /* records; far above what a configuration may have */
+/* All targets are told again at most so often. */
+#define TARGETS_PAUSE_US (1 * US_PER_SEC)
+#define TARGETS_MAX      (4U * 1024 * 1024) /* records; far above what a configuration may have */
 
 static void free_targets(struct sender *sender)
 {
 	free(sender->targets);
 	sender->targets = NULL;
-	sender->n_targets = sender->targets_size = 0;
+	sender->n_targets = sender->targets_size = sender->next_target = 0;
 }
 
 void sender_reset(struct stream *stream)
@@ -33,7 +36,13 @@ void sender_reset(struct stream *stream)
 	stream->sender.phase = SEND_IDLE;
 	stream->sender.in_sync = false;
 	stream->sender.repair.n = 0;
+	stream->sender.targets_due = false;
 	free_targets(&stream->sender);
+}
+
+void sender_tell_targets(struct stream *stream)
+{
+	stream->sender.targets_due = true;
 }
 
 static void snapshot_restart(struct stream *stream, uint64_t now_us)
@@ -180,27 +189,37 @@ static int produce_records(struct stream *stream, uint64_t now_us, struct sync_m
 	return 1;
 }
 
+static void collect_targets(struct stream *stream)
+{
+	struct sender *sender = &stream->sender;
+	free_targets(sender);
+	sender->targets_due = false;
+	sender->sent_targets = 0;
+	if (stream->callbacks.snapshot_targets)
+		stream->callbacks.snapshot_targets(stream->callbacks.arg, emit_target, sender);
+}
+
 static void produce_begin(struct stream *stream, struct sync_message *out)
 {
 	struct sender *sender = &stream->sender;
 	sender->cursor = journal_last(stream->journal);
 	sender->scan_cursor = 0;
-	sender->sent_sessions = sender->sent_targets = 0;
-	sender->next_target = 0;
+	sender->sent_sessions = 0;
 	sender->scan_turn = false;
-	if (stream->callbacks.snapshot_targets)
-		stream->callbacks.snapshot_targets(stream->callbacks.arg, emit_target, sender);
+	collect_targets(stream);
 	make_mark(stream, out, SYNC_SNAPSHOT_BEGIN);
 	stream->snapshots++;
 	sender->phase = SEND_TARGETS;
 }
 
+/* A batch of them; false when there is no more. No record comes between, as a change of the set of
+ * targets counts when it is there as a whole. */
 static bool produce_targets(struct stream *stream, uint64_t now_us, struct sync_message *out)
 {
 	struct sender *sender = &stream->sender;
 	size_t n = sender->n_targets - sender->next_target;
 	if (n == 0) {
-		sender->phase = SEND_SESSIONS;
+		free_targets(sender);
 		return false;
 	}
 	if (n > STREAM_CHUNK)
@@ -208,7 +227,7 @@ static bool produce_targets(struct stream *stream, uint64_t now_us, struct sync_
 	struct record *records = sender->targets + sender->next_target;
 	for (size_t i = 0; i < n; i++)
 		make_relative(stream, &records[i], now_us);
-	make_batch(stream, out, true, sender->cursor, records, n);
+	make_batch(stream, out, sender->phase == SEND_TARGETS, sender->cursor, records, n);
 	sender->next_target += n;
 	return true;
 }
@@ -296,10 +315,17 @@ static void produce_repair(struct stream *stream, uint64_t now_us, struct sync_m
 	sender->repair.begun = true;
 }
 
-/* Records, and a repair if one is under way: they take turns. As produce_records. */
+/* All targets, if they are to be told again. Then records, and a repair if one is under way: they take
+ * turns. As produce_records. */
 static int produce_stream(struct stream *stream, uint64_t now_us, struct sync_message *out)
 {
 	struct sender *sender = &stream->sender;
+	if (sender->targets_due && now_us >= sender->next_targets_us) {
+		sender->next_targets_us = now_us + TARGETS_PAUSE_US;
+		collect_targets(stream);
+	}
+	if (produce_targets(stream, now_us, out))
+		return 1;
 	sender->repair.turn = !sender->repair.turn;
 	int result = 0;
 	if (sender->repair.n == 0 || sender->repair.turn)
@@ -339,7 +365,6 @@ static void produce_end(struct stream *stream, struct sync_message *out)
 	out->mark.targets = sender->sent_targets;
 	sender->sync_point = sender->cursor;
 	sender->phase = SEND_STREAM;
-	free_targets(sender);
 }
 
 /* 1: a message; 0: nothing to send; -1: the journal has overtaken us; -2: ask the next phase. */
@@ -351,11 +376,17 @@ static int produce_step(struct stream *stream, uint64_t now_us, struct sync_mess
 	case SEND_IDLE: return 0;
 	case SEND_RESUME:
 		make_mark(stream, out, SYNC_RESUME);
+		/* While it was alone it has checked, and taken changes, itself. */
+		sender_tell_targets(stream);
 		sender->sync_point = journal_last(stream->journal);
 		sender->phase = SEND_STREAM;
 		return 1;
 	case SEND_BEGIN: produce_begin(stream, out); return 1;
-	case SEND_TARGETS: return produce_targets(stream, now_us, out) ? 1 : -2;
+	case SEND_TARGETS:
+		if (produce_targets(stream, now_us, out))
+			return 1;
+		sender->phase = SEND_SESSIONS;
+		return -2;
 	case SEND_SESSIONS:
 		sender->scan_turn = !sender->scan_turn;
 		if (sender->scan_turn)

@@ -165,6 +165,8 @@ void stream_set_active(struct stream *stream, bool active, uint64_t now_us)
 
 void stream_set_config(struct stream *stream, uint64_t hash, const struct sync_promise *promise)
 {
+	if (stream->config_hash != hash)
+		sender_tell_targets(stream);
 	stream->config_hash = hash;
 	stream->promise = *promise;
 	stream->heartbeat_due = true;
@@ -251,6 +253,8 @@ static void receive_heartbeat(
 	bool was_active = stream->peer.active;
 	uint64_t epoch_before = stream->epoch_seen;
 	stream->peer.active = message->heartbeat.active;
+	if (stream->peer.config_hash != message->heartbeat.config_hash)
+		sender_tell_targets(stream); /* it may have got some of them only now */
 	stream->peer.config_hash = message->heartbeat.config_hash;
 	stream->peer.entries = message->heartbeat.entries;
 	stream->peer.verdict = message->heartbeat.verdict;

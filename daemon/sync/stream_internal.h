@@ -29,8 +29,11 @@ struct sender {
 	bool by_snapshot; /* how it got there */
 	uint64_t started_us;
 
-	struct record *targets; /* of the snapshot under way */
+	/* Of the snapshot under way; or told again in the stream, when the peer may have others. */
+	struct record *targets;
 	size_t n_targets, targets_size, next_target;
+	bool targets_due; /* to be told again, but not before: */
+	uint64_t next_targets_us;
 	uint64_t scan_cursor, sent_sessions, sent_targets;
 	bool scan_turn; /* the scan and the records take turns */
 
@@ -165,6 +168,9 @@ void protection_status(const struct stream *stream, struct sync_status *out);
 /* Starts or stops sending, as the roles want it. After each change of one. */
 void sender_update(struct stream *stream, uint64_t now_us);
 void sender_reset(struct stream *stream);
+/* What the peer has of our targets may not be what we have: its configuration is another one now, or
+ * ours. */
+void sender_tell_targets(struct stream *stream);
 bool sender_produce(struct stream *stream, uint64_t now_us, struct sync_message *out);
 /* The peer has not acknowledged something that was sent, or that it is in sync. */
 bool sender_waits(const struct stream *stream);

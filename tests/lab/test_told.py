@@ -1,7 +1,100 @@
-"""What the Backup believes of the targets: what the Active has, however many there are."""
+"""What the Backup believes of the targets: what the Active has, whatever it has found or decided itself
+while it was alone, whichever node heard of a target first, and however many there are."""
 import testing
-from lab import pair_config
+from lab import NODES, WEB_PORT, address, pair_config
+from test_targets import POOLS, WEB1, WEB2, WEB3, targets
 from testing import TestLab
+
+PORT = 5405
+NOBODY = "192.0.2.77:8080"
+
+
+def states(node, pool="web"):
+    return {text: target["state"] for text, target in targets(node, pool).items()}
+
+
+def wait_same(active, backup, what):
+    backup.wait(lambda: all(states(backup, pool) == states(active, pool) for pool in POOLS), 5, what)
+
+
+def cut_channel(lab, backup):
+    for name in NODES:
+        lab.drop(name, f"tcp sport {PORT}")
+        lab.drop(name, f"tcp dport {PORT}")
+    backup.wait(lambda: backup.status()["sync"]["state"] == "disconnected"
+                and backup.api.get("/v1/pools/web")["checked_by"] == "this node", 10,
+                "disconnected, with checks of its own")
+
+
+def block(lab, web, node, on=True):
+    """The node does not reach the web server."""
+    lab.run_in(web, "nft", f"add table inet lab; add chain inet lab input {{ type filter hook input "
+               f"priority 0; }}; add rule inet lab input ip saddr {address(node)} tcp dport {WEB_PORT} "
+               f"drop" if on else "delete table inet lab")
+
+
+def test_told_reload(checks):
+    """A file with more targets is reloaded, first by the Active: one of them is dead, another one the
+    operator disables, a third drains. All is said before the Backup knows these targets."""
+    for primary in NODES:
+        checks.section(f"primary {primary}")
+        with TestLab() as lab:
+            config = pair_config(primary)
+            for pool in POOLS:
+                config["pools"][pool]["targets"] = [WEB1]
+            first, second = lab.start_pair(primary, config)
+            for pool in POOLS:
+                config["pools"][pool]["targets"] = [WEB1, WEB2, WEB3, NOBODY]
+            lab.write_config(config)
+            first.ctl("reload")
+            first.wait(lambda: [states(first, pool).get(NOBODY) for pool in POOLS] == ["down"] * 2, 10,
+                       "it has found the dead one")
+            for pool in POOLS:
+                first.ctl("disable", pool, WEB2)
+                first.ctl("drain", pool, WEB3, "--drain-timeout", "1h")
+            wanted = {WEB1: "up", WEB2: "disabled", WEB3: "draining", NOBODY: "down"}
+            checks.equal("the Active knows", states(first), wanted)
+            second.ctl("reload")
+            wait_same(first, second, "the Backup knows the same")
+            checks.equal("the Backup knows", states(second), wanted)
+            left = targets(second)[WEB3]["drain_left_ms"]
+            checks.true(f"the end of the drain: {left} ms", 3400_000 < left <= 3600_000)
+            checks.equal("it is in sync", second.status()["sync"]["state"], "in_sync")
+
+
+def test_told_cut(checks):
+    """The replication is cut, the VIP is not. Then the Backup decides itself how targets are, and the
+    operator may change them there; but when the nodes are together again, what the Active has counts."""
+    with TestLab() as lab:
+        first, second = lab.start_pair()
+        wanted = states(first)
+        checks.section("cut: the Backup does not reach web3, and web1 is disabled there")
+        block(lab, "web3", second.name)
+        cut_channel(lab, second)
+        for pool in POOLS:
+            second.ctl("disable", pool, WEB1)
+        second.ctl("add", "web", NOBODY)
+        second.wait(lambda: states(second, "known")[WEB3] == "down", 10, "it does not reach web3")
+        checks.equal("the Backup", states(second, "known"),
+                     {WEB1: "disabled", WEB2: "up", WEB3: "down"})
+        checks.equal("the Active", states(first), wanted)
+        checks.section("together again")
+        snapshots = first.status()["sync"]["reason"]
+        lab.undrop()
+        second.wait_in_sync()
+        wait_same(first, second, "the Backup has what the Active has")
+        checks.true(f"it was resumed: {first.status()['sync']['reason']}, before {snapshots}",
+                    "resumed" in first.status()["sync"]["reason"])
+        checks.equal("who checks", second.api.get("/v1/pools/web")["checked_by"], "peer")
+
+        checks.section("the Backup starts anew, and still does not reach web3")
+        old = second.pid_of("yoke-proxy")
+        second.kill("yoke-proxy")
+        second.wait(lambda: [pid for pid, name in second.processes().items()
+                             if name == "yoke-proxy" and pid != old], 10, "a new yoke-proxy")
+        second.wait_in_sync()
+        wait_same(first, second, "the Backup has what the Active has")
+        checks.equal("who checks", second.api.get("/v1/pools/web")["checked_by"], "peer")
 
 
 def test_told_many(checks):

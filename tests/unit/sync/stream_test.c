@@ -592,6 +592,52 @@ static void digests_leave_room_for_records(void)
 	model_fini(&model);
 }
 
+/* While it is cut off, or where its configuration has other targets, the Backup finds and decides itself.
+ * What the Active has counts afterwards, although nothing has changed there. */
+static void targets_are_told_again(void)
+{
+	struct model model;
+	struct sync_promise promise = {.acked = true, .max_lag_us = MODEL_LAG_US};
+	struct model_node *backup = &model.node[1];
+	start_in_sync(&model, 64);
+	model_target(&model, 0, 3, 2, 1);
+	model_settle(&model);
+	uint64_t received = model_status(&model, 1).received_records;
+	model_advance(&model, 2000000, true);
+	CU_ASSERT_EQUAL(model_status(&model, 1).received_records, received); /* not all the time */
+
+	model_cut(&model, "cut");
+	backup->health[3] = 1;
+	backup->admin[3] = 0;
+	backup->admin[4] = 2;
+	model_change(&model, 1, "web", "192.0.2.1:80");
+	model_connect(&model);
+	model_settle(&model);
+	CU_ASSERT(reason_has(&model, 1, "resumed after record"));
+	CU_ASSERT(model_targets_equal(&model));
+	CU_ASSERT_EQUAL(backup->n_changes, 0);
+
+	for (int i = 0; i < 2; i++) { /* a reload of either node */
+		memset(backup->health, 0, sizeof(backup->health));
+		stream_set_config(model.node[i].stream, 43, &promise);
+		model_session(&model, 0, 1, 5, LONG);
+		model_advance(&model, 1000000, true);
+		CU_ASSERT(model_targets_equal(&model));
+		CU_ASSERT_EQUAL(model_status(&model, 0).state, SYNC_IN_SYNC);
+		CU_ASSERT_EQUAL(model_lookup(&model, 1, 1), 5);
+	}
+	received = model_status(&model, 1).received_records;
+	model_advance(&model, 2000000, true);
+	CU_ASSERT_EQUAL(model_status(&model, 1).received_records, received);
+	for (uint64_t hash = 50; hash < 150; hash++) { /* a peer that does nothing else */
+		stream_set_config(model.node[1].stream, hash, &promise);
+		model_settle(&model);
+	}
+	CU_ASSERT_EQUAL(model_status(&model, 1).received_records - received, 1 + 2 * MODEL_TARGETS);
+	CU_ASSERT_EQUAL(model_status(&model, 0).snapshots, 1);
+	model_fini(&model);
+}
+
 /* The snapshot begins anew on the same connection: what was compared before it proves nothing. */
 static void an_earlier_comparison_is_forgotten(void)
 {
@@ -609,13 +655,13 @@ static void an_earlier_comparison_is_forgotten(void)
 	model_fini(&model);
 }
 
-UNIT_MAIN("sync/stream", UNIT(snapshot_then_records), UNIT(targets_at_run_time_travel),
-    UNIT(an_earlier_comparison_is_forgotten), UNIT(old_sessions_go_piece_by_piece),
-    UNIT(times_are_relative), UNIT(a_cut_is_resumed), UNIT(too_long_a_cut_needs_a_snapshot),
-    UNIT(the_ring_overtakes_a_slow_peer), UNIT(a_restarted_backup_gets_a_snapshot),
-    UNIT(who_has_kept_it_gives_it_back), UNIT(nothing_is_not_given), UNIT(roles_change_hands),
-    UNIT(half_a_snapshot_takes_nothing_away), UNIT(a_lower_epoch_is_refused),
-    UNIT(two_actives_do_not_mix), UNIT(silence_ends_a_connection),
+UNIT_MAIN("sync/stream", UNIT(snapshot_then_records), UNIT(targets_are_told_again),
+    UNIT(an_earlier_comparison_is_forgotten), UNIT(targets_at_run_time_travel),
+    UNIT(old_sessions_go_piece_by_piece), UNIT(times_are_relative), UNIT(a_cut_is_resumed),
+    UNIT(too_long_a_cut_needs_a_snapshot), UNIT(the_ring_overtakes_a_slow_peer),
+    UNIT(a_restarted_backup_gets_a_snapshot), UNIT(who_has_kept_it_gives_it_back),
+    UNIT(nothing_is_not_given), UNIT(roles_change_hands), UNIT(half_a_snapshot_takes_nothing_away),
+    UNIT(a_lower_epoch_is_refused), UNIT(two_actives_do_not_mix), UNIT(silence_ends_a_connection),
     UNIT(a_sleeper_does_not_blame_the_peer), UNIT(a_late_peer_protects_nobody),
     UNIT(who_gives_up_is_believed), UNIT(async_promises_a_window),
     UNIT(unprotected_for_want_of_a_peer), UNIT(configurations_are_compared),
