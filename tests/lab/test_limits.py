@@ -65,6 +65,7 @@ def test_limits_known(checks):
             wait_told(first)
             second.ctl("failover")
             first.wait_state("active")
+            lab.flush_arp("client", VIP)
             check_limits(checks, lab)
             for node in (first, second):
                 results = heard(node)
