@@ -619,13 +619,15 @@ void channel_tick(struct channel *channel)
 	}
 	if (!busy && now_us >= channel->next_dial_us)
 		dial(channel, now_us);
-	if (stream_tick(channel->stream, now_us, &err) < 0)
+	if (stream_tick(channel->stream, now_us, &err) < 0) {
+		say_bye(channel, err.text);
 		connection_end(channel, err.text);
-	else if (channel->current.fd >= 0 && channel->out_len > 0 &&
-		 now_us - channel->last_write_us > STREAM_STALL_US)
+	} else if (channel->current.fd >= 0 && channel->out_len > 0 &&
+		   now_us - channel->last_write_us > STREAM_STALL_US) {
 		connection_end(channel, "it does not read");
-	else
+	} else {
 		serve(channel, false);
+	}
 	channel->on_change(channel->arg);
 }
 

@@ -301,7 +301,9 @@ def test_channel_backup(checks):
         story.heals()
 
         cut_off(story)
-        suffer(story, active, "acks_nothing", "it has acknowledged nothing for 5 s", "connects")
+        suffer(story, active, "acks_nothing", "it has acknowledged nothing for 5 s", "connects",
+               until=lambda peer: wait_until(lambda: "for 5 s" in peer.latest()["bye"], 10,
+                                             "it is told so"))
         suffer(story, active, "reads_a_byte_a_second", "for 5 s", "connects")
         suffer(story, active, "from_the_future", "in sync with node1: snapshot of")
         suffer(story, active, "highest_epoch", "in sync with node1: snapshot of")
