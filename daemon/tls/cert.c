@@ -62,12 +62,20 @@ static bool cert_accepts(const struct tls_context *context, const struct tls_con
 	return good;
 }
 
+/* What was wrong with the peer's certificate says more than that it was. */
+static const char *cert_explain(const struct tls_conn *conn, int reason)
+{
+	long result = SSL_get_verify_result(conn->ssl);
+	(void)reason;
+	return result != X509_V_OK ? X509_verify_cert_error_string(result) : NULL;
+}
+
 static void cert_free(struct tls_context *context)
 {
 	free(context);
 }
 
-static const struct tls_method cert_method = {cert_proved, cert_accepts, cert_free};
+static const struct tls_method cert_method = {cert_proved, cert_accepts, cert_explain, cert_free};
 
 /* ---- our own ---- */
 

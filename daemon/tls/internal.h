@@ -9,6 +9,9 @@ struct tls_method {
 	/* After a handshake that succeeded: did the peer prove who it is? */
 	bool (*proved)(const struct tls_conn *conn);
 	bool (*accepts)(const struct tls_context *context, const struct tls_conn *conn);
+	/* What OpenSSL's `reason` (ERR_GET_REASON) for a handshake that failed means; NULL: what it
+	 * says itself. */
+	const char *(*explain)(const struct tls_conn *conn, int reason);
 	/* Frees what is the method's own, the context itself included. */
 	void (*free)(struct tls_context *context);
 };

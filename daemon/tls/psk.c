@@ -143,6 +143,17 @@ static bool psk_accepts(const struct tls_context *context, const struct tls_conn
 	return false;
 }
 
+/* Without a key in common OpenSSL looks for a way with certificates, and tells why that is none. */
+static const char *psk_explain(const struct tls_conn *conn, int reason)
+{
+	bool server = conn->context->side == TLS_SERVER;
+	if (server && !conn->key && reason == SSL_R_NO_SUITABLE_SIGNATURE_ALGORITHM)
+		return "it has none of our keys";
+	if (!server && reason == SSL_R_SSLV3_ALERT_HANDSHAKE_FAILURE)
+		return "it does not know our key";
+	return NULL;
+}
+
 static void psk_free(struct tls_context *context)
 {
 	struct tls_psk *psk = (struct tls_psk *)context;
@@ -150,7 +161,7 @@ static void psk_free(struct tls_context *context)
 	free(psk);
 }
 
-static const struct tls_method psk_method = {psk_proved, psk_accepts, psk_free};
+static const struct tls_method psk_method = {psk_proved, psk_accepts, psk_explain, psk_free};
 
 /* The client verifies certificates, with no authority to believe in: one that is offered ends the
  * handshake. */

@@ -107,7 +107,7 @@ static enum tls_result judge(struct tls_conn *conn, int status, int saved_errno)
 {
 	int kind = SSL_get_error(conn->ssl, status);
 	unsigned long code = ERR_peek_error();
-	const char *text = code ? ERR_reason_error_string(code) : NULL;
+	const char *text = code ? ERR_reason_error_string(code) : NULL, *better = NULL;
 	enum tls_result result = TLS_ERROR;
 	if (conn->n_later > LATER_MAX) {
 		ERR_clear_error();
@@ -124,11 +124,9 @@ static enum tls_result judge(struct tls_conn *conn, int status, int saved_errno)
 			fail(conn, result, strerror(saved_errno));
 		break;
 	default:
-		/* What was wrong with the peer's certificate says more than that it was. (With a
-		 * key this is never X509_V_OK.) */
-		if (!conn->established && SSL_get_verify_result(conn->ssl) != X509_V_OK)
-			text = X509_verify_cert_error_string(SSL_get_verify_result(conn->ssl));
-		fail(conn, result, text ? text : "TLS failed");
+		if (!conn->established)
+			better = conn->context->method->explain(conn, ERR_GET_REASON(code));
+		fail(conn, result, better ? better : text ? text : "TLS failed");
 		break;
 	}
 	ERR_clear_error();
