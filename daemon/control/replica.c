@@ -442,6 +442,8 @@ void replica_tell_state(struct control *control)
 	if (!control->sync)
 		return;
 	sync_status(control->sync, &status);
+	if (status.state != control->sync_state) /* a thread that hangs does not wake us */
+		ev_async_send(control->loop, &control->sync_wake);
 	if (status.state != control->sync_told.state && may_add_event(control)) {
 		events_add(&control->events, "sync", sync_state_name(control->sync_told.state),
 		    sync_state_name(status.state), status.reason);

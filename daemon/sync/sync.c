@@ -14,6 +14,7 @@
 #include "daemon/base/clock.h"
 #include "daemon/base/log.h"
 #include "daemon/base/quota.h"
+#include "daemon/base/text.h"
 #include "daemon/base/thread.h"
 #include "daemon/sync/channel.h"
 #include "daemon/sync/stream.h"
@@ -23,8 +24,9 @@
 #define LINES_BURST   32
 #define LINES_EACH_US US_PER_SEC
 
-/* A thread that hangs says nothing, so who asks says it. */
+/* A thread that hangs says nothing, so who asks says it. After another while the peer has hung up. */
 #define STUCK_US (1 * US_PER_SEC)
+#define LOST_US  STREAM_SILENCE_US
 
 struct sync {
 	pthread_t thread;
@@ -373,10 +375,18 @@ void sync_status(struct sync *sync, struct sync_status *out)
 	uint64_t at_us = sync->status_us;
 	pthread_mutex_unlock(&sync->lock);
 	uint64_t now_us = clock_us();
-	if (out->protection != SYNC_PROTECTED || now_us < at_us + STUCK_US)
+	if (now_us < at_us + STUCK_US)
 		return;
-	out->protection = SYNC_UNPROTECTED;
-	snprintf(out->protection_reason, sizeof(out->protection_reason),
-	    "the sync thread has not turned for %llu ms",
+	char why[SYNC_REASON_MAX];
+	snprintf(why, sizeof(why), "the sync thread has not turned for %llu ms",
 	    (unsigned long long)((now_us - at_us) / US_PER_MS));
+	if (out->protection == SYNC_PROTECTED) {
+		out->protection = SYNC_UNPROTECTED;
+		text_copy(out->protection_reason, sizeof(out->protection_reason), why);
+	}
+	if (out->state == SYNC_DISCONNECTED || now_us < at_us + LOST_US)
+		return;
+	out->state = SYNC_DISCONNECTED;
+	out->peer_active = out->digest_known = out->digest_equal = out->config_equal = false;
+	text_copy(out->reason, sizeof(out->reason), why);
 }

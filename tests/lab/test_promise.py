@@ -106,7 +106,7 @@ def test_peer_stops_async(checks):
 def test_sync_hangs(checks):
     """The thread that would say so stands still itself."""
     with TestLab() as lab:
-        active, _ = lab.start_pair(config=config("async"))
+        active, backup = lab.start_pair(config=config("async"))
         wait_protection(active, True, "node2")
         [thread] = threads(active.pid_of("yoke-proxy"), "sync")
         with Frozen(thread):
@@ -116,6 +116,17 @@ def test_sync_hangs(checks):
             active.wait(lambda: said(active)[-1] == "unprotected", 10, "an event")
         wait_protection(active, True, "node2")
         active.wait(lambda: said(active)[-1] == "protected", 10, "an event")
+
+        checks.section("the Backup's")
+        [thread] = threads(backup.pid_of("yoke-proxy"), "sync")
+        with Frozen(thread):
+            backup.wait(lambda: backup.status()["sync"]["state"] == "disconnected", 10, "not in sync")
+            checks.true(backup.status()["sync"]["reason"],
+                        "has not turned" in backup.status()["sync"]["reason"])
+            backup.wait(lambda: backup.api.get("/v1/pools/web")["checked_by"] == "this node", 10,
+                        "it checks the targets itself")
+        backup.wait_in_sync()
+        backup.wait(lambda: backup.api.get("/v1/pools/web")["checked_by"] == "peer", 10, "it is told")
 
 
 def test_lower_limits(checks):
