@@ -2,7 +2,8 @@
  * if it died now. Three answers, and the reason in words. The journal is told whether the peer is
  * quick, because a response that makes a session waits only while that makes sense.
  *
- *	NONE (not Active) ──> UNPROTECTED <──> PROTECTED: quick, and has no other sessions than we
+ *	NONE (not Active) ──> UNPROTECTED <──> PROTECTED: quick, has what was made before it was, and
+ *	                                                  no other sessions than we
  *
  * A peer that is late once is not trusted for a second: who is late all the time costs one wait a
  * second, not one for each session. Who has other sessions than we, beyond doubt, may be quick: it gets
@@ -42,6 +43,12 @@ static bool is_quick(struct stream *stream, uint64_t now_us)
 	return stream->late_us == 0 || now_us - stream->late_us >= STREAM_RECOVER_US;
 }
 
+/* It lacks none of those whose responses have left before they had to wait. */
+static bool has_caught_up(const struct stream *stream)
+{
+	return stream->sender.acked >= stream->unwaited;
+}
+
 static bool differs(const struct stream *stream)
 {
 	return stream->peer.verdict == SYNC_VERDICT_DIFFERENT;
@@ -52,11 +59,15 @@ void protection_update(struct stream *stream, uint64_t now_us)
 	enum sync_protection before = stream->protection;
 	bool was_quick = stream->peer_quick;
 	stream->peer_quick = is_quick(stream, now_us);
-	if (stream->peer_quick != was_quick)
+	if (stream->peer_quick != was_quick) {
+		/* In this order: a worker appends first, then looks whether to wait. */
 		journal_set_protected(stream->journal, stream->peer_quick);
-	stream->protection = !stream->active                          ? SYNC_PROTECTION_NONE
-			     : stream->peer_quick && !differs(stream) ? SYNC_PROTECTED
-								      : SYNC_UNPROTECTED;
+		stream->unwaited = journal_last(stream->journal);
+	}
+	bool kept = stream->peer_quick && has_caught_up(stream) && !differs(stream);
+	stream->protection = !stream->active ? SYNC_PROTECTION_NONE
+			     : kept          ? SYNC_PROTECTED
+					     : SYNC_UNPROTECTED;
 	stream->unprotected += stream->protection == SYNC_UNPROTECTED && before != SYNC_UNPROTECTED;
 }
 
@@ -70,6 +81,8 @@ static void describe(const struct stream *stream, char *text, size_t size)
 		snprintf(text, size, "%s is not connected", peer);
 	else if (!peer_follows(stream))
 		snprintf(text, size, "%s is not in sync yet", peer);
+	else if (stream->peer_quick && !has_caught_up(stream))
+		snprintf(text, size, "%s has not yet what was made without waiting for it", peer);
 	else if (stream->peer_quick && !kept)
 		snprintf(text, size, "%s has other sessions than we, which are sent again", peer);
 	else if (promise->acked && kept)

@@ -137,7 +137,9 @@ struct stream {
 	struct receiver receiver;
 
 	enum sync_protection protection;
-	bool peer_quick;  /* follows and is not late: as the journal was told */
+	bool peer_quick; /* follows and is not late: as the journal was told */
+	uint64_t
+	    unwaited; /* the last record, at most, whose response did not wait although it may now */
 	uint64_t late_us; /* when the peer was late last; 0: never */
 	uint64_t unprotected;
 

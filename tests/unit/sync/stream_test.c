@@ -655,13 +655,44 @@ static void an_earlier_comparison_is_forgotten(void)
 	model_fini(&model);
 }
 
-UNIT_MAIN("sync/stream", UNIT(snapshot_then_records), UNIT(targets_are_told_again),
-    UNIT(an_earlier_comparison_is_forgotten), UNIT(targets_at_run_time_travel),
-    UNIT(old_sessions_go_piece_by_piece), UNIT(times_are_relative), UNIT(a_cut_is_resumed),
-    UNIT(too_long_a_cut_needs_a_snapshot), UNIT(the_ring_overtakes_a_slow_peer),
-    UNIT(a_restarted_backup_gets_a_snapshot), UNIT(who_has_kept_it_gives_it_back),
-    UNIT(nothing_is_not_given), UNIT(roles_change_hands), UNIT(half_a_snapshot_takes_nothing_away),
-    UNIT(a_lower_epoch_is_refused), UNIT(two_actives_do_not_mix), UNIT(silence_ends_a_connection),
+/* A response has left while nobody waited; the Backup is in sync now, but does not have its session. */
+static void protected_is_who_lacks_nothing(void)
+{
+	struct model model;
+	model_init(&model, 64);
+	model_set_active(&model, 0, true);
+	model_connect(&model);
+	for (int i = 0; i < 2; i++)
+		CU_ASSERT(model_send(&model, i) && model_deliver(&model, 1 - i));
+	while (model_send(&model, 0) && model_deliver(&model, 1))
+		;
+	CU_ASSERT_FALSE(journal_protected(model.node[0].journal));
+	model_session(&model, 0, 1, 5, LONG);
+	while (model_send(&model, 1) && model_deliver(&model, 0))
+		;
+	struct sync_status status = model_status(&model, 0);
+	CU_ASSERT_EQUAL(status.state, SYNC_IN_SYNC);
+	CU_ASSERT(journal_protected(model.node[0].journal)); /* the next ones wait */
+	CU_ASSERT_EQUAL(status.protection, SYNC_UNPROTECTED);
+	CU_ASSERT(strstr(status.protection_reason, "without waiting") != NULL);
+	model_settle(&model);
+	CU_ASSERT_EQUAL(model_status(&model, 0).protection, SYNC_PROTECTED);
+	CU_ASSERT_EQUAL(model_lookup(&model, 1, 1), 5);
+	model_session(&model, 0, 2, 5, LONG); /* this one waits */
+	model_advance(&model, 1, false);
+	CU_ASSERT_EQUAL(model_status(&model, 0).protection, SYNC_PROTECTED);
+	CU_ASSERT_EQUAL(model_status(&model, 0).unprotected, 1);
+	model_fini(&model);
+}
+
+UNIT_MAIN("sync/stream", UNIT(protected_is_who_lacks_nothing), UNIT(snapshot_then_records),
+    UNIT(targets_are_told_again), UNIT(an_earlier_comparison_is_forgotten),
+    UNIT(targets_at_run_time_travel), UNIT(old_sessions_go_piece_by_piece),
+    UNIT(times_are_relative), UNIT(a_cut_is_resumed), UNIT(too_long_a_cut_needs_a_snapshot),
+    UNIT(the_ring_overtakes_a_slow_peer), UNIT(a_restarted_backup_gets_a_snapshot),
+    UNIT(who_has_kept_it_gives_it_back), UNIT(nothing_is_not_given), UNIT(roles_change_hands),
+    UNIT(half_a_snapshot_takes_nothing_away), UNIT(a_lower_epoch_is_refused),
+    UNIT(two_actives_do_not_mix), UNIT(silence_ends_a_connection),
     UNIT(a_sleeper_does_not_blame_the_peer), UNIT(a_late_peer_protects_nobody),
     UNIT(who_gives_up_is_believed), UNIT(async_promises_a_window),
     UNIT(unprotected_for_want_of_a_peer), UNIT(configurations_are_compared),
