@@ -83,17 +83,23 @@ void worker_gen_put(struct worker_gen *gen)
 	atomic_fetch_sub_explicit(&generation->workers, 1, memory_order_release);
 }
 
-/* What balancing has learned of targets outlives a configuration. */
+/* What balancing has learned of targets, and how much was tried again, outlive a configuration. */
 static void inherit(struct worker_gen *gen, const struct worker_gen *before)
 {
 	const struct fleet *fleet = gen->fleet;
+	uint32_t n = before->fleet->n_pools;
 	for (uint32_t i = 0; i < fleet->n_pools; i++) {
-		if (fleet->pools[i].algorithm != BALANCE_LEAST_TIME)
-			continue;
-		for (uint32_t k = 0; k < before->fleet->n_pools; k++) {
-			if (before->fleet->pools[k].id == fleet->pools[i].id)
-				picker_inherit(gen->pickers[i], before->pickers[k]);
+		uint32_t k = 0, at = 0;
+		/* It is mostly where it was. */
+		for (; k < n; k++) {
+			at = (i + k) % n;
+			if (before->fleet->pools[at].id == fleet->pools[i].id)
+				break;
 		}
+		if (k == n)
+			continue;
+		picker_inherit(gen->pickers[i], before->pickers[at]);
+		gen->retries[i].window = before->retries[at].window;
 	}
 }
 
@@ -137,7 +143,6 @@ static void apply(struct worker *worker, struct worker_gen *gen)
 	if (fleet_only) {
 		gen->seal = seal_share(before->seal);
 		gen->value_keys = before->value_keys;
-		memcpy(gen->retries, before->retries, gen->conf->n_pools * sizeof(*gen->retries));
 		move_on(worker, gen);
 	} else {
 		access_set_ring(worker, gen->ring);
