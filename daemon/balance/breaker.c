@@ -18,10 +18,27 @@ static void open_it(
 static void begin_trials(
     struct breaker *breaker, const struct breaker_settings *settings, uint64_t now_us)
 {
-	breaker->tried = breaker->seen;
-	breaker->tried_failed = breaker->seen_failed;
+	atomic_store_explicit(&breaker->trials_good, 0, memory_order_relaxed);
 	atomic_store_explicit(&breaker->due_us, now_us + settings->open_us, memory_order_relaxed);
-	atomic_store_explicit(&breaker->trials, (int32_t)settings->trials, memory_order_relaxed);
+	/* Who takes one knows its number. */
+	atomic_store_explicit(&breaker->trials, (int32_t)settings->trials, memory_order_release);
+}
+
+static void half_open(
+    struct breaker *breaker, const struct breaker_settings *settings, uint64_t now_us)
+{
+	uint32_t round = atomic_load_explicit(&breaker->round, memory_order_relaxed) + 1;
+	atomic_store_explicit(&breaker->round, round != 0 ? round : 1, memory_order_relaxed);
+	atomic_store_explicit(&breaker->trials_failed, 0, memory_order_relaxed);
+	begin_trials(breaker, settings, now_us);
+	enter(breaker, BREAKER_HALF_OPEN);
+}
+
+/* What was before does not count. */
+static void close_it(struct breaker *breaker, const struct breaker_settings *settings)
+{
+	window_init(&breaker->window, settings->interval_us);
+	enter(breaker, BREAKER_CLOSED);
 }
 
 /* What ended meanwhile goes into the window. Targets that are replaced take their numbers with them:
@@ -35,8 +52,6 @@ static void take_results(struct breaker *breaker, const struct breaker_settings 
 		window_init(&breaker->window, settings->interval_us);
 		more = more_failed = 0;
 	}
-	if (results < breaker->seen)
-		begin_trials(breaker, settings, now_us);
 	breaker->seen = results;
 	breaker->seen_failed = failed;
 	window_add(&breaker->window, now_us,
@@ -63,24 +78,22 @@ static bool step_open(
 		return false;
 	snprintf(
 	    breaker->why, sizeof(breaker->why), "%u requests are let through", settings->trials);
-	begin_trials(breaker, settings, now_us);
-	enter(breaker, BREAKER_HALF_OPEN);
+	half_open(breaker, settings, now_us);
 	return true;
 }
 
 static bool step_half_open(
     struct breaker *breaker, const struct breaker_settings *settings, uint64_t now_us)
 {
-	if (breaker->seen_failed > breaker->tried_failed) {
+	if (atomic_load_explicit(&breaker->trials_failed, memory_order_relaxed) > 0) {
 		snprintf(breaker->why, sizeof(breaker->why), "a trial failed");
 		open_it(breaker, settings, now_us);
 		return true;
 	}
-	if (breaker->seen >= breaker->tried + settings->trials) {
+	if (atomic_load_explicit(&breaker->trials_good, memory_order_relaxed) >= settings->trials) {
 		snprintf(
 		    breaker->why, sizeof(breaker->why), "%u trials were good", settings->trials);
-		window_init(&breaker->window, settings->interval_us);
-		enter(breaker, BREAKER_CLOSED);
+		close_it(breaker, settings);
 		return true;
 	}
 	/* Clients that left, targets that are slow: nobody knows. */
@@ -110,10 +123,18 @@ bool breaker_reset(struct breaker *breaker)
 	return changed;
 }
 
-bool breaker_try(struct breaker *breaker)
+uint32_t breaker_try(struct breaker *breaker)
 {
-	return atomic_load_explicit(&breaker->trials, memory_order_relaxed) > 0 &&
-	       atomic_fetch_sub_explicit(&breaker->trials, 1, memory_order_relaxed) > 0;
+	bool taken = atomic_load_explicit(&breaker->trials, memory_order_relaxed) > 0 &&
+		     atomic_fetch_sub_explicit(&breaker->trials, 1, memory_order_acquire) > 0;
+	return taken ? atomic_load_explicit(&breaker->round, memory_order_relaxed) : 0;
+}
+
+void breaker_tried(struct breaker *breaker, uint32_t trial, bool failed)
+{
+	if (trial == atomic_load_explicit(&breaker->round, memory_order_relaxed))
+		atomic_fetch_add_explicit(failed ? &breaker->trials_failed : &breaker->trials_good,
+		    1, memory_order_relaxed);
 }
 
 const char *breaker_state_name(enum breaker_state state)

@@ -70,6 +70,7 @@ struct txn {
 	struct worker_gen *gen;
 	const struct conf_listener *listener;
 	uint32_t pool;         /* an index; CONF_NONE: the request has not found its route */
+	uint32_t trial;        /* of the pool's circuit breaker; 0: it is none */
 	const struct act *act; /* of the route, if it changes heads; else NULL */
 	struct upstream *upstream;
 	struct target *target; /* where it has a place; NULL: nowhere (yet) */

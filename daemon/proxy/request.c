@@ -72,7 +72,7 @@ static const char *choose_upgrade(struct txn *txn, const struct h1_head *head)
 static bool choose_target(struct txn *txn)
 {
 	struct breaker *breaker = &txn->gen->fleet->pools[txn->pool].watch->breaker;
-	if (!breaker_admits(breaker)) {
+	if (!breaker_admits(breaker, &txn->trial)) {
 		COUNT(txn->worker, circuit_open);
 		txn_answer_later(
 		    txn, 503, "circuit_open", breaker_retry_after(breaker, txn->worker->now_us));

@@ -136,7 +136,7 @@ static void fail(struct txn *txn, const char *why, const char *what)
 	txn_note_failed(txn, why);
 	txn_observe(txn, PICKER_FAILED);
 	atomic_fetch_add_explicit(&txn->target->failures, 1, memory_order_relaxed);
-	results_failed(txn->worker, txn_pool(txn), txn->target);
+	results_failed(txn->worker, txn->gen, txn->pool, txn->trial, txn->target);
 	worker_log_target(txn->worker, txn_pool(txn)->name, txn->target, what);
 }
 
@@ -321,7 +321,7 @@ static void switch_protocols(struct txn *txn, struct h1_head *head, char *data, 
 	if (txn->act && !routing_change_response(txn, head, &options.add))
 		return;
 	txn->replayable = false;
-	results_good(txn_pool(txn), txn->target, 0);
+	results_good(txn->gen, txn->pool, txn->trial, txn->target, 0);
 	note_head(txn, head);
 	if (send_head(txn, head, data, len - head->len, &options))
 		tunnel_begin(txn);
@@ -346,7 +346,7 @@ static void continue_response(struct txn *txn, char *data, size_t len)
  * the pool tries again, and the request has gone to another target. */
 static bool retry_status(struct txn *txn, const struct h1_head *head, size_t len)
 {
-	results_status(txn->worker, txn_pool(txn), txn->target, head->status,
+	results_status(txn->worker, txn->gen, txn->pool, txn->trial, txn->target, head->status,
 	    txn->worker->now_us - txn->asked_us);
 	if (txn->replayable && head->status >= 502 && head->status <= 504) {
 		uint64_t body_len = head->framing == H1_BODY_LENGTH ? head->content_length : 0;

@@ -193,7 +193,7 @@ static void observe(struct worker *worker, struct pair *pair, uint64_t took_us)
 static void settle(struct worker *worker, struct pair *pair)
 {
 	pair->established = true;
-	results_good(pool_of(pair), pair->target, 0);
+	results_good(pair->gen, pair->pool, pair->trial, pair->target, 0);
 	if (pair->note)
 		pair->note->connected_us = worker->now_us;
 	touch(worker, pair);
@@ -443,7 +443,7 @@ static bool connect_failed(struct worker *worker, struct pair *pair, int error)
 	if (!worker_error_is_local(error)) {
 		atomic_fetch_add_explicit(&pair->target->failures, 1, memory_order_relaxed);
 		observe(worker, pair, PICKER_FAILED);
-		results_failed(worker, pool, pair->target);
+		results_failed(worker, pair->gen, pair->pool, pair->trial, pair->target);
 	}
 	worker_log_target(worker, pool->name, pair->target,
 	    error == -ETIMEDOUT ? "connect timed out" : worker_error_text(error));
@@ -649,7 +649,7 @@ bool pair_open(struct listener *listener, const struct arrival *arrival)
 		pair_close(worker, pair, true);
 		return true;
 	}
-	if (!breaker_admits(&pair->gen->fleet->pools[pair->pool].watch->breaker)) {
+	if (!breaker_admits(&pair->gen->fleet->pools[pair->pool].watch->breaker, &pair->trial)) {
 		COUNT(worker, circuit_open);
 		reasons_count(&worker->refused_connections, "circuit_open");
 		access_pair_why(pair->note, "circuit_open", true);

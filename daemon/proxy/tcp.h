@@ -22,6 +22,7 @@ struct pair {
 	const struct conf_listener *conf;
 	struct worker_gen *gen;
 	uint32_t pool;            /* an index */
+	uint32_t trial;           /* of its circuit breaker; 0: it is none */
 	struct target *target;    /* where it has a place */
 	struct tally *tally;      /* of the client's source; NULL: it is not counted */
 	struct unsent *unsent[2]; /* for conns[i]; NULL: nothing */

@@ -359,7 +359,7 @@ static void note_failure(struct txn *txn, int error, bool established)
 	if (!worker_error_is_local(error)) {
 		atomic_fetch_add_explicit(&txn->target->failures, 1, memory_order_relaxed);
 		txn_observe(txn, PICKER_FAILED);
-		results_failed(txn->worker, txn_pool(txn), txn->target);
+		results_failed(txn->worker, txn->gen, txn->pool, txn->trial, txn->target);
 	}
 	const char *what =
 	    error == -ETIMEDOUT && !established ? "connect timed out" : worker_error_text(error);

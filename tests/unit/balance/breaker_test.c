@@ -19,12 +19,23 @@ static bool after(uint64_t wait_us, unsigned good, unsigned bad)
 	return breaker_step(&breaker, &settings, results, failed, now_us);
 }
 
+/* How many requests it lets out, up to 100; `trial` has the number of the last one's trial. */
+static uint32_t trial;
+
 static unsigned admitted(void)
 {
 	unsigned n = 0;
-	while (n < 100 && breaker_admits(&breaker))
-		n++;
+	for (uint32_t number; n < 100 && breaker_admits(&breaker, &number); n++)
+		trial = number;
 	return n;
+}
+
+/* The same as after(), of requests that were let out as trials. */
+static bool trials_after(uint64_t wait_us, unsigned good, unsigned bad)
+{
+	for (unsigned i = 0; i < good + bad; i++)
+		breaker_tried(&breaker, trial, i >= good);
+	return after(wait_us, good, bad);
 }
 
 static void begin(void)
@@ -70,8 +81,8 @@ static void opens_tries_and_closes(void)
 	CU_ASSERT_TRUE(after(1, 0, 0));
 	CU_ASSERT_EQUAL(breaker_state(&breaker), BREAKER_HALF_OPEN);
 	CU_ASSERT_EQUAL(admitted(), 3);
-	CU_ASSERT_FALSE(after(S, 2, 0));
-	CU_ASSERT_TRUE(after(S, 1, 0));
+	CU_ASSERT_FALSE(trials_after(S, 2, 0));
+	CU_ASSERT_TRUE(trials_after(S, 1, 0));
 	CU_ASSERT_EQUAL(breaker_state(&breaker), BREAKER_CLOSED);
 	CU_ASSERT_EQUAL(admitted(), 100);
 	/* What was before it closed does not count. */
@@ -85,7 +96,8 @@ static void a_trial_that_fails_opens_it(void)
 	begin();
 	CU_ASSERT_TRUE(after(S, 0, 20));
 	CU_ASSERT_TRUE(after(5 * S, 0, 0));
-	CU_ASSERT_TRUE(after(S, 2, 1));
+	CU_ASSERT_EQUAL(admitted(), 3);
+	CU_ASSERT_TRUE(trials_after(S, 2, 1));
 	CU_ASSERT_EQUAL(breaker_state(&breaker), BREAKER_OPEN);
 	CU_ASSERT_EQUAL(admitted(), 0);
 	CU_ASSERT_FALSE(after(4 * S, 0, 0));
@@ -99,13 +111,39 @@ static void trials_that_nobody_answers_are_repeated(void)
 	CU_ASSERT_TRUE(after(S, 0, 20));
 	CU_ASSERT_TRUE(after(5 * S, 0, 0));
 	CU_ASSERT_EQUAL(admitted(), 3);
-	CU_ASSERT_FALSE(after(4 * S, 1, 0));
+	uint32_t first = trial;
+	CU_ASSERT_FALSE(trials_after(4 * S, 1, 0));
 	CU_ASSERT_EQUAL(admitted(), 0);
 	CU_ASSERT_FALSE(after(S, 0, 0));
 	CU_ASSERT_EQUAL(breaker_state(&breaker), BREAKER_HALF_OPEN);
 	CU_ASSERT_EQUAL(admitted(), 3);
-	CU_ASSERT_FALSE(after(S, 2, 0));
-	CU_ASSERT_TRUE(after(S, 1, 0));
+	CU_ASSERT_EQUAL(trial, first); /* targets that are slow are answers as well */
+	CU_ASSERT_FALSE(trials_after(S, 2, 0));
+	CU_ASSERT_TRUE(trials_after(S, 1, 0));
+}
+
+/* What was under way when it opened, or was a trial before it opened again, decides nothing. */
+static void only_its_trials_count(void)
+{
+	begin();
+	CU_ASSERT_TRUE(after(S, 0, 20));
+	CU_ASSERT_TRUE(after(5 * S, 0, 0));
+	CU_ASSERT_FALSE(after(S, 10, 10));
+	CU_ASSERT_EQUAL(admitted(), 3);
+	uint32_t first = trial;
+	CU_ASSERT_NOT_EQUAL(first, 0);
+	CU_ASSERT_TRUE(trials_after(S, 0, 1));
+	CU_ASSERT_TRUE(after(5 * S, 0, 0));
+	CU_ASSERT_EQUAL(admitted(), 3);
+	CU_ASSERT_NOT_EQUAL(trial, first);
+	breaker_tried(&breaker, first, true);
+	for (int i = 0; i < 3; i++)
+		breaker_tried(&breaker, first, false);
+	CU_ASSERT_FALSE(after(S, 3, 1));
+	CU_ASSERT_EQUAL(breaker_state(&breaker), BREAKER_HALF_OPEN);
+	CU_ASSERT_TRUE(trials_after(S, 3, 0));
+	CU_ASSERT_EQUAL(admitted(), 100);
+	CU_ASSERT_EQUAL(trial, 0);
 }
 
 static void fewer_results_than_before_say_nothing(void)
@@ -132,4 +170,4 @@ static void can_be_taken_away(void)
 UNIT_MAIN("balance/breaker", UNIT(opens_by_rate), UNIT(what_is_long_ago_does_not_count),
     UNIT(opens_tries_and_closes), UNIT(a_trial_that_fails_opens_it),
     UNIT(trials_that_nobody_answers_are_repeated), UNIT(fewer_results_than_before_say_nothing),
-    UNIT(can_be_taken_away))
+    UNIT(only_its_trials_count), UNIT(can_be_taken_away))
