@@ -55,6 +55,7 @@ union record_parts {
 		Yoke__Sync__TargetSettings settings, file;
 	} change;
 	Yoke__Sync__Targets targets;
+	Yoke__Sync__Circuit circuit;
 };
 
 static void pack_session(const struct record *record, Yoke__Sync__Session *session)
@@ -87,6 +88,7 @@ static int pack_health(const struct record *record, Yoke__Sync__Health *health)
 	health->ejections = record->health.ejections;
 	health->ejection_cause = record->health.ejection_cause;
 	health->probation = record->health.probation;
+	health->ready_age_us = record->health.ready_us;
 	return 0;
 }
 
@@ -154,6 +156,13 @@ static int pack_record(
 		yoke__sync__targets__init(out->targets = &parts->targets);
 		out->kind_case = YOKE__SYNC__RECORD__KIND_TARGETS;
 		parts->targets.count = record->targets.count;
+		return 0;
+	case RECORD_CIRCUIT:
+		yoke__sync__circuit__init(out->circuit = &parts->circuit);
+		out->kind_case = YOKE__SYNC__RECORD__KIND_CIRCUIT;
+		parts->circuit.pool_id = record->circuit.pool_id;
+		parts->circuit.state = (Yoke__Sync__CircuitState)record->circuit.state;
+		parts->circuit.left_us = record->circuit.due_us;
 		return 0;
 	case RECORD_KIND_COUNT: break;
 	}

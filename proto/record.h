@@ -19,6 +19,7 @@ enum record_kind {
 	RECORD_ADMIN,
 	RECORD_TARGET,  /* a change at run time */
 	RECORD_TARGETS, /* how many of these follow in a snapshot */
+	RECORD_CIRCUIT,
 	RECORD_KIND_COUNT
 };
 
@@ -53,6 +54,9 @@ struct record {
 			uint16_t ejections;     /* in a row */
 			uint8_t ejection_cause; /* enum outlier_cause, or of a later version */
 			bool probation;
+			/* Its slow start, beside since_us (fleet.h). In memory: since when, on this
+			 * node's clock; on the wire an age of at least 1. 0: nothing is said. */
+			uint64_t ready_us;
 		} health;
 		struct {
 			uint64_t target_id;
@@ -68,5 +72,10 @@ struct record {
 		struct {
 			uint32_t count;
 		} targets;
+		struct {
+			uint64_t pool_id;
+			uint8_t state;   /* enum breaker_state */
+			uint64_t due_us; /* breaker.h; on the wire what is left */
+		} circuit;
 	};
 };

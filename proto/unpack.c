@@ -63,6 +63,8 @@ static int take_health(const Yoke__Sync__Health *in, struct record *out, struct 
 		return refuse(err, "health.age_us");
 	if (in->ejection_left_us > SYNC_TIME_MAX_US)
 		return refuse(err, "health.ejection_left_us");
+	if (in->ready_age_us > SYNC_TIME_MAX_US)
+		return refuse(err, "health.ready_age_us");
 	if (in->ejections > RECORD_EJECTIONS_MAX || in->ejection_cause > UINT8_MAX)
 		return refuse(err, "health.ejections or ejection_cause");
 	out->kind = RECORD_HEALTH;
@@ -75,6 +77,7 @@ static int take_health(const Yoke__Sync__Health *in, struct record *out, struct 
 	out->health.ejections = (uint16_t)in->ejections;
 	out->health.ejection_cause = (uint8_t)in->ejection_cause;
 	out->health.probation = in->probation;
+	out->health.ready_us = in->ready_age_us;
 	if (take_text(in->reason, out->health.reason, sizeof(out->health.reason)) < 0)
 		return refuse(err, "health.reason");
 	return 0;
@@ -137,6 +140,17 @@ static int take_targets(const Yoke__Sync__Targets *in, struct record *out, struc
 	return in->count > RECORD_TARGETS_MAX ? refuse(err, "targets.count") : 0;
 }
 
+static int take_circuit(const Yoke__Sync__Circuit *in, struct record *out, struct err *err)
+{
+	if ((unsigned)in->state > YOKE__SYNC__CIRCUIT_STATE__CIRCUIT_HALF_OPEN)
+		return refuse(err, "circuit.state");
+	out->kind = RECORD_CIRCUIT;
+	out->circuit.pool_id = in->pool_id;
+	out->circuit.state = (uint8_t)in->state;
+	out->circuit.due_us = in->left_us;
+	return in->left_us > SYNC_TIME_MAX_US ? refuse(err, "circuit.left_us") : 0;
+}
+
 /* 1: taken. 0: a kind that we do not know yet. */
 static int take_record(const Yoke__Sync__Record *in, struct record *out, struct err *err)
 {
@@ -151,6 +165,7 @@ static int take_record(const Yoke__Sync__Record *in, struct record *out, struct 
 	case YOKE__SYNC__RECORD__KIND_ADMIN: result = take_admin(in->admin, out, err); break;
 	case YOKE__SYNC__RECORD__KIND_TARGET: result = take_target(in->target, out, err); break;
 	case YOKE__SYNC__RECORD__KIND_TARGETS: result = take_targets(in->targets, out, err); break;
+	case YOKE__SYNC__RECORD__KIND_CIRCUIT: result = take_circuit(in->circuit, out, err); break;
 	default: return 0;
 	}
 	return result < 0 ? result : 1;

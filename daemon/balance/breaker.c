@@ -123,6 +123,24 @@ bool breaker_reset(struct breaker *breaker)
 	return changed;
 }
 
+bool breaker_told(struct breaker *breaker, const struct breaker_settings *settings,
+    enum breaker_state state, uint64_t left_us, uint64_t now_us)
+{
+	bool changed = breaker_state(breaker) != state;
+	if (changed)
+		snprintf(breaker->why, sizeof(breaker->why), "told by the Active peer");
+	if (changed && state == BREAKER_HALF_OPEN)
+		half_open(breaker, settings, now_us);
+	else if (changed && state == BREAKER_CLOSED)
+		close_it(breaker, settings);
+	if (left_us > settings->open_us)
+		left_us = settings->open_us;
+	atomic_store_explicit(&breaker->due_us, now_us + left_us, memory_order_relaxed);
+	if (changed && state == BREAKER_OPEN)
+		enter(breaker, BREAKER_OPEN);
+	return changed;
+}
+
 uint32_t breaker_try(struct breaker *breaker)
 {
 	bool taken = atomic_load_explicit(&breaker->trials, memory_order_relaxed) > 0 &&

@@ -46,6 +46,10 @@ bool breaker_step(struct breaker *breaker, const struct breaker_settings *settin
     uint64_t results, uint64_t failed, uint64_t now_us);
 /* Back to closed, whatever it was: the pool has none any more. True: it was not. */
 bool breaker_reset(struct breaker *breaker);
+/* The peer, which has the traffic, says how it stands, and what is left until due_us, of which it takes
+ * no more than open_us. True: the state is another one. */
+bool breaker_told(struct breaker *breaker, const struct breaker_settings *settings,
+    enum breaker_state state, uint64_t left_us, uint64_t now_us);
 /* Half-open: one of the trials, if there is one left; its number. 0: none. */
 uint32_t breaker_try(struct breaker *breaker);
 /* What became of an attempt of a trial. Any thread. */

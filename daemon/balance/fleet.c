@@ -307,6 +307,18 @@ bool target_set_max_active(struct pool *pool, struct target *target, uint32_t ma
 	return true;
 }
 
+void target_set_since(
+    struct pool *pool, struct target *target, uint64_t since_us, uint64_t ready_us)
+{
+	if (ready_us == 0)
+		ready_us = target->ready_us;
+	if (target->since_us == since_us && target->ready_us == ready_us)
+		return;
+	target->since_us = since_us;
+	target->ready_us = ready_us;
+	bump(pool);
+}
+
 void target_set_ejected(struct pool *pool, struct target *target, bool ejected)
 {
 	if (is_ejected(target) == ejected)

@@ -81,7 +81,9 @@ enum balance_algorithm {
 /* What watches over a pool: shared with the same pool of earlier and later fleets. */
 struct pool_watch {
 	struct breaker breaker;
-	struct outlier_watch outliers; /* the control thread's */
+	/* The control thread's: */
+	struct outlier_watch outliers;
+	size_t published_at; /* as that of struct target */
 };
 
 struct pool {
@@ -225,6 +227,11 @@ bool target_set_health(struct pool *pool, struct target *target, enum target_hea
 bool target_set_admin(struct pool *pool, struct target *target, enum target_admin admin);
 /* The same for its limit; 0: none. Those above a lower one stay. */
 bool target_set_max_active(struct pool *pool, struct target *target, uint32_t max_active);
+
+/* Since when it has its health, and since when it is ready (0: as we know it), as the peer says: slow
+ * start goes on there. Bumps the version when that is news. */
+void target_set_since(
+    struct pool *pool, struct target *target, uint64_t since_us, uint64_t ready_us);
 
 /* Only outlier.c: bumps the version when that is news. */
 void target_set_ejected(struct pool *pool, struct target *target, bool ejected);

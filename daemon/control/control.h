@@ -68,7 +68,7 @@ struct inbox {
  * target's reason and counters belong to the control thread. */
 struct published {
 	pthread_mutex_t lock;
-	struct record *records; /* two a target: health, admin */
+	struct record *records; /* two a target: admin, health; one a pool */
 	size_t n;
 };
 
@@ -216,6 +216,7 @@ void replica_set_config(struct control *control);
  * we are the one to tell. */
 void replica_health_changed(struct control *control, const struct target *target);
 void replica_admin_changed(struct control *control, const struct target *target);
+void replica_circuit_changed(struct control *control, const struct pool *pool);
 /* What was changed at run time and is in force now. */
 void replica_tell_changes(struct control *control);
 /* The peer tells a change of a target: may the log and the events have it? They have the first ones of a
@@ -246,9 +247,11 @@ void outliers_wake(void *control);          /* a target fails. Any thread */
 void outliers_set(struct control *control); /* there is a new configuration */
 /* Whatever is due; also when a target's state has changed. */
 void outliers_poll(struct control *control);
-/* The peer says how it stands with a target. */
+/* The peer says how it stands with a target, or a pool. */
 void outliers_told(struct control *control, struct pool *pool, struct target *target,
     const struct outlier_report *report);
+void outliers_circuit_told(
+    struct control *control, struct pool *pool, enum breaker_state state, uint64_t left_us);
 
 /* router_stats.c */
 /* Adds what was counted to the status of a virtual router. */

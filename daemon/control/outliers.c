@@ -23,7 +23,7 @@ static void on_outlier(
 	replica_health_changed(control, target);
 }
 
-static void breaker_changed(struct control *control, struct pool *pool, const char *before)
+static void say_circuit(struct control *control, const struct pool *pool, const char *before)
 {
 	const struct breaker *breaker = &pool->watch->breaker;
 	const char *now = breaker_state_name(breaker_state(breaker));
@@ -32,6 +32,12 @@ static void breaker_changed(struct control *control, struct pool *pool, const ch
 	log_at(breaker_state(breaker) == BREAKER_OPEN ? LOG_LEVEL_WARN : LOG_LEVEL_NOTICE,
 	    "%s: %s -> %s: %s", object, before, now, breaker->why);
 	events_add(&control->events, object, before, now, breaker->why);
+}
+
+static void breaker_changed(struct control *control, struct pool *pool, const char *before)
+{
+	say_circuit(control, pool, before);
+	replica_circuit_changed(control, pool);
 }
 
 static void step_breaker(struct control *control, struct pool *pool,
@@ -95,6 +101,17 @@ void outliers_told(struct control *control, struct pool *pool, struct target *ta
 	const struct conf_pool *conf = &control->current->conf->pools[pool->index];
 	if (conf->outlier_given)
 		outlier_told(pool, target, &conf->outlier, report, clock_us(), on_told, control);
+}
+
+void outliers_circuit_told(
+    struct control *control, struct pool *pool, enum breaker_state state, uint64_t left_us)
+{
+	const struct conf_pool *conf = &control->current->conf->pools[pool->index];
+	const char *before = breaker_state_name(breaker_state(&pool->watch->breaker));
+	if (conf->breaker_given &&
+	    breaker_told(&pool->watch->breaker, &conf->breaker, state, left_us, clock_us()) &&
+	    replica_may_say(control))
+		say_circuit(control, pool, before);
 }
 
 static void on_wake(struct ev_loop *loop, ev_async *async, int events)

@@ -1,4 +1,4 @@
-/* Between the fleet and the sync thread. Outgoing: changes of health and admin state become records
+/* Between the fleet and the sync thread. Outgoing: changes of health, admin state and circuits become records
  * in the journal, and the published copy of all states is what a snapshot sends. Incoming: records
  * from the sync thread change our targets. While the peer is Active and we are in sync we do not
  * probe: we are told. */
@@ -36,6 +36,7 @@ static struct record health_record(const struct target *target)
 	record.health.ejections = (uint16_t)target->outlier.ejections;
 	record.health.ejection_cause = (uint8_t)target->outlier.cause;
 	record.health.probation = target->outlier.probation_us != 0;
+	record.health.ready_us = target->ready_us;
 	return record;
 }
 
@@ -46,6 +47,16 @@ static struct record admin_record(const struct target *target)
 	record.admin.admin = atomic_load_explicit(&target->admin, memory_order_relaxed);
 	record.admin.leaving = target->leaving;
 	record.admin.drain_until_us = target->drain_until_us;
+	return record;
+}
+
+static struct record circuit_record(const struct pool *pool)
+{
+	const struct breaker *breaker = &pool->watch->breaker;
+	struct record record = {.kind = RECORD_CIRCUIT};
+	record.circuit.pool_id = pool->id;
+	record.circuit.state = (uint8_t)breaker_state(breaker);
+	record.circuit.due_us = atomic_load_explicit(&breaker->due_us, memory_order_relaxed);
 	return record;
 }
 
@@ -76,7 +87,7 @@ void replica_publish(struct control *control)
 	size_t n = 0, n_changes = overlay_count(overlay);
 	for (uint32_t p = 0; p < fleet->n_pools; p++)
 		n += fleet->pools[p].n_targets;
-	struct record *records = calloc(1 + n_changes + 2 * n, sizeof(*records));
+	struct record *records = calloc(1 + n_changes + 2 * n + fleet->n_pools, sizeof(*records));
 	if (!records) {
 		log_error("sync: out of memory: the peer keeps the old set of targets");
 		return;
@@ -93,9 +104,13 @@ void replica_publish(struct control *control)
 		for (uint32_t t = 0; t < fleet->pools[p].n_targets; t++) {
 			struct target *target = fleet->pools[p].targets[t].target;
 			target->published_at = at;
-			records[at++] = health_record(target);
+			/* In this order: who is made ready starts slowly then, and only the other
+			 * record knows since when. */
 			records[at++] = admin_record(target);
+			records[at++] = health_record(target);
 		}
+		fleet->pools[p].watch->published_at = at;
+		records[at++] = circuit_record(&fleet->pools[p]);
 	}
 	pthread_mutex_lock(&control->published.lock);
 	struct record *old = control->published.records;
@@ -105,22 +120,19 @@ void replica_publish(struct control *control)
 	free(old);
 }
 
-/* For want of memory a new target may not be among the published ones: published_at is 0 then, where no
- * target's record is. */
-static void publish_one(
-    struct control *control, const struct target *target, const struct record *record)
+/* For want of memory a new target or pool may not be among the published ones: its published_at is 0
+ * then, and no record of the kind is there, or next to it. */
+static void publish_one(struct control *control, size_t at, const struct record *record)
 {
-	size_t at = target->published_at + (record->kind == RECORD_ADMIN);
 	pthread_mutex_lock(&control->published.lock);
 	if (at < control->published.n && control->published.records[at].kind == record->kind)
 		control->published.records[at] = *record;
 	pthread_mutex_unlock(&control->published.lock);
 }
 
-static void tell_peer(
-    struct control *control, const struct target *target, const struct record *record)
+static void tell_peer(struct control *control, size_t at, const struct record *record)
 {
-	publish_one(control, target, record);
+	publish_one(control, at, record);
 	if (control->journal && control->active)
 		journal_append(control->journal, record);
 }
@@ -128,13 +140,20 @@ static void tell_peer(
 void replica_health_changed(struct control *control, const struct target *target)
 {
 	struct record record = health_record(target);
-	tell_peer(control, target, &record);
+	tell_peer(control, target->published_at + 1, &record);
 }
 
 void replica_admin_changed(struct control *control, const struct target *target)
 {
 	struct record record = admin_record(target);
-	tell_peer(control, target, &record);
+	tell_peer(control, target->published_at, &record);
+	replica_health_changed(control, target); /* with the slow start of who is ready again */
+}
+
+void replica_circuit_changed(struct control *control, const struct pool *pool)
+{
+	struct record record = circuit_record(pool);
+	tell_peer(control, pool->watch->published_at, &record);
 }
 
 void replica_tell_changes(struct control *control)
@@ -148,11 +167,9 @@ void replica_tell_changes(struct control *control)
 		journal_append(control->journal, &record);
 		const struct target *target = fleet_target(
 		    control->current->fleet, hash_id2(change->pool, change->text), NULL);
-		if (!target)
-			continue;
 		/* It may be another one than the peer has had before. */
-		replica_health_changed(control, target);
-		replica_admin_changed(control, target);
+		if (target)
+			replica_admin_changed(control, target);
 	}
 }
 
@@ -290,7 +307,7 @@ static void take_health(
 	    target_set_health(pool, target, now, record->health.reason, record->health.since_us);
 	target->rise_count = record->health.rise_count;
 	target->fall_count = record->health.fall_count;
-	target->since_us = record->health.since_us;
+	target_set_since(pool, target, record->health.since_us, 0);
 	if (changed && replica_may_say(control)) {
 		char object[sizeof(((struct event *)0)->object)];
 		control_object_target(object, sizeof(object), pool, target);
@@ -312,8 +329,9 @@ static void apply_health(struct control *control, const struct record *record)
 	if (control->current->conf->pools[pool->index].health.kind != CONF_HEALTH_NONE)
 		take_health(control, pool, target, record);
 	apply_ejection(control, pool, target, record);
+	target_set_since(pool, target, target->since_us, record->health.ready_us);
 	struct record now = health_record(target);
-	publish_one(control, target, &now);
+	publish_one(control, target->published_at + 1, &now);
 }
 
 static void apply_admin(struct control *control, const struct record *record)
@@ -336,7 +354,22 @@ static void apply_admin(struct control *control, const struct record *record)
 		events_add(&control->events, object, before, target_state_name(target),
 		    "set by the operator on the peer");
 	}
-	publish_one(control, target, record);
+	publish_one(control, target->published_at, record);
+}
+
+static void apply_circuit(struct control *control, const struct record *record)
+{
+	const struct fleet *fleet = control->current->fleet;
+	uint64_t due_us = record->circuit.due_us, now_us = clock_us();
+	for (uint32_t p = 0; p < fleet->n_pools; p++) {
+		struct pool *pool = &fleet->pools[p];
+		if (pool->id != record->circuit.pool_id)
+			continue;
+		outliers_circuit_told(control, pool, (enum breaker_state)record->circuit.state,
+		    due_us > now_us ? due_us - now_us : 0);
+		struct record ours = circuit_record(pool);
+		publish_one(control, pool->watch->published_at, &ours);
+	}
 }
 
 /* --- changes at run time, as the peer has them --- */
@@ -420,6 +453,8 @@ static void drain_inbox(struct control *control)
 			apply_health(control, &batch[i]);
 		else if (batch[i].kind == RECORD_ADMIN)
 			apply_admin(control, &batch[i]);
+		else if (batch[i].kind == RECORD_CIRCUIT)
+			apply_circuit(control, &batch[i]);
 	}
 }
 

@@ -85,17 +85,27 @@ static void take_delete(struct stream *stream, const struct record *record, uint
 	digests_touch(&stream->receiver.digests, session_bucket(&key));
 }
 
+static uint64_t since(uint64_t age_us, uint64_t now_us)
+{
+	return age_us < now_us ? now_us - age_us : 0;
+}
+
 static void take_target(struct stream *stream, const struct record *record, uint64_t now_us)
 {
 	struct record copy = *record;
 	if (copy.kind == RECORD_HEALTH) {
-		uint64_t age_us = record->health.since_us;
-		copy.health.since_us = age_us < now_us ? now_us - age_us : 0;
+		copy.health.since_us = since(record->health.since_us, now_us);
 		if (record->health.ejected_until_us > 0)
 			copy.health.ejected_until_us = now_us + record->health.ejected_until_us;
+		/* Longer ago than our clock goes back is long ago, too. */
+		uint64_t ready_us = since(record->health.ready_us, now_us);
+		if (record->health.ready_us > 0)
+			copy.health.ready_us = ready_us > 0 ? ready_us : 1;
 	}
 	if (copy.kind == RECORD_ADMIN && copy.admin.drain_until_us > 0)
 		copy.admin.drain_until_us += now_us;
+	if (copy.kind == RECORD_CIRCUIT)
+		copy.circuit.due_us += now_us;
 	if (stream->callbacks.on_record)
 		stream->callbacks.on_record(stream->callbacks.arg, &copy);
 }

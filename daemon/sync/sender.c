@@ -116,6 +116,17 @@ static void emit_target(void *arg, const struct record *record)
 	sender->sent_targets += record->kind == RECORD_HEALTH;
 }
 
+static uint64_t age_of(uint64_t since_us, uint64_t now_us)
+{
+	uint64_t age_us = since_us < now_us ? now_us - since_us : 0;
+	return age_us < SYNC_TIME_MAX_US ? age_us : SYNC_TIME_MAX_US;
+}
+
+static uint64_t left_of(uint64_t until_us, uint64_t now_us)
+{
+	return until_us > now_us ? until_us - now_us : 0;
+}
+
 /* On the wire times are relative, and a session is as the table has it now. */
 static void make_relative(struct stream *stream, struct record *record, uint64_t now_us)
 {
@@ -135,21 +146,24 @@ static void make_relative(struct stream *stream, struct record *record, uint64_t
 			    left_us < SYNC_TIME_MAX_US ? left_us : SYNC_TIME_MAX_US;
 		}
 		break;
-	case RECORD_HEALTH: {
-		uint64_t since_us = record->health.since_us;
-		uint64_t age_us = since_us < now_us ? now_us - since_us : 0;
-		record->health.since_us = age_us < SYNC_TIME_MAX_US ? age_us : SYNC_TIME_MAX_US;
-		uint64_t until_us = record->health.ejected_until_us;
-		record->health.ejected_until_us = until_us > now_us ? until_us - now_us : 0;
+	case RECORD_HEALTH:
+		record->health.since_us = age_of(record->health.since_us, now_us);
+		record->health.ejected_until_us = left_of(record->health.ejected_until_us, now_us);
+		if (record->health.ready_us > 0) {
+			uint64_t age_us = age_of(record->health.ready_us, now_us);
+			record->health.ready_us = age_us > 0 ? age_us : 1;
+		}
 		break;
-	}
-	case RECORD_ADMIN: {
+	case RECORD_ADMIN:
 		/* One that is over is not one that never ends. */
-		uint64_t until_us = record->admin.drain_until_us;
-		if (until_us > 0)
-			record->admin.drain_until_us = until_us > now_us ? until_us - now_us : 1;
+		if (record->admin.drain_until_us > 0) {
+			uint64_t left_us = left_of(record->admin.drain_until_us, now_us);
+			record->admin.drain_until_us = left_us > 0 ? left_us : 1;
+		}
 		break;
-	}
+	case RECORD_CIRCUIT:
+		record->circuit.due_us = left_of(record->circuit.due_us, now_us);
+		break;
 	default: break;
 	}
 }

@@ -30,6 +30,7 @@ static void check_record(const struct record *record)
 	case RECORD_SESSION: require(record->session.expires_us <= SYNC_TIME_MAX_US); break;
 	case RECORD_HEALTH:
 		require(record->health.health <= 2 && record->health.since_us <= SYNC_TIME_MAX_US);
+		require(record->health.ready_us <= SYNC_TIME_MAX_US);
 		require(memchr(record->health.reason, 0, RECORD_REASON_MAX) != NULL);
 		break;
 	case RECORD_ADMIN:
@@ -38,6 +39,9 @@ static void check_record(const struct record *record)
 		break;
 	case RECORD_TARGET: check_target(record); break;
 	case RECORD_TARGETS: require(record->targets.count <= RECORD_TARGETS_MAX); break;
+	case RECORD_CIRCUIT:
+		require(record->circuit.state <= 2 && record->circuit.due_us <= SYNC_TIME_MAX_US);
+		break;
 	default: require(record->kind == RECORD_SESSION_DELETE);
 	}
 }

@@ -43,8 +43,11 @@ static void snapshot_targets(void *arg, void (*emit)(void *, const struct record
 	(void)arg;
 	for (uint64_t i = 0; i < TARGETS; i++) {
 		struct record record = {.kind = RECORD_HEALTH, .health.target_id = i};
+		record.health.ready_us = i;
 		emit(emit_arg, &record);
 	}
+	struct record circuit = {.kind = RECORD_CIRCUIT, .circuit.state = 1};
+	emit(emit_arg, &circuit);
 }
 
 static void on_said(void *arg, const struct sync_message *message)
@@ -211,6 +214,8 @@ static void act(struct node *node, uint8_t byte)
 {
 	unsigned how = byte >> 3;
 	struct record target = {.kind = RECORD_HEALTH, .health.target_id = how % TARGETS};
+	struct record circuit = {.kind = RECORD_CIRCUIT, .circuit.state = (uint8_t)(how % 3)};
+	circuit.circuit.due_us = node->now_us + how * 1000;
 	switch (byte & 7) {
 	case DO_TIME: pass_time(node, how); break;
 	case DO_CONNECTION:
@@ -227,7 +232,7 @@ static void act(struct node *node, uint8_t byte)
 		break;
 	case DO_SESSION: write_session(node, how, false); break;
 	case DO_DELETE: write_session(node, how, true); break;
-	case DO_TARGET: journal_append(node->journal, &target); break;
+	case DO_TARGET: journal_append(node->journal, how < 16 ? &target : &circuit); break;
 	case DO_SAY: say(node, how); break;
 	default: set_config(node, how); break;
 	}

@@ -576,6 +576,11 @@ class Lab(Segment):
 
     def owner_mac(self, node):
         return self.mac(node.name if isinstance(node, Node) else node)
+    def fetch_status(self):
+        """The status of a request to the VIP, "000" if there is none."""
+        return self.run_in("client", "curl", "-s", "-o", "/dev/null", "-m", "2", "-w", "%{http_code}",
+                           f"http://{VIP}:{COOKIE_PORT}/", check=False)
+
 
     def capture(self, name="capture.pcapng", role="switch", interface="br0", only=""):
         """`only`: what is captured, in the language of pcap-filter(7)."""

@@ -3,7 +3,7 @@ import time
 
 import testing
 from failover import check_story, failover
-from lab import (COOKIE_PORT, NODES, SLACK, VIP, WEB_PORT, address, pair_config, wait_until)
+from lab import (NODES, SLACK, VIP, WEB_PORT, address, pair_config, wait_until)
 from testing import TestLab
 
 
@@ -90,7 +90,7 @@ def test_ejection_known(checks):
 
         def ejected(node):
             return node.pools()["web"][out] == "ejected"
-        wait_until(lambda: fetch_status(lab) and ejected(first), 10 * SLACK, "it is ejected")
+        wait_until(lambda: lab.fetch_status() and ejected(first), 10 * SLACK, "it is ejected")
         web3.set_failing(False)
         second.wait(lambda: ejected(second), 5, "the peer knows")
         checks.equal("the checks say nothing against it",
@@ -100,7 +100,7 @@ def test_ejection_known(checks):
         checks.equal("its state at once", story.pools_at_once["web"][out], "ejected")
 
         def asked():
-            fetch_status(lab)
+            lab.fetch_status()
             return web3.requests(begun, address(second.name))
         wait_until(asked, (EJECTION_S + 10) * SLACK, "a request to it", pause=0.02)
         when = asked()[0][0] - begun
@@ -111,6 +111,53 @@ def test_ejection_known(checks):
                   if e["object"] == f"pool web target {out}" and e["node"] == second.name]
         checks.true(f"its events: {events}", ("in", "ejected") in events
                     and events[-1] == ("ejected", "in"))
+
+
+OPEN_S = 20
+
+
+def test_circuit_known(checks):
+    """A circuit that has opened on the Active is open on the new one for what is left: until then its
+    targets get nothing, then the trials."""
+    with TestLab() as lab:
+        config = pair_config()
+        config["pools"]["web"]["circuit_breaker"] = {"min_requests": 10, "trials": 3,
+                                                     "open_time": f"{OPEN_S}s"}
+        first, second = lab.start_pair(config=config)
+
+        def circuit(node):
+            return node.api.get("/v1/pools/web")["circuit"]
+        for web in lab.webs.values():
+            web.set_failing(True)
+        begun = time.time()
+        wait_until(lambda: lab.fetch_status() and circuit(first)["state"] == "open", 10 * SLACK,
+                   "it is open")
+        second.wait(lambda: circuit(second)["state"] == "open", 5, "the peer knows")
+        checks.equal("why", circuit(second)["reason"], "told by the Active peer")
+        for web in lab.webs.values():
+            web.set_failing(False)
+        first.kill_all()
+        second.wait_state("active")
+
+        def sent():
+            return sorted(t - begun for w in lab.webs.values()
+                          for t, _ in w.requests(begun, address(second.name)))
+        refused = 0
+
+        def is_served():
+            nonlocal refused
+            status = lab.fetch_status()
+            refused += status == "503"
+            return status == "200"
+        wait_until(is_served, (OPEN_S + 10) * SLACK, "service again", pause=0.02)
+        checks.note("requests that the new Active has refused", refused)
+        checks.true(f"its targets got the first one after {sent()[0]:.1f} s", sent()[0] >= OPEN_S)
+        # At the next tick, and with the next request.
+        checks.at_most("after it opened, s", sent()[0], OPEN_S + 2, 5 * SLACK)
+        wait_until(lambda: lab.fetch_status() and circuit(second)["state"] == "closed", 5 * SLACK,
+                   "it is closed")
+        checks.equal("its events", [(e["from"], e["to"]) for e in second.events("pool web circuit")],
+                     [("closed", "open"), ("open", "half-open"), ("half-open", "closed")])
 
 
 POOLS, INTERVAL = 40, 4  # of three targets each; seconds
@@ -179,11 +226,6 @@ def test_health_pace(checks):
             checks.at_most(f"most in a second, {what}", most_in(1, times), 1.5 * pace, 1.5)
 
 
-def fetch_status(lab):
-    return lab.run_in("client", "curl", "-s", "-o", "/dev/null", "-m", "2", "-w", "%{http_code}",
-                      f"http://{VIP}:{COOKIE_PORT}/", check=False)
-
-
 def test_all_down(checks):
     """503 at once, and service again when a target is back."""
     with TestLab() as lab:
@@ -192,10 +234,10 @@ def test_all_down(checks):
             web.set_healthy(False)
         first.wait(lambda: "up" not in first.pools()["web"].values(), 5, "all targets down")
         begun = time.monotonic()
-        checks.equal("status without a target", fetch_status(lab), "503")
+        checks.equal("status without a target", lab.fetch_status(), "503")
         checks.at_most("time to the answer, ms", 1000 * (time.monotonic() - begun), 500, SLACK)
         lab.webs["web2"].set_healthy(True)
-        wait_until(lambda: fetch_status(lab) == "200", 5 * SLACK, "service with one target")
+        wait_until(lambda: lab.fetch_status() == "200", 5 * SLACK, "service with one target")
         checks.equal("who serves", lab.run_in("client", "curl", "-s", f"http://{VIP}/").strip(),
                      "web2")
 
@@ -242,6 +284,89 @@ def test_slow_start(checks):
         shares = [40 * tenth / (20 + tenth) for tenth in tenths]
         checks.true(f"web3 has {counts['web3']}, wanted {shares[0]:.1f} to {shares[1]:.1f}",
                     shares[0] - 2 <= counts["web3"] <= shares[1] + 2)
+
+
+SLOW_START_S = 12
+WEB1, WEB2, WEB3 = (address(web, WEB_PORT) for web in ("web1", "web2", "web3"))
+
+
+def slow_pair(lab, targets, **more):
+    """A pair with the pool's targets, web1 warm, and the Backup off."""
+    config = pair_config()
+    config["pools"]["web"] |= {"balance": "round_robin", "targets": targets,
+                               "slow_start": f"{SLOW_START_S}s", **more}
+    config["pools"]["web"].pop("sticky")
+    first, second = lab.start_pair(config=config)
+    second.power_off()
+    wait_until(lambda: since_ms(first, "web1") > 1000 * SLOW_START_S + 500, 30 * SLACK, "web1 is warm")
+    return first, second
+
+
+def happens(do, done):
+    """When it happened: (not before, not after)."""
+    before = time.time()
+    do()
+    wait_until(done, 20 * SLACK, "it has happened", pause=0.01)
+    return before, time.time()
+
+
+def tenth(seconds):
+    return min(10, max(1, int(10 * seconds / SLOW_START_S)))
+
+
+def check_shares(checks, lab, first, second, ready, warm):
+    """A node that comes in the middle of their slow start and takes over has so many warm targets, and
+    gives those in `ready`, {name: when it happened}, what their age says."""
+    youngest = max(when[1] for when in ready.values())
+    wait_until(lambda: tenth(time.time() - youngest) >= 4, SLOW_START_S, "the middle of it")
+    second.power_on()
+    second.wait_in_sync()
+    second.wait(lambda: second.pools()["web"] == first.pools()["web"], 5, "the same targets")
+    first.kill_all()
+    second.wait_state("active")
+    begun = time.time()
+    for _ in range(40):
+        lab.run_in("client", "curl", "-s", f"http://{VIP}/")
+    ended = time.time()
+    counts = {name: len(lab.webs[name].requests(begun, address(second.name))) for name in lab.webs}
+    low = {name: tenth(begun - when[1]) for name, when in ready.items()}
+    high = {name: tenth(ended - when[0]) for name, when in ready.items()}
+    checks.note("requests", counts)
+    checks.note("tenths of their weights", {name: (low[name], high[name]) for name in ready})
+    for name in ready:
+        others = [10 * warm + sum(bound.values()) - bound[name] for bound in (low, high)]
+        least = 40 * low[name] / (others[1] + low[name])
+        most = 40 * high[name] / (others[0] + high[name])
+        checks.true(f"{name} has {counts[name]}, wanted {least:.1f} to {most:.1f}",
+                    least - 2 <= counts[name] <= most + 2)
+
+
+def test_slow_start_ready(checks):
+    """A target that was added at run time, and one that the operator has made ready, start as slowly on
+    a new Active that was not there then."""
+    with TestLab() as lab:
+        first, second = slow_pair(lab, [WEB1, WEB3])
+        first.ctl("disable", "web", WEB3)
+
+        def is_up(target):
+            return lambda: first.pools()["web"].get(target) == "up"
+        ready = {"web3": happens(lambda: first.ctl("ready", "web", WEB3), is_up(WEB3)),
+                 "web2": happens(lambda: first.ctl("add", "web", WEB2), is_up(WEB2))}
+        check_shares(checks, lab, first, second, ready, warm=1)
+
+
+def test_slow_start_ejected(checks):
+    """The same of one that was let in again after an ejection."""
+    with TestLab() as lab:
+        first, second = slow_pair(lab, [WEB1, WEB2, WEB3],
+                                  outlier={"ejection_time": "1s", "consecutive_failures": 3})
+
+        def is_now(state):
+            return lambda: lab.fetch_status() and first.pools()["web"][WEB3] == state
+        lab.webs["web3"].set_failing(True)
+        wait_until(is_now("ejected"), 30 * SLACK, "it is ejected")
+        ready = {"web3": happens(lambda: lab.webs["web3"].set_failing(False), is_now("up"))}
+        check_shares(checks, lab, first, second, ready, warm=2)
 
 
 if __name__ == "__main__":

@@ -146,6 +146,43 @@ static void only_its_trials_count(void)
 	CU_ASSERT_EQUAL(trial, 0);
 }
 
+static bool told(enum breaker_state state, uint64_t left_us)
+{
+	return breaker_told(&breaker, &settings, state, left_us, now_us);
+}
+
+static void told_by_the_peer(void)
+{
+	begin();
+	CU_ASSERT_FALSE(told(BREAKER_CLOSED, 0));
+	CU_ASSERT_EQUAL(admitted(), 100);
+	CU_ASSERT_TRUE(told(BREAKER_OPEN, 3 * S));
+	CU_ASSERT_EQUAL(admitted(), 0);
+	CU_ASSERT_EQUAL(breaker_retry_after(&breaker, now_us), 3);
+	/* Said again it is no news, but later; too long is shortened. */
+	CU_ASSERT_FALSE(told(BREAKER_OPEN, 500 * S));
+	CU_ASSERT_EQUAL(breaker_retry_after(&breaker, now_us), 5);
+	CU_ASSERT_FALSE(told(BREAKER_OPEN, 2 * S));
+	/* What is left is waited for here, then it goes on as ever. */
+	CU_ASSERT_FALSE(after(2 * S - 1, 0, 0));
+	CU_ASSERT_TRUE(after(1, 0, 0));
+	CU_ASSERT_EQUAL(admitted(), 3);
+	CU_ASSERT_TRUE(trials_after(0, 0, 1));
+	CU_ASSERT_EQUAL(breaker.opened, 1);
+	/* In the middle of trials: as many of our own. */
+	CU_ASSERT_TRUE(told(BREAKER_HALF_OPEN, S));
+	CU_ASSERT_EQUAL(admitted(), 3);
+	CU_ASSERT_FALSE(told(BREAKER_HALF_OPEN, S));
+	CU_ASSERT_EQUAL(admitted(), 0);
+	CU_ASSERT_FALSE(after(S, 0, 0));
+	CU_ASSERT_EQUAL(admitted(), 3);
+	/* Closed: what failed here before does not open it. */
+	CU_ASSERT_FALSE(after(S, 0, 30));
+	CU_ASSERT_TRUE(told(BREAKER_CLOSED, 0));
+	CU_ASSERT_FALSE(after(S, 0, 19));
+	CU_ASSERT_TRUE(after(S, 0, 1));
+}
+
 static void fewer_results_than_before_say_nothing(void)
 {
 	begin();
@@ -170,4 +207,4 @@ static void can_be_taken_away(void)
 UNIT_MAIN("balance/breaker", UNIT(opens_by_rate), UNIT(what_is_long_ago_does_not_count),
     UNIT(opens_tries_and_closes), UNIT(a_trial_that_fails_opens_it),
     UNIT(trials_that_nobody_answers_are_repeated), UNIT(fewer_results_than_before_say_nothing),
-    UNIT(only_its_trials_count), UNIT(can_be_taken_away))
+    UNIT(only_its_trials_count), UNIT(told_by_the_peer), UNIT(can_be_taken_away))

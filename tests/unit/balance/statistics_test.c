@@ -447,6 +447,18 @@ static void slow_start_is_for_who_comes_later(void)
 	count_picks_at(next, picker, now_us, seen);
 	CU_ASSERT_DOUBLE_EQUAL((double)seen[2] / PICKS, 5 / 30., 1e-4);
 	CU_ASSERT_DOUBLE_EQUAL((double)seen[3] / PICKS, 5 / 30., 1e-4);
+
+	/* As the peer says: the picker that has looked already goes on there. What it does not say stays. */
+	target_set_since(pool, nth(next, 3), now_us - SLOW_US / 10 * 7, 1);
+	target_set_since(pool, nth(next, 2), 1, now_us - SLOW_US / 10 * 3);
+	count_picks_at(next, picker, now_us, seen);
+	CU_ASSERT_DOUBLE_EQUAL((double)seen[2] / PICKS, 3 / 30., 1e-4);
+	CU_ASSERT_DOUBLE_EQUAL((double)seen[3] / PICKS, 7 / 30., 1e-4);
+	uint64_t version = atomic_load(pool->version);
+	target_set_since(pool, nth(next, 2), 1, 0);
+	CU_ASSERT_EQUAL(atomic_load(pool->version), version);
+	count_picks_at(next, picker, now_us, seen);
+	CU_ASSERT_DOUBLE_EQUAL((double)seen[2] / PICKS, 3 / 30., 1e-4);
 	picker_free(picker);
 	fleet_free(next);
 }

@@ -35,6 +35,7 @@ static void fill_records(size_t n)
 			r->health.ejections = (uint16_t)(i % 1001);
 			r->health.ejection_cause = (uint8_t)(i % 256);
 			r->health.probation = i / 4 % 2;
+			r->health.ready_us = i % 5 * 777;
 			memset(r->health.reason, 'a' + (int)(i % 26), i % RECORD_REASON_MAX);
 			break;
 		case RECORD_ADMIN:
@@ -50,6 +51,11 @@ static void fill_records(size_t n)
 			r->target.settings =
 			    (struct record_settings){RECORD_WEIGHT_MAX, i & 1, (uint32_t)i};
 			r->target.file = (struct record_settings){1, true, UINT32_MAX};
+			break;
+		case RECORD_CIRCUIT:
+			r->circuit.pool_id = ~i;
+			r->circuit.state = (uint8_t)(i / 4 % 3);
+			r->circuit.due_us = i * 4321;
 			break;
 		default: r->targets.count = RECORD_TARGETS_MAX;
 		}
@@ -192,12 +198,17 @@ static bool same_record(const struct record *a, const struct record *b)
 		       a->health.ejections == b->health.ejections &&
 		       a->health.ejection_cause == b->health.ejection_cause &&
 		       a->health.probation == b->health.probation &&
+		       a->health.ready_us == b->health.ready_us &&
 		       strcmp(a->health.reason, b->health.reason) == 0;
 	case RECORD_ADMIN:
 		return a->admin.target_id == b->admin.target_id &&
 		       a->admin.admin == b->admin.admin && a->admin.leaving == b->admin.leaving &&
 		       a->admin.drain_until_us == b->admin.drain_until_us;
 	case RECORD_TARGET: return memcmp(&a->target, &b->target, sizeof(a->target)) == 0;
+	case RECORD_CIRCUIT:
+		return a->circuit.pool_id == b->circuit.pool_id &&
+		       a->circuit.state == b->circuit.state &&
+		       a->circuit.due_us == b->circuit.due_us;
 	default: return a->targets.count == b->targets.count;
 	}
 }
@@ -294,6 +305,7 @@ static void a_full_batch_of_long_records(void)
 		records[i].health.ejections = RECORD_EJECTIONS_MAX;
 		records[i].health.ejection_cause = UINT8_MAX;
 		records[i].health.probation = true;
+		records[i].health.ready_us = SYNC_TIME_MAX_US;
 		memset(records[i].health.reason, 'x', RECORD_REASON_MAX - 1);
 	}
 	m.batch.records = records;
@@ -380,6 +392,14 @@ static void fields_are_checked(void)
 	    {"1000 ejections", BODY("\x22\x07\x2a\x05\x1a\x03\x40\xe8\x07"), true},
 	    {"1001 ejections", BODY("\x22\x07\x2a\x05\x1a\x03\x40\xe9\x07"), false},
 	    {"ejection cause 256", BODY("\x22\x07\x2a\x05\x1a\x03\x48\x80\x02"), false},
+	    {"ready for a century",
+		BODY("\x22\x0d\x2a\x0b\x1a\x09\x58\x80\x80\x94\xff\xa5\x81\xcf\x05"), true},
+	    {"ready for longer",
+		BODY("\x22\x0d\x2a\x0b\x1a\x09\x58\x81\x80\x94\xff\xa5\x81\xcf\x05"), false},
+	    {"circuit that is half-open", BODY("\x22\x06\x2a\x04\x3a\x02\x10\x02"), true},
+	    {"circuit state 3", BODY("\x22\x06\x2a\x04\x3a\x02\x10\x03"), false},
+	    {"circuit, more than a century left",
+		BODY("\x22\x0d\x2a\x0b\x3a\x09\x18\xff\xff\xff\xff\xff\xff\xff\x7f"), false},
 	    {"health state 2", BODY("\x22\x06\x2a\x04\x1a\x02\x10\x02"), true},
 	    {"health state -1",
 		BODY("\x22\x0f\x2a\x0d\x1a\x0b\x10\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01"),

@@ -10,6 +10,7 @@ static void on_record(void *arg, const struct record *record)
 	if (record->kind == RECORD_HEALTH && record->health.target_id < MODEL_TARGETS) {
 		node->health[record->health.target_id] = record->health.health;
 		node->since_us[record->health.target_id] = record->health.since_us;
+		node->ready_us[record->health.target_id] = record->health.ready_us;
 	} else if (record->kind == RECORD_ADMIN && record->admin.target_id < MODEL_TARGETS) {
 		node->admin[record->admin.target_id] = record->admin.admin;
 		node->drain_until_us[record->admin.target_id] = record->admin.drain_until_us;
@@ -17,6 +18,8 @@ static void on_record(void *arg, const struct record *record)
 		node->n_changes = 0;
 	} else if (record->kind == RECORD_TARGET && node->n_changes < MODEL_TARGETS) {
 		node->changes[node->n_changes++] = *record;
+	} else if (record->kind == RECORD_CIRCUIT) {
+		node->circuit = *record;
 	}
 }
 
@@ -26,6 +29,7 @@ static struct record health_record(const struct model_node *node, unsigned targe
 	record.health.target_id = target;
 	record.health.health = node->health[target];
 	record.health.since_us = node->since_us[target];
+	record.health.ready_us = node->ready_us[target];
 	return record;
 }
 
@@ -50,6 +54,7 @@ static void snapshot_targets(void *arg, void (*emit)(void *, const struct record
 		emit(emit_arg, &health);
 		emit(emit_arg, &admin);
 	}
+	emit(emit_arg, &node->circuit);
 }
 
 static void on_said(void *arg, const struct sync_message *message)
@@ -140,6 +145,8 @@ static void node_start(struct model *model, int i)
 	memset(node->health, 0, sizeof(node->health));
 	memset(node->admin, 0, sizeof(node->admin));
 	memset(node->since_us, 0, sizeof(node->since_us));
+	memset(node->ready_us, 0, sizeof(node->ready_us));
+	node->circuit = (struct record){.kind = RECORD_CIRCUIT, .circuit.pool_id = 1};
 }
 
 static void node_stop(struct model_node *node)
@@ -378,6 +385,22 @@ void model_drain(struct model *model, int i, unsigned target, uint64_t until_us)
 	node->drain_until_us[target] = until_us;
 	struct record record = admin_record(node, target);
 	journal_append(node->journal, &record);
+}
+
+void model_ready(struct model *model, int i, unsigned target, uint64_t ready_us)
+{
+	struct model_node *node = &model->node[i];
+	node->ready_us[target] = ready_us;
+	struct record record = health_record(node, target);
+	journal_append(node->journal, &record);
+}
+
+void model_circuit(struct model *model, int i, uint8_t state, uint64_t due_us)
+{
+	struct model_node *node = &model->node[i];
+	node->circuit.circuit.state = state;
+	node->circuit.circuit.due_us = due_us;
+	journal_append(node->journal, &node->circuit);
 }
 
 uint64_t model_lookup(struct model *model, int i, unsigned key)

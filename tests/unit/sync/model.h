@@ -22,7 +22,8 @@ struct model_node {
 	struct codec *codec;
 	bool active;
 	uint8_t health[MODEL_TARGETS], admin[MODEL_TARGETS];
-	uint64_t since_us[MODEL_TARGETS], drain_until_us[MODEL_TARGETS];
+	uint64_t since_us[MODEL_TARGETS], ready_us[MODEL_TARGETS], drain_until_us[MODEL_TARGETS];
+	struct record circuit;                /* of the one pool that has one */
 	struct record changes[MODEL_TARGETS]; /* of targets at run time */
 	uint32_t n_changes;
 	unsigned restarts;
@@ -83,6 +84,9 @@ void model_target(struct model *model, int i, unsigned target, uint8_t health, u
 const struct record *model_change(
     struct model *model, int i, const char *pool, const char *address);
 void model_drain(struct model *model, int i, unsigned target, uint64_t until_us);
+/* Slow start begins at `ready_us`. */
+void model_ready(struct model *model, int i, unsigned target, uint64_t ready_us);
+void model_circuit(struct model *model, int i, uint8_t state, uint64_t due_us);
 
 /* Something happens on node `i`; ids count from 1. */
 void model_event(struct model *model, int i, const char *object);

@@ -133,6 +133,45 @@ static void times_are_relative(void)
 	model_fini(&model);
 }
 
+/* Since when targets are ready, and how long a circuit stays open: to a peer that comes later, and to one
+ * that is there. */
+static void slow_starts_and_circuits_travel(void)
+{
+	struct model model;
+	const struct model_node *backup = &model.node[1];
+	model_init(&model, 64);
+	model_ready(&model, 0, 2, model_now(&model, 0) - 3000000);
+	model_ready(&model, 0, 3, model_now(&model, 0)); /* just now, which is not never */
+	model_ready(&model, 0, 4, 0);
+	model_ready(&model, 1, 5, 1); /* not what the Active says */
+	model_circuit(&model, 0, 1, model_now(&model, 0) + 5000000);
+	model_set_active(&model, 0, true);
+	model_connect(&model);
+	model_settle(&model);
+	CU_ASSERT_EQUAL(backup->ready_us[2], model_now(&model, 1) - 3000000);
+	CU_ASSERT_EQUAL(backup->ready_us[3], model_now(&model, 1) - 1);
+	CU_ASSERT_EQUAL(backup->ready_us[4], 0);
+	CU_ASSERT_EQUAL(backup->ready_us[5], 0);
+	CU_ASSERT_EQUAL(backup->circuit.circuit.state, 1);
+	CU_ASSERT_EQUAL(backup->circuit.circuit.due_us, model_now(&model, 1) + 5000000);
+
+	model_advance(&model, 1000000, true);
+	model_ready(&model, 0, 4, model_now(&model, 0) - 7);
+	model_circuit(&model, 0, 2, model_now(&model, 0) - 1); /* is due */
+	model_settle(&model);
+	CU_ASSERT_EQUAL(backup->ready_us[4], model_now(&model, 1) - 7);
+	CU_ASSERT_EQUAL(backup->circuit.circuit.state, 2);
+	CU_ASSERT_EQUAL(backup->circuit.circuit.due_us, model_now(&model, 1));
+
+	/* Ready for longer than the other one's clock goes back. */
+	model_set_active(&model, 0, false);
+	model_set_active(&model, 1, true);
+	model_ready(&model, 1, 6, 1);
+	model_settle(&model);
+	CU_ASSERT_EQUAL(model.node[0].ready_us[6], 1);
+	model_fini(&model);
+}
+
 static void a_cut_is_resumed(void)
 {
 	struct model model;
@@ -633,7 +672,7 @@ static void targets_are_told_again(void)
 		stream_set_config(model.node[1].stream, hash, &promise);
 		model_settle(&model);
 	}
-	CU_ASSERT_EQUAL(model_status(&model, 1).received_records - received, 1 + 2 * MODEL_TARGETS);
+	CU_ASSERT_EQUAL(model_status(&model, 1).received_records - received, 2 + 2 * MODEL_TARGETS);
 	CU_ASSERT_EQUAL(model_status(&model, 0).snapshots, 1);
 	model_fini(&model);
 }
@@ -688,11 +727,11 @@ static void protected_is_who_lacks_nothing(void)
 UNIT_MAIN("sync/stream", UNIT(protected_is_who_lacks_nothing), UNIT(snapshot_then_records),
     UNIT(targets_are_told_again), UNIT(an_earlier_comparison_is_forgotten),
     UNIT(targets_at_run_time_travel), UNIT(old_sessions_go_piece_by_piece),
-    UNIT(times_are_relative), UNIT(a_cut_is_resumed), UNIT(too_long_a_cut_needs_a_snapshot),
-    UNIT(the_ring_overtakes_a_slow_peer), UNIT(a_restarted_backup_gets_a_snapshot),
-    UNIT(who_has_kept_it_gives_it_back), UNIT(nothing_is_not_given), UNIT(roles_change_hands),
-    UNIT(half_a_snapshot_takes_nothing_away), UNIT(a_lower_epoch_is_refused),
-    UNIT(two_actives_do_not_mix), UNIT(silence_ends_a_connection),
+    UNIT(times_are_relative), UNIT(slow_starts_and_circuits_travel), UNIT(a_cut_is_resumed),
+    UNIT(too_long_a_cut_needs_a_snapshot), UNIT(the_ring_overtakes_a_slow_peer),
+    UNIT(a_restarted_backup_gets_a_snapshot), UNIT(who_has_kept_it_gives_it_back),
+    UNIT(nothing_is_not_given), UNIT(roles_change_hands), UNIT(half_a_snapshot_takes_nothing_away),
+    UNIT(a_lower_epoch_is_refused), UNIT(two_actives_do_not_mix), UNIT(silence_ends_a_connection),
     UNIT(a_sleeper_does_not_blame_the_peer), UNIT(a_late_peer_protects_nobody),
     UNIT(who_gives_up_is_believed), UNIT(async_promises_a_window),
     UNIT(unprotected_for_want_of_a_peer), UNIT(configurations_are_compared),
