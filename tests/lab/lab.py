@@ -552,9 +552,11 @@ class Lab(Segment):
         for node in self.nodes.values():
             node.write_config(config)
 
-    def start_pair(self, primary="node1", config=None):
-        """Starts both with one configuration, waits until all is settled: (primary, standby)."""
-        self.write_config(config or pair_config(primary))
+    def start_pair(self, primary="node1", config=None, write=True):
+        """Starts both with one configuration, or what they have; waits until all is settled: (primary,
+        standby)."""
+        if write:
+            self.write_config(config or pair_config(primary))
         first, second = self.nodes[primary], self.nodes[other(primary)]
         first.start()
         first.wait_state("active", 10)
@@ -574,13 +576,13 @@ class Lab(Segment):
                           "--sources", *SOURCES)
         return json.loads(out)
 
-    def owner_mac(self, node):
-        return self.mac(node.name if isinstance(node, Node) else node)
     def fetch_status(self):
         """The status of a request to the VIP, "000" if there is none."""
         return self.run_in("client", "curl", "-s", "-o", "/dev/null", "-m", "2", "-w", "%{http_code}",
                            f"http://{VIP}:{COOKIE_PORT}/", check=False)
 
+    def owner_mac(self, node):
+        return self.mac(node.name if isinstance(node, Node) else node)
 
     def capture(self, name="capture.pcapng", role="switch", interface="br0", only=""):
         """`only`: what is captured, in the language of pcap-filter(7)."""

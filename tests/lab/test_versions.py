@@ -1,10 +1,12 @@
 """A pair is upgraded node after node, from the version whose programs are in YOKE_OLD_BIN_DIR."""
+import json
 import os
 import sys
 
 import testing
 from failover import check_story, failover
-from lab import NODES, SLACK, Prober, other, program, run
+from lab import (NODES, SLACK, WEB_PORT, Prober, address, other, pair_config, program,
+                 run, wait_until)
 from testing import SKIP, TestLab
 
 # By a planned move, on a busy machine: see test_failover.py.
@@ -25,8 +27,7 @@ def check_pair(checks, active, standby, title):
         checks.note(f"{node.name} ({node.status()['version']})", sync["reason"])
         checks.true(f"{node.name}: equal digests", sync["digest_equal"])
         checks.true(f"{node.name}: equal configurations", sync["config_equal"])
-    counts = [node.api.get("/v1/sessions?limit=1")["count"] for node in (active, standby)]
-    checks.equal("sessions of the one and the other", counts, [counts[0]] * 2)
+    checks.equal("sessions of the one and the other", sessions(standby), sessions(active))
     checks.equal("both see the same targets", standby.pools(), active.pools())
 
 
@@ -109,6 +110,84 @@ def test_upgrade_power_off(checks):
             dying, survivor = lab.start_pair("node1")
             story = failover(lab, dying, survivor, dying.power_off)
             check_story(checks, story, SILENCE_MS, reason="no advert for")
+
+
+LATER = {"outlier": {"consecutive_failures": 3, "ejection_time": "1h", "max_ejection_time": "1h"},
+         "circuit_breaker": {"min_requests": 50, "error_rate": "100%"}, "slow_start": "1h"}
+
+
+def write_configs(lab, primary):
+    """To a node whose programs do not know it, the file without what came later; has it?"""
+    config = pair_config(primary)
+    lab.write_config(config)
+    config["pools"]["web"] |= LATER
+    knows = {}
+    for node in lab.nodes.values():
+        path = node.config_path + ".later"
+        with open(path, "w", encoding="utf-8") as file:
+            json.dump(config, file)
+        found = run(program("yoked", node.bin_dir), "--check", "--config", path, "--node", node.name,
+                    check=False)
+        knows[node.name] = "unknown key" not in found
+        if knows[node.name]:
+            os.replace(path, node.config_path)
+    return knows
+
+
+def test_upgrade_targets(checks):
+    """One node is upgraded, either one, and Active: what the Active knows of targets, ejections and
+    changes at run time, too, the other one knows as far as its version goes, and takes over with it."""
+    old, added, out = old_bin_dir(), address("web3", 9), address("web3", WEB_PORT)
+    for upgraded in NODES:
+        checks.section(f"the Active is {'new' if upgraded == 'node1' else 'old'}")
+        with TestLab() as lab:
+            lab.nodes[other(upgraded)].bin_dir = old
+            knows = write_configs(lab, "node1")
+            first, second = lab.start_pair("node1", write=False)
+            both = all(knows.values())
+            checks.note("the old one knows of ejections", both)
+            lab.sticky("learn")
+            first.ctl("disable", "known", address("web2", WEB_PORT))
+            if knows[first.name]:
+                lab.webs["web3"].set_failing(True)
+                wait_until(lambda: lab.fetch_status() and first.pools()["web"][out] == "ejected",
+                           20 * SLACK, "it is ejected")
+            changed, _ = first.api.request("POST", "/v1/pools/known/targets", {"address": added})
+            checks.note("POST of a target", changed)
+            lab.webs["web1"].set_healthy(False)
+
+            def expected():
+                """What the other one must have."""
+                pools = {name: dict(targets) for name, targets in first.pools().items()}
+                if changed == 200 and not takes_targets(first):
+                    del pools["known"][added]
+                if pools["web"][out] == "ejected" and not both:
+                    pools["web"][out] = "up"
+                return pools
+            first.wait(lambda: all(first.pools()[pool][address("web1", WEB_PORT)] == "down"
+                                   for pool in ("web", "known")), 10, "web1 is down")
+            second.wait(lambda: second.pools() == expected(), 10, "the same targets")
+            known, count = second.pools(), sessions(second)
+            checks.note("it knows", known)
+            checks.equal("sessions of the one and the other", count, sessions(first))
+            for node in (first, second):
+                checks.equal(f"{node.name}: was disconnected",
+                             node.status()["sync"]["last_disconnect"], None)
+                node.wait(lambda node=node: node.status()["sync"]["digest_equal"], 10, "equal digests")
+            first.kill_all()
+            second.wait_state("active")
+            checks.equal("the new Active knows the same", second.pools(), known)
+            checks.equal("sessions", sessions(second), count)
+            checks.equal("service", lab.fetch_status(), "200")
+
+
+def sessions(node):
+    return node.api.get("/v1/sessions?limit=1")["count"]
+
+
+def takes_targets(node):
+    changes = node.status().get("run_time_changes")
+    return bool(changes and changes["peer_takes_them"])
 
 
 if __name__ == "__main__":
