@@ -295,8 +295,11 @@ static struct target *choose(struct worker *worker, struct udp_session *session)
 	    !retry_is_wanted(session->gen, pool, CONF_RETRY_CONNECT_FAILURE) ||
 	    !retry_left(worker, session->gen, pool))
 		return NULL;
-	retry_take(worker, session->gen, pool);
-	return choose_again(worker, session->gen, pool, &session->choice, setup->tried, n_tried);
+	struct target *next =
+	    choose_again(worker, session->gen, pool, &session->choice, setup->tried, n_tried);
+	if (next)
+		retry_take(worker, session->gen, pool);
+	return next;
 }
 
 /* Writes a sticky decision down, as choose_commit does. NULL: out of memory. */
