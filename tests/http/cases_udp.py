@@ -92,7 +92,7 @@ CASES = [
     # the end of a session
     UdpCase("an idle session ends",
             *asks(b"1"), connections(0, 1), connections(0, 0), *asks(b"2", b="b2"),
-            listener={"idle_timeout": "150ms"}),
+            listener={"idle_timeout": "1s"}),
     UdpCase("datagrams of the client keep a session",
             *[s for i in range(5) for s in (pause(0.3), send(b"%d" % i), sees(b"%d" % i))],
             listener={"idle_timeout": "1s"}),
