@@ -90,10 +90,11 @@ static const struct conf_key access_log_keys[] = {
     {"format", CONF_ENUM, FIELD(struct conf_access_log, format), .words = log_format_words,
 	.def = "json",
 	.help = "json: an object a line, see ACCESS LOG; combined: as Apache and nginx write it, "
-		"which has no line for connections of mode tcp"},
+		"which has no line for modes tcp and udp"},
     {"sample", CONF_INT, FIELD(struct conf_access_log, sample), .min = 1, .max = 1000000,
 	.def = "1",
-	.help = "One in so many requests or connections that went well has a line; all others "
+	.help = "One in so many requests, connections or UDP sessions that went well has a line; "
+		"all others "
 		"always have one: status 400 and above, or with a reason"},
     {"query", CONF_BOOL, FIELD(struct conf_access_log, query), .def = "true",
 	.help = "Whether the query of the request's target is written; it may hold secrets"},
@@ -140,7 +141,7 @@ static const struct conf_key root_keys[] = {
     {"sync", CONF_OBJECT, FIELD(struct conf, sync), .object = &sync_object,
 	.help = "Replication to the peer, and the session table"},
     {"access_log", CONF_OBJECT, FIELD(struct conf, access_log), .object = &access_log_object,
-	.def_note = "none", .help = "A line for each request or connection"},
+	.def_note = "none", .help = "A line for each request, connection or UDP session"},
     {"admin", CONF_OBJECT, 0, 0, .object = &admin_object, .help = "The admin API"},
     {"max_connections", CONF_INT, FIELD(struct conf, max_connections), .min = 0, .max = 10000000,
 	.def = "0",

@@ -177,8 +177,8 @@ static const struct conf_key listener_keys[] = {
     TCP_KEEPALIVE(conf_listener),
     TCP_USER_TIMEOUT_KEY(conf_listener),
     {"access_log", CONF_BOOL, FIELD(struct conf_listener, access_log), .def = "true",
-	.help = "http, tcp: whether its requests or connections are in the access log, if "
-		"there is one; sessions of mode udp are not"},
+	.help = "Whether its requests, connections or UDP sessions are in the access log, if there "
+		"is one"},
     {"explain_header", CONF_OBJECT, FIELD(struct conf_listener, explain), .object = &explain_object,
 	.def_note = "none",
 	.help = "http: each response has a field of this name that says which route took the "

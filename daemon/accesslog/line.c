@@ -349,11 +349,17 @@ size_t access_json(
 		at = put_request(at, entry, &cut);
 		at = put_number(FIELD(at, "status"), entry->status);
 	} else {
-		at = put_word(FIELD(at, "protocol"), entry->tunnel ? "tunnel" : "TCP");
+		at = put_word(FIELD(at, "protocol"), entry->datagrams_in > 0 ? "UDP"
+						     : entry->tunnel         ? "tunnel"
+									     : "TCP");
 	}
 	at = put_choice(at, entry);
 	at = put_number(FIELD(at, "bytes_in"), entry->bytes_in);
 	at = put_number(FIELD(at, "bytes_out"), entry->bytes_out);
+	if (entry->datagrams_in > 0) {
+		at = put_number(FIELD(at, "datagrams_in"), entry->datagrams_in);
+		at = put_number(FIELD(at, "datagrams_out"), entry->datagrams_out);
+	}
 	at = put_times(at, entry);
 	if (entry->http)
 		at = put_http(at, entry, &cut);

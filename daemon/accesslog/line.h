@@ -1,6 +1,7 @@
-/* One line of the access log: what became of a request or a TCP connection. As a JSON object, or in
- * the combined format of Apache and nginx. Pure: facts in, bytes out, without locale, time zone or
- * printf. Whatever strangers have sent is escaped and cut to a length, so a line is one line. */
+/* One line of the access log: what became of a request, a TCP connection or a UDP session. As a JSON
+ * object, or in the combined format of Apache and nginx. Pure: facts in, bytes out, without locale,
+ * time zone or printf. Whatever strangers have sent is escaped and cut to a length, so a line is one
+ * line. */
 #pragma once
 
 #include <stdbool.h>
@@ -48,7 +49,8 @@ struct access_entry {
 	struct access_failure failed[ACCESS_FAILED_MAX]; /* the first ones, in their order */
 	uint32_t n_failed;
 	bool http;   /* else a TCP connection, which has none of the request's fields, */
-	bool tunnel; /* or what became of one of HTTP after a switch of protocols */
+	bool tunnel; /* what became of one of HTTP after a switch of protocols, */
+	uint64_t datagrams_in, datagrams_out; /* or a UDP session, which has had one at least */
 	enum access_sticky sticky;
 	uint32_t retries, sample;
 	uint64_t bytes_in, bytes_out, body_out;

@@ -257,7 +257,7 @@ void access_end(struct txn *txn)
 	put_line(worker, &entry, conf->format);
 }
 
-/* --- TCP --- */
+/* --- TCP and UDP --- */
 
 struct access_pair *access_pair_new(const struct addr *client, uint64_t now_us)
 {
@@ -269,12 +269,10 @@ struct access_pair *access_pair_new(const struct addr *client, uint64_t now_us)
 	return note;
 }
 
-void access_pair_end(struct worker *worker, struct pair *pair)
+void access_pair_end(struct worker *worker, struct access_pair *note, const char *listener)
 {
 	struct access_state *state = &worker->access;
-	struct access_pair *note = pair->note;
 	const struct conf_access_log *conf = worker->gen ? &worker->gen->conf->access_log : NULL;
-	pair->note = NULL;
 	if (!note->why)
 		access_pair_why(note, worker->stopping ? "shutdown" : "no_memory", true);
 	if (!state->ring || conf->format == CONF_LOG_COMBINED ||
@@ -286,7 +284,7 @@ void access_pair_end(struct worker *worker, struct pair *pair)
 	struct access_entry entry = {
 	    .time_us = wall_us(state, now_us, note->began_us),
 	    .client = &note->client,
-	    .listener = pair->conf->name,
+	    .listener = listener,
 	    .route = note->route,
 	    .pool = note->pool,
 	    .target = note->target ? note->target->text : NULL,
@@ -299,6 +297,8 @@ void access_pair_end(struct worker *worker, struct pair *pair)
 	    .sample = conf->sample,
 	    .bytes_in = note->bytes[0],
 	    .bytes_out = note->bytes[1],
+	    .datagrams_in = note->datagrams[0],
+	    .datagrams_out = note->datagrams[1],
 	    .request_us = ACCESS_UNKNOWN,
 	    .queue_us = note->queue_us,
 	    .connect_us = since(note->began_us, note->connected_us),

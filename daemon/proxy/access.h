@@ -1,5 +1,5 @@
-/* The access log, as seen from the worker: what is noted of a request or a TCP connection while it
- * lasts, and the one line that is made of it at its end. Nothing here waits, locks or asks the kernel
+/* The access log, as seen from the worker: what is noted of a request, a TCP connection or a UDP
+ * session while it lasts, and the one line that is made of it at its end. Nothing here waits, locks or asks the kernel
  * for more than the time; while there is no access log, each hook is a store or a branch. */
 #pragma once
 
@@ -12,7 +12,6 @@
 #include "daemon/proxy/buf.h"
 
 struct h1_head;
-struct pair;
 struct pool;
 struct target;
 struct txn;
@@ -70,16 +69,17 @@ struct access_note {
 	uint64_t began_us, head_us, connected_us, response_us;
 };
 
-/* Of a TCP connection: exists only when it will have a line. */
+/* Of a TCP connection or UDP session: exists only when it will have a line. */
 struct access_pair {
 	struct addr client;
 	const struct target *target;
 	const char *pool, *route, *why, *tier;
 	struct access_failures failures;
-	bool failed; /* `why` is no way in which a connection should end */
+	bool failed; /* `why` is no way in which one should end */
 	bool tunnel; /* it began as a request, which had a line of its own */
 	uint8_t sticky, retries;
-	uint64_t bytes[2]; /* read from the client, from the target */
+	uint64_t bytes[2];     /* read from the client, from the target */
+	uint64_t datagrams[2]; /* the same of a UDP session; 0: none */
 	uint64_t began_us, queue_us, connected_us;
 };
 
@@ -99,13 +99,13 @@ void access_request(struct txn *txn, const struct h1_head *head);
 /* It is over: writes the line. */
 void access_end(struct txn *txn);
 
-/* The same for a TCP connection; NULL when out of memory: then it has no line. */
+/* The same for a TCP connection or UDP session; NULL when out of memory: then it has no line. */
 struct access_pair *access_pair_new(const struct addr *client, uint64_t now_us);
 /* It goes to this target of the pool now. */
 void access_pair_target(
     struct access_pair *note, const struct pool *pool, const struct target *target);
-/* It is over. Frees the note. */
-void access_pair_end(struct worker *worker, struct pair *pair);
+/* It is over. Takes the note. */
+void access_pair_end(struct worker *worker, struct access_pair *note, const char *listener);
 
 /* The first reason is the one that counts. */
 static inline void access_why(struct access_note *note, const char *why)

@@ -103,7 +103,8 @@ void pair_close(struct worker *worker, struct pair *pair, bool reset)
 		note_wait(pair);
 	}
 	if (pair->note)
-		access_pair_end(worker, pair);
+		access_pair_end(worker, pair->note, pair->conf->name);
+	pair->note = NULL;
 	end_setup(worker, pair);
 	timer_cancel(worker, &pair->timer);
 	close_server(worker, pair, reset);

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "daemon/base/clock.h"
+#include "daemon/proxy/access.h"
 #include "daemon/proxy/ack.h"
 #include "daemon/proxy/choose.h"
 #include "daemon/proxy/conn.h"
@@ -46,12 +47,13 @@ struct udp_session {
 	struct choice choice;
 	uint64_t judged; /* the pool's version when the target was found good */
 	uint64_t requests, responses;
-	struct udp_setup *setup; /* or NULL */
-	uint8_t batch;           /* datagrams to ask for: follows the load */
-	bool used;               /* again, since it came up in the order */
-	bool owes;               /* an answer to the client's last datagram */
-	bool full;               /* has had all its requests: not in the table any more */
-	bool crowded_out;        /* the targets are full */
+	struct udp_setup *setup;  /* or NULL */
+	struct access_pair *note; /* NULL: not in the access log */
+	uint8_t batch;            /* datagrams to ask for: follows the load */
+	bool used;                /* again, since it came up in the order */
+	bool owes;                /* an answer to the client's last datagram */
+	bool full;                /* has had all its requests: not in the table any more */
+	bool crowded_out;         /* the targets are full */
 	bool dead;
 };
 
@@ -161,7 +163,22 @@ static void end_setup(struct worker *worker, struct udp_session *session)
 
 static void set_target(struct worker *worker, struct udp_session *session, struct target *target)
 {
-	place_move(worker, session->gen, session->conf->pool, &session->target, target);
+	uint32_t pool = session->conf->pool;
+	place_move(worker, session->gen, pool, &session->target, target);
+	if (target && session->note)
+		access_pair_target(session->note, &session->gen->fleet->pools[pool], target);
+}
+
+static void write_line(struct worker *worker, struct udp_session *session)
+{
+	struct access_pair *note = session->note;
+	if (!note)
+		return;
+	session->note = NULL;
+	note->sticky = session->choice.sticky;
+	note->datagrams[0] = session->requests;
+	note->datagrams[1] = session->responses;
+	access_pair_end(worker, note, session->conf->name);
 }
 
 static void session_close(struct worker *worker, struct udp_session *session)
@@ -169,6 +186,7 @@ static void session_close(struct worker *worker, struct udp_session *session)
 	if (session->dead)
 		return;
 	session->dead = true;
+	write_line(worker, session);
 	timer_cancel(worker, &session->timer);
 	end_setup(worker, session);
 	close_upstream(worker, session);
@@ -184,9 +202,23 @@ static void session_close(struct worker *worker, struct udp_session *session)
 	listener_left(session->listener, false);
 }
 
+/* `failed`: it should not end so. */
+static void session_end(
+    struct worker *worker, struct udp_session *session, const char *why, bool failed)
+{
+	access_pair_why(session->note, why, failed);
+	session_close(worker, session);
+}
+
 static void on_idle(struct worker *worker, struct timer *timer)
 {
-	session_close(worker, list_entry(timer, struct udp_session, timer));
+	struct udp_session *session = list_entry(timer, struct udp_session, timer);
+	if (udp_of(session)->ending)
+		session_end(worker, session, "listener_closed", true);
+	else if (session->conf->responses > 0)
+		session_end(worker, session, "response_timeout", true);
+	else
+		session_end(worker, session, "idle_timeout", false);
 }
 
 static void touch(struct worker *worker, struct udp_session *session)
@@ -204,7 +236,7 @@ static bool make_room(struct listener *listener, const struct udp_session *spare
 		struct udp_session *session = list_entry(order->next, struct udp_session, order);
 		if (session != spared && !session->used) {
 			COUNT(listener->worker, udp_sessions_evicted);
-			session_close(listener->worker, session);
+			session_end(listener->worker, session, "evicted", false);
 			return true;
 		}
 		session->used = false;
@@ -236,6 +268,10 @@ static struct udp_session *session_open(
 	session->conf = listener->conf;
 	session->gen = worker_gen_get(worker->gen);
 	session->batch = BATCH_MIN;
+	if (session->conf->access_log)
+		session->note = access_pair_new(client, worker->now_us);
+	if (session->note)
+		session->note->pool = pool_of(session)->name;
 	conn_init(&session->upstream, &worker->poller, -1, NULL);
 	timer_init(&session->timer, on_idle);
 	udp_table_add(&listener->udp->table, &session->entry);
@@ -299,6 +335,8 @@ static struct target *choose(struct worker *worker, struct udp_session *session)
 	    choose_again(worker, session->gen, pool, &session->choice, setup->tried, n_tried);
 	if (next)
 		retry_take(worker, session->gen, pool);
+	if (next && session->note)
+		session->note->retries++;
 	return next;
 }
 
@@ -335,13 +373,17 @@ static void connect_next(struct worker *worker, struct udp_session *session)
 {
 	struct target *target = choose(worker, session);
 	if (!target) {
-		if (session->choice.full)
+		const char *why = "no_target";
+		if (session->choice.full) {
 			session->crowded_out = true;
-		else if (session->setup && session->setup->n_tried > 0)
+			why = "no_room";
+		} else if (session->setup && session->setup->n_tried > 0) {
 			COUNT(worker, target_failed);
-		else
+			why = "connect_failed";
+		} else {
 			COUNT(worker, no_target);
-		session_close(worker, session);
+		}
+		session_end(worker, session, why, true);
 		return;
 	}
 	set_target(worker, session, target);
@@ -352,7 +394,7 @@ static void connect_next(struct worker *worker, struct udp_session *session)
 			set_target(worker, session, target);
 	}
 	if (!target || session->crowded_out) {
-		session_close(worker, session);
+		session_end(worker, session, target ? "no_room" : "no_memory", true);
 		return;
 	}
 	int error = open_upstream(worker, session);
@@ -367,10 +409,12 @@ static void target_failed(struct worker *worker, struct udp_session *session, in
 	COUNT(worker, upstream_connect_failures);
 	worker_log_target(worker, pool_of(session)->name, session->target,
 	    error == -ECONNREFUSED ? "port unreachable" : worker_error_text(error));
+	if (session->note)
+		access_failed(&session->note->failures, session->target, "connect_failed");
 	close_upstream(worker, session);
 	/* With a shortage of our own, another target would not help. */
 	if (worker_error_is_local(error) || !setup) {
-		session_close(worker, session);
+		session_end(worker, session, "connect_failed", true);
 		return;
 	}
 	atomic_fetch_add_explicit(&session->target->failures, 1, memory_order_relaxed);
@@ -422,6 +466,8 @@ static void forward(struct worker *worker, struct udp_session *session, uint32_t
 	session->requests += end - at;
 	session->owes = true;
 	udp_batch_forward(in, at, end);
+	if (session->note)
+		session->note->bytes[0] += udp_batch_bytes(in, at, end);
 	while (at < end && is_ready(worker, session)) {
 		int sent = udp_batch_send(in, session->upstream.io.fd, at, end);
 		if (sent > 0) {
@@ -540,6 +586,12 @@ static bool is_complete(const struct udp_session *session)
 	return conf->responses > 0 && session->responses >= conf->responses * session->requests;
 }
 
+static void end_complete(struct worker *worker, struct udp_session *session)
+{
+	session_end(worker, session,
+	    session->conf->responses > 0 && !session->owes ? "answered" : "listener_closed", false);
+}
+
 /* Gathers up to `n` answers. 0, or -errno. */
 static int hear(struct worker *worker, struct udp_session *session, uint32_t n)
 {
@@ -553,6 +605,9 @@ static int hear(struct worker *worker, struct udp_session *session, uint32_t n)
 	for (int i = 0; i < got; i++)
 		udp_batch_answer(&io->out, io->n_out++, &session->entry.client,
 		    says_source ? &session->entry.local : NULL);
+	if (session->note)
+		session->note->bytes[1] +=
+		    udp_batch_bytes(&io->out, io->n_out - (uint32_t)got, io->n_out);
 	session->responses += (uint32_t)got;
 	session->used = true;
 	session->owes = false;
@@ -583,7 +638,7 @@ static void on_target_datagrams(struct watch *watch, unsigned events)
 	}
 	end_setup(worker, session);
 	if (is_complete(session))
-		session_close(worker, session);
+		end_complete(worker, session);
 	else
 		touch(worker, session);
 }
@@ -632,7 +687,7 @@ void udp_wind_up(struct listener *listener, uint64_t at_most_us)
 	list_for_each_safe (it, &listener->udp->order) {
 		struct udp_session *session = list_entry(it, struct udp_session, order);
 		if (is_complete(session))
-			session_close(worker, session);
+			end_complete(worker, session);
 		else if (at_most_us > 0)
 			timer_set(worker, &session->timer, at_most_us);
 	}
@@ -648,7 +703,9 @@ void udp_move_on(struct listener *listener, struct worker_gen *gen)
 {
 	list_for_each (it, &listener->udp->order) {
 		struct udp_session *session = list_entry(it, struct udp_session, order);
-		if (session->setup || !worker_gen_follows(gen, session->gen, session->target))
+		/* As pair_move_on. */
+		if (session->setup || !worker_gen_follows(gen, session->gen, session->target) ||
+		    (session->note && session->note->failures.n > 0))
 			continue;
 		worker_gen_put(session->gen);
 		session->gen = worker_gen_get(gen);
@@ -662,7 +719,7 @@ void udp_cut(struct listener *listener, uint64_t target_id)
 		if (!session->target || session->target->id != target_id)
 			continue;
 		COUNT(listener->worker, drain_closed);
-		session_close(listener->worker, session);
+		session_end(listener->worker, session, "drained", true);
 	}
 }
 

@@ -6,9 +6,13 @@ import os
 import signal
 import time
 
+from cases_targets import remove
+from cases_udp import FAILURES, asks, without_listener
 from cases_upgrade import GOT, WS, opened, talks
+from datagrams import UdpCase, grew
 from harness import (Case, Failed, answer, becomes, closed, do, gets, gets_error, gets_head,
-                     hangup, half_close, leave, pause, released, sees, send, shut, turned_away)
+                     hangup, half_close, leave, pause, released, reload_with, sees, send, shut,
+                     turned_away)
 from logfile import count_of, default_file, log_to, logged, logged_text, of_case, wait_for
 from messages import TE, chunked, fwd, fwd10, fwd_post, ok, ok_close, post, req, served
 
@@ -34,6 +38,11 @@ def said_by(t, **fields):
 
 def tcp(name, *steps, listener=None, **kw):
     return Case(name, *steps, listener={**TCP, **(listener or {})}, **kw)
+
+
+def refused_first(value):
+    """The first target has failed, and nothing else."""
+    return value.endswith(" connect_failed") and "," not in value
 
 
 def check_time(run):
@@ -401,6 +410,36 @@ CASES = [
         pool={"health": FAST}),
     tcp("tcp: sticky", send(b"x"), sees(b"x"), leave(), released(), hangup(),
         said_by(0, sticky="new", why="client_closed"), pool=SOURCE),
+    # -- UDP --
+    UdpCase("udp: answered", *asks(b"hello"),
+            said_by(0, protocol="UDP", why="answered", bytes_in=5, bytes_out=8, datagrams_in=1,
+                    datagrams_out=1, retries=0, chosen="balanced", total_us=at_least(1),
+                    lacks=("status", "method", "connect_us", "response_us", "request_us", "reused",
+                           "failed", "sticky")),
+            do(check_client), do(check_time), listener={"responses": 1}),
+    UdpCase("udp: an idle session", *asks(b"1"), *asks(b"22"), answer(b"more"), gets(b"more"),
+            said_by(0, why="idle_timeout", bytes_in=3, bytes_out=13, datagrams_in=2,
+                    datagrams_out=3, total_us=at_least(1000000)), listener={"idle_timeout": "1s"}),
+    UdpCase("udp: no response", send(b"?"), sees(b"?"),
+            said_by(0, why="response_timeout", datagrams_in=1, datagrams_out=0, bytes_out=0),
+            listener={"responses": 1, "idle_timeout": "150ms"}),
+    UdpCase("udp: a session makes room for a newer one", *asks(b"1", c="1"),
+            *asks(b"2", c="2", b="b2"), logged(why="evicted", bytes_in=1),
+            listener={"max_connections": 1}),
+    UdpCase("udp: a target that refuses is passed over", remember(FAILURES), send(b"lost"),
+            grew(FAILURES), *asks(b"x", t=1), remove(0), reload_with(without_listener),
+            said_by(1, why="listener_closed", retries=1, chosen="retry", failed=refused_first,
+                    datagrams_in=2, datagrams_out=1),
+            targets=2, dead=(0,)),
+    UdpCase("udp: all targets refuse", remember(FAILURES), send(b"lost"), grew(FAILURES),
+            said_by(0, why="connect_failed", retries=0, failed=refused_first, datagrams_in=1),
+            dead=(0,)),
+    UdpCase("udp: sticky", *asks(b"1", c="1"), said_by(0, sticky="new"), *asks(b"2", c="2", b="b2"),
+            said_by(0, sticky="hit"), pool=SOURCE, listener={"responses": 1}),
+    UdpCase("udp: a listener that goes", *asks(b"1"), reload_with(without_listener),
+            logged(why="listener_closed", bytes_in=1, bytes_out=4)),
+    UdpCase("udp: a listener without a log", *asks(b"1", c="1"), *asks(b"2", c="2", b="b2"),
+            pause(0.3), do(no_lines), listener={"responses": 1, "access_log": False}),
     Case("routes", send(req(b"/tea")), gets_error(418, closed=False),
          logged(status=418, route="tea", path="/tea", lacks=("target", "why", "pool")),
          send(req(b"/none")), gets_error(404, closed=False),
@@ -435,6 +474,9 @@ CASES = [
     tcp("combined has no line for tcp",
         log_to(file="combined4.log", format="combined"), send(b"x"), sees(b"x"), leave(),
         released(), log_to(file=None), has_lines("combined4.log", 0)),
+    UdpCase("combined has no line for udp",
+            log_to(file="combined5.log", format="combined"), *asks(b"1"), log_to(file=None),
+            has_lines("combined5.log", 0), listener={"responses": 1}),
     Case("without queries", log_to(file="plain.log", query=False), *served(b"/a?token=secret"),
          logged("plain.log", path="/a", lacks=("query",))),
     Case("a sample", log_to(file="sample.log", sample=3),

@@ -8,7 +8,8 @@ import time
 from harness import STEP_TIMEOUT, Failed, do
 
 FIELDS = {"time", "listener", "client", "method", "host", "path", "query", "protocol", "status", "why",
-          "route", "pool", "target", "sticky", "retries", "bytes_in", "bytes_out", "request_us", "queue_us", "connect_us",
+          "route", "pool", "target", "sticky", "retries", "bytes_in", "bytes_out",
+          "datagrams_in", "datagrams_out", "request_us", "queue_us", "connect_us",
           "response_us", "total_us", "chosen", "tier", "failed", "reused", "pooled", "user_agent", "referer", "cut", "sample"}
 
 

@@ -145,6 +145,33 @@ static void tcp_connections(void)
 	    "4444}");
 }
 
+static void udp_sessions(void)
+{
+	struct addr client = client_at("192.0.2.1:51234");
+	struct access_entry entry = {
+	    .time_us = WALL_US,
+	    .client = &client,
+	    .listener = "dns",
+	    .pool = "resolvers",
+	    .target = "192.0.2.53:53",
+	    .why = "answered",
+	    .bytes_in = 33,
+	    .bytes_out = 120,
+	    .datagrams_in = 1,
+	    .datagrams_out = 2,
+	    .request_us = ACCESS_UNKNOWN,
+	    .connect_us = ACCESS_UNKNOWN,
+	    .response_us = ACCESS_UNKNOWN,
+	    .total_us = 4444,
+	};
+	check(access_json, &entry,
+	    "{\"time\":\"2026-11-28T09:24:45.123Z\",\"listener\":\"dns\","
+	    "\"client\":\"192.0.2.1:51234\",\"protocol\":\"UDP\",\"why\":\"answered\","
+	    "\"pool\":\"resolvers\",\"target\":\"192.0.2.53:53\",\"retries\":0,"
+	    "\"bytes_in\":33,\"bytes_out\":120,\"datagrams_in\":1,\"datagrams_out\":2,"
+	    "\"total_us\":4444}");
+}
+
 /* A text of strangers, and how it is written. Long enough for each way of copying: the special
  * character moves over all places of a word of eight bytes. */
 static void check_escape(const char *text, size_t len, const char *json, const char *combined)
@@ -368,4 +395,5 @@ static void dates(void)
 }
 
 UNIT_MAIN("accesslog/line", UNIT(requests), UNIT(refused_requests), UNIT(tcp_connections),
-    UNIT(escapes), UNIT(characters_at_the_end), UNIT(the_longest_lines), UNIT(cutting), UNIT(dates))
+    UNIT(udp_sessions), UNIT(escapes), UNIT(characters_at_the_end), UNIT(the_longest_lines),
+    UNIT(cutting), UNIT(dates))
