@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 """What a node says of itself: status, metrics, yokectl."""
 import os
 import re

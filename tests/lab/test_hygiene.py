@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 """What a real-time process must not do: ask for memory, touch a page that is not there, wait for a
 reader."""
 import fcntl

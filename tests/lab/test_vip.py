@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 """Others meddle with the VIP: administrators, stray hosts."""
 import os
 import time
