@@ -13,12 +13,13 @@ bool limits_produce(struct stream *stream, uint64_t now_us, struct sync_message 
 	struct limit_words *words = &sender->limits;
 	const struct sync_callbacks *callbacks = &stream->callbacks;
 	if (sender->phase != SEND_STREAM || !stream->peer.takes_limits || !callbacks->tell_limits ||
-	    now_us < sender->next_limits_us)
+	    now_us < sender->next_limits_us || sender_yields(stream))
 		return false;
 	sender->next_limits_us = now_us + STREAM_LIMITS_US;
 	callbacks->tell_limits(callbacks->arg, &sender->limits_cursor, now_us, words);
 	if (words->n == 0)
 		return false;
+	sender->beside = sender->cursor;
 	*out = (struct sync_message){.kind = SYNC_LIMITS};
 	out->limits.epoch = stream->epoch;
 	out->limits.secret = words->secret;

@@ -350,17 +350,21 @@ static int produce_stream(struct stream *stream, uint64_t now_us, struct sync_me
 	return 1;
 }
 
+bool sender_yields(const struct stream *stream)
+{
+	const struct sender *sender = &stream->sender;
+	return sender->beside == sender->cursor && journal_last(stream->journal) > sender->cursor;
+}
+
 bool sender_produce_digests(struct stream *stream, uint64_t now_us, struct sync_message *out)
 {
 	struct sender *sender = &stream->sender;
 	if (!stream->active || sender->phase != SEND_STREAM || sender->repair.n > 0 ||
-	    !stream_peer_has_buckets(stream) || now_us < stream->next_digest_us)
-		return false;
-	/* On a line that is slower than digests need, records have their turn in between. */
-	if (sender->compared == sender->cursor && journal_last(stream->journal) > sender->cursor)
+	    !stream_peer_has_buckets(stream) || now_us < stream->next_digest_us ||
+	    sender_yields(stream))
 		return false;
 	stream->next_digest_us = now_us + STREAM_DIGEST_US;
-	sender->compared = sender->cursor;
+	sender->beside = sender->cursor;
 	session_table_expire_all(stream->table, now_us);
 	session_table_digests(stream->table, sender->digests);
 	*out = (struct sync_message){.kind = SYNC_DIGESTS};

@@ -43,8 +43,8 @@ struct sender {
 	} marks[LAG_MARKS];
 	size_t first_mark, n_marks;
 
-	uint64_t digests[SESSION_BUCKETS]; /* as sent last, */
-	uint64_t compared;                 /* behind this record */
+	uint64_t digests[SESSION_BUCKETS]; /* as sent last */
+	uint64_t beside; /* digests, or rate limits, were sent last behind this record */
 	struct {
 		uint32_t list[SESSION_BUCKETS]; /* the buckets that the peer wants again */
 		size_t n;                       /* 0: no repair is under way */
@@ -180,6 +180,9 @@ int sender_on_ack(
     struct stream *stream, const struct sync_message *ack, uint64_t now_us, struct err *err);
 /* The peer asks for buckets again. */
 void sender_on_resend(struct stream *stream, const struct sync_message *resend, uint64_t now_us);
+/* Something was sent beside records, and now it is their turn: else, on a line that is slower than what
+ * is due beside them, they would never leave. */
+bool sender_yields(const struct stream *stream);
 /* Our digests, when they are due. */
 bool sender_produce_digests(struct stream *stream, uint64_t now_us, struct sync_message *out);
 /* A piece of our rate limits, when it is due and not empty. */

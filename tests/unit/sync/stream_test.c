@@ -611,24 +611,27 @@ static void records_travel_during_a_snapshot(void)
 	model_fini(&model);
 }
 
-/* On a line that is so slow that digests are due all the time. */
-static void digests_leave_room_for_records(void)
+/* On a line that is so slow that digests, and rate limits, are due all the time. */
+static void what_is_beside_leaves_room_for_records(void)
 {
-	struct model model;
-	start_in_sync(&model, 1024);
-	for (unsigned key = 0; key < 20; key++) {
-		model_session(&model, 0, key, 5, LONG);
-		model_advance(&model, 1100000, false);
-		for (int i = 0; i < 2; i++) {
-			model_send(&model, i); /* a heartbeat */
-			model_send(&model, i);
-			while (model_deliver(&model, 1 - i))
-				;
+	for (int limits = 0; limits < 2; limits++) {
+		struct model model;
+		start_in_sync(&model, 1024);
+		model.node[0].limits.n = limits ? LIMIT_WORDS_MAX : 0;
+		for (unsigned key = 0; key < 20; key++) {
+			model_session(&model, 0, key, 5, LONG);
+			model_advance(&model, 1100000, false);
+			for (int i = 0; i < 2; i++) {
+				model_send(&model, i); /* a heartbeat */
+				model_send(&model, i);
+				while (model_deliver(&model, 1 - i))
+					;
+			}
 		}
+		CU_ASSERT_EQUAL(model_lookup(&model, 1, 15), 5);
+		CU_ASSERT(model_status(&model, 0).lag_us < 5000000);
+		model_fini(&model);
 	}
-	CU_ASSERT_EQUAL(model_lookup(&model, 1, 15), 5);
-	CU_ASSERT(model_status(&model, 0).lag_us < 5000000);
-	model_fini(&model);
 }
 
 /* While it is cut off, or where its configuration has other targets, the Backup finds and decides itself.
@@ -736,4 +739,4 @@ UNIT_MAIN("sync/stream", UNIT(protected_is_who_lacks_nothing), UNIT(snapshot_the
     UNIT(who_gives_up_is_believed), UNIT(async_promises_a_window),
     UNIT(unprotected_for_want_of_a_peer), UNIT(configurations_are_compared),
     UNIT(races_between_workers_do_not_matter), UNIT(records_travel_during_a_snapshot),
-    UNIT(digests_leave_room_for_records))
+    UNIT(what_is_beside_leaves_room_for_records))
