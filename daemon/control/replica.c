@@ -1,6 +1,6 @@
-/* Between the fleet and the sync thread. Outgoing: changes of health, admin state and circuits become records
- * in the journal, and the published copy of all states is what a snapshot sends. Incoming: records
- * from the sync thread change our targets. While the peer is Active and we are in sync we do not
+/* Between the fleet and the sync thread. Outgoing: changes of health, admin state and circuits become
+ * records in the journal, and the published copy of all states is what a snapshot sends. Incoming:
+ * records from the sync thread change our targets. While the peer is Active and we are in sync we do not
  * probe: we are told. */
 #include "daemon/control/control.h"
 
