@@ -289,7 +289,7 @@ static void check_sync_port(struct report *report, const struct node *node, cons
 	for (uint32_t i = 0; i < conf->n_nodes; i++) {
 		const struct addr *own = &conf->nodes[i].address;
 		if (check_is_set(own) && check_is_set(bind) && addr_port(bind) == conf->sync.port &&
-		    (addr_equal_ip(own, bind) || check_is_any(bind))) {
+		    (addr_equal_ip(own, bind) || addr_is_any(bind))) {
 			report_value(report, node, "port %u of node %s is the sync channel's",
 			    conf->sync.port, conf->nodes[i].name);
 			return;
@@ -339,7 +339,7 @@ static void check_source(
 	const struct node *source = node_child(entry, "source");
 	if (!check_is_set(&pool->source_addr))
 		return;
-	if (check_is_any(&pool->source_addr))
+	if (addr_is_any(&pool->source_addr))
 		report_value(report, source, "%s is not the address of a host", pool->source);
 	for (uint32_t i = 0; i < pool->n_targets; i++) {
 		const struct addr *target = &pool->targets[i].addr;

@@ -22,12 +22,6 @@ bool check_is_ipv6(const struct addr *addr)
 	return addr->sa.sa_family == AF_INET6;
 }
 
-bool check_is_any(const struct addr *addr)
-{
-	return check_is_ipv6(addr) ? IN6_IS_ADDR_UNSPECIFIED(&addr->in6.sin6_addr)
-				   : addr->in.sin_addr.s_addr == htonl(INADDR_ANY);
-}
-
 bool check_is_loopback(const struct addr *addr)
 {
 	return check_is_ipv6(addr) ? IN6_IS_ADDR_LOOPBACK(&addr->in6.sin6_addr)
@@ -44,7 +38,7 @@ static bool is_multicast(const struct addr *addr)
 void check_unicast(struct report *report, const struct node *node, const struct addr *addr)
 {
 	char ip[ADDR_TEXT_MAX];
-	if (check_is_set(addr) && (check_is_any(addr) || is_multicast(addr)))
+	if (check_is_set(addr) && (addr_is_any(addr) || is_multicast(addr)))
 		report_value(
 		    report, node, "%s is not the address of a host", addr_format_ip(addr, ip));
 }

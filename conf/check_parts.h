@@ -10,7 +10,6 @@
 
 bool check_is_set(const struct addr *addr);
 bool check_is_ipv6(const struct addr *addr);
-bool check_is_any(const struct addr *addr);
 bool check_is_loopback(const struct addr *addr);
 bool check_is_link_local(const struct addr *addr);
 

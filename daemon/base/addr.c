@@ -225,6 +225,12 @@ bool addr_equal_ip(const struct addr *a, const struct addr *b)
 	return a->in.sin_addr.s_addr == b->in.sin_addr.s_addr;
 }
 
+bool addr_is_any(const struct addr *addr)
+{
+	return addr->sa.sa_family == AF_INET6 ? IN6_IS_ADDR_UNSPECIFIED(&addr->in6.sin6_addr)
+					      : addr->in.sin_addr.s_addr == htonl(INADDR_ANY);
+}
+
 bool addr_equal(const struct addr *a, const struct addr *b)
 {
 	return addr_equal_ip(a, b) && addr_port(a) == addr_port(b);

@@ -36,6 +36,7 @@ uint16_t addr_port(const struct addr *addr);
 void addr_set_port(struct addr *addr, uint16_t port);
 bool addr_equal(const struct addr *a, const struct addr *b);    /* address and port */
 bool addr_equal_ip(const struct addr *a, const struct addr *b); /* address only */
+bool addr_is_any(const struct addr *addr);                      /* 0.0.0.0 or :: */
 /* Order of two addresses of one family as unsigned numbers: below, at or above 0. */
 int addr_compare_ip(const struct addr *a, const struct addr *b);
 /* The IP in network order, as it stands in packets: points into `addr`; *len is 4 or 16. */

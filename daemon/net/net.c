@@ -105,18 +105,12 @@ int net_listen_tcp(const struct addr *addr, const struct net_listen_options *opt
 	return fd;
 }
 
-static bool is_wildcard(const struct addr *addr)
-{
-	return addr->sa.sa_family == AF_INET6 ? IN6_IS_ADDR_UNSPECIFIED(&addr->in6.sin6_addr)
-					      : addr->in.sin_addr.s_addr == htonl(INADDR_ANY);
-}
-
 /* Not SO_REUSEADDR: of UDP it lets a stranger take the address away. */
 static int set_datagram_options(
     int fd, const struct addr *addr, const struct net_listen_options *options)
 {
 	int rc = set_bind_options(fd, addr, options);
-	if (!rc && is_wildcard(addr))
+	if (!rc && addr_is_any(addr))
 		rc = addr->sa.sa_family == AF_INET6 ? set_flag(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO)
 						    : set_flag(fd, IPPROTO_IP, IP_PKTINFO);
 	if (rc)

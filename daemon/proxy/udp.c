@@ -666,15 +666,9 @@ void udp_listener_free(struct udp_listener *udp)
 	free(udp);
 }
 
-static bool is_wildcard(const struct addr *addr)
-{
-	return addr->sa.sa_family == AF_INET6 ? IN6_IS_ADDR_UNSPECIFIED(&addr->in6.sin6_addr)
-					      : addr->in.sin_addr.s_addr == htonl(INADDR_ANY);
-}
-
 void udp_listener_init(struct listener *listener)
 {
-	listener->udp->wildcard = is_wildcard(&listener->bind);
+	listener->udp->wildcard = addr_is_any(&listener->bind);
 	listener->batch = BATCH_MIN;
 	watch_init(&listener->io, &listener->worker->poller, listener->fd, on_client_datagrams);
 }
