@@ -516,6 +516,7 @@ static void on_tick(struct ev_loop *loop, ev_timer *timer, int events)
 	if (control->started) {
 		changes_tick(control);
 		track_report(control);
+		moved_poll(control);
 		panic_poll(control);
 		replica_tell_state(control);
 		session_table_expire(control->sessions, clock_us());

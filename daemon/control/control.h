@@ -72,6 +72,14 @@ struct published {
 	size_t n;
 };
 
+/* The addresses that a virtual router had when it was Active here last, and is not known to be
+ * Active elsewhere since. */
+struct held_addresses {
+	char router[IPC_NAME_MAX];
+	uint32_t n;
+	struct addr addrs[IPC_ADDRESSES_MAX];
+};
+
 struct control {
 	struct ev_loop *loop;
 	bool started; /* the first configuration is in force */
@@ -103,6 +111,8 @@ struct control {
 	struct router_view routers[CONF_ROUTERS_MAX];
 	uint32_t n_routers;
 	bool active; /* some virtual router is Active */
+	struct held_addresses held[CONF_ROUTERS_MAX];
+	uint32_t n_held;
 	struct peer_router peer_routers[CONF_ROUTERS_MAX];
 	uint32_t n_peer_routers; /* 0: not connected, or it has not said anything yet */
 
@@ -185,10 +195,16 @@ const char *routers_role_name(uint8_t role); /* enum ipc_router_role */
 /* To yoke-vrrp, if there is a link; what it does not read is lost. */
 void routers_send(struct control *control, const union ipc_message *msg);
 bool routers_linked(const struct control *control);
-/* yoke-vrrp has told of a virtual router with this name. */
-bool routers_has(const struct control *control, const char *name);
+/* What yoke-vrrp has told of the virtual router with this name; NULL: nothing. */
+struct router_view *routers_find(struct control *control, const char *name);
 /* Asks yoke-vrrp to give the VIP away; its answer completes the ticket. 0 or -errno. */
 int routers_resign(struct control *control, admin_ticket ticket, const char *name);
+
+/* moved.c: connections to addresses that the peer has by now */
+/* A virtual router was told of, and is in the mirror. */
+void moved_note(struct control *control, const struct ipc_router_state *state);
+/* From the tick, and when it may have become known that the peer is Active. */
+void moved_poll(struct control *control);
 
 /* track.c: what the virtual routers watch */
 void track_report(struct control *control); /* to yoke-vrrp, from the tick */

@@ -108,10 +108,9 @@ static struct peer_router *find_place(struct control *control)
 
 /* Of what concerns a router that yoke-vrrp has, too; what comes sooner after the last one is not
  * passed on. */
-static bool allowed(
-    const struct control *control, const char *name, uint64_t *last_us, uint64_t min_us)
+static bool allowed(struct control *control, const char *name, uint64_t *last_us, uint64_t min_us)
 {
-	if (!routers_has(control, name))
+	if (!routers_find(control, name))
 		return false;
 	uint64_t now_us = clock_us();
 	if (now_us - *last_us < min_us)
@@ -135,8 +134,9 @@ static void on_state(struct control *control, const struct sync_message *message
 	router->priority = message->router.priority;
 	bool changed = strcmp(before.name, router->name) != 0 || before.vrid != router->vrid ||
 		       before.role != router->role;
-	if (handed_over || (changed && routers_has(control, router->name)))
+	if (handed_over || (changed && routers_find(control, router->name)))
 		forward_state(control, router, handed_over);
+	moved_poll(control);
 }
 
 static void take_source(const struct sync_message *message, struct addr *source)

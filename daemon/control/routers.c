@@ -23,7 +23,7 @@ const char *routers_role_name(uint8_t role)
 	return role_names[role % 4];
 }
 
-static struct router_view *find_router(struct control *control, const char *name)
+struct router_view *routers_find(struct control *control, const char *name)
 {
 	for (uint32_t i = 0; i < control->n_routers; i++) {
 		if (strcmp(control->routers[i].state.name, name) == 0)
@@ -67,7 +67,7 @@ static void alarm_event(
 
 static void on_router_state(struct control *control, const struct ipc_router_state *state)
 {
-	struct router_view *view = find_router(control, state->name);
+	struct router_view *view = routers_find(control, state->name);
 	if (!view) {
 		if (state->removed || control->n_routers == CONF_ROUTERS_MAX)
 			return;
@@ -88,12 +88,13 @@ static void on_router_state(struct control *control, const struct ipc_router_sta
 	if (state->removed)
 		*view = control->routers[--control->n_routers];
 	update_active(control);
+	moved_note(control, state);
 }
 
 static void on_router_remark(struct control *control, const struct ipc_router_remark *remark)
 {
 	char object[sizeof(((struct event *)0)->object)];
-	struct router_view *view = find_router(control, remark->name);
+	struct router_view *view = routers_find(control, remark->name);
 	if (!view)
 		return;
 	const char *role = routers_role_name(view->state.role);
@@ -103,7 +104,7 @@ static void on_router_remark(struct control *control, const struct ipc_router_re
 
 static void on_router_stats(struct control *control, const struct ipc_router_stats *stats)
 {
-	struct router_view *view = find_router(control, stats->name);
+	struct router_view *view = routers_find(control, stats->name);
 	if (view)
 		view->stats = *stats;
 }
@@ -211,15 +212,6 @@ void routers_heartbeat(struct control *control, bool ready)
 	msg.heartbeat.waiting = control->warmth.waiting;
 	msg.heartbeat.warm = !control->sync || control->sync_state == SYNC_IN_SYNC;
 	routers_send(control, &msg);
-}
-
-bool routers_has(const struct control *control, const char *name)
-{
-	for (uint32_t i = 0; i < control->n_routers; i++) {
-		if (strcmp(control->routers[i].state.name, name) == 0)
-			return true;
-	}
-	return false;
 }
 
 bool routers_linked(const struct control *control)

@@ -323,6 +323,27 @@ void listener_close_idle(struct listener *listener)
 	worker->walking = false;
 }
 
+uint32_t listener_sift_queue(
+    struct listener *listener, bool (*unwanted)(const void *arg, int fd), const void *arg)
+{
+	struct linger linger = {.l_onoff = 1, .l_linger = 0};
+	uint32_t n = 0;
+	for (uint32_t i = 0; listener->fd >= 0 && i < SHUT_MAX; i++) {
+		struct arrival arrival = {.pool = CONF_NONE};
+		arrival.fd = net_accept(listener->fd, &arrival.peer);
+		if (arrival.fd < 0)
+			break;
+		if (is_own(listener, &arrival.peer) || !unwanted(arg, arrival.fd)) {
+			welcome(listener, &arrival);
+			continue;
+		}
+		setsockopt(arrival.fd, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger));
+		close(arrival.fd);
+		n++;
+	}
+	return n;
+}
+
 bool listener_queue(const struct listener *listener, uint32_t *waiting, uint32_t *room)
 {
 	struct tcp_info info;

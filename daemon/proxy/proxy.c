@@ -14,6 +14,7 @@
 #include "daemon/base/clock.h"
 #include "daemon/base/text.h"
 #include "daemon/proxy/engine.h"
+#include "daemon/proxy/leave.h"
 #include "daemon/proxy/selfcheck.h"
 #include "daemon/proxy/udp.h"
 
@@ -194,6 +195,14 @@ int proxy_reopen_log(struct proxy *proxy, int fd, struct err *err)
 	for (uint32_t i = 0; error == 0 && i < proxy->shared.workers; i++)
 		tell(proxy->workers[i], (struct message){.type = MESSAGE_LOG, .ring = rings[i]});
 	return error;
+}
+
+void proxy_leave(struct proxy *proxy, const char *router, const struct addr *addrs, size_t n)
+{
+	struct leave *leave = leave_new(router, addrs, n, proxy->shared.workers);
+	assert(leave);
+	for (uint32_t i = 0; i < proxy->shared.workers; i++)
+		tell(proxy->workers[i], (struct message){.type = MESSAGE_LEAVE, .leave = leave});
 }
 
 void proxy_pause(struct proxy *proxy, bool paused)

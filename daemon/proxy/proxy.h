@@ -93,6 +93,8 @@ struct proxy_generation {
 	X(udp_dropped_no_target, "Datagrams dropped: no usable target")                            \
 	X(udp_dropped_unsendable, "Datagrams dropped: too large, or our address gone")             \
 	X(drain_closed, "Connections and UDP sessions closed at the end of a target's drain")      \
+	X(vip_moved_closed,                                                                        \
+	    "Connections and UDP sessions ended: their virtual address is elsewhere")              \
 	X(proxy_headers, "PROXY headers of clients read")                                          \
 	X(proxy_headers_missing, "Connections closed: no PROXY header")                            \
 	X(proxy_headers_malformed, "Connections closed: malformed PROXY header")                   \
@@ -139,6 +141,9 @@ void proxy_cut(struct proxy *proxy, uint64_t target_id);
 /* The lines of requests that end from now on go to `fd`, the file of the access log in force opened
  * anew, which is the proxy's on success. 0 or -errno with a text; then nothing changes. */
 int proxy_reopen_log(struct proxy *proxy, int fd, struct err *err);
+/* Ends the connections of clients, and UDP sessions, whose own side has one of these addresses, soon:
+ * another node answers for them. `router` is the virtual router, for the log. */
+void proxy_leave(struct proxy *proxy, const char *router, const struct addr *addrs, size_t n);
 /* The file of the access log before this one has got its last line, or did not take it in 2 s. */
 bool proxy_log_settled(struct proxy *proxy);
 /* Frees what the workers have let go. Call it every second or so. */

@@ -14,6 +14,7 @@
 #include "daemon/proxy/choose.h"
 #include "daemon/proxy/conn.h"
 #include "daemon/proxy/dial.h"
+#include "daemon/proxy/leave.h"
 #include "daemon/proxy/limits.h"
 #include "daemon/proxy/retry.h"
 #include "daemon/proxy/room.h"
@@ -715,6 +716,19 @@ void udp_cut(struct listener *listener, uint64_t target_id)
 		COUNT(listener->worker, drain_closed);
 		session_end(listener->worker, session, "drained", true);
 	}
+}
+
+uint32_t udp_leave(struct listener *listener, const struct leave *leave)
+{
+	uint32_t n = 0;
+	list_for_each_safe (it, &listener->udp->order) {
+		struct udp_session *session = list_entry(it, struct udp_session, order);
+		if (!leave_has(leave, &session->entry.local))
+			continue;
+		session_end(listener->worker, session, LEAVE_WHY, true);
+		n++;
+	}
+	return n;
 }
 
 void udp_close(struct listener *listener)

@@ -28,6 +28,8 @@ void udp_stop(struct listener *listener);
 void udp_move_on(struct listener *listener, struct worker_gen *gen);
 /* Ends its sessions with this target. */
 void udp_cut(struct listener *listener, uint64_t target_id);
+/* Ends its sessions with clients that sent to one of these addresses; how many. */
+uint32_t udp_leave(struct listener *listener, const struct leave *leave);
 /* Closes the socket, after the last session. */
 void udp_close(struct listener *listener);
 /* Datagrams that the kernel dropped because they were not read in time. Also for the control

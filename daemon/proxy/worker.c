@@ -13,6 +13,7 @@
 #include "daemon/base/thread.h"
 #include "daemon/proxy/ack.h"
 #include "daemon/proxy/http.h"
+#include "daemon/proxy/leave.h"
 #include "daemon/proxy/retry.h"
 #include "daemon/proxy/room.h"
 #include "daemon/proxy/tcp.h"
@@ -203,6 +204,13 @@ static void take_ring(struct worker *worker, struct access_ring *ring)
 		access_set_ring(worker, ring);
 }
 
+/* Of one that is not acted upon. */
+static void let_go(struct message *message)
+{
+	worker_gen_free(message->gen);
+	leave_put(message->leave);
+}
+
 static void take_mail(struct worker *worker)
 {
 	pthread_mutex_lock(&worker->mail_lock);
@@ -215,11 +223,13 @@ static void take_mail(struct worker *worker)
 		if (message->type == MESSAGE_LOG)
 			take_ring(worker, message->ring);
 		else if (worker->stopping)
-			worker_gen_free(message->gen);
+			let_go(message);
 		else if (message->type == MESSAGE_APPLY)
 			apply(worker, message->gen);
 		else if (message->type == MESSAGE_CUT)
 			cut(worker, message->target_id);
+		else if (message->type == MESSAGE_LEAVE)
+			leave_run(worker, message->leave);
 		else if (message->type == MESSAGE_DRAIN)
 			drain(worker);
 		else
@@ -354,7 +364,7 @@ void worker_free(struct worker *worker)
 	while (worker->mail_first) {
 		struct message *message = worker->mail_first;
 		worker->mail_first = message->next;
-		worker_gen_free(message->gen);
+		let_go(message);
 		free(message);
 	}
 	free_buried(worker);

@@ -38,6 +38,7 @@ struct udp_listener;
 struct arrival;
 struct budget;
 struct wait_line;
+struct leave;
 
 /* A timeout on the worker's wheel. */
 struct timer {
@@ -144,7 +145,14 @@ struct worker_gen {
 	struct access_ring *ring; /* moves to the worker, too; NULL: no access log */
 };
 
-enum message_type { MESSAGE_APPLY, MESSAGE_LOG, MESSAGE_CUT, MESSAGE_DRAIN, MESSAGE_STOP };
+enum message_type {
+	MESSAGE_APPLY,
+	MESSAGE_LOG,
+	MESSAGE_CUT,
+	MESSAGE_LEAVE,
+	MESSAGE_DRAIN,
+	MESSAGE_STOP
+};
 
 struct message {
 	struct message *next;
@@ -152,6 +160,7 @@ struct message {
 	struct worker_gen *gen;   /* MESSAGE_APPLY */
 	struct access_ring *ring; /* MESSAGE_LOG: of the file that was opened anew */
 	uint64_t target_id;       /* MESSAGE_CUT */
+	struct leave *leave;      /* MESSAGE_LEAVE */
 };
 
 /* Written by the worker alone, read by the control thread. */
@@ -300,6 +309,10 @@ void listener_release(struct listener *listener);
 void listener_left(struct listener *listener, bool own);
 /* Closes it with all its connections. */
 void listener_stop(struct listener *listener);
+/* Takes who waits to be accepted: those whose socket is `unwanted` are reset, the others served. How
+ * many were reset. */
+uint32_t listener_sift_queue(
+    struct listener *listener, bool (*unwanted)(const void *arg, int fd), const void *arg);
 /* How many wait to be accepted, and for how many there is room. Also for the control thread. False:
  * the kernel does not say. */
 bool listener_queue(const struct listener *listener, uint32_t *waiting, uint32_t *room);

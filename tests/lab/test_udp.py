@@ -15,6 +15,7 @@ WAIT_S = int(3 * SLACK)
 # For health checks: a question for the address of "a", and how the answer begins.
 QUERY = "\\x12\\x34" + "\\x01\\x00\\x00\\x01" + "\\x00" * 6 + "\\x01a\\x00\\x00\\x01\\x00\\x01"
 SLOW_NAME = f"wait-{WAIT_S}.example"
+MOVED = "yoke_vip_moved_closed_total"
 UNSENDABLE = "yoke_udp_dropped_unsendable_total"
 
 
@@ -65,6 +66,13 @@ def start_pair(lab, bind, config):
     lab.start_pair(config=config)
 
 
+def tracking_config():
+    """Who reaches no web server has no VIP."""
+    config = pair_config()
+    config["virtual_routers"]["front"]["track"] = {"pools": [{"name": "web", "at_least": "50%"}]}
+    return config
+
+
 def moved(before, after):
     return [source for source in SOURCES if after[source] != before[source]]
 
@@ -86,37 +94,59 @@ def test_udp_failover(checks):
         checks.equal("moved, or not served", moved(before, after), [])
 
 
-def hand_over_while_asked(checks, lab, server, source):
-    """The VIP moves while a name server thinks. Its answer comes to the old Active."""
-    old, new = lab.nodes["node1"], lab.nodes["node2"]
-    before = metric(old, UNSENDABLE)
+def lose_while_asked(checks, lab, server, source, counter, lose):
+    """The VIP goes while a name server thinks. Its answer comes to who had it, and goes no further."""
+    old = lab.nodes["node1"]
+    before = metric(old, counter)
     asking = resolve_slowly(lab, server, source)
     old.wait(lambda: sessions(old) == 1, 5, "the question has come")
-    old.ctl("failover")
-    new.wait_state("active")
-    old.wait(lambda: sessions(old) == 0, WAIT_S + 5, "the answer has come")
-    checks.equal("answers that the old Active kept back", metric(old, UNSENDABLE) - before, 1)
+    lose(old)
+    old.wait(lambda: sessions(old) == 0, WAIT_S + 5, "the session is over")
+    checks.equal(counter, metric(old, counter) - before, 1)
     checks.equal("what the client got", slow_answer(asking), None)
+
+
+def silence(checks, lab, server, source):
+    """The peer takes it, so the session ends; or nobody has it for a while, and then the answer is kept back."""
+    new = lab.nodes["node2"]
+
+    def hand_over(old):
+        old.ctl("failover")
+        new.wait_state("active")
+
+    def give_up(old):
+        for web in lab.webs.values():
+            web.set_healthy(False)
+        old.wait_state("fault")
+    checks.section("handed over")
+    lose_while_asked(checks, lab, server, source, MOVED, hand_over)
     checks.true("the new Active serves it", resolve(lab, server, [source])[source])
+    new.stop()
+    lab.nodes["node1"].wait_state("active")
+    checks.section("given up, and nobody has it")
+    lose_while_asked(checks, lab, server, source, UNSENDABLE, give_up)
+    for web in lab.webs.values():
+        web.set_healthy(True)
+    checks.true("it is served again", resolve(lab, server, [source])[source])
 
 
 def test_udp_backup_is_silent(checks):
     """What comes to a node that has lost the VIP does not leave from it."""
     with TestLab() as lab:
         start_servers(lab)
-        start_pair(lab, f"{VIP}:{PORT}", pair_config())
-        hand_over_while_asked(checks, lab, VIP, SOURCES[0])
+        start_pair(lab, f"{VIP}:{PORT}", tracking_config())
+        silence(checks, lab, VIP, SOURCES[0])
 
 
 def test_udp_backup_is_silent_ipv6(checks):
     """The kernel would let it leave: IPv6 does not ask whether a source is here."""
     with TestLab(ipv6=True) as lab:
         start_servers(lab)
-        config = pair_config()
+        config = tracking_config()
         config["virtual_routers"]["front6"] = dict(
             config["virtual_routers"]["front"], addresses=[f"{LINK_LOCAL6}/64", f"{VIP6}/64"])
         start_pair(lab, f"[{VIP6}]:{PORT}", config)
-        hand_over_while_asked(checks, lab, VIP6, f"{NETWORK6}:100")
+        silence(checks, lab, VIP6, f"{NETWORK6}:100")
 
 
 def start_single(lab, dns, **options):

@@ -39,20 +39,20 @@ static void let_go(struct proxy_generation *generation)
 	free(applied);
 }
 
-static int listen_somewhere(struct addr *bind, bool udp)
+static int listen_somewhere(struct addr *bind, uint32_t ip, bool udp)
 {
 	struct net_listen_options options = {.reuse_port = true};
 	socklen_t len = sizeof(*bind);
 	memset(bind, 0, sizeof(*bind));
 	bind->in.sin_family = AF_INET;
-	bind->in.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	bind->in.sin_addr.s_addr = htonl(ip);
 	int fd = udp ? net_listen_udp(bind, &options) : net_listen_tcp(bind, &options);
 	CU_ASSERT_FATAL(fd >= 0);
 	CU_ASSERT_FATAL(getsockname(fd, &bind->sa, &len) == 0);
 	return fd;
 }
 
-void rig_init(struct rig *rig)
+void rig_init_at(struct rig *rig, uint32_t ip)
 {
 	static const char *const names[] = {"web", "raw", "dns"};
 	const uint64_t hash_key[2] = {1, 2};
@@ -66,13 +66,13 @@ void rig_init(struct rig *rig)
 	rig->proxy = proxy_start(&shared, &err);
 	CU_ASSERT_PTR_NOT_NULL_FATAL(rig->proxy);
 	for (unsigned i = 0; i < RIG_LISTENERS; i++) {
-		int fd = listen_somewhere(&rig->binds[i], i == RIG_UDP);
+		int fd = listen_somewhere(&rig->binds[i], ip, i == RIG_UDP);
 		CU_ASSERT_EQUAL_FATAL(
 		    proxy_add_listener(rig->proxy, names[i], &rig->binds[i], 0, fd), 0);
 		rig->sockets[i] = fd;
 	}
 	for (unsigned i = 0; i < RIG_TARGETS; i++)
-		rig->listening[i] = listen_somewhere(&rig->targets[i], false);
+		rig->listening[i] = listen_somewhere(&rig->targets[i], INADDR_LOOPBACK, false);
 	rig->n_targets = 1;
 	rig->keys.n = 1;
 	rig->n_listeners = RIG_LISTENERS;
@@ -96,6 +96,11 @@ void rig_init(struct rig *rig)
 	    .retry_causes = 1U << CONF_RETRY_CONNECT_FAILURE | 1U << CONF_RETRY_RESET,
 	    .retry_budget = {.per_sec = 10},
 	};
+}
+
+void rig_init(struct rig *rig)
+{
+	rig_init_at(rig, INADDR_LOOPBACK);
 }
 
 static void build_conf(struct rig *rig, struct setup *setup)

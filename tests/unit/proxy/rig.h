@@ -35,6 +35,8 @@ struct rig {
 
 /* With the first target only and short timeouts; not applied yet. */
 void rig_init(struct rig *rig);
+/* Not on the loopback address, but on this one (in the host's order). */
+void rig_init_at(struct rig *rig, uint32_t ip);
 /* Puts the settings in force. */
 void rig_apply(struct rig *rig);
 /* The same for a pair in mode acked that keeps its promise, and a pool that is sticky by `kind`. */
