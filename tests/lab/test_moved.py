@@ -5,7 +5,7 @@ import signal
 import time
 
 import testing
-from lab import NODES, SLACK, SOURCES, VIP, Tool, address, pair_config, wait_until
+from lab import NETWORK6, NODES, SLACK, SOURCES, VIP, VIP6, Tool, add_ipv6, address, pair_config, wait_until
 from test_explain import metrics
 from test_warmth import table
 from testing import TestLab
@@ -98,6 +98,18 @@ def test_moved_frozen(checks):
             checks.equal("when the clients say something", became, ["reset"] * 4 + ["ok"])
             checks.at_most("they know after, ms", ms, 100, 5 * SLACK)
             quiet.tool.stop()
+
+
+def test_moved_frozen_ipv6(checks):
+    """The kernel would send from an address that is gone; the fence does not let it."""
+    sources = [f"{NETWORK6}:1:{n}" for n in range(1, 41)]
+    with TestLab(ipv6=True) as lab:
+        lab.ip_batch(lab.name("client"), [f"addr add {source}/64 dev eth0 nodad" for source in sources])
+        config = add_ipv6(pair_config())
+        config["listeners"]["known"]["bind"] = f"[{VIP6}]:81"
+        config["pools"]["known"]["sticky"] = {"source": {"prefix6": 128}}
+        old, new = lab.start_pair("node1", config)
+        freeze(checks, lab, old, new, VIP6, sources)
 
 
 def test_moved_planned(checks):

@@ -253,13 +253,14 @@ static void put_questions(struct writer *w, const struct vrrp_fence *fence)
 	put(w, " " IN " != @lease drop\n");
 }
 
-/* Nobody is told that the addresses are here: neither by an answer nor by a question of ours. */
+/* Nobody is told that the addresses are here: neither by an answer nor by a question of ours. Of IPv6
+ * nothing leaves from them: unlike IPv4, it goes on where the address is gone. */
 static void put_claims_of_address(struct writer *w, const struct vrrp_fence *fence)
 {
 	if (is_ipv6(fence)) {
 		put(w, "\t\ticmpv6 type nd-neighbor-advert ");
 		put_targets(w, fence);
-		put(w, " " OUT " != @lease drop\n\t\ticmpv6 type nd-neighbor-solicit ip6 saddr ");
+		put(w, " " OUT " != @lease drop\n\t\tip6 saddr ");
 	} else {
 		put(w, "\t\tarp saddr ip ");
 	}

@@ -214,7 +214,7 @@ static const char golden6[] =
     "\t\tip6 nexthdr 112 @th,8,8 51 goto vrrp_out\n"
     "\t\ticmpv6 type nd-neighbor-advert @th,64,128 { 0xfe800000000000000000000000000010,"
     " 0x20010db8000000000000000000000010 } meta oiftype != @lease drop\n"
-    "\t\ticmpv6 type nd-neighbor-solicit ip6 saddr { fe80::10, 2001:db8::10 }"
+    "\t\tip6 saddr { fe80::10, 2001:db8::10 }"
     " meta oiftype != @lease drop\n"
     "\t\tether type 0x88b5 @nh,0,32 0x796f6b65 @nh,32,16 0x0633 goto token\n"
     "\t}\n"
