@@ -42,8 +42,10 @@
 #define OUT_SIZE   (OUT_SOFT + 128U * 1024)
 #define UNSENT_MAX (32 * 1024)
 #define UNREAD_MAX (128 * 1024)
-/* Bytes moved in one event before other events get their turn. */
-#define BUDGET (256U * 1024)
+/* Bytes moved in one event before other events get their turn, and for how long at most: where many
+ * wait for the processor, each offer of it takes some time, and the peer waits for our heartbeats. */
+#define BUDGET  (256U * 1024)
+#define TURN_US (20 * US_PER_MS)
 /* As if each record of TLS had so many: it takes its time, however little is in it. */
 #define RECORD_COST 256U
 /* Bytes after which a worker that waits for this processor gets it: about 75 us. */
@@ -79,6 +81,7 @@ struct channel {
 	struct link strangers[STRANGERS_MAX];
 	struct quota handshakes[2]; /* of the peer's address, of all others */
 	struct link current;
+	ev_idle again; /* it has more to do, when others had their turn */
 	struct codec *codec;
 	uint8_t *in, *out;
 	size_t in_len, out_at, out_len;
@@ -376,6 +379,7 @@ static void connection_end(struct channel *channel, const char *reason)
 	/* First, because the reason may be the connection's own text. */
 	stream_disconnected(channel->stream, reason, clock_us());
 	link_close(&channel->current);
+	ev_idle_stop(channel->loop, &channel->again);
 	channel->in_len = channel->out_at = channel->out_len = 0;
 	channel->next_dial_us = clock_us() + channel->dial_delay_us;
 	channel->reach = SYNC_UNTRIED;
@@ -447,7 +451,8 @@ static void end_of_event(struct channel *channel, size_t moved)
 static bool read_all(struct channel *channel, bool *want_write)
 {
 	struct err err;
-	for (size_t moved = 0, cost = 0; cost < BUDGET;) {
+	uint64_t end_us = clock_us() + TURN_US;
+	for (size_t moved = 0, cost = 0; cost < BUDGET && clock_us() < end_us;) {
 		size_t n = 0;
 		enum tls_result result = tls_read(channel->current.tls,
 		    channel->in + channel->in_len, IN_SIZE - channel->in_len, &n);
@@ -474,7 +479,7 @@ static bool read_all(struct channel *channel, bool *want_write)
 		moved_bytes(channel, n);
 	}
 	/* What OpenSSL has buffered does not make the socket readable. */
-	ev_feed_event(channel->loop, &channel->current.io, EV_READ);
+	ev_idle_start(channel->loop, &channel->again);
 	return true;
 }
 
@@ -520,7 +525,8 @@ static int flush(struct channel *channel, size_t *moved)
 
 static bool write_all(struct channel *channel, bool *want_write)
 {
-	for (size_t moved = 0; moved < BUDGET;) {
+	uint64_t end_us = clock_us() + TURN_US;
+	for (size_t moved = 0; moved < BUDGET && clock_us() < end_us;) {
 		if (channel->out_len == 0)
 			channel->last_write_us = clock_us();
 		if (fill(channel, clock_us()) < 0) {
@@ -556,7 +562,7 @@ static void serve(struct channel *channel, bool read)
 		channel->dial_delay_us = DIAL_MIN_US;
 	link_watch(&channel->current, EV_READ | (want_write ? EV_WRITE : 0));
 	if (stream_busy(channel->stream))
-		ev_feed_event(channel->loop, &channel->current.io, EV_READ);
+		ev_idle_start(channel->loop, &channel->again);
 	channel->on_change(channel->arg);
 }
 
@@ -565,6 +571,14 @@ static void on_current(struct ev_loop *loop, ev_io *io, int events)
 	(void)loop;
 	(void)events;
 	serve(io->data, true);
+}
+
+/* Not an event that is fed: that would be handled before any timer. */
+static void on_again(struct ev_loop *loop, ev_idle *again, int events)
+{
+	(void)events;
+	ev_idle_stop(loop, again);
+	serve(again->data, true);
 }
 
 void channel_pump(struct channel *channel)
@@ -687,6 +701,8 @@ struct channel *channel_new(const struct channel_config *config, struct err *err
 	channel->dial_delay_us = DIAL_MIN_US;
 	snprintf(channel->peer, sizeof(channel->peer), "%s", sync->peer);
 	channel->current = (struct link){.channel = channel, .fd = -1};
+	ev_idle_init(&channel->again, on_again);
+	channel->again.data = channel;
 	for (int i = 0; i < STRANGERS_MAX; i++)
 		channel->strangers[i] = (struct link){.channel = channel, .fd = -1};
 	if (channel_init(channel, config, err) < 0) {
