@@ -467,7 +467,7 @@ static void no_bell(struct queue_desk *desk)
 static void take_part(struct race *race)
 {
 	struct client client = {0};
-	uint64_t until = now_ms() + 10000;
+	uint64_t until = now_ms() + 60000;
 	ask(&race->thread, &client, 0);
 	while (!client.target && now_ms() < until) {
 		take_handed(&race->thread);

@@ -18,8 +18,8 @@
 #define MIB       (1024U * 1024)
 #define BLOCK     65521U /* a prime: a lost or doubled page shows */
 #define READ_SIZE (32U * 1024)
-#define WAIT_MS   5000
-#define QUIET_MS  100
+#define QUIET_MS  5
+#define QUIETS    20
 #define FLOOD     (256U * MIB)
 #define PIPES_FEW 8U
 #define FILES_FEW (PIPES_FEW * 2 * 8)
@@ -84,7 +84,7 @@ static bool run(struct flow *flows, size_t n)
 		}
 		if (done)
 			return true;
-		ok = poll(fds, 2 * n, WAIT_MS) > 0;
+		ok = poll(fds, 2 * n, RIG_WAIT_MS) > 0;
 		for (size_t i = 0; i < n && ok; i++)
 			ok = (!fds[2 * i].revents || send_more(&flows[i])) &&
 			     (!fds[2 * i + 1].revents || take_more(&flows[i]));
@@ -102,14 +102,27 @@ static bool transfer(int from, int to, size_t len)
 	return run(&(struct flow){.from = from, .to = to, .len = len}, 1);
 }
 
-/* Sends while anybody takes it: false when the connection broke. */
+/* Sends while anybody takes it, which is over when the engine rests each time that we look: false when
+ * the connection broke. */
 static bool push(struct flow *flow)
 {
 	struct pollfd fd = {flow->from, POLLOUT, 0};
-	while (flow->sent < flow->len && poll(&fd, 1, QUIET_MS) == 1)
-		if (!send_more(flow))
-			return false;
+	for (unsigned quiet = 0; flow->sent < flow->len && quiet < QUIETS;) {
+		if (poll(&fd, 1, QUIET_MS) == 1) {
+			if (!send_more(flow))
+				return false;
+			quiet = 0;
+		} else {
+			quiet = rig_at_rest() ? quiet + 1 : 0;
+		}
+	}
 	return true;
+}
+
+static void await_rest(void)
+{
+	for (unsigned quiet = 0; quiet < QUIETS; quiet = rig_at_rest() ? quiet + 1 : 0)
+		poll(NULL, 0, QUIET_MS);
 }
 
 static unsigned pipe_ends(void)
@@ -341,7 +354,7 @@ static void slow_readers_get_all(void)
 static void take_rest(struct flow *flow)
 {
 	struct pollfd fd = {flow->to, POLLIN, 0};
-	while (poll(&fd, 1, WAIT_MS) == 1 && take_more(flow))
+	while (poll(&fd, 1, RIG_WAIT_MS) == 1 && take_more(flow))
 		;
 	CU_ASSERT(!flow->wrong && fd.revents != 0 && flow->got < flow->len);
 }
@@ -404,7 +417,7 @@ static void idle_readers_are_closed(void)
 	struct rig rig;
 	unsigned ends = pipe_ends();
 	rig_init(&rig);
-	rig.listener.idle_timeout_us = 300 * US_PER_MS;
+	rig.listener.idle_timeout_us = US_PER_SEC; /* nobody else is idle so long */
 	rig_apply(&rig);
 	int client = rig_connect(&rig, RIG_HTTP), target = ask(&rig, client, -1);
 	struct flow flow = {.from = target, .to = client, .len = FLOOD};
@@ -576,7 +589,7 @@ static void tail_waits(struct rig *rig, enum tail tail, size_t len)
 	CU_ASSERT_EQUAL(flow.sent, len);
 	if (tail != TAIL_LENGTH)
 		close(target);
-	poll(NULL, 0, QUIET_MS);
+	await_rest();
 	if (tail == TAIL_UNTIL_CLOSE)
 		peer_expect_head(client, "HTTP/1.1 200 OK\r\n", "Connection: close\r\n");
 	CU_ASSERT_FATAL(run(&flow, 1));

@@ -29,7 +29,7 @@ static int ask(struct rig *rig, int client, int target, const char *cookie)
 static struct record last_record(struct rig *rig, uint64_t wanted)
 {
 	struct record record = {0};
-	uint64_t end_us = clock_us() + 5 * US_PER_SEC;
+	uint64_t end_us = clock_us() + RIG_WAIT_MS * US_PER_MS;
 	while (journal_last(rig->journal) < wanted && clock_us() < end_us)
 		poll(NULL, 0, 1);
 	CU_ASSERT_EQUAL_FATAL(journal_last(rig->journal), wanted);

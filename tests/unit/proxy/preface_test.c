@@ -39,7 +39,7 @@ static void send_rest(int client)
 
 static bool eventually(struct rig *rig, bool (*is)(struct proxy *))
 {
-	uint64_t end_us = clock_us() + 5 * US_PER_SEC;
+	uint64_t end_us = clock_us() + RIG_WAIT_MS * US_PER_MS;
 	while (!is(rig->proxy) && clock_us() < end_us)
 		poll(NULL, 0, 1);
 	return is(rig->proxy);

@@ -1,7 +1,9 @@
 #include "tests/unit/proxy/rig.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -11,7 +13,8 @@
 #include "daemon/net/net.h"
 #include "tests/unit/unit.h"
 
-#define WAIT_MS 5000
+/* What no test waits for, on a busy machine neither. */
+#define LONG_US (2 * RIG_WAIT_MS * US_PER_MS)
 
 /* One configuration with all that it points to. */
 struct setup {
@@ -76,11 +79,11 @@ void rig_init_at(struct rig *rig, uint32_t ip)
 	rig->n_targets = 1;
 	rig->keys.n = 1;
 	rig->n_listeners = RIG_LISTENERS;
-	rig->ack_timeout_us = 10 * US_PER_SEC;
+	rig->ack_timeout_us = LONG_US;
 	rig->listener = (struct conf_listener){
 	    .n_binds = 1,
-	    .header_timeout_us = 10 * US_PER_SEC,
-	    .idle_timeout_us = 20 * US_PER_SEC,
+	    .header_timeout_us = LONG_US,
+	    .idle_timeout_us = LONG_US,
 	    .max_header_size = 4096,
 	    .forwarded = {.for_ = CONF_FORWARD_APPEND, .proto = CONF_FORWARD_REPLACE},
 	};
@@ -90,8 +93,8 @@ void rig_init_at(struct rig *rig, uint32_t ip)
 		.prefix4 = 32,
 		.prefix6 = 64,
 		.ttl_us = 3600 * US_PER_SEC},
-	    .connect_timeout_us = 2 * US_PER_SEC,
-	    .response_timeout_us = 10 * US_PER_SEC,
+	    .connect_timeout_us = 2 * US_PER_SEC, /* a kernel answers in its own time */
+	    .response_timeout_us = LONG_US,
 	    .retries = 2,
 	    .retry_causes = 1U << CONF_RETRY_CONNECT_FAILURE | 1U << CONF_RETRY_RESET,
 	    .retry_budget = {.per_sec = 10},
@@ -154,7 +157,7 @@ void rig_apply_fleet(struct rig *rig)
 	setup->users++;
 	rig->generations++;
 	CU_ASSERT_EQUAL_FATAL(proxy_apply(rig->proxy, &applied->pub, &err), 0);
-	uint64_t end_us = clock_us() + WAIT_MS * US_PER_MS;
+	uint64_t end_us = clock_us() + RIG_WAIT_MS * US_PER_MS;
 	while (!proxy_applied(rig->proxy) && clock_us() < end_us)
 		poll(NULL, 0, 1);
 	CU_ASSERT_FATAL(proxy_applied(rig->proxy));
@@ -192,7 +195,7 @@ void rig_fini(struct rig *rig)
 bool rig_wait(struct rig *rig, uint64_t (*counter)(const struct proxy_stats *), uint64_t at_least)
 {
 	struct proxy_stats stats;
-	uint64_t end_us = clock_us() + WAIT_MS * US_PER_MS;
+	uint64_t end_us = clock_us() + RIG_WAIT_MS * US_PER_MS;
 	do {
 		proxy_stats(rig->proxy, &stats);
 		if (counter(&stats) >= at_least)
@@ -200,6 +203,34 @@ bool rig_wait(struct rig *rig, uint64_t (*counter)(const struct proxy_stats *), 
 		poll(NULL, 0, 1);
 	} while (clock_us() < end_us);
 	return false;
+}
+
+/* It waits for something (proc(5): state S), or is gone. */
+static bool sleeps(const char *tid)
+{
+	char path[300], text[512] = "";
+	snprintf(path, sizeof(path), "/proc/self/task/%s/stat", tid);
+	FILE *file = fopen(path, "r");
+	if (!file)
+		return true;
+	size_t len = fread(text, 1, sizeof(text) - 1, file);
+	fclose(file);
+	text[len] = '\0';
+	const char *name_end = strrchr(text, ')');
+	return name_end && strncmp(name_end, ") S", 3) == 0;
+}
+
+bool rig_at_rest(void)
+{
+	bool rest = true;
+	DIR *dir = opendir("/proc/self/task");
+	CU_ASSERT_PTR_NOT_NULL_FATAL(dir);
+	for (struct dirent *entry; (entry = readdir(dir));) {
+		bool engine = entry->d_name[0] != '.' && atoi(entry->d_name) != gettid();
+		rest = rest && (!engine || sleeps(entry->d_name));
+	}
+	closedir(dir);
+	return rest;
 }
 
 int rig_connect(const struct rig *rig, enum rig_listener listener)
@@ -219,7 +250,7 @@ static bool wait_readable(int fd, int ms)
 
 int rig_accept(const struct rig *rig, unsigned target)
 {
-	CU_ASSERT_FATAL(wait_readable(rig->listening[target], WAIT_MS));
+	CU_ASSERT_FATAL(wait_readable(rig->listening[target], RIG_WAIT_MS));
 	int fd = accept4(rig->listening[target], NULL, NULL, SOCK_CLOEXEC);
 	CU_ASSERT_FATAL(fd >= 0);
 	return fd;
@@ -239,7 +270,7 @@ void peer_send(int fd, const char *text)
 
 static ssize_t read_some(int fd, char *buf, size_t len)
 {
-	if (!wait_readable(fd, WAIT_MS))
+	if (!wait_readable(fd, RIG_WAIT_MS))
 		return -ETIMEDOUT;
 	ssize_t n = recv(fd, buf, len, 0);
 	return n < 0 ? -errno : n;

@@ -1,6 +1,6 @@
 /* The engine in this process, between sockets that the test holds: one worker, an HTTP, a TCP and a
  * UDP listener, two targets. One thread plays client and targets, so that each step is where the test
- * says. Every wait ends by itself after some seconds. */
+ * says. Every wait ends by itself after RIG_WAIT_MS, which a busy machine does not need. */
 #pragma once
 
 #include <stdbool.h>
@@ -9,6 +9,7 @@
 #include "daemon/proxy/proxy.h"
 
 #define RIG_TARGETS 2
+#define RIG_WAIT_MS 60000
 
 enum rig_listener { RIG_HTTP, RIG_TCP, RIG_UDP, RIG_LISTENERS };
 
@@ -33,7 +34,7 @@ struct rig {
 	struct keys keys; /* of cookies; one of zeros at first */
 };
 
-/* With the first target only and short timeouts; not applied yet. */
+/* With the first target only, and timeouts that do not run out; not applied yet. */
 void rig_init(struct rig *rig);
 /* Not on the loopback address, but on this one (in the host's order). */
 void rig_init_at(struct rig *rig, uint32_t ip);
@@ -45,8 +46,11 @@ void rig_apply_acked(struct rig *rig, enum conf_sticky_kind kind);
 void rig_apply_fleet(struct rig *rig);
 /* Stops the engine; fails the test if a generation or connection is left. */
 void rig_fini(struct rig *rig);
-/* Waits until counter(stats) >= at_least: true, or false after some seconds. */
+/* Waits until counter(stats) >= at_least: true, or false after RIG_WAIT_MS. */
 bool rig_wait(struct rig *rig, uint64_t (*counter)(const struct proxy_stats *), uint64_t at_least);
+/* The engine's threads sleep: what they could do is done. Else one of them runs, or would if it got a
+ * processor. */
+bool rig_at_rest(void);
 
 int rig_connect(const struct rig *rig, enum rig_listener listener);
 int rig_accept(const struct rig *rig, unsigned target);

@@ -25,7 +25,7 @@ static void start(struct rig *rig)
 	rig_init(rig);
 	rig->listener.upgrade = websocket;
 	rig->listener.n_upgrade = 1;
-	rig->listener.tunnel_timeout_us = 20 * US_PER_SEC;
+	rig->listener.tunnel_timeout_us = 2 * RIG_WAIT_MS * US_PER_MS;
 	rig_apply(rig);
 }
 
@@ -55,7 +55,7 @@ static void talk(int client, int target)
 static bool wait_empty(const struct rig *rig)
 {
 	struct proxy_stats stats;
-	uint64_t end_us = clock_us() + 5 * US_PER_SEC, left;
+	uint64_t end_us = clock_us() + RIG_WAIT_MS * US_PER_MS, left;
 	do {
 		poll(NULL, 0, 1);
 		proxy_stats(rig->proxy, &stats);

@@ -50,7 +50,7 @@ static void target_says(int fd, const char *text, const struct addr *to)
 static void wait_sessions(struct rig *rig, uint64_t n)
 {
 	struct proxy_stats stats;
-	uint64_t end_us = clock_us() + 5 * US_PER_SEC;
+	uint64_t end_us = clock_us() + RIG_WAIT_MS * US_PER_MS;
 	do {
 		poll(NULL, 0, 1);
 		proxy_stats(rig->proxy, &stats);
@@ -141,7 +141,7 @@ static void a_long_session_renews_its_entry(void)
 	rig.pool.sticky.ttl_us = US_PER_SEC;
 	rig_apply(&rig);
 	int client = make_client(&rig);
-	uint64_t end_us = clock_us() + 5 * US_PER_SEC;
+	uint64_t end_us = clock_us() + RIG_WAIT_MS * US_PER_MS;
 	while (journal_last(rig.journal) < 2 && clock_us() < end_us) {
 		peer_send(client, "q");
 		target_gets(target, "q", &from);
@@ -171,7 +171,7 @@ static void holds_its_generation(void)
 	CU_ASSERT_EQUAL(rig.generations, 2);
 	target_says(target, "a", &from);
 	peer_expect(client, "a");
-	uint64_t end_us = clock_us() + 5 * US_PER_SEC;
+	uint64_t end_us = clock_us() + RIG_WAIT_MS * US_PER_MS;
 	while (rig.generations > 1 && clock_us() < end_us) {
 		proxy_reap(rig.proxy);
 		poll(NULL, 0, 1);

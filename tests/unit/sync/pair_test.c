@@ -17,18 +17,19 @@
 #include "daemon/sync/sync.h"
 #include "tests/unit/unit.h"
 
-#define DEADLINE_US (60 * US_PER_SEC) /* a busy machine sends the crowd for twenty */
+#define DEADLINE_US (120 * US_PER_SEC) /* a busy machine sends the crowd for half of it */
 #define HOUR_US     (3600 * US_PER_SEC)
-/* How many sessions a snapshot has, and how many questions are answered meanwhile at least. On a
- * quiet machine it is more than a hundred, of a few milliseconds each, and ten where they must wait
- * behind the bulk. */
+/* How many sessions a snapshot has, how many questions are answered meanwhile at least, and how many
+ * sessions may pass while one is under way: what the queues between the two hold, however slow the
+ * machine is. Where questions must wait behind the bulk it is a tenth of a million each time. */
 #if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
 #define CROWD       50000
 #define ANSWERS_MIN 0
 #else
-#define CROWD       1000000
-#define ANSWERS_MIN 25
+#define CROWD       500000
+#define ANSWERS_MIN 12
 #endif
+#define PASSED_MAX 50000
 
 /* Something happened: conditions are looked at again. */
 static pthread_mutex_t news_lock = PTHREAD_MUTEX_INITIALIZER;
@@ -215,9 +216,11 @@ struct node {
 	struct session_table *table;
 	struct journal *journal;
 	struct sync *sync;
-	_Atomic int health;                   /* of target 7, as told by the peer */
-	uint8_t own_health;                   /* of target 7, for snapshots */
-	_Atomic uint64_t answers, slowest_us; /* to our questions */
+	_Atomic int health;           /* of target 7, as told by the peer */
+	uint8_t own_health;           /* of target 7, for snapshots */
+	uint64_t entries_asked;       /* in our table when we asked last */
+	_Atomic uint64_t answers;     /* while the crowd was on its way */
+	_Atomic uint64_t most_passed; /* entries, from a question to its answer */
 };
 
 struct pair {
@@ -243,12 +246,19 @@ static void snapshot_targets(void *arg, void (*emit)(void *, const struct record
 	emit(emit_arg, &record);
 }
 
+static uint64_t entries(struct node *node)
+{
+	struct session_stats stats;
+	session_table_stats(node->table, &stats);
+	return stats.entries;
+}
+
 static void ask(struct node *node)
 {
 	struct sync_message question = {.kind = SYNC_QUESTION};
+	node->entries_asked = entries(node);
 	strcpy(question.router.name, "front");
 	question.router.vrid = 51;
-	question.router.stamp = clock_us();
 	sync_say(node->sync, &question, false);
 }
 
@@ -262,10 +272,10 @@ static void on_said(void *arg, const struct sync_message *message)
 		answer.router.source_len = 4;
 		sync_say(node->sync, &answer, false);
 	} else if (message->kind == SYNC_EVIDENCE) {
-		uint64_t took_us = clock_us() - message->router.stamp;
-		if (took_us > node->slowest_us)
-			node->slowest_us = took_us;
-		node->answers++;
+		uint64_t now = entries(node), passed = now - node->entries_asked;
+		node->answers += now > 0 && now < CROWD;
+		if (passed > node->most_passed)
+			node->most_passed = passed;
 		ask(node);
 	}
 }
@@ -384,13 +394,6 @@ static uint64_t get(struct node *node, unsigned key)
 	return target_id;
 }
 
-static uint64_t entries(struct node *node)
-{
-	struct session_stats stats;
-	session_table_stats(node->table, &stats);
-	return stats.entries;
-}
-
 /* --- tests --- */
 
 static void snapshot_records_and_a_switch(void)
@@ -449,19 +452,19 @@ static void questions_overtake_a_snapshot(void)
 	int listen_fd = listen_somewhere(&pair.port);
 	node_start(&pair.beta, false, 1, listen_fd, "secret");
 	node_start(&pair.alpha, true, pair.port, -1, "secret"); /* without a relay and its queues */
-	AWAIT(reason_has(&pair.alpha, "neither node is Active"));
-	sync_set_active(pair.alpha.sync, true);
-	AWAIT(status_of(&pair.beta).state == SYNC_SNAPSHOT && status_of(&pair.beta).peer_active);
-	uint64_t begin_us = clock_us();
+	AWAIT(reason_has(&pair.alpha, "neither node is Active") &&
+	      reason_has(&pair.beta, "neither node is Active"));
 	ask(&pair.beta);
+	sync_set_active(pair.alpha.sync, true);
 	AWAIT(in_sync(&pair.alpha));
-	uint64_t answers = pair.beta.answers, slowest_us = pair.beta.slowest_us;
-	uint64_t snapshot_us = clock_us() - begin_us;
-	printf("  %llu answers during the snapshot, the slowest after %llu us; %s\n",
-	    (unsigned long long)answers, (unsigned long long)slowest_us,
+	uint64_t answers = pair.beta.answers, most_passed = pair.beta.most_passed;
+	printf(
+	    "  %llu answers during the snapshot, at most %llu sessions between a question and its "
+	    "answer; %s\n",
+	    (unsigned long long)answers, (unsigned long long)most_passed,
 	    status_of(&pair.alpha).reason);
 	CU_ASSERT(answers > ANSWERS_MIN);
-	CU_ASSERT(slowest_us < snapshot_us / 4 * 3); /* it has not waited for the end */
+	CU_ASSERT(most_passed < PASSED_MAX); /* it has not waited for the end */
 	node_fini(&pair.alpha);
 	node_fini(&pair.beta);
 }
@@ -649,20 +652,23 @@ static uint64_t strangers_of(struct node *node, enum sync_stranger kind)
 static void strangers_do_no_harm(void)
 {
 	static const char garbage[] = "GET / HTTP/1.1\r\n\r\n";
-	enum { STRANGERS = 40 };
-	int strangers[STRANGERS];
+	enum { STRANGERS = 40, STRANGERS_MAX = 10 * STRANGERS };
+	int strangers[STRANGERS_MAX], n = 0;
 	struct pair pair = {0};
 	node_init(&pair.alpha, 64);
 	node_init(&pair.beta, 64);
 	int listen_fd = listen_somewhere(&pair.port);
 	node_start(&pair.beta, false, 1, listen_fd, "secret");
 	sync_set_active(pair.beta.sync, true);
-	for (int i = 0; i < STRANGERS; i++) {
-		strangers[i] = connect_to(pair.port);
-		if (i % 2)
-			(void)!send(strangers[i], garbage, sizeof(garbage), MSG_NOSIGNAL);
-	}
-	AWAIT(strangers_of(&pair.beta, SYNC_STRANGER_COUNT) >= STRANGERS - 4);
+	/* A busy machine may take so long for the first ones that they are not too many in a second. */
+	do {
+		for (int i = 0; i < STRANGERS; i++, n++) {
+			strangers[n] = connect_to(pair.port);
+			if (n % 2)
+				(void)!send(strangers[n], garbage, sizeof(garbage), MSG_NOSIGNAL);
+		}
+		AWAIT(strangers_of(&pair.beta, SYNC_STRANGER_COUNT) >= (uint64_t)n - 4);
+	} while (n < STRANGERS_MAX && strangers_of(&pair.beta, SYNC_STRANGER_RATE) == 0);
 	CU_ASSERT(strangers_of(&pair.beta, SYNC_STRANGER_RATE) > 0);
 	CU_ASSERT(strangers_of(&pair.beta, SYNC_STRANGER_NOT_PROVED) > 0);
 	CU_ASSERT(strangers_of(&pair.beta, SYNC_STRANGER_REPLACED) > 0);
@@ -677,9 +683,9 @@ static void strangers_do_no_harm(void)
 	CU_ASSERT_EQUAL(status_of(&pair.beta).connects, 1);
 	/* Those that say nothing are put out after two seconds. */
 	AWAIT(strangers_of(&pair.beta, SYNC_STRANGER_TIMEOUT) > 0 &&
-	      strangers_of(&pair.beta, SYNC_STRANGER_COUNT) >= STRANGERS + 1);
+	      strangers_of(&pair.beta, SYNC_STRANGER_COUNT) >= (uint64_t)n + 1);
 	close(late);
-	for (int i = 0; i < STRANGERS; i++)
+	for (int i = 0; i < n; i++)
 		close(strangers[i]);
 	node_fini(&pair.alpha);
 	node_fini(&pair.beta);
@@ -733,10 +739,8 @@ static void a_new_connection_replaces_the_old_one(void)
 	AWAIT(in_sync(&pair.alpha) && in_sync(&pair.beta));
 	relay_say(&pair.relay, 's'); /* beta will not hear of alpha's end */
 	sync_stop(pair.alpha.sync);
-	uint64_t since_us = clock_us();
 	node_start(&pair.alpha, true, pair.port, -1, "secret");
 	AWAIT(status_of(&pair.beta).connects == 2);
-	CU_ASSERT(clock_us() - since_us < 1200000);
 	CU_ASSERT(strstr(status_of(&pair.beta).ended, "connected anew, as 127.0.0.1:") != NULL);
 	AWAIT(in_sync(&pair.alpha) && in_sync(&pair.beta));
 	pair_stop(&pair);
@@ -755,11 +759,12 @@ static void a_knock_makes_it_dial(void)
 	uint16_t port, knock_port;
 	int peer = listen_somewhere(&port);
 	int listen_fd = listen_somewhere(&knock_port);
-	unsigned dials = 0;
+	unsigned dials = 0, knocks = 0;
 	node_init(&alpha, 64);
 	uint64_t since_us = clock_us();
 	node_start(&alpha, true, port, listen_fd, "secret");
 	while (dials < 8 && clock_us() < since_us + DEADLINE_US) {
+		knocks++;
 		knock(knock_port);
 		await_news();
 		int fd = net_accept(peer, NULL);
@@ -770,8 +775,8 @@ static void a_knock_makes_it_dial(void)
 	}
 	uint64_t took_us = clock_us() - since_us;
 	CU_ASSERT_EQUAL(dials, 8);
-	CU_ASSERT(took_us >= 600000);  /* once in 100 ms */
-	CU_ASSERT(took_us <= 3500000); /* without knocks it would be 4.5 s */
+	CU_ASSERT(took_us >= 600000); /* once in 100 ms */
+	CU_ASSERT(knocks <= 600);     /* in 5 ms each; if they were in vain, it would be 4.5 s */
 	CU_ASSERT_EQUAL(status_of(&alpha).reach, SYNC_ANSWERS);
 	close(peer);
 	AWAIT(status_of(&alpha).reach == SYNC_REFUSES);
