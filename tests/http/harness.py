@@ -11,8 +11,10 @@ import ctypes
 import fcntl
 import json
 import os
+import re
 import resource
 import select
+import shutil
 import signal
 import socket
 import struct
@@ -21,7 +23,7 @@ import sys
 import tempfile
 import time
 
-STEP_TIMEOUT = float(os.environ.get("YOKE_STEP_TIMEOUT", "5"))
+STEP_TIMEOUT = float(os.environ.get("YOKE_STEP_TIMEOUT", "30"))
 BIN_DIR = os.environ.get("YOKE_BIN_DIR", "build/release/bin")
 # What yoke adds to requests.
 XF = b"X-Forwarded-For: 127.0.0.1\r\nX-Forwarded-Proto: http\r\nVia: 1.1 yoke\r\n"
@@ -544,11 +546,20 @@ def die_with_us(nofile=None):
     ctypes.CDLL(None).prctl(1, signal.SIGTERM)  # PR_SET_PDEATHSIG
 
 
+def scratch(kind):
+    """A directory for files of this run. What runs left behind that were killed is removed."""
+    for entry in os.scandir(tempfile.gettempdir()):
+        match = re.fullmatch(r"yoke-[a-z]+-(\d+)-\w+", entry.name)
+        if match and not os.path.exists(f"/proc/{match[1]}"):
+            shutil.rmtree(entry.path, ignore_errors=True)
+    return tempfile.TemporaryDirectory(prefix=f"yoke-{kind}-{os.getpid()}-")
+
+
 class Yoke:
     """yoked with a generated configuration, until `stop`."""
 
     def __init__(self, config, nofile=None):
-        self.dir = tempfile.TemporaryDirectory(prefix="yoke-http-")
+        self.dir = scratch("http")
         self.run_dir = os.path.join(self.dir.name, "run")
         os.mkdir(self.run_dir)
         self.config, self.path = config, os.path.join(self.dir.name, "yoke.json")
@@ -587,7 +598,7 @@ class Yoke:
 
     def wait_ready(self):
         """READY=1, or the death of the process, whichever comes first."""
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 4 * STEP_TIMEOUT
         pidfd = os.pidfd_open(self.process.pid)
         try:
             while time.monotonic() < deadline:
@@ -598,7 +609,7 @@ class Yoke:
                     return self.require_healthy()
         finally:
             os.close(pidfd)
-        raise Failed(f"yoked is not ready after 20 s\n{self.log()}")
+        raise Failed(f"yoked is not ready after {4 * STEP_TIMEOUT:g} s\n{self.log()}")
 
     def require_healthy(self):
         status, body = self.admin("/healthz")
@@ -664,11 +675,11 @@ class Yoke:
         if self.process.poll() is None:
             self.process.terminate()
         try:
-            code = self.process.wait(15)
+            code = self.process.wait(2 * STEP_TIMEOUT)
             if code != 0:
                 problem = f"yoked ended with {code}\n{self.log()}"
         except subprocess.TimeoutExpired:
-            problem = f"yoked did not end in 15 s after SIGTERM\n{self.log()}"
+            problem = f"yoked did not end in {2 * STEP_TIMEOUT:g} s after SIGTERM\n{self.log()}"
             self.process.kill()
             self.process.wait()
         self.notify.close()

@@ -4,13 +4,12 @@ import shutil
 import signal
 import socket
 import subprocess
-import tempfile
 import time
 from contextlib import contextmanager
 
-from harness import Failed, die_with_us
+from harness import Failed, die_with_us, scratch
 
-START_TIMEOUT = 30
+START_TIMEOUT = 60
 
 HAPROXY = """
 global
@@ -79,7 +78,7 @@ def program(name):
 @contextmanager
 def haproxy(port, sections, mode="http"):
     """Runs while the block does; one of `sections` listens on `port`."""
-    with tempfile.TemporaryDirectory(prefix="yoke-haproxy-") as directory:
+    with scratch("haproxy") as directory:
         path = os.path.join(directory, "haproxy.cfg")
         with open(path, "w", encoding="ascii") as file:
             file.write(HAPROXY % {"mode": mode, "sections": sections})
@@ -89,7 +88,7 @@ def haproxy(port, sections, mode="http"):
 
 @contextmanager
 def nginx(port, sections):
-    with tempfile.TemporaryDirectory(prefix="yoke-nginx-") as directory:
+    with scratch("nginx") as directory:
         module = "/usr/lib/nginx/modules/ngx_stream_module.so"
         before = f"load_module {module};" if "stream {" in sections else ""
         path = os.path.join(directory, "nginx.conf")

@@ -3,10 +3,9 @@ import os
 import socket
 import ssl
 import subprocess
-import tempfile
 import threading
 
-from harness import Failed, STEP_TIMEOUT
+from harness import Failed, STEP_TIMEOUT, scratch
 
 PATIENCE = 4 * STEP_TIMEOUT  # they do arithmetic
 
@@ -58,7 +57,7 @@ def asks(name, number, command):
     """`command(name, address, port, cert)` gets an answer of target `number`, who was asked for
     `name`."""
     def step(run):
-        with tempfile.TemporaryDirectory() as directory:
+        with scratch("tls") as directory:
             cert, key = make_certificate(directory)
             target = TlsTarget(run.targets[number], number, cert, key)
             text = command(name, run.address, run.port, cert)

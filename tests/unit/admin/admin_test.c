@@ -10,13 +10,14 @@
 #include <unistd.h>
 
 #include "daemon/net/net.h"
+#include "tests/unit/scratch.h"
 #include "tests/unit/unit.h"
 
 #define TOKEN "s3cret-token"
 
 static struct ev_loop *loop;
 static struct admin *admin;
-static char socket_path[64];
+static char dir[SCRATCH_MAX], socket_path[64];
 static struct addr tcp_addr;
 static admin_ticket late_ticket;
 static char last_call[256];
@@ -128,7 +129,8 @@ static void set_up(void)
 	socklen_t len = sizeof(tcp_addr);
 	loop = ev_loop_new(EVBACKEND_EPOLL);
 	admin = admin_new(loop, &callbacks);
-	snprintf(socket_path, sizeof(socket_path), "/tmp/yoke-admin-test.%d", (int)getpid());
+	CU_ASSERT_TRUE_FATAL(scratch_make(dir));
+	snprintf(socket_path, sizeof(socket_path), "%s/socket", dir);
 	CU_ASSERT_EQUAL_FATAL(admin_listen(admin, net_listen_unix(socket_path, 0600), true), 0);
 	memset(&tcp_addr, 0, sizeof(tcp_addr));
 	tcp_addr.in.sin_family = AF_INET;
@@ -146,6 +148,7 @@ static void tear_down(void)
 	admin_free(admin);
 	ev_loop_destroy(loop);
 	unlink(socket_path);
+	rmdir(dir);
 }
 
 static int connect_to(bool tcp)

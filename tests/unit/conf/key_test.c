@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "conf/conf.h"
+#include "tests/unit/scratch.h"
 #include "tests/unit/unit.h"
 
 /* The bytes 0 to 31. */
@@ -13,7 +14,7 @@
 #define OTHER "//79/Pv6+fj39vX08/Lx8O/u7ezr6uno5+bl5OPi4eA="
 #define THIRD "ICEiIyQlJicoKSorLC0uLzAxMjM0NTY3ODk6Ozw9Pj8="
 
-static char path[] = "/tmp/yoke-key-XXXXXX";
+static char path[SCRATCH_MAX + 8];
 
 static void write_key(const char *text, mode_t mode)
 {
@@ -76,7 +77,7 @@ static void says_what_is_wrong_and_where(void)
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		struct keys keys = {.n = 7};
 		struct err err = {0};
-		char place[64];
+		char place[sizeof(path) + 16];
 		write_key(cases[i].text, 0600);
 		CU_ASSERT_EQUAL(conf_keys_load(path, &keys, &err), -EINVAL);
 		CU_ASSERT_EQUAL(keys.n, 7);
@@ -144,11 +145,12 @@ static const struct unit_case cases[] = {UNIT(reads_a_key), UNIT(reads_two_in_th
 
 int main(void)
 {
-	int fd = mkstemp(path);
-	if (fd < 0)
+	char dir[SCRATCH_MAX];
+	if (!scratch_make(dir))
 		return 2;
-	close(fd);
+	snprintf(path, sizeof(path), "%s/key", dir);
 	int result = unit_run("conf/key", cases, sizeof(cases) / sizeof(cases[0]));
 	unlink(path);
+	rmdir(dir);
 	return result;
 }

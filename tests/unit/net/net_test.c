@@ -10,6 +10,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "tests/unit/scratch.h"
 #include "tests/unit/unit.h"
 
 static struct addr parse(const char *ip)
@@ -46,7 +47,7 @@ static bool guarded(int fd)
 static void wait_for(int fd, short events)
 {
 	struct pollfd p = {.fd = fd, .events = events};
-	CU_ASSERT_EQUAL_FATAL(poll(&p, 1, 5000), 1);
+	CU_ASSERT_EQUAL_FATAL(poll(&p, 1, 60000), 1);
 }
 
 static void connection(const char *ip)
@@ -386,12 +387,12 @@ static void local_addresses_are_known(void)
 	CU_ASSERT_TRUE(net_is_local(&a));
 }
 
-static char dir[] = "/tmp/yoke-net-XXXXXX";
+static char dir[SCRATCH_MAX];
 static char path[64];
 
 static void unix_sockets(void)
 {
-	CU_ASSERT_PTR_NOT_NULL_FATAL(mkdtemp(dir));
+	CU_ASSERT_TRUE_FATAL(scratch_make(dir));
 	snprintf(path, sizeof(path), "%s/s", dir);
 	struct stat st;
 	mode_t mask = umask(0077);

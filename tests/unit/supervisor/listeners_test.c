@@ -11,9 +11,10 @@
 #include <unistd.h>
 
 #include "daemon/net/net.h"
+#include "tests/unit/scratch.h"
 #include "tests/unit/unit.h"
 
-static char dir[] = "/tmp/yoke-listeners-XXXXXX";
+static char dir[SCRATCH_MAX];
 static char admin_path[64];
 static struct listeners set;
 
@@ -21,7 +22,7 @@ static void open_set(void)
 {
 	static bool made;
 	if (!made)
-		CU_ASSERT_PTR_NOT_NULL_FATAL(mkdtemp(dir));
+		CU_ASSERT_TRUE_FATAL(scratch_make(dir));
 	made = true;
 	snprintf(admin_path, sizeof(admin_path), "%s/admin.sock", dir);
 	listeners_init(&set, admin_path);

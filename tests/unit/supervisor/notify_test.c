@@ -7,6 +7,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "tests/unit/scratch.h"
 #include "tests/unit/unit.h"
 
 static int manager; /* plays systemd */
@@ -58,8 +59,8 @@ static void words_arrive(void)
 
 static void a_manager_that_does_not_read_stops_nobody(void)
 {
-	char dir[] = "/tmp/yoke-notify-XXXXXX", path[64];
-	CU_ASSERT_PTR_NOT_NULL_FATAL(mkdtemp(dir));
+	char dir[SCRATCH_MAX], path[64];
+	CU_ASSERT_TRUE_FATAL(scratch_make(dir));
 	snprintf(path, sizeof(path), "%s/n", dir);
 	listen_as(path);
 	for (int i = 0; i < 5000; i++)

@@ -6,14 +6,15 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "tests/unit/scratch.h"
 #include "tests/unit/unit.h"
 
-static char base[] = "/tmp/yoke-rundir-XXXXXX";
+static char base[SCRATCH_MAX];
 static char path[64], lock_path[96];
 
 static void setup_paths(void)
 {
-	CU_ASSERT_PTR_NOT_NULL_FATAL(mkdtemp(base));
+	CU_ASSERT_TRUE_FATAL(scratch_make(base));
 	snprintf(path, sizeof(path), "%s/run", base);
 	snprintf(lock_path, sizeof(lock_path), "%s/yoked.lock", path);
 }

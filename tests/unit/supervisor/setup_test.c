@@ -8,9 +8,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "tests/unit/scratch.h"
 #include "tests/unit/unit.h"
 
-static char dir[] = "/tmp/yoke-setup-XXXXXX";
+static char dir[SCRATCH_MAX];
 static char config_path[64], token_path[64], key_path[64];
 static char report_text[4096];
 
@@ -35,7 +36,7 @@ static void prepare(void)
 {
 	static bool made;
 	if (!made)
-		CU_ASSERT_PTR_NOT_NULL_FATAL(mkdtemp(dir));
+		CU_ASSERT_TRUE_FATAL(scratch_make(dir));
 	made = true;
 	snprintf(config_path, sizeof(config_path), "%s/yoke.json", dir);
 	snprintf(token_path, sizeof(token_path), "%s/token", dir);
