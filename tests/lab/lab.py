@@ -130,7 +130,7 @@ class Api:
     def get(self, path):
         """The answer, or None while there is none (for waiting)."""
         try:
-            status, body = self.request("GET", path, timeout=2)
+            status, body = self.request("GET", path)
         except OSError:
             return None
         if isinstance(body, str):

@@ -2,6 +2,8 @@
 
 Names are PREFIX + pid + "-" + role, so that a later run finds what a killed one left behind."""
 import atexit
+import ctypes
+import glob
 import os
 import re
 import shutil
@@ -15,6 +17,10 @@ NETWORK = "192.0.2"
 NETWORK6 = "2001:db8:"
 HOSTS = {"client": 100, "observer": 9, "node1": 11, "node2": 12, "web1": 21, "web2": 22, "web3": 23}
 NETNS_DIR = "/run/netns"
+SCRATCH = "/tmp"
+# A wait ends with what it waits for. How long that may take matters for failures alone: so many times
+# what a quiet machine never needs.
+PATIENCE = 6
 NAME = re.compile(rf"{PREFIX}(\d+)-\w+")
 
 
@@ -31,7 +37,8 @@ def run(*words, check=True, **options):
 
 
 def wait_until(condition, timeout, what, pause=0.01):
-    """The first true value of condition(); LabError after `timeout` seconds."""
+    """The first true value of condition(); LabError after `timeout` seconds of a quiet machine."""
+    timeout *= PATIENCE
     end = time.monotonic() + timeout
     while True:
         value = condition()
@@ -93,6 +100,11 @@ def kill_quietly(pid, number):
         pass
 
 
+def die_with_parent():
+    """In the child, where no namespace tells the next run whose it was."""
+    ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
+
+
 def namespaces():
     return os.listdir(NETNS_DIR) if os.path.isdir(NETNS_DIR) else []
 
@@ -123,17 +135,20 @@ def sweep(include=None):
         kept = os.path.exists(f"/run/{PREFIX}{pid}-kept")
         if pid == include or not (kept or alive(pid)):
             remove_namespaces(f"{PREFIX}{pid}-")
-    for name in os.listdir("/run"):
-        match = re.fullmatch(rf"{PREFIX}(\d+)-(lab|kept)", name)
-        if not match:
-            continue
-        pid = int(match.group(1))
-        if pid == include or not (alive(pid) or os.path.exists(f"/run/{PREFIX}{pid}-kept")):
-            path = os.path.join("/run", name)
-            if os.path.isdir(path):
-                shutil.rmtree(path, ignore_errors=True)
-            else:
-                os.unlink(path)
+    for path in [*glob.glob(f"/run/{PREFIX}*"), *glob.glob(f"{SCRATCH}/{PREFIX}*")]:
+        match = NAME.fullmatch(os.path.basename(path))
+        pid = match and int(match.group(1))
+        if match and (pid == include
+                      or not (alive(pid) or os.path.exists(f"/run/{PREFIX}{pid}-kept"))):
+            remove(path)
+
+
+def remove(path):
+    """A file or directory, if it is there: others may sweep at the same time."""
+    if os.path.isdir(path):
+        shutil.rmtree(path, ignore_errors=True)
+    elif os.path.exists(path):
+        os.unlink(path)
 
 
 class Segment:
@@ -167,6 +182,10 @@ class Segment:
 
     def name(self, role):
         return self.prefix + role
+
+    def scratch(self, name):
+        """The path of a file or directory for those who may not look into self.dir; goes with the lab."""
+        return f"{SCRATCH}/{self.prefix}{name}"
 
     def build(self):
         for role in ["switch", *HOSTS]:
@@ -293,7 +312,8 @@ class Segment:
                     kill_quietly(pid, signal.SIGKILL)
                 process.wait()
         remove_namespaces(self.prefix)
-        shutil.rmtree(self.dir, ignore_errors=True)
+        for path in [self.dir, *glob.glob(self.scratch("*"))]:
+            remove(path)
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, signal.SIG_DFL)
 

@@ -5,16 +5,13 @@ import signal
 import time
 
 import testing
-from failover import check_story, failover
+from failover import check_story, cut_limit, failover
 from lab import NODES, SLACK, VIP, ArpWatch, Prober, alive, kill_quietly, wait_until
 from testing import TestLab
 
 SILENCE_MS = 400   # nobody could say goodbye: the peer's timer
 GOODBYE_MS = 100   # priority 0
 HANG_MS = 2000     # first the heartbeat must be missed, for a second; then priority 0
-# By a planned move, on a busy machine: a handshake that was half-way when new ones were no longer
-# heard, and whose end took longer than the quiet that is waited for. A quiet machine cuts none.
-CUT_MAX = 2 * SLACK
 REASONS = {SILENCE_MS: "no advert for", GOODBYE_MS: "resigned", HANG_MS: "resigned"}
 
 
@@ -103,11 +100,11 @@ def test_sigterm(checks):
         checks.equal("failed connections begun after it",
                      [row[4] for row in story.traffic.failed(after=goodbye)], [])
         cut = [row for row in story.traffic.failed() if row[0] < goodbye]
-        checks.at_most("open connections that were cut", len(cut), CUT_MAX)
+        checks.at_most("open connections that were cut", len(cut), cut_limit(checks, story.struck))
 
     captures = []
     # A SYN that meets nobody is sent again by TCP after a second: slow, but not failed.
-    each_order(checks, strike, GOODBYE_MS, then, deadline_ms=3000)
+    each_order(checks, strike, GOODBYE_MS, then, deadline_ms=8000)
 
 
 def test_hang_proxy(checks):
@@ -217,14 +214,14 @@ def test_return(checks):
             second.wait_state("backup")
             prober.wait_ok(100)
             traffic = prober.stop()
-            checks.at_most("outage when the node returned, ms",
-                           1000 * traffic.until(asked).outage()[0], GOODBYE_MS, 3 * SLACK)
-            checks.at_most("outage, ms", 1000 * traffic.outage(asked)[0], GOODBYE_MS, 3 * SLACK)
+            checks.in_time("outage when the node returned, ms",
+                           1000 * traffic.until(asked).outage()[0], GOODBYE_MS)
+            checks.in_time("outage, ms", 1000 * traffic.outage(asked)[0], GOODBYE_MS, asked)
             checks.equal("failed before it", traffic.until(asked).failures_text(), "none")
             checks.note("failed requests", [f"{row[4]}: {1000 * (row[0] - asked):.1f} to "
                                             f"{1000 * (row[1] - asked):.1f} ms"
                                             for row in traffic.failed()])
-            checks.at_most("failed requests", len(traffic.failed()), CUT_MAX)
+            checks.at_most("failed requests", len(traffic.failed()), cut_limit(checks, asked))
             for kind, row in lab.sticky("check").items():
                 checks.equal(f"{kind}: kept their backend", row["kept"], row["clients"])
             checks.equal("the returned node's transitions",

@@ -2,7 +2,7 @@
 those of the conformance list in vrrp/README.md."""
 import forge
 import testing
-from lab import (LINK_LOCAL6, SLACK, VIP, VIP6, ArpWatch, Prober, add_ipv6, pair_config, wait_until)
+from lab import (LINK_LOCAL6, VIP, VIP6, ArpWatch, Prober, add_ipv6, pair_config, wait_until)
 from test_lease import doubles, last_answer_ms, silent_in_time, tables
 from test_link import refuses
 from testing import TestLab
@@ -93,7 +93,7 @@ def test_ipv6(checks):
                         last_answer_ms(watch, lab.owner_mac(second), struck) > 500)
         for prober in probers:
             traffic = prober.stop()
-            checks.at_most("outage, ms", 1000 * traffic.outage(struck)[0], 340, 3 * SLACK)
+            checks.in_time("outage, ms", 1000 * traffic.outage(struck)[0], 340, struck)
 
         checks.section("it comes back, and neighbour discovery of the node itself works")
         first.start()
@@ -131,7 +131,7 @@ def test_ipv6_unicast(checks):
         prober.wait_ok(100)
         watch.stop()
         checks.equal("questions answered by two nodes", doubles(watch), [])
-        checks.at_most("outage, ms", 1000 * prober.stop().outage(struck)[0], 340, 3 * SLACK)
+        checks.in_time("outage, ms", 1000 * prober.stop().outage(struck)[0], 340, struck)
         capture.stop()
         rows = capture.fields("vrrp.type == 1 && !icmpv6", "ipv6.src", "ipv6.dst", "ipv6.hlim")
         checks.equal("adverts", sorted(set(map(tuple, rows))), [

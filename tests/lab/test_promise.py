@@ -90,8 +90,8 @@ def peer_stops(checks, mode):
         checks.equal("metric: protected", count(active, "sync_protected"), 1)
         checks.equal("states", (active.state(), backup.state()), ("active", "backup"))
         clients.wait(time.monotonic())
-        checks.at_most("slowest answer of all, ms", clients.slowest * 1000,
-                       LATE_MS + 500 * SLACK if mode == "acked" else 500 * SLACK)
+        checks.in_time("slowest answer of all, ms", clients.slowest * 1000,
+                       LATE_MS + 500 if mode == "acked" else 500, factor=1)
         clients.stop()
 
 

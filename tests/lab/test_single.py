@@ -2,7 +2,6 @@
 import os
 import pwd
 import shutil
-import tempfile
 
 import testing
 from lab import PYTHON, ROOT, Api, end_process, listening, program, run, wait_until, SLACK
@@ -32,7 +31,9 @@ def start_targets(lab):
 
 
 def test_single_node(checks):
-    with tempfile.TemporaryDirectory() as directory, TestLab() as lab:
+    with TestLab() as lab:
+        directory = lab.scratch("single")
+        os.mkdir(directory)
         prepare(directory)
         start_targets(lab)
         config, run_dir = os.path.join(directory, "minimal.json"), os.path.join(directory, "run")

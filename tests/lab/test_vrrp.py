@@ -68,7 +68,7 @@ def adverts_are_seen(checks, checksum, mode):
                         if r["ip.src"] == address(second.name))
             gap = 1000 * (begun - float(goodbyes[0]["frame.time_epoch"]))
             # Skew of priority 150 at 100 ms.
-            checks.at_most("from the goodbye to the first advert, ms", gap, 50, 3 * SLACK)
+            checks.in_time("from the goodbye to the first advert, ms", gap, 50)
         interval = "vrrp.short_adver_int"
         seen = {row[0] for row in capture.fields("vrrp", interval)}
         checks.equal("advertised interval, centiseconds", sorted(seen), ["10"])

@@ -11,7 +11,7 @@ from sync_node import SyncNode
 from testing import TestLab
 
 CROWD = int(200_000 / SLACK)
-WAITING = re.compile(r"waiting for the sessions of (\w+): (\d+) ms of 5 s")
+WAITING = re.compile(r"waiting for the sessions of (\w+): (\d+) ms of \d+ s")
 
 
 def table(node):
@@ -34,9 +34,16 @@ def held(node):
     return status and status["virtual_routers"].get("front", {}).get("held")
 
 
+def crowded_config():
+    """A crowd comes in its own time, on a machine that is busy, too."""
+    config = pair_config()
+    config["sync"]["start_timeout"] = "60s"
+    return config
+
+
 def start_crowded(checks, lab):
     """A pair whose Active, node1, has a crowd of sessions: (node1, node2)."""
-    lab.write_config(pair_config())
+    lab.write_config(crowded_config())
     first, second = lab.nodes["node1"], lab.nodes["node2"]
     feeder = start_feeder(lab)
     first.start()
@@ -125,7 +132,7 @@ def test_warm_active(checks):
         pid = first.pid_of("yoke-proxy")
         struck = first.kill("yoke-proxy")
         taken = second.wait_state("active")
-        checks.at_most("takeover, ms", 1000 * (taken - struck), 50, 3 * SLACK)
+        checks.in_time("takeover, ms", 1000 * (taken - struck), 50, struck)
         check_refill(checks, first, pid, wanted)
         first.wait_state("backup")
         checks.section("SIGKILL of the Active")
@@ -162,7 +169,7 @@ def test_warm_reload(checks):
         wait_until(lambda: table(nodes[0]) == table(nodes[1]), 5 * SLACK, "both have them")
         wanted, different = table(nodes[0]), []
         for n in range(30):
-            config = pair_config()
+            config = crowded_config()
             config["sync"]["max_sessions"] = (1_000_000, 300_000, 2_000_000)[n % 3]
             config["pools"]["known"]["health"]["interval"] = f"{200 + n}ms"
             config["pools"]["web"]["sticky"]["ttl"] = f"{1 + n}h"
@@ -183,7 +190,7 @@ def test_warm_reload(checks):
 def freeze_meanwhile(first, second):
     """The Backup's proxy is killed, and its node stopped while the successor gets its sessions. The pid
     of the one that died. Sometimes it has them too soon: then again."""
-    for _ in range(5):
+    for _ in range(20):
         pid = second.pid_of("yoke-proxy")
         second.kill("yoke-proxy")
         wait_until(lambda: (table(second) or (0,))[0] > 1000 and ready(second)[0] is not None,
@@ -211,7 +218,7 @@ def test_warm_meanwhile(checks):
         os.killpg(second.process.pid, signal.SIGCONT)
         thawed = time.monotonic()
         second.wait_state("active")
-        checks.at_most("takeover, ms", 1000 * (time.monotonic() - thawed), 900, 3 * SLACK)
+        checks.in_time("takeover, ms", 1000 * (time.monotonic() - thawed), 900, thawed)
         checks.note("sessions", table(second)[0])
         checks.note("why it waits no more", starts(second))
         checks.true("another proxy", second.pid_of("yoke-proxy") != pid)
@@ -238,7 +245,7 @@ def test_warm_alone(checks):
         for node in (first, second):
             node.wait_in_sync()
             checks.note(f"{node.name} waits no more", starts(node))
-            checks.at_most(f"{node.name} has waited, ms", waited_ms(node), 300, 3 * SLACK)
+            checks.in_time(f"{node.name} has waited, ms", waited_ms(node), 300)
 
 
 def test_warm_limit(checks):
@@ -254,7 +261,7 @@ def test_warm_limit(checks):
         node.wait_state("active", 10)
         checks.true(f"why it waited no more: {starts(node)}", "time is up" in starts(node)[0])
         checks.true(f"it has waited for {waited_ms(node)} ms", waited_ms(node) >= 1000)
-        checks.at_most("it has waited, ms", waited_ms(node), 1200, 3 * SLACK)
+        checks.in_time("it has waited, ms", waited_ms(node), 1200)
         feeder.stop()
 
 
@@ -268,7 +275,7 @@ def check_lone(checks, node, why):
     node.wait_state("active", 10)
     checks.note("from the start of the programs to Active, ms", 1000 * (time.monotonic() - begun))
     checks.true(f"why it did not wait: {starts(node)}", len(starts(node)) == 1 and why in starts(node)[0])
-    checks.at_most("it has waited, ms", waited_ms(node), 400, 3 * SLACK)
+    checks.in_time("it has waited, ms", waited_ms(node), 400)
     node.stop()
 
 

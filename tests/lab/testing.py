@@ -5,9 +5,13 @@ import sys
 import time
 import traceback
 
-from lab import Lab, LabError, bin_dir, program
+from lab import SLACK, Lab, LabError, bin_dir, program
+from lateness import Lateness
 
 SKIP = 77
+# What happens between two moments that are measured: so many processes, one after the other, must be
+# woken for it.
+STEPS = 10
 
 
 class Failed(Exception):
@@ -20,6 +24,7 @@ class Checks:
 
     def __init__(self):
         self.failed, self.done, self.begun = [], 0, time.monotonic()
+        self.lateness = Lateness()
 
     def section(self, title):
         print(f"[{time.monotonic() - self.begun:5.1f} s] {title}", flush=True)
@@ -45,6 +50,15 @@ class Checks:
         mark = "" if value <= limit else f"  (above {limit}!)"
         self.note(what, f"{value:.1f}{mark}")
         self.true(f"{what}: {value:.1f}, at most {limit} x {factor:g}", value <= limit * factor)
+
+    def in_time(self, what, value, limit, since=0.0, factor=3):
+        """The same of a time in ms that begins at `since` (or when the test did), where a machine that
+        is busy gets what it was late meanwhile for each of STEPS."""
+        late = self.lateness.worst_ms(since)
+        mark = "" if value <= limit else f"  (above {limit}! The machine was {late:.1f} ms late)"
+        self.note(what, f"{value:.1f}{mark}")
+        self.true(f"{what}: {value:.1f}, at most {limit} x {factor * SLACK:g} + {STEPS} x {late:.1f}",
+                  value <= limit * factor * SLACK + STEPS * late)
 
 
 class TestLab(Lab):
@@ -106,5 +120,5 @@ def main(functions):
         for what in checks.failed:
             print(f"  {what}")
         sys.exit(1)
-    print(f"{checks.done} checks passed")
+    print(f"{checks.done} checks passed; the machine was {checks.lateness.worst_ms():.0f} ms late at worst")
     sys.exit(0 if checks.done else 1)

@@ -20,8 +20,12 @@ ENVIRONMENT = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8", "HO
                "DEBIAN_FRONTEND": "noninteractive", "SYSTEMD_PAGER": "", "SYSTEMD_COLORS": "0"}
 
 
+PATIENCE = 6  # of a machine that is busy
+
+
 def wait_for(what, condition, seconds=10):
-    """Waits until condition() is true, and returns what it returned."""
+    """Waits until condition() is true, and returns what it returned. `seconds`: of a quiet machine."""
+    seconds *= PATIENCE
     end = time.monotonic() + seconds
     while True:
         value = condition()
@@ -189,7 +193,7 @@ class Machine:
     def _argv(self, argv, spaces):
         return ["nsenter", "--target", str(self.pid), *spaces, *map(str, argv)]
 
-    def run(self, *argv, check=True, spaces=("--all",), timeout=60):
+    def run(self, *argv, check=True, spaces=("--all",), timeout=60 * PATIENCE):
         """Runs a program of the machine in it; returns what it printed (both streams), or with
         check=False (exit status, what it printed)."""
         done = subprocess.run(self._argv(argv, spaces), stdin=subprocess.DEVNULL, env=ENVIRONMENT,
@@ -250,6 +254,11 @@ def check(what, value):
     if not value:
         raise AssertionError(what)
     print(f"    {what}", flush=True)
+
+
+def check_soon(what, condition):
+    """Of what is told by others in their own time."""
+    check(what, wait_for(what, condition))
 
 
 def section(title):

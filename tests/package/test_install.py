@@ -6,7 +6,7 @@ import os
 import signal
 
 import machine
-from machine import BUILD, TOP, check, section, status_of, wait_for
+from machine import BUILD, PATIENCE, TOP, check, section, status_of, wait_for
 
 PROGRAMS = ("yoked", "yoke-proxy", "yoke-vrrp", "yokectl")
 # What Debian's own tools keep behind every package.
@@ -47,7 +47,7 @@ def install(vm):
 
 
 def fetch(vm, url):
-    code, body = vm.run_ours("curl", "-sS", "--fail", "--max-time", "5", url, check=False)
+    code, body = vm.run_ours("curl", "-sS", "--fail", "--max-time", 5 * PATIENCE, url, check=False)
     return body if code == 0 else None
 
 
@@ -78,7 +78,7 @@ def proxy(vm):
     check("under a system call filter", proxy_status["Seccomp"] == "2")
     check("no yoke-vrrp without virtual routers", not vm.processes("yoke-vrrp"))
     os.kill(vm.process("yoked"), signal.SIGTERM)
-    check("SIGTERM: exit status 0", yoked.wait(15) == 0)
+    check("SIGTERM: exit status 0", yoked.wait(15 * PATIENCE) == 0)
     check("nothing is left running", not vm.processes(*PROGRAMS))
 
 

@@ -8,10 +8,9 @@ import re
 import shutil
 import signal
 import subprocess
-import tempfile
 
 import machine
-from machine import BUILD, TOP, check, section, status_of, wait_for
+from machine import BUILD, PATIENCE, TOP, check, check_soon, section, status_of, wait_for
 
 VIP, OWN, PEER, LINK = "192.0.2.10", "192.0.2.11", "192.0.2.12", "front0"
 MINIMAL = {"listeners": {"web": {"bind": ["127.0.0.1:8080", "[::1]:8080"], "pool": "web"}},
@@ -42,7 +41,7 @@ def configure(vm, configuration):
 
 
 def fetch(vm, url):
-    code, body = vm.run_ours("curl", "-sS", "--max-time", "2", url, check=False)
+    code, body = vm.run_ours("curl", "-sS", "--max-time", 2 * PATIENCE, url, check=False)
     return body if code == 0 else None
 
 
@@ -99,7 +98,7 @@ def reloads(vm):
     configure(vm, dict(MINIMAL, listeners={"web": {"bind": "127.0.0.1:8080", "pool": "wbe"}}))
     code, _ = vm.run("systemctl", "reload", "yoke", check=False)
     check(f"a bad file: exit status {code}", code != 0)
-    check("the journal says why", 'did you mean "web"' in journal(vm))
+    check_soon("the journal says why", lambda: 'did you mean "web"' in journal(vm))
     check("nothing changed", fetch(vm, "http://127.0.0.1:8080/") == "backend"
           and vm.processes("yoked", "yoke-proxy") == before
           and unit(vm, "ActiveState")["ActiveState"] == "active")
@@ -139,7 +138,8 @@ def takes_vip(vm):
     vm.run("systemctl", "restart", "yoke")
     wait_for("the VIP serves", lambda: serves(vm))
     check("it holds the VIP and serves on it", True)
-    check("Active, says the unit's status", "front Active" in unit(vm, "StatusText")["StatusText"])
+    check_soon("Active, says the unit's status",
+               lambda: "front Active" in unit(vm, "StatusText")["StatusText"])
     sysctl = f"/proc/sys/net/ipv4/conf/{LINK}"
     check("strict ARP is set", vm.run_ours("cat", f"{sysctl}/arp_ignore", f"{sysctl}/arp_announce")
           .split() == ["1", "2"])
@@ -183,7 +183,8 @@ def outlives_deaths(vm):
     os.kill(old, signal.SIGSTOP)
     wait_for("another yoke-proxy serves", lambda: vm.process("yoke-proxy") not in (None, old)
              and serves(vm), 15)
-    check("yoked, without all of root's rights, may kill it", "no heartbeat" in journal(vm))
+    check_soon("yoked, without all of root's rights, may kill it",
+               lambda: "no heartbeat" in journal(vm))
 
     section("SIGKILL of yoked")
     old, marker = vm.process("yoked"), len(journal(vm))
@@ -224,11 +225,13 @@ def upgrades(vm):
     section("upgrade")
     configuration = vm.path("/etc/yoke/yoke.json").read_text()
     old = vm.process("yoked")
-    with tempfile.TemporaryDirectory(dir=BUILD) as directory:
-        for deb in machine.debs():
-            shutil.copy(newer(deb, pathlib.Path(directory)), vm.path(f"/root/{deb.name}"))
+    directory = BUILD / "newer"
+    shutil.rmtree(directory, ignore_errors=True)
+    directory.mkdir()
+    for deb in machine.debs():
+        shutil.copy(newer(deb, directory), vm.path(f"/root/{deb.name}"))
     vm.run("dpkg", "-i", *(f"/root/{deb.name}" for deb in machine.debs()))
-    check("the unit was restarted", vm.process("yoked") not in (None, old))
+    check_soon("the unit was restarted", lambda: vm.process("yoked") not in (None, old))
     check("the configuration is as it was",
           vm.path("/etc/yoke/yoke.json").read_text() == configuration)
     wait_for("the VIP serves", lambda: serves(vm))
