@@ -295,7 +295,7 @@ CASES = [
          logged(path="/1", bytes_in=len(req(b"/1"))), logged(path="/2", bytes_in=len(req(b"/2"))),
          logged(path="/3", reused=True)),
     Case("the time that a head takes",
-         send(req()[:-2]), pause(0.1), send(b"\r\n"), sees(fwd()), answer(ok()), gets(ok()),
+         send(req()[:-2]), pause(0.5), send(b"\r\n"), sees(fwd()), answer(ok()), gets(ok()),
          logged(request_us=at_least(90000), total_us=at_least(90000))),
     Case("the time that a target takes",
          send(req()), sees(fwd()), pause(0.1), answer(ok()), gets(ok()),
