@@ -132,6 +132,20 @@ def test_moved_planned(checks):
             quiet.tool.stop()
 
 
+def test_moved_stopped(checks):
+    """SIGTERM: nothing is left to wait for when the peer has the VIP."""
+    with TestLab() as lab:
+        old, new = lab.start_pair("node1", make_config())
+        quiet = Quiet(lab, *TO_VIP)
+        begun = old.sigterm()
+        old.wait_exit()
+        checks.at_most("until it has ended, ms", 1000 * (time.monotonic() - begun), 1000, 3 * SLACK)
+        checks.equal("the peer", new.state(), "active")
+        became, _ = quiet.ask()
+        checks.equal("when the clients say something", became, ["reset"] * 4)
+        quiet.tool.stop()
+
+
 def test_moved_nowhere(checks):
     """There is no peer, and the cable is out for a moment: nobody else has the VIP, so connections outlast it."""
     with TestLab() as lab:
@@ -148,6 +162,7 @@ def test_moved_nowhere(checks):
         checks.equal("when the clients say something", became, ["ok"] * 4)
         checks.note("slowest, ms", ms)
         checks.equal("ended", ended(lone), (0, []))
+        quiet.tool.stop()
 
 
 if __name__ == "__main__":
