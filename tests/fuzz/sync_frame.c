@@ -71,6 +71,13 @@ static void check_buckets(const uint32_t *list, size_t n)
 		require(list[i] < SYNC_BUCKETS);
 }
 
+static void check_limits(const struct sync_message *message)
+{
+	require(message->limits.n <= SYNC_LIMITS_MAX);
+	for (size_t i = 0; i < message->limits.n; i++)
+		require(message->limits.left_us[i] <= SYNC_TIME_MAX_US);
+}
+
 static void check_message(const struct sync_message *message)
 {
 	require(message->kind < SYNC_KIND_COUNT);
@@ -82,6 +89,8 @@ static void check_message(const struct sync_message *message)
 		require(message->digests.through <= message->digests.until);
 	if (message->kind == SYNC_RESEND || message->kind == SYNC_REPAIR_BEGIN)
 		check_buckets(message->buckets.list, message->buckets.n);
+	if (message->kind == SYNC_LIMITS)
+		check_limits(message);
 	if (message->kind != SYNC_BATCH)
 		return;
 	require(message->batch.n_records <= SYNC_BATCH_MAX);
