@@ -19,6 +19,10 @@
 /* Between two repairs, each of which may be the whole table. A difference is beyond doubt, and asked
  * for, at the third comparison: later than this. */
 #define REPAIR_PAUSE_US ((DIGESTS_IN_A_ROW - 1) * STREAM_DIGEST_US)
+/* So many that follow close upon each other, and then one in so long: where they do not help, another one
+ * does not either, and costs as much. */
+#define REPAIRS_BURST   8
+#define REPAIRS_EACH_US (30 * US_PER_SEC)
 
 /* All targets are told again at most so often. */
 #define TARGETS_PAUSE_US (1 * US_PER_SEC)
@@ -295,7 +299,8 @@ void sender_on_resend(struct stream *stream, const struct sync_message *resend, 
 	struct sender *sender = &stream->sender;
 	if (sender->phase != SEND_STREAM || resend->buckets.epoch != stream->epoch)
 		return; /* for what we were before: it will ask again */
-	if (sender->repair.n > 0 || now_us < sender->next_repair_us || resend->buckets.n == 0) {
+	if (sender->repair.n > 0 || now_us < sender->next_repair_us || resend->buckets.n == 0 ||
+	    !quota_take(&sender->repairs, REPAIRS_BURST, REPAIRS_EACH_US, now_us)) {
 		stream->refused_frames++;
 		return;
 	}

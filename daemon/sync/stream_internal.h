@@ -54,6 +54,7 @@ struct sender {
 		bool turn; /* as scan_turn */
 	} repair;
 	uint64_t next_repair_us; /* not before */
+	struct quota repairs;
 
 	uint64_t limits_cursor, next_limits_us;
 	struct limit_words limits; /* as sent last */
