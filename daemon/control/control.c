@@ -511,6 +511,7 @@ static void on_tick(struct ev_loop *loop, ev_timer *timer, int events)
 	handover_poll(control);
 	poll_shutdown(control);
 	replica_poll_warmth(control);
+	routers_poll(control);
 	outliers_poll(control);
 	send_heartbeats(control);
 	if (control->started) {

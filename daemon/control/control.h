@@ -110,7 +110,8 @@ struct control {
 	ev_io link_io; /* fd -1: no link */
 	struct router_view routers[CONF_ROUTERS_MAX];
 	uint32_t n_routers;
-	bool active; /* some virtual router is Active */
+	bool active;         /* some virtual router is Active */
+	uint64_t parting_us; /* since when only as routers_poll says; 0: it is */
 	struct held_addresses held[CONF_ROUTERS_MAX];
 	uint32_t n_held;
 	struct peer_router peer_routers[CONF_ROUTERS_MAX];
@@ -191,6 +192,8 @@ void handover_over(struct control *control);
 /* routers.c: the link to yoke-vrrp */
 void routers_set_link(struct control *control, int fd);
 void routers_heartbeat(struct control *control, bool ready);
+/* yoke-vrrp is dead: are we still Active for replication? At each tick, and when the peer says something. */
+void routers_poll(struct control *control);
 const char *routers_role_name(uint8_t role); /* enum ipc_router_role */
 /* To yoke-vrrp, if there is a link; what it does not read is lost. */
 void routers_send(struct control *control, const union ipc_message *msg);

@@ -519,6 +519,7 @@ static void on_sync_wake(struct ev_loop *loop, ev_async *async, int events)
 	if (!control->sync)
 		return;
 	control->sync_state = status.state;
+	routers_poll(control);
 	replica_tell_state(control);
 	replica_update_probing(control);
 	step_warmth(control, &status);

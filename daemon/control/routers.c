@@ -32,9 +32,13 @@ struct router_view *routers_find(struct control *control, const char *name)
 	return NULL;
 }
 
+/* How long an Active whose yoke-vrrp is dead is one for replication, if the peer does not take over. */
+#define PARTING_US (1 * US_PER_SEC)
+
 static void update_active(struct control *control)
 {
 	bool active = false;
+	control->parting_us = 0;
 	for (uint32_t i = 0; i < control->n_routers; i++)
 		active = active || control->routers[i].state.role == IPC_ROLE_ACTIVE;
 	if (active == control->active)
@@ -138,7 +142,22 @@ static void on_link_lost(struct control *control)
 		router_event(control, state);
 		peer_tell_state(control, state);
 	}
-	update_active(control);
+	/* The VIP is still here for some milliseconds, and who is answered meanwhile is in the
+	 * table: the peer must get that, too. It takes nothing any more when it is Active. */
+	if (control->active && control->sync)
+		control->parting_us = clock_us();
+	else
+		update_active(control);
+}
+
+void routers_poll(struct control *control)
+{
+	if (control->parting_us == 0 || !control->sync)
+		return;
+	struct sync_status status;
+	sync_status(control->sync, &status);
+	if (status.peer_active || clock_us() >= control->parting_us + PARTING_US)
+		update_active(control);
 }
 
 static void on_resign_result(struct control *control, const struct ipc_resign_result *result)

@@ -19,7 +19,7 @@ TTL_S, JUDGED_S = 60, 30      # a session lives for so long; so old ones are loo
 WINDOW_MS, WINDOW = 1000, 20000  # of async
 PAUSE_S = 0.3                 # a kill comes at any moment of this
 STALLED_S = {"acked": (0.01, 0.05), "async": (0.05, 0.3)}
-KINDS = ("all", "yoke-proxy")
+KINDS = ("all", "yoke-proxy", "yoke-vrrp")
 STALLS = ("no", "sender", "path")
 TARGETS = {address(web, WEB_PORT): web for web in WEBS}
 
@@ -200,14 +200,15 @@ class Campaign:
         """At a random moment."""
         active = self.active
         proxy, pids = active.pid_of("yoke-proxy"), list(active.processes())
+        pid = active.pid_of("yoke-vrrp") if kill.kind == "yoke-vrrp" else proxy
         time.sleep(self.random.uniform(0, PAUSE_S))
         with self.stalled(kill, proxy):
             if kill.kind == "all":
                 moment = active.signal_all(signal.SIGKILL)
             else:
                 moment = time.monotonic()
-                os.kill(proxy, signal.SIGKILL)
-        dead = pids if kill.kind == "all" else [proxy]
+                os.kill(pid, signal.SIGKILL)
+        dead = pids if kill.kind == "all" else [pid]
         if kill.kind == "all":
             active.process.wait()
         wait_until(lambda: not any(map(alive, dead)), 5 * SLACK, "the killed are dead")
@@ -249,7 +250,7 @@ class Campaign:
 
     def kill(self):
         """One kill, and what became of it. The dead start again, but are not waited for."""
-        # The nodes take turns; after four kills each has died in both ways.
+        # The nodes take turns; after six kills each has died in all ways.
         kind = KINDS[len(self.kills) // 2 % len(KINDS)]
         self.stalls = self.stalls or self.random.sample(STALLS, len(STALLS))
         protected_since = self.wait_whole()
@@ -257,7 +258,8 @@ class Campaign:
         self.clients.wait(protected_since)
         said = len(self.active.log())
         moment = self.strike(kill)
-        kill.degraded = "sync: unprotected" in self.active.log()[said:]
+        until_then = self.active.log()[said:].split("link to yoke-vrrp lost")[0]
+        kill.degraded = "sync: unprotected" in until_then
         active = self.backup.wait_state("active", 10)
         kill.takeover_ms = 1000 * (active - moment)
         self.clients.wait(active + 0.05)
