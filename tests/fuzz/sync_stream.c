@@ -28,6 +28,7 @@ struct node {
 	struct codec *codec, *reader; /* as if there were two ends */
 	uint64_t now_us, n_events, taken;
 	bool active, connected;
+	bool wanted; /* the peer says that it has lost what the node has kept */
 };
 
 static void on_record(void *arg, const struct record *record)
@@ -127,7 +128,7 @@ static void connection_ends(struct node *node, const char *reason)
 {
 	if (node->connected)
 		stream_disconnected(node->stream, reason, node->now_us);
-	node->connected = false;
+	node->connected = node->wanted = false;
 }
 
 /* Up to `max` messages, as a peer of ours would read them; true if there are more. */
@@ -143,7 +144,7 @@ static bool produce(struct node *node, unsigned max)
 			continue;
 		}
 		require(node->connected);
-		require(node->active || message.kind != SYNC_BATCH);
+		require(node->active || node->wanted || message.kind != SYNC_BATCH);
 		long len = codec_encode(node->codec, &message, frame, sizeof(frame));
 		require(len > 0);
 		require(codec_decode(node->reader, frame, (size_t)len, &again, &err) == len);
@@ -157,6 +158,7 @@ static void receive(struct node *node, const struct sync_message *message)
 	struct session_stats before, after;
 	struct err err = {0};
 	session_table_stats(node->table, &before);
+	node->wanted |= message->kind == SYNC_HELLO && message->hello.wants;
 	int result = stream_receive(node->stream, message, node->now_us, &err);
 	session_table_stats(node->table, &after);
 	require(
