@@ -24,6 +24,8 @@
  * closed with bytes unread is reset, and the client may lose the answer over that. */
 #define DRAIN_MAX     65536
 #define DRAIN_TIMEOUT 1.0 /* seconds */
+/* Nobody is let in for so long when there were no descriptors, or no memory. */
+#define ACCEPT_PAUSE 0.1 /* seconds */
 
 struct admin_listener {
 	ev_io io;      /* fd -1: none */
@@ -36,6 +38,7 @@ struct admin {
 	struct ev_loop *loop;
 	struct admin_callbacks callbacks;
 	struct admin_listener listeners[2]; /* unix, TCP */
+	ev_timer pause;
 	struct list connections;
 	unsigned n_connections;
 	uint64_t last_ticket;
@@ -284,6 +287,26 @@ static void on_readable(struct ev_loop *loop, ev_io *io, int events)
 	try_handle(conn);
 }
 
+static void on_pause_over(struct ev_loop *loop, ev_timer *timer, int events)
+{
+	(void)events;
+	struct admin *admin = timer->data;
+	for (int i = 0; i < 2; i++) {
+		if (admin->listeners[i].io.fd >= 0)
+			ev_io_start(loop, &admin->listeners[i].io);
+	}
+}
+
+/* Who waits keeps the socket readable: it is not looked at for a while. */
+static void pause_accepting(struct admin *admin, ev_io *io)
+{
+	ev_io_stop(admin->loop, io);
+	if (ev_is_active(&admin->pause))
+		return;
+	ev_timer_set(&admin->pause, ACCEPT_PAUSE, 0.);
+	ev_timer_start(admin->loop, &admin->pause);
+}
+
 static void on_accept(struct ev_loop *loop, ev_io *io, int events)
 {
 	(void)events;
@@ -291,6 +314,8 @@ static void on_accept(struct ev_loop *loop, ev_io *io, int events)
 	struct admin *admin = listener->admin;
 	struct addr peer;
 	int fd = net_accept(io->fd, &peer);
+	if (net_is_short(fd))
+		pause_accepting(admin, io);
 	if (fd < 0)
 		return;
 	struct connection *conn =
@@ -321,6 +346,8 @@ struct admin *admin_new(struct ev_loop *loop, const struct admin_callbacks *call
 	admin->loop = loop;
 	admin->callbacks = *callbacks;
 	admin->listeners[0].io.fd = admin->listeners[1].io.fd = -1;
+	ev_timer_init(&admin->pause, on_pause_over, ACCEPT_PAUSE, 0.);
+	admin->pause.data = admin;
 	list_init(&admin->connections);
 	return admin;
 }
@@ -342,6 +369,7 @@ void admin_free(struct admin *admin)
 		connection_free(list_entry(node, struct connection, node));
 	for (int i = 0; i < 2; i++)
 		stop_listener(admin, &admin->listeners[i]);
+	ev_timer_stop(admin->loop, &admin->pause);
 	text_wipe(admin->token, sizeof(admin->token));
 	free(admin);
 }

@@ -276,6 +276,11 @@ int net_accept(int listen_fd, struct addr *peer)
 	return fd;
 }
 
+bool net_is_short(int error)
+{
+	return error == -EMFILE || error == -ENFILE || error == -ENOBUFS || error == -ENOMEM;
+}
+
 int net_bound_queues(int fd, int unsent, int unread)
 {
 	if (setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &unsent, sizeof(unsent)) < 0 ||

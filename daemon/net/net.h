@@ -54,6 +54,9 @@ int net_connect_result(int fd); /* 0 or -errno */
 int net_connect_udp(const struct addr *addr, const struct net_connect_options *options);
 /* *peer (may be NULL) becomes the other side; of a unix socket only the family is set. */
 int net_accept(int listen_fd, struct addr *peer);
+/* It failed for want of descriptors or memory: the socket stays readable, and trying again at once is
+ * in vain. */
+bool net_is_short(int error);
 /* Bounds what of a TCP connection waits in the kernel: bytes written but not yet sent, and bytes
  * received but not yet read (about). For a connection on which new data must not queue long behind
  * old. 0 or -errno. */

@@ -218,14 +218,11 @@ static uint32_t accept_some(struct listener *listener, uint32_t max)
 		}
 		if (room_found(listener->worker, arrival.fd))
 			continue;
-		switch (arrival.fd) {
-		case -EAGAIN: return n;
-		case -EMFILE:
-		case -ENFILE:
-		case -ENOBUFS:
-		case -ENOMEM: pause_accepting(listener, arrival.fd); return n;
-		default: break; /* that connection is gone already */
-		}
+		if (net_is_short(arrival.fd))
+			pause_accepting(listener, arrival.fd);
+		if (net_is_short(arrival.fd) || arrival.fd == -EAGAIN)
+			return n;
+		/* Else that connection is gone already. */
 	}
 	return max;
 }

@@ -364,7 +364,7 @@ static void on_accept(struct ev_loop *loop, ev_io *io, int events)
 	for (int i = 0; i < ACCEPTS_PER_EVENT; i++) {
 		struct addr addr;
 		int fd = net_accept(channel->listen_fd, &addr);
-		if (fd == -EMFILE || fd == -ENFILE || fd == -ENOBUFS || fd == -ENOMEM)
+		if (net_is_short(fd))
 			ev_io_stop(loop, io); /* they wait for channel_tick */
 		if (fd < 0)
 			return;

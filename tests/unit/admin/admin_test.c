@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -449,8 +450,40 @@ static void too_many_connections_are_closed(void)
 	tear_down();
 }
 
+/* The loop sleeps meanwhile, and who waits is answered as soon as there are some. */
+static void without_descriptors_nobody_is_let_in(void)
+{
+	static const char request[] = "GET /v1/status HTTP/1.1\r\n" HOST "\r\n";
+	struct rlimit limit, none;
+	ev_timer deadline;
+	bool late = false;
+	char byte = 0;
+	set_up();
+	int fd = connect_to(true);
+	CU_ASSERT_EQUAL(send(fd, request, sizeof(request) - 1, MSG_NOSIGNAL), sizeof(request) - 1);
+	CU_ASSERT_EQUAL_FATAL(getrlimit(RLIMIT_NOFILE, &limit), 0);
+	none = limit;
+	none.rlim_cur = 3;
+	CU_ASSERT_EQUAL(setrlimit(RLIMIT_NOFILE, &none), 0);
+	ev_timer_init(&deadline, on_deadline, 0.5, 20.);
+	deadline.data = &late;
+	ev_timer_start(loop, &deadline);
+	unsigned turns = ev_iteration(loop);
+	while (!late)
+		ev_run(loop, EVRUN_ONCE);
+	CU_ASSERT(ev_iteration(loop) - turns < 50);
+	CU_ASSERT_EQUAL(setrlimit(RLIMIT_NOFILE, &limit), 0);
+	late = false;
+	while (recv(fd, &byte, 1, MSG_DONTWAIT) < 0 && !late)
+		ev_run(loop, EVRUN_ONCE);
+	CU_ASSERT_EQUAL(byte, 'H');
+	close(fd);
+	ev_timer_stop(loop, &deadline);
+	tear_down();
+}
+
 UNIT_MAIN("admin", UNIT(answers_by_path_verb_and_permission),
     UNIT(without_a_token_tcp_changes_nothing), UNIT(a_late_answer_reaches_the_one_who_asked),
     UNIT(one_who_left_is_forgotten), UNIT(a_request_in_single_bytes_is_the_same),
     UNIT(a_refused_client_is_heard_out), UNIT(a_refused_client_is_not_heard_for_ever),
-    UNIT(too_many_connections_are_closed))
+    UNIT(too_many_connections_are_closed), UNIT(without_descriptors_nobody_is_let_in))
