@@ -483,6 +483,13 @@ class Node:
         found = found["events"] if isinstance(found, dict) else found
         return [event for event in found if event["object"].startswith(what)]
 
+    def overslept(self):
+        """Its yoke-vrrp has once been later than the lease bears. Of an Active the kernel closes the VIP
+        for such a moment, as it must: whoever asks then is not answered."""
+        routers = (self.status() or {}).get("virtual_routers", {}).values()
+        lateness = [router["lateness"] for router in routers if router.get("lateness")]
+        return any(late["max_us"] > late["tolerance_us"] for late in lateness)
+
     def transitions(self):
         """Changes of state; there are other events of a virtual router, too."""
         return [event for event in self.events("virtual_router ") if event["from"] != event["to"]]

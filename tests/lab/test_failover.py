@@ -152,7 +152,7 @@ def heal(checks, lab, nodes, join):
     watch = ArpWatch(lab)
     prober = Prober(lab)
     prober.wait_ok(100)
-    checks.equal("requests that fail afterwards", prober.stop().failures_text(), "none")
+    checks.none_failed("requests that fail afterwards", prober.stop(), lab)
     answers = {mac for _, macs in watch.stop().asked for mac in macs}
     checks.equal("who answers ARP", answers, {lab.owner_mac(active)})
     for kind, row in lab.sticky("check").items():

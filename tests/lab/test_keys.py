@@ -75,7 +75,7 @@ def test_key_rotation(checks):
         clients_return("3", 0)
         prober.wait_ok()
         traffic = prober.stop()
-        checks.equal("requests that failed", traffic.failures_text(), "none")
+        checks.none_failed("requests that failed", traffic, lab)
         for node, moved in zip(nodes, moves):
             checks.equal(f"{node.name}: transitions", len(node.transitions()), moved)
             checks.equal(f"{node.name}: adverts refused", refused_adverts(node), {})

@@ -229,7 +229,7 @@ def test_lease_unicast(checks):
         lab.run_in(second.name, "ip", "neigh", "flush", "all")
         prober = Prober(lab)
         prober.wait_ok(700, 20)  # about three seconds
-        checks.equal("failed requests", prober.stop().failures_text(), "none")
+        checks.none_failed("failed requests", prober.stop(), lab)
         capture.stop()
         begin = capture.fields("arp.opcode == 1 && arp.dst.proto_ipv4 == "
                                f"{address(first.name)}", "frame.time_epoch")
@@ -333,7 +333,7 @@ def test_lease_tables(checks):
         node.ctl("reload")
         wait_until(lambda: "192.0.2.13" in nft("list", "table", "netdev", TABLE), 5, "new rules")
         prober.wait_ok(100)
-        checks.equal("failed requests", prober.stop().failures_text(), "none")
+        checks.none_failed("failed requests", prober.stop(), lab)
         node.sigterm()
         node.wait_exit()
         checks.true("and at the end", nft("list", "ruleset") == admin)

@@ -342,7 +342,7 @@ def test_authenticate_rollout(checks):
             roll(mode, order, first, second)
             checks.equal("transitions", [len(node.transitions()) for node in nodes], before)
         prober.wait_ok(50)
-        checks.equal("failed requests", prober.stop().failures_text(), "none")
+        checks.none_failed("failed requests", prober.stop(), lab)
         capture.stop()
         rows = capture.fields(f"vrrp.type == 1 && ip.src == {address('node1')}", "ip.len")
         lengths = [int(row[0]) for row in rows]

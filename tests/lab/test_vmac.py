@@ -62,7 +62,7 @@ def test_virtual_mac_missing(checks):
         checks.true("the log warns", "warn" in first.log() and "NO VIRTUAL MAC" in first.log())
         watch, prober = ArpWatch(lab), Prober(lab)
         prober.wait_ok(50)
-        checks.equal("failed requests", prober.stop().failures_text(), "none")
+        checks.none_failed("failed requests", prober.stop(), lab)
         checks.equal("who has it", {m for _, macs in watch.stop().asked for m in macs},
                      {lab.owner_mac(first)})
 

@@ -147,13 +147,17 @@ def test_warm_given(checks):
     with TestLab() as lab:
         first, second = start_crowded(checks, lab)
         wanted = table(first)
-        second.kill("yoke-vrrp", signal.SIGSTOP)
+        stopped = ("yoked", "yoke-vrrp")  # the first would start another of the second
+        for name in stopped:
+            second.kill(name, signal.SIGSTOP)
         pid = first.pid_of("yoke-proxy")
         first.kill("yoke-proxy")
         check_refill(checks, first, pid, wanted)
         first.wait_state("active")
         checks.equal("state of the other one", second.state(), "backup")
         checks.equal("sessions of the Active", table(first), wanted)
+        for name in stopped:
+            second.kill(name, signal.SIGCONT)
         for node in (first, second):
             node.wait_in_sync()
         checks.equal("and of the other one", table(second), wanted)
