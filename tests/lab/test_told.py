@@ -13,8 +13,9 @@ def states(node, pool="web"):
     return {text: target["state"] for text, target in targets(node, pool).items()}
 
 
-def wait_same(active, backup, what):
-    backup.wait(lambda: all(states(backup, pool) == states(active, pool) for pool in POOLS), 5, what)
+def wait_states(node, wanted, pools=POOLS):
+    """Checks of a busy machine may be late: then a target is down for a moment."""
+    node.wait(lambda: all(states(node, pool) == wanted for pool in pools), 10, f"it has {wanted}")
 
 
 def cut_channel(lab, backup):
@@ -53,13 +54,12 @@ def test_told_reload(checks):
                 first.ctl("disable", pool, WEB2)
                 first.ctl("drain", pool, WEB3, "--drain-timeout", "1h")
             wanted = {WEB1: "up", WEB2: "disabled", WEB3: "draining", NOBODY: "down"}
-            checks.equal("the Active knows", states(first), wanted)
+            wait_states(first, wanted)
             second.ctl("reload")
-            wait_same(first, second, "the Backup knows the same")
-            checks.equal("the Backup knows", states(second), wanted)
+            wait_states(second, wanted)
             left = targets(second)[WEB3]["drain_left_ms"]
             checks.true(f"the end of the drain: {left} ms", 3400_000 < left <= 3600_000)
-            checks.equal("it is in sync", second.status()["sync"]["state"], "in_sync")
+            second.wait_in_sync()
 
 
 def test_told_cut(checks):
@@ -67,25 +67,22 @@ def test_told_cut(checks):
     operator may change them there; but when the nodes are together again, what the Active has counts."""
     with TestLab() as lab:
         first, second = lab.start_pair()
-        wanted = states(first)
         checks.section("cut: the Backup does not reach web3, and web1 is disabled there")
         block(lab, "web3", second.name)
         cut_channel(lab, second)
         for pool in POOLS:
             second.ctl("disable", pool, WEB1)
         second.ctl("add", "web", NOBODY)
-        second.wait(lambda: states(second, "known")[WEB3] == "down", 10, "it does not reach web3")
-        checks.equal("the Backup", states(second, "known"),
-                     {WEB1: "disabled", WEB2: "up", WEB3: "down"})
-        checks.equal("the Active", states(first), wanted)
+        wait_states(second, {WEB1: "disabled", WEB2: "up", WEB3: "down"}, ["known"])
+        wait_states(first, {WEB1: "up", WEB2: "up", WEB3: "up"})
         checks.section("together again")
         snapshots = first.status()["sync"]["reason"]
         lab.undrop()
         second.wait_in_sync()
-        wait_same(first, second, "the Backup has what the Active has")
+        wait_states(second, {WEB1: "up", WEB2: "up", WEB3: "up"})
         checks.true(f"it was resumed: {first.status()['sync']['reason']}, before {snapshots}",
                     "resumed" in first.status()["sync"]["reason"])
-        checks.equal("who checks", second.api.get("/v1/pools/web")["checked_by"], "peer")
+        second.wait(lambda: second.api.get("/v1/pools/web")["checked_by"] == "peer", 10, "it is told")
 
         checks.section("the Backup starts anew, and still does not reach web3")
         old = second.pid_of("yoke-proxy")
@@ -93,8 +90,8 @@ def test_told_cut(checks):
         second.wait(lambda: [pid for pid, name in second.processes().items()
                              if name == "yoke-proxy" and pid != old], 10, "a new yoke-proxy")
         second.wait_in_sync()
-        wait_same(first, second, "the Backup has what the Active has")
-        checks.equal("who checks", second.api.get("/v1/pools/web")["checked_by"], "peer")
+        wait_states(second, {WEB1: "up", WEB2: "up", WEB3: "up"})
+        second.wait(lambda: second.api.get("/v1/pools/web")["checked_by"] == "peer", 10, "it is told")
 
 
 def test_told_many(checks):
