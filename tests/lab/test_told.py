@@ -2,6 +2,7 @@
 while it was alone, whichever node heard of a target first, and however many there are."""
 import testing
 from lab import NODES, WEB_PORT, address, pair_config
+from test_explain import metrics
 from test_targets import POOLS, WEB1, WEB2, WEB3, targets
 from testing import TestLab
 
@@ -92,6 +93,26 @@ def test_told_cut(checks):
         second.wait_in_sync()
         wait_states(second, {WEB1: "up", WEB2: "up", WEB3: "up"})
         second.wait(lambda: second.api.get("/v1/pools/web")["checked_by"] == "peer", 10, "it is told")
+
+
+def test_told_unchecked(checks):
+    """A target is down; then a file without checks of that pool is reloaded, by the Backup first. There the
+    target is up, and what the Active says is not believed: nobody would find that it is over."""
+    with TestLab() as lab:
+        config = pair_config()
+        first, second = lab.start_pair(config=config)
+        lab.webs["web3"].set_healthy(False)
+        down = {WEB1: "up", WEB2: "up", WEB3: "down"}
+        wait_states(second, down)
+        del config["pools"]["known"]["health"]
+        lab.write_config(config)
+        told = metrics(second)["yoke_sync_received_records_total"]
+        second.ctl("reload")
+        second.wait(lambda: metrics(second)["yoke_sync_received_records_total"] >= told + 17, 10,
+                    "it is told how all are")
+        wait_states(second, {WEB1: "up", WEB2: "up", WEB3: "up"}, ["known"])
+        wait_states(second, down, ["web"])
+        wait_states(first, down)
 
 
 def test_told_many(checks):
