@@ -60,7 +60,7 @@ class Checks:
         self.note(what, f"{value:.1f}{mark}")
         self.true(f"{what}: {value:.1f}, at most {limit} x {factor:g}", value <= limit * factor)
 
-    def in_time(self, what, value, limit, since=0.0, factor=3):
+    def in_time(self, what, value, limit, since=0.0, factor=2):
         """The same of a time in ms that begins at `since` (or when the test did), where a machine that
         is busy gets what it was late meanwhile for each of STEPS."""
         late = self.lateness.worst_ms(since)
