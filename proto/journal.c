@@ -14,6 +14,13 @@ struct listener {
 	void *arg;
 };
 
+/* Of responses that make a session, to who is told of it. */
+enum promise {
+	PROMISE_NONE, /* they do not wait */
+	PROMISE_PROTECTED,
+	PROMISE_LEFT, /* they are not to leave from here */
+};
+
 struct journal {
 	pthread_mutex_t lock;
 	struct record *ring; /* the entry with sequence s is at s & mask */
@@ -25,7 +32,7 @@ struct journal {
 	struct listener reader;
 
 	_Atomic uint64_t acked;
-	atomic_bool is_protected;
+	_Atomic enum promise promise;
 	struct listener listeners[LISTENERS_MAX];
 	size_t n_listeners;
 };
@@ -128,10 +135,15 @@ static void wake_listeners(struct journal *journal)
 		journal->listeners[i].wake(journal->listeners[i].arg);
 }
 
+/* What is said while this node is not Active may be late: it does not count. */
 void journal_set_protected(struct journal *journal, bool is_protected)
 {
-	if (atomic_exchange(&journal->is_protected, is_protected) != is_protected)
-		wake_listeners(journal);
+	enum promise promise = is_protected ? PROMISE_PROTECTED : PROMISE_NONE;
+	enum promise before = atomic_load(&journal->promise);
+	while (before != PROMISE_LEFT && before != promise) {
+		if (atomic_compare_exchange_weak(&journal->promise, &before, promise))
+			wake_listeners(journal);
+	}
 }
 
 void journal_give_up(struct journal *journal)
@@ -139,9 +151,23 @@ void journal_give_up(struct journal *journal)
 	journal_set_protected(journal, false);
 }
 
+void journal_set_role(struct journal *journal, bool active)
+{
+	enum promise left = PROMISE_LEFT;
+	if (!active)
+		atomic_store(&journal->promise, PROMISE_LEFT);
+	else if (atomic_compare_exchange_strong(&journal->promise, &left, PROMISE_NONE))
+		wake_listeners(journal);
+}
+
 bool journal_protected(struct journal *journal)
 {
-	return atomic_load_explicit(&journal->is_protected, memory_order_acquire);
+	return atomic_load_explicit(&journal->promise, memory_order_acquire) == PROMISE_PROTECTED;
+}
+
+bool journal_left(struct journal *journal)
+{
+	return atomic_load_explicit(&journal->promise, memory_order_acquire) == PROMISE_LEFT;
 }
 
 void journal_set_acked(struct journal *journal, uint64_t sequence)

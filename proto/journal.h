@@ -32,6 +32,11 @@ uint64_t journal_last(struct journal *journal);
  * Said by the sync thread. */
 void journal_set_protected(struct journal *journal, bool is_protected);
 bool journal_protected(struct journal *journal);
+/* Any thread: whether this node is Active. While it is not (`left`), no response that makes a session
+ * may leave from an address of a virtual router: nobody would have it. At first it is, for who has no
+ * peer to tell. */
+void journal_set_role(struct journal *journal, bool active);
+bool journal_left(struct journal *journal);
 /* Any thread: somebody has waited in vain. Nobody is protected until the sync thread says so anew. */
 void journal_give_up(struct journal *journal);
 void journal_set_acked(struct journal *journal, uint64_t sequence);

@@ -1,5 +1,14 @@
 #include "daemon/proxy/ack.h"
 
+#include <string.h>
+
+#include "daemon/base/clock.h"
+#include "daemon/proxy/conn.h"
+
+/* Who has just become Active may learn of it after the first requests: they wait for so long at
+ * least. */
+#define ROLE_PATIENCE_US US_PER_SEC
+
 /* The sync thread stores the acked sequence, then looks at n_ack_waits; a worker adds itself, then
  * looks at the acked sequence. With a full barrier between the two halves on each side one of them
  * sees the other, so no wake-up is lost, and nobody is woken while nobody waits. */
@@ -14,10 +23,16 @@ static bool settled(struct worker *worker, const struct ack_wait *wait)
 {
 	if (is_acked(worker, wait))
 		return true;
-	if (journal_protected(worker->shared->journal))
+	struct journal *journal = worker->shared->journal;
+	if (journal_protected(journal) || journal_left(journal))
 		return false;
 	COUNT(worker, unprotected_sessions);
 	return true;
+}
+
+static bool has_left(struct worker *worker, const struct ack_wait *wait)
+{
+	return journal_left(worker->shared->journal) && !is_acked(worker, wait);
 }
 
 static void waited_in_vain(struct worker *worker)
@@ -35,23 +50,83 @@ static void leave(struct worker *worker, struct ack_wait *wait)
 	wait->sequence = 0;
 }
 
+static void end(struct worker *worker, struct ack_wait *wait, bool left)
+{
+	leave(worker, wait);
+	if (left)
+		COUNT(worker, vip_moved_closed);
+	wait->resume(worker, wait, left);
+}
+
 static void on_deadline(struct worker *worker, struct timer *timer)
 {
 	struct ack_wait *wait = list_entry(timer, struct ack_wait, timer);
+	bool left = has_left(worker, wait);
 	/* The ack may have come while this worker did not run. */
-	if (!is_acked(worker, wait))
+	if (!left && !is_acked(worker, wait))
 		waited_in_vain(worker);
-	leave(worker, wait);
-	wait->resume(worker, wait);
+	end(worker, wait, left);
 }
 
-void ack_init(struct ack_wait *wait, void (*resume)(struct worker *, struct ack_wait *))
+void ack_init(struct ack_wait *wait, ack_resume_fn *resume, const struct conn *client,
+    const struct addr *local)
 {
 	list_init(&wait->node);
 	timer_init(&wait->timer, on_deadline);
 	wait->sequence = 0;
 	wait->deadline_us = 0;
 	wait->resume = resume;
+	wait->client = client;
+	wait->local = local;
+}
+
+static bool is_virtual(const struct conf *conf, const struct addr *local)
+{
+	uint8_t key[16], vip[16];
+	addr_key(local, 32, 128, key); /* IPv4 on a socket of IPv6 is the same address */
+	for (uint32_t i = 0; i < conf->n_routers; i++) {
+		for (uint32_t j = 0; j < conf->routers[i].n_addresses; j++) {
+			addr_key(&conf->routers[i].addresses[j].addr, 32, 128, vip);
+			if (memcmp(key, vip, sizeof(key)) == 0)
+				return true;
+		}
+	}
+	return false;
+}
+
+/* Only asked while this node is not Active, so that nobody pays for it elsewhere. */
+static bool comes_to_vip(const struct conf *conf, const struct ack_wait *wait)
+{
+	struct addr local;
+	socklen_t len = sizeof(local);
+	if (wait->local)
+		return is_virtual(conf, wait->local);
+	return wait->client && getsockname(wait->client->io.fd, &local.sa, &len) == 0 &&
+	       is_virtual(conf, &local);
+}
+
+bool ack_must_wait(
+    const struct worker *worker, const struct conf *conf, const struct ack_wait *wait)
+{
+	struct journal *journal = worker->shared->journal;
+	if (!journal || conf->sync.sessions != CONF_SYNC_ACKED)
+		return false;
+	return journal_protected(journal) || (journal_left(journal) && comes_to_vip(conf, wait));
+}
+
+void ack_begin(
+    struct worker *worker, const struct conf *conf, struct ack_wait *wait, uint64_t sequence)
+{
+	uint64_t patience_us = conf->sync.ack_timeout_us;
+	if (journal_left(worker->shared->journal) && patience_us < ROLE_PATIENCE_US)
+		patience_us = ROLE_PATIENCE_US;
+	wait->sequence = sequence;
+	wait->deadline_us = worker->now_us + patience_us;
+}
+
+static bool is_late(struct worker *worker, const struct ack_wait *wait)
+{
+	return worker->now_us >= wait->deadline_us && !has_left(worker, wait);
 }
 
 bool ack_hold(struct worker *worker, struct ack_wait *wait)
@@ -64,20 +139,22 @@ bool ack_hold(struct worker *worker, struct ack_wait *wait)
 		wait->sequence = 0;
 		return false;
 	}
-	uint64_t now_us = worker->now_us;
-	if (now_us >= wait->deadline_us) {
+	if (is_late(worker, wait)) {
 		waited_in_vain(worker);
 		wait->sequence = 0;
 		return false;
 	}
 	list_push_back(&worker->ack_waits, &wait->node);
-	timer_set(worker, &wait->timer, wait->deadline_us - now_us);
 	atomic_fetch_add(&worker->n_ack_waits, 1);
 	atomic_thread_fence(memory_order_seq_cst);
-	if (!settled(worker, wait))
-		return true;
-	leave(worker, wait);
-	return false;
+	if (settled(worker, wait)) {
+		leave(worker, wait);
+		return false;
+	}
+	bool late =
+	    worker->now_us >= wait->deadline_us || (worker->draining && has_left(worker, wait));
+	timer_set(worker, &wait->timer, late ? 0 : wait->deadline_us - worker->now_us);
+	return true;
 }
 
 void ack_cancel(struct worker *worker, struct ack_wait *wait)
@@ -94,15 +171,14 @@ void ack_run(struct worker *worker)
 	list_init(&due);
 	list_for_each_safe (it, &worker->ack_waits) {
 		struct ack_wait *wait = list_entry(it, struct ack_wait, node);
-		if (settled(worker, wait)) {
+		if (settled(worker, wait) || (worker->draining && has_left(worker, wait))) {
 			list_del(it);
 			list_push_back(&due, it);
 		}
 	}
 	while (!list_empty(&due)) {
 		struct ack_wait *wait = list_entry(due.next, struct ack_wait, node);
-		leave(worker, wait);
-		wait->resume(worker, wait);
+		end(worker, wait, has_left(worker, wait));
 	}
 }
 

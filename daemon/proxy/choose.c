@@ -226,12 +226,6 @@ struct target *choose_waiting(struct worker *worker, struct worker_gen *gen, uin
 	return choose_again(worker, gen, pool, choice, tried, n_tried);
 }
 
-static bool must_wait(const struct worker *worker, const struct conf_sync *sync)
-{
-	struct journal *journal = worker->shared->journal;
-	return journal && sync->sessions == CONF_SYNC_ACKED && journal_protected(journal);
-}
-
 static uint64_t append(
     struct journal *journal, enum record_kind kind, const struct session *session)
 {
@@ -244,8 +238,8 @@ static uint64_t append(
 }
 
 /* The peer learns the session; the response waits until it has, if it is to. */
-static void tell_peer(struct worker *worker, const struct conf_sync *sync,
-    const struct session *session, bool news, struct ack_wait *wait)
+static void tell_peer(struct worker *worker, const struct conf *conf, const struct session *session,
+    bool news, struct ack_wait *wait)
 {
 	struct journal *journal = worker->shared->journal;
 	if (!journal)
@@ -253,23 +247,22 @@ static void tell_peer(struct worker *worker, const struct conf_sync *sync,
 	uint64_t sequence = append(journal, RECORD_SESSION, session);
 	if (!news)
 		return;
-	if (must_wait(worker, sync)) {
-		wait->sequence = sequence;
-		wait->deadline_us = worker->now_us + sync->ack_timeout_us;
-	} else if (!journal_protected(journal)) {
+	if (ack_must_wait(worker, conf, wait))
+		ack_begin(worker, conf, wait, sequence);
+	else if (!journal_protected(journal))
 		COUNT(worker, unprotected_sessions);
-	}
 }
 
 /* Another request has just made this session and may still wait for the peer. So does who follows
  * it, by a record of its own, as it cannot know the number of the other. (One of the future: made
  * by a worker whose clock is a bit ahead, or when sessions lived longer.) */
-static bool must_follow(const struct worker *worker, const struct conf_sync *sync,
-    const struct conf_sticky *sticky, const struct choice *choice)
+static bool must_follow(const struct worker *worker, const struct conf *conf,
+    const struct conf_sticky *sticky, const struct choice *choice, const struct ack_wait *wait)
 {
-	uint64_t fresh_us = worker->now_us + sticky->ttl_us, patience_us = sync->ack_timeout_us;
+	uint64_t fresh_us = worker->now_us + sticky->ttl_us;
+	uint64_t patience_us = conf->sync.ack_timeout_us;
 	return choice->expires_us + patience_us > fresh_us &&
-	       choice->expires_us < fresh_us + patience_us && must_wait(worker, sync);
+	       choice->expires_us < fresh_us + patience_us && ack_must_wait(worker, conf, wait);
 }
 
 /* The client's first requests come at the same moment, also to several workers: who is first
@@ -302,14 +295,13 @@ struct target *choose_commit(struct worker *worker, struct worker_gen *gen, uint
     struct target *target, struct choice *choice, struct ack_wait *wait)
 {
 	const struct conf_sticky *sticky = &pool_conf(gen, pool)->sticky;
-	const struct conf_sync *sync = &gen->conf->sync;
 	if (!choice->has_key)
 		return target;
 	uint64_t now_us = worker->now_us;
 	/* A session that goes on is written again only when half of its life is over. */
 	bool is_bound = choice->bound_id == target->id;
 	bool goes_on = is_bound && choice->expires_us > now_us + sticky->ttl_us / 2;
-	if (goes_on && !must_follow(worker, sync, sticky, choice))
+	if (goes_on && !must_follow(worker, gen->conf, sticky, choice, wait))
 		return target;
 	struct session session = session_of(
 	    gen, pool, choice->key, target, goes_on ? choice->expires_us : now_us + sticky->ttl_us);
@@ -320,7 +312,7 @@ struct target *choose_commit(struct worker *worker, struct worker_gen *gen, uint
 		news |= session_table_upsert(worker->shared->sessions, &session, now_us);
 	choice->bound_id = target->id;
 	choice->expires_us = session.expires_us;
-	tell_peer(worker, sync, &session, news, wait);
+	tell_peer(worker, gen->conf, &session, news, wait);
 	return target;
 }
 
@@ -336,7 +328,7 @@ static void learn_value(struct worker *worker, const struct worker_gen *gen, uin
 	struct session session = session_of(
 	    gen, pool, key, target, worker->now_us + pool_conf(gen, pool)->sticky.ttl_us);
 	session_table_upsert(worker->shared->sessions, &session, worker->now_us);
-	tell_peer(worker, &gen->conf->sync, &session, true, wait);
+	tell_peer(worker, gen->conf, &session, true, wait);
 	COUNT(worker, sticky_learned);
 	if (choice->sticky == ACCESS_STICKY_NONE)
 		choice->sticky = ACCESS_STICKY_NEW;

@@ -220,7 +220,7 @@ void tunnel_begin(struct txn *txn);
 void response_count(struct worker *worker, unsigned status);
 void response_readable(struct txn *txn);
 void response_timed_out(struct txn *txn);
-void response_resume(struct worker *worker, struct ack_wait *wait);
+void response_resume(struct worker *worker, struct ack_wait *wait, bool left);
 /* Sends what is left in txn->out. */
 void response_flush(struct txn *txn);
 /* Sends or keeps; false when the client is gone, and with it the transaction. */

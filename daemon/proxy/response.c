@@ -6,6 +6,7 @@
 #include "daemon/proxy/explain.h"
 #include "daemon/proxy/heads.h"
 #include "daemon/proxy/http.h"
+#include "daemon/proxy/leave.h"
 #include "daemon/proxy/results.h"
 #include "daemon/proxy/retry.h"
 #include "daemon/proxy/routing.h"
@@ -572,10 +573,14 @@ void response_readable(struct txn *txn)
 		txn_abort(txn);
 }
 
-void response_resume(struct worker *worker, struct ack_wait *wait)
+void response_resume(struct worker *worker, struct ack_wait *wait, bool left)
 {
-	(void)worker;
 	struct txn *txn = list_entry(wait, struct txn, ack);
+	if (left) {
+		access_why(&txn->note, LEAVE_WHY);
+		client_close(worker, txn->client, true);
+		return;
+	}
 	/* The watcher is level-triggered: what has come meanwhile is read in the next turn. */
 	txn_watch_upstream(txn);
 	if (txn->learned)

@@ -9,6 +9,7 @@
 #include "daemon/proxy/ack.h"
 #include "daemon/proxy/choose.h"
 #include "daemon/proxy/dial.h"
+#include "daemon/proxy/leave.h"
 #include "daemon/proxy/proxy_header.h"
 #include "daemon/proxy/results.h"
 #include "daemon/proxy/retry.h"
@@ -549,10 +550,15 @@ static void on_timeout(struct worker *worker, struct timer *timer)
 		connect_next(worker, pair);
 }
 
-static void on_acked(struct worker *worker, struct ack_wait *wait)
+static void on_acked(struct worker *worker, struct ack_wait *wait, bool left)
 {
 	struct pair_setup *setup = list_entry(wait, struct pair_setup, ack);
 	struct pair *pair = setup->pair;
+	if (left) {
+		access_pair_why(pair->note, LEAVE_WHY, true);
+		pair_close(worker, pair, true);
+		return;
+	}
 	if (pair->established)
 		end_setup(worker, pair);
 	watch(pair, SIDE_SERVER);
@@ -605,7 +611,7 @@ static struct pair *pair_new(struct listener *listener, const struct arrival *ar
 	}
 	setup->pair = pair;
 	setup->peer = arrival->peer;
-	ack_init(&setup->ack, on_acked);
+	ack_init(&setup->ack, on_acked, &pair->conns[SIDE_CLIENT], NULL);
 	pair->setup = setup;
 	pair->listener = listener;
 	pair->conf = listener->conf;

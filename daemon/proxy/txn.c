@@ -41,7 +41,7 @@ struct txn *txn_new(struct client *client)
 	txn->listener = client->listener->conf;
 	txn->pool = txn->listener->pool;
 	txn->replayable = true;
-	ack_init(&txn->ack, response_resume);
+	ack_init(&txn->ack, response_resume, &client->conn, NULL);
 	client->txn = txn;
 	if ((txn->listener->access_log || txn->listener->explain.name) && !client->own)
 		access_begin(txn);

@@ -293,10 +293,13 @@ no_room:
 static void target_failed(struct worker *worker, struct udp_session *session, int error);
 static void on_target_datagrams(struct watch *watch, unsigned events);
 
-static void on_acked(struct worker *worker, struct ack_wait *wait)
+static void on_acked(struct worker *worker, struct ack_wait *wait, bool left)
 {
-	(void)worker;
 	struct udp_setup *setup = list_entry(wait, struct udp_setup, ack);
+	if (left) {
+		session_end(worker, setup->session, LEAVE_WHY, true);
+		return;
+	}
 	if (conn_is_open(&setup->session->upstream))
 		conn_want(&setup->session->upstream, POLLER_READ);
 }
@@ -309,7 +312,7 @@ static struct udp_setup *setup_of(struct udp_session *session)
 	if (!setup)
 		return NULL;
 	setup->session = session;
-	ack_init(&setup->ack, on_acked);
+	ack_init(&setup->ack, on_acked, NULL, &session->entry.local);
 	session->setup = setup;
 	return setup;
 }

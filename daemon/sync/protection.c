@@ -35,7 +35,8 @@ static bool lags(const struct stream *stream, uint64_t now_us)
 static bool is_quick(struct stream *stream, uint64_t now_us)
 {
 	/* A worker may have noticed first. */
-	bool given_up = stream->peer_quick && !journal_protected(stream->journal);
+	bool given_up = stream->peer_quick && !journal_protected(stream->journal) &&
+			!journal_left(stream->journal);
 	if (!stream->active || !peer_follows(stream))
 		return false;
 	if (given_up || lags(stream, now_us))

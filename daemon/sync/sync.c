@@ -335,6 +335,8 @@ void sync_set_active(struct sync *sync, bool active)
 	sync->command.lost_active |= sync->command.active && !active;
 	sync->command.active = active;
 	pthread_mutex_unlock(&sync->lock);
+	/* At once, also while the thread hangs. */
+	journal_set_role(sync->journal, active);
 	ev_async_send(sync->loop, &sync->command_wake);
 }
 

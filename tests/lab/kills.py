@@ -19,7 +19,8 @@ TTL_S, JUDGED_S = 60, 30      # a session lives for so long; so old ones are loo
 WINDOW_MS, WINDOW = 1000, 20000  # of async
 PAUSE_S = 0.3                 # a kill comes at any moment of this
 STALLED_S = {"acked": (0.01, 0.05), "async": (0.05, 0.3)}
-KINDS = ("all", "yoke-proxy", "yoke-vrrp")
+KINDS = ("all", "yoke-proxy", "yoke-vrrp", "yoked")
+ENDS = ("all", "yoked")       # nobody is left to start the rest again
 STALLS = ("no", "sender", "path")
 TARGETS = {address(web, WEB_PORT): web for web in WEBS}
 
@@ -200,7 +201,8 @@ class Campaign:
         """At a random moment."""
         active = self.active
         proxy, pids = active.pid_of("yoke-proxy"), list(active.processes())
-        pid = active.pid_of("yoke-vrrp") if kill.kind == "yoke-vrrp" else proxy
+        pid = active.process.pid if kill.kind == "yoked" else active.pid_of(
+            "yoke-vrrp" if kill.kind == "yoke-vrrp" else "yoke-proxy")
         time.sleep(self.random.uniform(0, PAUSE_S))
         with self.stalled(kill, proxy):
             if kill.kind == "all":
@@ -208,8 +210,9 @@ class Campaign:
             else:
                 moment = time.monotonic()
                 os.kill(pid, signal.SIGKILL)
-        dead = pids if kill.kind == "all" else [pid]
-        if kill.kind == "all":
+        # Without yoked the others end by themselves.
+        dead = pids if kill.kind in ENDS else [pid]
+        if kill.kind in ENDS:
             active.process.wait()
         wait_until(lambda: not any(map(alive, dead)), 5 * SLACK, "the killed are dead")
         return moment
@@ -250,7 +253,7 @@ class Campaign:
 
     def kill(self):
         """One kill, and what became of it. The dead start again, but are not waited for."""
-        # The nodes take turns; after six kills each has died in all ways.
+        # The nodes take turns; after eight kills each has died in all ways.
         kind = KINDS[len(self.kills) // 2 % len(KINDS)]
         self.stalls = self.stalls or self.random.sample(STALLS, len(STALLS))
         protected_since = self.wait_whole()
@@ -268,7 +271,7 @@ class Campaign:
         if kill.stall == "path":
             self.lab.undrop()  # later: a dead sender's kernel sends again what was lost
         self.clients.forget(time.monotonic() - JUDGED_S)
-        if kill.kind == "all":
+        if kill.kind in ENDS:
             self.active.start()
         self.kills.append(kill)
         return kill

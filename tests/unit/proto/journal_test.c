@@ -91,6 +91,31 @@ static void tells_listeners_of_changes_only(void)
 	journal_free(journal);
 }
 
+static void promises_nothing_without_the_role(void)
+{
+	struct journal *journal = journal_new(8);
+	atomic_int wakes = 0;
+	journal_add_ack_listener(journal, count_wake, &wakes);
+	CU_ASSERT_FALSE(journal_left(journal)); /* who has no peer */
+	journal_set_protected(journal, true);
+	journal_set_role(journal, false);
+	CU_ASSERT(journal_left(journal));
+	CU_ASSERT_FALSE(journal_protected(journal));
+	/* Said by who has not heard of it yet. */
+	journal_set_protected(journal, true);
+	journal_set_protected(journal, false);
+	journal_give_up(journal);
+	CU_ASSERT(journal_left(journal));
+	journal_set_role(journal, true);
+	CU_ASSERT_FALSE(journal_left(journal));
+	CU_ASSERT_FALSE(journal_protected(journal));
+	CU_ASSERT_EQUAL(wakes, 2); /* protected, and Active again: who waits may go */
+	journal_set_protected(journal, true);
+	journal_set_role(journal, true);
+	CU_ASSERT(journal_protected(journal));
+	journal_free(journal);
+}
+
 struct bell {
 	pthread_mutex_t lock;
 	pthread_cond_t rung;
@@ -194,5 +219,5 @@ static void threads_and_a_short_ring(void)
 }
 
 UNIT_MAIN("proto/journal", UNIT(numbers_and_overwrites), UNIT(wakes_a_reader_that_has_seen_all),
-    UNIT(tells_listeners_of_changes_only), UNIT(threads_and_a_long_ring),
-    UNIT(threads_and_a_short_ring))
+    UNIT(tells_listeners_of_changes_only), UNIT(promises_nothing_without_the_role),
+    UNIT(threads_and_a_long_ring), UNIT(threads_and_a_short_ring))

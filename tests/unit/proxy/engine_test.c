@@ -565,6 +565,93 @@ static void one_wait_in_vain_is_enough(void)
 	rig_fini(&rig);
 }
 
+/* What makes a session on a VIP leaves from the Active only. Who is Backup on its own address answers
+ * as ever. */
+static void answers_on_a_vip_only_as_active(bool is_virtual, bool was_active)
+{
+	struct rig rig;
+	rig_init(&rig);
+	rig.is_virtual = is_virtual;
+	rig_apply_acked(&rig, CONF_STICKY_SOURCE);
+	journal_set_role(rig.journal, was_active);
+	int client = rig_connect(&rig, RIG_HTTP);
+	get(client, "/");
+	int target = rig_accept(&rig, 0);
+	expect_get(target, "/");
+	journal_set_role(rig.journal, false);
+	peer_send(target, OK);
+	if (is_virtual || was_active) { /* begun as Active it waits wherever it is */
+		peer_expect_silence(client, 100);
+		journal_set_role(rig.journal, true);
+	}
+	peer_expect(client, OK);
+	CU_ASSERT(rig_wait(&rig, unprotected_sessions, 1));
+	close(client), close(target);
+	rig_fini(&rig);
+}
+
+static void waits_for_the_role(void)
+{
+	answers_on_a_vip_only_as_active(true, true);
+	answers_on_a_vip_only_as_active(true, false);
+	answers_on_a_vip_only_as_active(false, true);
+	answers_on_a_vip_only_as_active(false, false);
+}
+
+static uint64_t vip_moved_closed(const struct proxy_stats *stats)
+{
+	return stats->vip_moved_closed;
+}
+
+/* The role does not come back: nobody may ever get the answer, so nothing is left to the kernel. */
+static void resets_who_waits_for_the_role_in_vain(void)
+{
+	static const enum rig_listener kinds[] = {RIG_HTTP, RIG_TCP};
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+		struct rig rig;
+		rig_init(&rig);
+		rig.is_virtual = true;
+		rig.ack_timeout_us = 50 * US_PER_MS;
+		rig_apply_acked(&rig, CONF_STICKY_SOURCE);
+		journal_set_role(rig.journal, false);
+		uint64_t start_us = clock_us();
+		int client = rig_connect(&rig, kinds[i]);
+		if (kinds[i] == RIG_HTTP)
+			get(client, "/");
+		int target = rig_accept(&rig, 0);
+		if (kinds[i] == RIG_HTTP)
+			expect_get(target, "/");
+		peer_send(target, OK);
+		peer_expect_reset(client);
+		/* Longer than ack_timeout: who has just become Active may learn of it late. */
+		CU_ASSERT(clock_us() - start_us >= US_PER_SEC);
+		CU_ASSERT(rig_wait(&rig, vip_moved_closed, 1));
+		CU_ASSERT(journal_left(rig.journal));
+		close(client), close(target);
+		rig_fini(&rig);
+	}
+}
+
+/* Who ends does not wait for what cannot come. */
+static void resets_who_waits_for_the_role_when_draining(void)
+{
+	struct rig rig;
+	rig_init(&rig);
+	rig.is_virtual = true;
+	rig_apply_acked(&rig, CONF_STICKY_SOURCE);
+	int waiting = rig_connect(&rig, RIG_HTTP);
+	get(waiting, "/");
+	int target = rig_accept(&rig, 0);
+	expect_get(target, "/");
+	peer_send(target, OK);
+	peer_expect_silence(waiting, 100);
+	journal_set_role(rig.journal, false);
+	proxy_drain(rig.proxy);
+	peer_expect_reset(waiting);
+	close(waiting), close(target);
+	rig_fini(&rig);
+}
+
 static void counts_who_is_unprotected(void)
 {
 	struct rig rig;
@@ -738,6 +825,7 @@ UNIT_MAIN("proxy/engine", UNIT(keeps_both_sides_alive), UNIT(serves_pipelined_re
     UNIT(answers_when_time_is_up), UNIT(shows_the_client_a_broken_response),
     UNIT(answers_early_and_lingers), UNIT(half_closes), UNIT(follows_the_cookie),
     UNIT(a_cookie_outlives_its_key), UNIT(holds_back_until_acked), UNIT(stops_waiting_for_an_ack),
-    UNIT(holds_back_who_follows_a_new_session), UNIT(one_wait_in_vain_is_enough),
-    UNIT(counts_who_is_unprotected), UNIT(reloads_under_a_request), UNIT(fleets_come_and_go),
-    UNIT(drains))
+    UNIT(waits_for_the_role), UNIT(resets_who_waits_for_the_role_in_vain),
+    UNIT(resets_who_waits_for_the_role_when_draining), UNIT(holds_back_who_follows_a_new_session),
+    UNIT(one_wait_in_vain_is_enough), UNIT(counts_who_is_unprotected),
+    UNIT(reloads_under_a_request), UNIT(fleets_come_and_go), UNIT(drains))

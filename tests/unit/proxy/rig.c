@@ -25,6 +25,8 @@ struct setup {
 	struct conf_target targets[RIG_TARGETS];
 	char texts[RIG_TARGETS][ADDR_TEXT_MAX];
 	struct rig *rig;
+	struct conf_router router;
+	struct conf_vip vip;
 };
 
 struct applied {
@@ -129,6 +131,12 @@ static void build_conf(struct rig *rig, struct setup *setup)
 	    .n_pools = 1,
 	    .sync = {.sessions = rig->sessions_mode, .ack_timeout_us = rig->ack_timeout_us},
 	};
+	setup->vip.addr = rig->binds[RIG_HTTP];
+	setup->router = (struct conf_router){.addresses = &setup->vip, .n_addresses = 1};
+	if (rig->is_virtual) {
+		setup->conf.routers = &setup->router;
+		setup->conf.n_routers = 1;
+	}
 }
 
 void rig_apply_fleet(struct rig *rig)

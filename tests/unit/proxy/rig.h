@@ -31,6 +31,7 @@ struct rig {
 	uint32_t n_targets;
 	enum conf_sync_sessions sessions_mode;
 	uint64_t ack_timeout_us;
+	bool is_virtual;  /* the loopback address is one of a virtual router */
 	struct keys keys; /* of cookies; one of zeros at first */
 };
 
