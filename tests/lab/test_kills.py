@@ -9,7 +9,7 @@ RATE = 150  # new clients a second: each asks twice
 
 def test_kills_acked(checks):
     """No session is missing whose response has reached its client."""
-    campaign(checks, "acked", 6, RATE, random.randrange(1 << 32))
+    campaign(checks, "acked", 8, RATE, random.randrange(1 << 32))
 
 
 def test_kills_async(checks):
