@@ -219,6 +219,8 @@ void proxy_pause(struct proxy *proxy, bool paused)
 	int unused = 0;
 	proxy->paused = paused;
 	selfcheck_forget(&proxy->checks);
+	if (proxy->draining)
+		return; /* the workers close them */
 	list_for_each (it, &proxy->listeners) {
 		const struct listener *listener = list_entry(it, struct listener, registry);
 		if (listener->udp)
@@ -239,6 +241,8 @@ uint64_t proxy_expectant(struct proxy *proxy)
 	for (uint32_t i = 0; i < proxy->shared.workers; i++)
 		n += atomic_load_explicit(
 		    &proxy->workers[i]->counters.fresh_clients, memory_order_relaxed);
+	if (proxy->draining)
+		return n;
 	list_for_each (it, &proxy->listeners) {
 		uint32_t waiting, room;
 		if (listener_queue(list_entry(it, struct listener, registry), &waiting, &room))

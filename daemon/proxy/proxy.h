@@ -195,7 +195,8 @@ void proxy_each_failure(struct proxy *proxy, proxy_refusal_fn *fn, void *arg);
 void proxy_stats(struct proxy *proxy, struct proxy_stats *out);
 
 /* Paused: new connections are not refused but unheard, so that TCP asks again (after a second, and
- * then perhaps another node). Those that are established or half-way go on. */
+ * then perhaps another node). Those that are established or half-way go on. Changes nothing after
+ * proxy_drain, from which on nobody new comes. */
 void proxy_pause(struct proxy *proxy, bool paused);
 /* Connections of which a request is to be expected at any moment: established and not accepted yet,
  * or accepted and without a request so far. */

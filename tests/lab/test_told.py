@@ -113,6 +113,8 @@ def test_told_unchecked(checks):
         wait_states(second, {WEB1: "up", WEB2: "up", WEB3: "up"}, ["known"])
         wait_states(second, down, ["web"])
         wait_states(first, down)
+        checks.equal("and it stays so: the pool without checks",
+                     set(second.pools()["known"].values()), {"up"})
 
 
 def test_told_many(checks):
