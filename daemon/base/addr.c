@@ -225,6 +225,14 @@ bool addr_equal_ip(const struct addr *a, const struct addr *b)
 	return a->in.sin_addr.s_addr == b->in.sin_addr.s_addr;
 }
 
+bool addr_same_host(const struct addr *a, const struct addr *b)
+{
+	uint8_t key_a[16], key_b[16];
+	addr_key(a, 32, 128, key_a);
+	addr_key(b, 32, 128, key_b);
+	return memcmp(key_a, key_b, sizeof(key_a)) == 0;
+}
+
 bool addr_is_any(const struct addr *addr)
 {
 	return addr->sa.sa_family == AF_INET6 ? IN6_IS_ADDR_UNSPECIFIED(&addr->in6.sin6_addr)

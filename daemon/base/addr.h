@@ -48,3 +48,5 @@ bool addr_is_within(const struct addr *addr, const struct addr *net, unsigned pr
 /* The IP as 16 bytes, IPv4 in the mapped form ::ffff:a.b.c.d, cut to `prefix4`/`prefix6` bits: the
  * key of tables by source. */
 void addr_key(const struct addr *addr, unsigned prefix4, unsigned prefix6, uint8_t key[16]);
+/* As addr_equal_ip, and IPv4 on a socket of IPv6 is the same address. */
+bool addr_same_host(const struct addr *a, const struct addr *b);

@@ -1,7 +1,5 @@
 #include "daemon/proxy/ack.h"
 
-#include <string.h>
-
 #include "daemon/base/clock.h"
 #include "daemon/proxy/conn.h"
 
@@ -82,12 +80,10 @@ void ack_init(struct ack_wait *wait, ack_resume_fn *resume, const struct conn *c
 
 static bool is_virtual(const struct conf *conf, const struct addr *local)
 {
-	uint8_t key[16], vip[16];
-	addr_key(local, 32, 128, key); /* IPv4 on a socket of IPv6 is the same address */
 	for (uint32_t i = 0; i < conf->n_routers; i++) {
-		for (uint32_t j = 0; j < conf->routers[i].n_addresses; j++) {
-			addr_key(&conf->routers[i].addresses[j].addr, 32, 128, vip);
-			if (memcmp(key, vip, sizeof(key)) == 0)
+		const struct conf_router *router = &conf->routers[i];
+		for (uint32_t j = 0; j < router->n_addresses; j++) {
+			if (addr_same_host(&router->addresses[j].addr, local))
 				return true;
 		}
 	}

@@ -15,19 +15,18 @@ struct leave {
 	atomic_uint ended;
 	char router[CONF_NAME_MAX + 1];
 	size_t n;
-	uint8_t keys[][16];
+	struct addr addrs[];
 };
 
 struct leave *leave_new(const char *router, const struct addr *addrs, size_t n, uint32_t workers)
 {
-	struct leave *leave = calloc(1, sizeof(*leave) + n * sizeof(leave->keys[0]));
+	struct leave *leave = calloc(1, sizeof(*leave) + n * sizeof(leave->addrs[0]));
 	if (!leave)
 		return NULL;
 	atomic_init(&leave->workers, workers);
 	text_copy(leave->router, sizeof(leave->router), router);
 	leave->n = n;
-	for (size_t i = 0; i < n; i++)
-		addr_key(&addrs[i], 32, 128, leave->keys[i]);
+	memcpy(leave->addrs, addrs, n * sizeof(leave->addrs[0]));
 	return leave;
 }
 
@@ -44,10 +43,8 @@ void leave_put(struct leave *leave)
 
 bool leave_has(const struct leave *leave, const struct addr *addr)
 {
-	uint8_t key[16];
-	addr_key(addr, 32, 128, key); /* IPv4 on a socket of IPv6 is the same address */
 	for (size_t i = 0; i < leave->n; i++) {
-		if (memcmp(leave->keys[i], key, sizeof(key)) == 0)
+		if (addr_same_host(&leave->addrs[i], addr))
 			return true;
 	}
 	return false;
