@@ -69,8 +69,7 @@ static void the_active_tells_who_is_in_sync(void)
 		model_session(&model, 0, key, key + 1, LONG);
 	model_set_active(&model, 0, true);
 	model_connect(&model);
-	for (int i = 0; i < 2; i++)
-		CU_ASSERT(model_send(&model, i) && model_deliver(&model, 1 - i));
+	CU_ASSERT(model_exchange(&model));
 	while (model.node[0].n_told == 0 && model_send(&model, 0))
 		model.now_us += STREAM_LIMITS_US;
 	while (model_deliver(&model, 1))

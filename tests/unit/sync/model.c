@@ -263,6 +263,12 @@ bool model_deliver(struct model *model, int i)
 	return true;
 }
 
+bool model_exchange(struct model *model)
+{
+	bool first = model_send(model, 0) && model_deliver(model, 1);
+	return model_send(model, 1) && model_deliver(model, 0) && first;
+}
+
 void model_settle(struct model *model)
 {
 	for (bool busy = true; busy;) {

@@ -66,6 +66,8 @@ void model_set_active(struct model *model, int i, bool active);
 bool model_send(struct model *model, int i);
 /* One message from the wire to node `i`; false if there is none. */
 bool model_deliver(struct model *model, int i);
+/* Each sends one message, which the other one takes: after model_connect the hellos. */
+bool model_exchange(struct model *model);
 /* Until neither has anything to say. */
 void model_settle(struct model *model);
 /* Turns the clock in steps of 50 ms, with ticks; `settle`: messages flow meanwhile. */

@@ -28,8 +28,7 @@ static void urgent_messages_overtake(void)
 		model_session(&model, 0, key, key + 1, LONG);
 	model_set_active(&model, 0, true);
 	model_connect(&model);
-	for (int i = 0; i < 2; i++)
-		CU_ASSERT(model_send(&model, i) && model_deliver(&model, 1 - i));
+	CU_ASSERT(model_exchange(&model));
 	CU_ASSERT(model_send(&model, 0) && model_send(&model, 0));
 	while (model_deliver(&model, 1))
 		;

@@ -92,8 +92,7 @@ static void old_sessions_go_piece_by_piece(void)
 		model_session(&model, 0, key, key + 1, LONG);
 	model_set_active(&model, 0, true);
 	model_connect(&model);
-	for (int i = 0; i < 2; i++)
-		CU_ASSERT(model_send(&model, i) && model_deliver(&model, 1 - i));
+	CU_ASSERT(model_exchange(&model));
 	while (model_send(&model, 0))
 		CU_ASSERT(model_deliver(&model, 1));
 	model_session(&model, 0, 200, 5, LONG);
@@ -182,8 +181,7 @@ static void a_cut_is_resumed(void)
 	for (unsigned key = 0; key < 64; key++)
 		model_session(&model, 0, key, 3, LONG);
 	model_connect(&model);
-	for (int i = 0; i < 2; i++) /* the hellos, then Resume and what it is answered */
-		CU_ASSERT(model_send(&model, i) && model_deliver(&model, 1 - i));
+	CU_ASSERT(model_exchange(&model)); /* the hellos, then Resume and what it is answered */
 	CU_ASSERT(model_send(&model, 0) && model_deliver(&model, 1));
 	CU_ASSERT(model_send(&model, 1) && model_deliver(&model, 0));
 	CU_ASSERT_EQUAL(model_status(&model, 1).state, SYNC_IN_SYNC);
@@ -704,8 +702,7 @@ static void protected_is_who_lacks_nothing(void)
 	model_init(&model, 64);
 	model_set_active(&model, 0, true);
 	model_connect(&model);
-	for (int i = 0; i < 2; i++)
-		CU_ASSERT(model_send(&model, i) && model_deliver(&model, 1 - i));
+	CU_ASSERT(model_exchange(&model));
 	while (model_send(&model, 0) && model_deliver(&model, 1))
 		;
 	CU_ASSERT_FALSE(journal_protected(model.node[0].journal));
